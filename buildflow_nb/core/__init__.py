@@ -1,0 +1,1 @@
+"""What everything else is said in: data, types and errors."""

@@ -1,0 +1,175 @@
+"""From what a processor returns to a sink's wire form, compiled once.
+
+The declared return type is checked (an `int` from a processor that promised `Priced` fails alone,
+with the name of both), and encoders work on lists, as decoders do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import types
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from buildflow_nb.core.annotations import (
+    class_of,
+    is_named_tuple,
+    is_pydantic,
+    is_unknown,
+    type_name,
+    unconvertible,
+)
+from buildflow_nb.core.errors import ConversionError, DeclarationError
+from buildflow_nb.core.primitive import Wire
+
+__all__ = ("Encoder", "compile_encoder", "json_bytes", "to_record")
+
+# Types that every record sink can store as they are; msgspec turns the rest into these.
+_STORABLE = (
+    bytes,
+    datetime.date,
+    datetime.datetime,
+    datetime.time,
+    datetime.timedelta,
+    decimal.Decimal,
+    uuid.UUID,
+)
+_SCALARS = (str, int, float, bool, *_STORABLE)
+Encoder = Callable[[Sequence[object]], Sequence[object]]
+
+
+def compile_encoder(hint: object, wire: Wire, where: str) -> Encoder:
+    """Make the encoder from elements of the annotated type to `wire`.
+
+    The encoder raises `ConversionError` for a batch that holds an element of another type.
+
+    Raises:
+        DeclarationError: the type has no such form.
+    """
+    _refuse_unwritable(hint, wire, where)
+    check = _checker(hint, where)
+    one = {
+        Wire.OBJECT: None,
+        Wire.RECORD: to_record,
+        Wire.ROW: to_record,
+        Wire.TEXT: _to_text,
+        Wire.BYTES: _to_bytes,
+    }[wire]
+    if one is None:
+        return check
+    make = one
+
+    def encode(elements: Sequence[object]) -> Sequence[object]:
+        check(elements)
+        try:
+            return [make(element) for element in elements]
+        except (TypeError, ValueError) as error:
+            msg = f"{where} returned what cannot be written: {error}"
+            raise ConversionError(msg) from error
+
+    return encode
+
+
+def _refuse_unwritable(hint: object, wire: Wire, where: str) -> None:
+    own = {Wire.TEXT: ("to_string", "to_json"), Wire.BYTES: ("to_bytes", "to_json")}
+    if wire is Wire.OBJECT or any(hasattr(hint, name) for name in own.get(wire, ("to_json",))):
+        return
+    odd = None if is_unknown(hint) else unconvertible(hint)
+    if odd is not None:
+        msg = (
+            f"{where} returns {type_name(hint)}, and {type_name(odd)} cannot be written as "
+            f"{wire.value}; return a dataclass, another record type or plain values"
+        )
+        raise DeclarationError(msg)
+
+
+def to_record(element: object) -> dict[str, Any]:
+    """The element as a dict of plain values; a bare value becomes the field `value`.
+
+    Raises:
+        TypeError: it has no fields and is no plain value.
+    """
+    own = getattr(element, "to_json", None)
+    if callable(own):
+        found = own()
+        return cast(
+            "dict[str, Any]", msgspec.json.decode(found) if isinstance(found, str) else found
+        )
+    if is_named_tuple(type(element)):
+        element = cast("Any", element)._asdict()
+    elif isinstance(element, _SCALARS):
+        return {"value": element}
+    plain = msgspec.to_builtins(element, builtin_types=_STORABLE, str_keys=True, enc_hook=_foreign)
+    if not isinstance(plain, dict):
+        msg = f"{type(element).__name__} has no named fields"
+        raise TypeError(msg)
+    return plain
+
+
+def json_bytes(element: object) -> bytes:
+    """The element as JSON.
+
+    Raises:
+        TypeError: part of it has no JSON form.
+    """
+    own = getattr(element, "to_json", None)
+    if callable(own) and not is_pydantic(type(element)):
+        found = own()
+        return found.encode() if isinstance(found, str) else msgspec.json.encode(found)
+    if is_named_tuple(type(element)):
+        element = cast("Any", element)._asdict()
+    return msgspec.json.encode(element, enc_hook=_foreign)
+
+
+def _checker(hint: object, where: str) -> Encoder:
+    expected = class_of(hint)
+    if expected is None or is_unknown(hint):
+        return lambda elements: elements
+    allowed: type | tuple[type, ...] = expected
+    if expected is float:
+        allowed = (float, int)  # as type checkers hold it
+
+    def check(elements: Sequence[object]) -> Sequence[object]:
+        if not set(map(type, elements)) <= {expected}:
+            for element in elements:
+                if not isinstance(element, allowed):
+                    msg = f"{where} returned {type(element).__name__}, not {type_name(hint)}"
+                    raise ConversionError(msg)
+        return elements
+
+    return check
+
+
+def _foreign(value: object) -> object:
+    """What msgspec cannot encode by itself: pydantic models, and objects with `_asdict`."""
+    if is_pydantic(type(value)):
+        return cast("Any", value).model_dump()
+    if isinstance(value, types.GeneratorType):
+        return list(value)
+    if dataclasses.is_dataclass(value) or not hasattr(value, "item"):
+        msg = f"{type(value).__name__} has no plain form"
+        raise TypeError(msg)
+    return cast("Any", value).item()  # a NumPy scalar
+
+
+def _to_text(element: object) -> str:
+    own = getattr(element, "to_string", None)
+    if callable(own):
+        return cast("str", own())
+    if isinstance(element, str):
+        return element
+    return element.decode() if isinstance(element, bytes) else json_bytes(element).decode()
+
+
+def _to_bytes(element: object) -> bytes:
+    own = getattr(element, "to_bytes", None)
+    if callable(own) and not isinstance(element, int):
+        return cast("bytes", own())
+    if isinstance(element, bytes):
+        return element
+    return element.encode() if isinstance(element, str) else json_bytes(element)

@@ -1,0 +1,74 @@
+"""The one error tree: every failure a person can mend is a `BuildFlowError`.
+
+A message says what went wrong, which thing it concerns, and how to mend it, in one line,
+because magics and the command line show that line and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = (
+    "BuildFlowError",
+    "ConfigError",
+    "ConversionError",
+    "DeclarationError",
+    "MissingExtraError",
+    "PartialPushError",
+    "PermanentError",
+    "RunError",
+    "ServeError",
+    "TemporaryError",
+    "UsageError",
+)
+
+
+class BuildFlowError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class DeclarationError(BuildFlowError):
+    """A processor, a type or a primitive was declared in a way that cannot run."""
+
+
+class ConfigError(BuildFlowError):
+    """A `buildflow.yaml` or a `FlowOptions` field is wrong."""
+
+
+class UsageError(BuildFlowError):
+    """A magic or a method was called with words or in a state that it does not take."""
+
+
+class RunError(BuildFlowError):
+    """A run ended because a processor failed."""
+
+
+class ServeError(BuildFlowError):
+    """The HTTP server could not start."""
+
+
+class MissingExtraError(BuildFlowError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class ConversionError(BuildFlowError):
+    """One element cannot be converted to the declared type; trying again cannot help."""
+
+
+class TemporaryError(BuildFlowError):
+    """A source or sink cannot work for now; the pipeline waits and tries again."""
+
+
+class PermanentError(BuildFlowError):
+    """A source or sink can never work as declared; its processor stops and says so."""
+
+
+class PartialPushError(BuildFlowError):
+    """A sink wrote all elements of a push but some.
+
+    `failed` maps the position in the pushed sequence to the reason.
+    """
+
+    def __init__(self, message: str, failed: Mapping[int, Exception]) -> None:
+        super().__init__(message)
+        self.failed = dict(failed)

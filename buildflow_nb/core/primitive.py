@@ -1,0 +1,197 @@
+"""What a primitive is: printable configuration plus up to three abilities.
+
+A primitive (a queue, a table, a file) is a dataclass without I/O, so that it can be declared,
+compared, pickled and shown anywhere. What it can do is said by Protocols: `Readable` opens a
+`Source`, `Writable` opens a `Sink`, `Managed` declares cloud resources. A sink used as a source
+is therefore an error when it is declared, not a `NotImplementedError` when it runs.
+
+Delivery: a source hands out elements in batches and is told later, element by element, which of
+them are done (`settle`). Sources that cannot redeliver leave `receipts` at `None`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
+
+if TYPE_CHECKING:
+    import pulumi
+
+__all__ = (
+    "Batch",
+    "Env",
+    "Malformed",
+    "Managed",
+    "Readable",
+    "Sink",
+    "Source",
+    "Wire",
+    "Writable",
+)
+
+
+class Wire(Enum):
+    """The form in which a source or sink carries an element; it selects the converter."""
+
+    OBJECT = "object"  # Python objects, as they are
+    RECORD = "record"  # dict of plain values (numbers, str, datetime, list, dict, None)
+    ROW = "row"  # dict of text, "" for nothing: a CSV row
+    TEXT = "text"  # str; anything but str and bytes is JSON
+    BYTES = "bytes"  # bytes; anything but str and bytes is JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """Where clients connect and with which credentials: the only thing a stack changes.
+
+    `endpoints` maps a service ("sqs", "storage", …) to a URL; an absent one means the real cloud.
+    `folder` is where relative paths start.
+    """
+
+    stack: str = "local"
+    folder: Path = field(default_factory=Path.cwd)
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    aws: AWSCredentials = field(default_factory=AWSCredentials)
+    gcp: GCPCredentials = field(default_factory=GCPCredentials)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An element that the source could read but not parse; it fails alone, with `reason`."""
+
+    raw: object
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Elements pulled together.
+
+    `receipts`, when there, holds one receipt per item, to be settled once each.
+    `origin` names where item *i* came from ("flights.csv line 17"), for error messages.
+    """
+
+    items: Sequence[object]
+    receipts: Sequence[object] | None = None
+    origin: Callable[[int], str] | None = None
+
+
+class Source(Protocol):
+    """An open connection that yields batches."""
+
+    async def pull(self) -> Batch | None:
+        """Wait for the next batch; empty `items` means "nothing yet", `None` the end.
+
+        Cancelled when the processor stops: an element that was not returned must not be lost.
+
+        Raises:
+            TemporaryError: the source cannot be read for now (it is asked again, with back-off).
+            PermanentError: it can never be read as declared.
+        """
+        ...
+
+    async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
+        """Acknowledge elements (`ok`), or give them back to be delivered again."""
+        ...
+
+    async def backlog(self) -> int | None:
+        """Elements not yet pulled, or `None` where the source cannot tell."""
+        ...
+
+
+class Sink(Protocol):
+    """An open connection that takes elements.
+
+    `push` may be called again before it returned when a processor has several replicas.
+    """
+
+    async def push(self, items: Sequence[object]) -> None:
+        """Write all items durably and in order, or raise and have written none.
+
+        Raises:
+            PartialPushError: all were written but those it names.
+            TemporaryError: the sink cannot be written for now (it is pushed again, with back-off).
+            PermanentError: it can never be written as declared.
+        """
+        ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A primitive that a consumer may read."""
+
+    @property
+    def primitive_id(self) -> str:
+        """Stable name, unique in a flow."""
+        ...
+
+    @property
+    def source_wire(self) -> Wire:
+        """The form of the elements that its source yields."""
+        ...
+
+    @property
+    def max_pullers(self) -> int:
+        """How many pulls may be in flight at once; 1 for a source with one cursor."""
+        ...
+
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
+        """Open a source; leaving the context closes it."""
+        ...
+
+
+@runtime_checkable
+class Writable(Protocol):
+    """A primitive that a processor may write.
+
+    A push is made of what is waiting, at most `max_push` elements; with `linger_s` above zero
+    the pipeline waits that long for more, for sinks where a write is dear.
+    """
+
+    @property
+    def primitive_id(self) -> str:
+        """Stable name, unique in a flow."""
+        ...
+
+    @property
+    def sink_wire(self) -> Wire:
+        """The form of the elements that its sink takes."""
+        ...
+
+    @property
+    def max_push(self) -> int:
+        """Elements in one push, at most."""
+        ...
+
+    @property
+    def linger_s(self) -> float:
+        """Seconds to wait for a fuller push."""
+        ...
+
+    def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
+        """Open a sink for elements of type `element` (`None` where none is declared)."""
+        ...
+
+
+@runtime_checkable
+class Managed(Protocol):
+    """A primitive whose cloud resources the flow owns."""
+
+    @property
+    def primitive_id(self) -> str:
+        """Stable name, unique in a flow."""
+        ...
+
+    def parents(self) -> tuple[Managed, ...]:
+        """Primitives that must exist first."""
+        ...
+
+    def resources(self, made: Mapping[str, pulumi.Resource]) -> pulumi.Resource:
+        """Declare the resources; `made` holds the parents' resources by id."""
+        ...

@@ -1,0 +1,57 @@
+"""Rows of text made ready for conversion: CSV has no null and no nesting, types have both.
+
+An empty cell means None where the field allows it; a field that is a list, a dict or a record
+holds JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, get_origin
+
+import msgspec
+
+from buildflow_nb.core.annotations import is_record, optional_of, record_hints
+
+__all__ = ("RowPreparation",)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowPreparation:
+    """The fields of a type whose text needs a look before it is converted."""
+
+    nullable: frozenset[str]
+    nested: frozenset[str]
+
+    @classmethod
+    def of(cls, hint: object) -> Self:
+        """Find the nullable and the nested fields of a record type."""
+        nullable: set[str] = set()
+        nested: set[str] = set()
+        for name, kind in record_hints(hint).items():
+            inner, optional = optional_of(kind)
+            if optional:
+                nullable.add(name)
+            if inner in (list, dict, set, tuple) or get_origin(inner) or is_record(inner):
+                nested.add(name)
+        return cls(frozenset(nullable), frozenset(nested))
+
+    def one(self, row: Row) -> Row:
+        """The row with None and nested values in place of text."""
+        if self.nullable and "" in row.values():
+            nullable = self.nullable
+            row = {k: None if v == "" and k in nullable else v for k, v in row.items()}
+        if self.nested:
+            row = {
+                k: msgspec.json.decode(v) if v and k in self.nested else v for k, v in row.items()
+            }
+        return row
+
+    def many(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """Every row of a batch made ready."""
+        if not self.nullable and not self.nested:
+            return rows
+        return [self.one(row) for row in rows]

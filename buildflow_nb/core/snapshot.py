@@ -1,0 +1,113 @@
+"""What a running flow looks like at one moment: frozen data that every face renders.
+
+The runtime makes these on its own thread and hands them over whole, so a reader on any thread
+sees one consistent moment and never holds a lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ("Failure", "FlowSnapshot", "Passage", "ProcessorSnapshot", "State")
+
+HISTORY_S = 300  # seconds of throughput that a snapshot carries, for a five-minute sparkline
+
+
+class State(Enum):
+    """The life of a processor, and of a run."""
+
+    PENDING = "pending"  # declared, not started
+    STARTING = "starting"
+    RUNNING = "running"
+    WAITING = "waiting"  # a temporary fault; tries again by itself
+    DRAINING = "draining"
+    DONE = "done"  # the source ended and everything was pushed
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it does no more work unless started again."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({State.DONE, State.STOPPED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One element that went through a processor, newest last in `peek`.
+
+    `at` is seconds since the epoch; `seconds` is how long the call took, for one element.
+    """
+
+    at: float
+    element: object
+    results: tuple[object, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One element that failed for good, kept with all that is needed to understand it."""
+
+    number: int
+    at: float
+    processor_id: str
+    element: object
+    error: str
+    traceback: str
+    tries: int
+    origin: str | None
+    fate: str  # "dead-lettered", "given back" or "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSnapshot:
+    """Numbers of one processor: totals since it was started, rates over the last seconds.
+
+    Latencies are seconds from pull to ack for consumers and from request to response for routes.
+    `history` holds elements in per second, oldest first, at most `HISTORY_S` of them.
+    """
+
+    processor_id: str
+    kind: str
+    state: State
+    reason: str = ""
+    source: str = ""
+    sink: str = ""
+    version: int = 1
+    elements_in: int = 0
+    elements_out: int = 0
+    dropped: int = 0
+    failed: int = 0
+    retried: int = 0
+    in_flight: int = 0
+    backlog: int | None = None
+    in_per_s: float = 0.0
+    out_per_s: float = 0.0
+    p50_s: float | None = None
+    p95_s: float | None = None
+    p99_s: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    codes: tuple[tuple[int, int], ...] = ()
+    history: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSnapshot:
+    """A whole run at one moment; `at` is seconds since the epoch."""
+
+    flow_id: str
+    stack: str
+    state: State
+    at: float
+    started_at: float | None
+    address: str | None
+    processors: tuple[ProcessorSnapshot, ...]
+
+    def processor(self, processor_id: str) -> ProcessorSnapshot | None:
+        """The processor of that id, if it is there."""
+        return next((p for p in self.processors if p.processor_id == processor_id), None)

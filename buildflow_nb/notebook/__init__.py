@@ -1,0 +1,1 @@
+"""The notebook: magics, the dashboard, and what is shown of a flow."""

@@ -1,0 +1,1 @@
+"""The engine: a loop thread, and the units that run on it."""

@@ -1,0 +1,138 @@
+"""What is remembered of one processor: numbers, the last elements, the failures, the log.
+
+A ledger outlives the code that it is about: when a cell is re-run and the processor swapped, the
+totals go on and the failures stay to be inspected. All rings are bounded. Written on the loop
+thread; `Ledger.snapshot` and the copies given out are safe to hand to any thread.
+"""
+
+from __future__ import annotations
+
+import traceback as tracebacks
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buildflow_nb.core.flow_spec import ProcessorSpec
+from buildflow_nb.core.snapshot import Failure, Passage, ProcessorSnapshot, State
+from buildflow_nb.runtime.clock import Clock
+from buildflow_nb.runtime.logs import LogRing
+from buildflow_nb.runtime.metrics import Metrics
+
+__all__ = ("Fault", "Ledger")
+
+PASSAGES = 20  # elements that `peek` shows
+FAILURES = 200  # failures kept; older ones are forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An element that failed, before it is decided what becomes of it."""
+
+    element: object
+    error: BaseException
+    tries: int
+    origin: str | None = None
+
+
+class Ledger:
+    """The book of one processor."""
+
+    def __init__(self, processor_id: str, clock: Clock) -> None:
+        self.processor_id = processor_id
+        self.clock = clock
+        self.metrics = Metrics(clock.now())
+        self.passages: deque[Passage] = deque(maxlen=PASSAGES)
+        self.failures: deque[Failure] = deque(maxlen=FAILURES)
+        self.log = LogRing()
+        self.state = State.PENDING
+        self.reason = ""
+        self.version = 1
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self._failure_number = 0
+
+    def enter(self, state: State, reason: str = "") -> None:
+        """Move to a state; the reason is for people."""
+        if (state, reason) == (self.state, self.reason):
+            return
+        self.state, self.reason = state, reason
+        if state is State.STARTING:
+            self.started_at, self.ended_at = self.clock.time(), None
+        if state.ended:
+            self.ended_at = self.clock.time()
+
+    def passed(
+        self, elements: Sequence[object], results: Sequence[tuple[object, ...]], seconds: float
+    ) -> None:
+        """Remember elements, newest last, with what each gave; `seconds` is for one of them."""
+        at = self.clock.time()
+        for element, given in zip(elements, results, strict=True):
+            self.passages.append(Passage(at, element, given, seconds))
+
+    def fail(self, fault: Fault, fate: str) -> Failure:
+        """Remember a failure and count it."""
+        self._failure_number += 1
+        self.metrics.failed += 1
+        failure = Failure(
+            number=self._failure_number,
+            at=self.clock.time(),
+            processor_id=self.processor_id,
+            element=fault.element,
+            error=describe(fault.error),
+            traceback="".join(tracebacks.format_exception(fault.error)),
+            tries=fault.tries,
+            origin=fault.origin,
+            fate=fate,
+        )
+        self.failures.append(failure)
+        return failure
+
+    def snapshot(self, spec: ProcessorSpec, backlog: int | None) -> ProcessorSnapshot:
+        """The processor at this moment."""
+        m, now = self.metrics, self.clock.now()
+        p50, p95, p99 = m.latency.quantiles(0.5, 0.95, 0.99)
+        return ProcessorSnapshot(
+            processor_id=self.processor_id,
+            kind=spec.kind,
+            state=self.state,
+            reason=self.reason,
+            source=_source_label(spec),
+            sink=_label(getattr(spec, "sink", None)),
+            version=self.version,
+            elements_in=m.taken.total,
+            elements_out=m.given.total,
+            dropped=m.dropped,
+            failed=m.failed,
+            retried=m.retried,
+            in_flight=m.in_flight,
+            backlog=backlog,
+            in_per_s=0.0 if self.state.ended else m.taken.per_s(now, m.started),
+            out_per_s=0.0 if self.state.ended else m.given.per_s(now, m.started),
+            p50_s=p50,
+            p95_s=p95,
+            p99_s=p99,
+            started_at=self.started_at,
+            ended_at=self.ended_at,
+            codes=tuple(sorted(m.codes.items())),
+            history=m.taken.history(now),
+        )
+
+
+def describe(error: BaseException) -> str:
+    """One line: the kind of error and what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _label(primitive: object) -> str:
+    if primitive is None:
+        return ""
+    name = getattr(primitive, "label", None)
+    shown = name if isinstance(name, str) else getattr(primitive, "primitive_id", "")
+    return f"{type(primitive).__name__} {shown}".strip()
+
+
+def _source_label(spec: ProcessorSpec) -> str:
+    if spec.kind == "consumer":
+        return _label(getattr(spec, "source", None))
+    return f"{getattr(spec, 'method', '')} {getattr(spec, 'route', '')}"

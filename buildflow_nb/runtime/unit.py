@@ -1,0 +1,57 @@
+"""One running processor, as the supervisor sees it: started, swapped, stopped, asked.
+
+Consumers (`consumer.py`) and routes (`route.py`) are units. All methods run on the loop thread.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from buildflow_nb.core.flow_spec import ProcessorSpec
+from buildflow_nb.core.snapshot import ProcessorSnapshot
+from buildflow_nb.runtime.ledger import Ledger
+
+__all__ = ("Unit",)
+
+
+class Unit(Protocol):
+    """A processor at work."""
+
+    spec: ProcessorSpec
+    ledger: Ledger
+
+    async def start(self) -> None:
+        """Set up and begin; returns once it works or waits for a temporary fault to pass.
+
+        Raises:
+            Exception: the user's setup failed, or the declaration cannot run; nothing stays open.
+        """
+        ...
+
+    async def swap(self, spec: ProcessorSpec) -> bool:
+        """Let new code take over without a gap; False where only a restart will do.
+
+        Raises:
+            Exception: the new code's setup failed; the old code still runs.
+        """
+        ...
+
+    async def stop(self, *, drain: bool, timeout_s: float) -> None:
+        """End: no new elements; with `drain`, finish and settle those in flight.
+
+        What is not finished when the time is up is given back to the source. Never raises for
+        what the user's code or a connection does on the way out: that is logged to the ledger.
+        """
+        ...
+
+    async def send(self, element: object) -> list[object]:
+        """Run one element through the real code and give what it returned, written nowhere.
+
+        Raises:
+            Exception: whatever the code raised.
+        """
+        ...
+
+    def snapshot(self) -> ProcessorSnapshot:
+        """The unit at this moment."""
+        ...
