@@ -16,19 +16,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from buildflow_nb.core.encode import Encoder
-from buildflow_nb.core.errors import (
-    ConversionError,
-    PartialPushError,
-    PermanentError,
-    TemporaryError,
-)
+from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Sink
 from buildflow_nb.runtime.clock import Clock, backoff_s
 
-__all__ = ("Parcel", "PushPlan", "Pusher")
+__all__ = ("TEMPORARY", "Faults", "Parcel", "PushPlan", "Pusher")
 
 WAITING_PARCELS = 64  # parcels that may wait; more hold their worker back
 
@@ -38,21 +32,24 @@ TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)
 
 @dataclass(slots=True)
 class Parcel:
-    """Elements that are settled together; `done` gets what failed, by position."""
+    """Items in the sink's wire form, settled together; `done` gets what failed, by position."""
 
-    elements: Sequence[object]
+    items: Sequence[object]
     done: Callable[[Faults], None]
-    faults: Faults = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class PushPlan:
-    """How a sink wants to be written."""
+    """How a sink wants to be written.
 
-    encode: Encoder
+    `retries` counts tries after the first for errors that are not temporary. `patience` counts
+    tries for those that are, until the elements are given up; None waits for ever.
+    """
+
     max_push: int
     linger_s: float
     retries: int
+    patience: int | None = None
 
 
 class Pusher:
@@ -105,7 +102,7 @@ class Pusher:
         return found
 
     async def _gather(self, first: Parcel) -> tuple[list[Parcel], bool]:
-        parcels, size = [first], len(first.elements)
+        parcels, size = [first], len(first.items)
         deadline = self._clock.now() + self.plan.linger_s
         while size < self.plan.max_push:
             try:
@@ -121,82 +118,80 @@ class Pusher:
             if parcel is None:
                 return parcels, False
             parcels.append(parcel)
-            size += len(parcel.elements)
+            size += len(parcel.items)
         return parcels, True
 
     async def _push_parcels(self, parcels: list[Parcel]) -> None:
         if len(parcels) == 1:
-            elements = parcels[0].elements
+            items = parcels[0].items
         else:
-            elements = [element for parcel in parcels for element in parcel.elements]
+            items = [item for parcel in parcels for item in parcel.items]
         try:
-            faults = await self._push(elements) if elements else {}
+            faults = await self._push(items) if items else {}
         except BaseException as error:
             for parcel in parcels:
-                parcel.faults = dict.fromkeys(range(len(parcel.elements)), error)
-                parcel.done(parcel.faults)
+                parcel.done(dict.fromkeys(range(len(parcel.items)), error))
             raise
         start = 0
         for parcel in parcels:
-            end = start + len(parcel.elements)
-            if faults:
-                parcel.faults = {i - start: e for i, e in faults.items() if start <= i < end}
-            parcel.done(parcel.faults)
+            end = start + len(parcel.items)
+            own = {i - start: e for i, e in faults.items() if start <= i < end} if faults else {}
+            parcel.done(own)
             start = end
 
-    async def _push(self, elements: Sequence[object]) -> Faults:
-        try:
-            encoded = self.plan.encode(elements)
-        except ConversionError:
-            return await self._push_sound(elements)
-        return await self._deliver(encoded)
-
-    async def _push_sound(self, elements: Sequence[object]) -> Faults:
-        """Encode one by one, to leave out the elements that cannot be."""
+    async def _push(self, items: Sequence[object]) -> Faults:
+        size = self.plan.max_push
+        if len(items) <= size:
+            return await self._deliver(items)
         faults: Faults = {}
-        places, encoded = [], []
-        for i, element in enumerate(elements):
-            try:
-                encoded.append(self.plan.encode([element])[0])
-                places.append(i)
-            except ConversionError as error:
-                faults[i] = error
-        found = await self._deliver(encoded) if encoded else {}
-        return faults | {places[i]: error for i, error in found.items()}
-
-    async def _deliver(self, items: Sequence[object]) -> Faults:
-        if len(items) <= self.plan.max_push:
-            return await self._deliver_part(items)
-        faults: Faults = {}
-        for start in range(0, len(items), self.plan.max_push):
-            part = items[start : start + self.plan.max_push]
-            found = await self._deliver_part(part)
+        for start in range(0, len(items), size):
+            found = await self._deliver(items[start : start + size])
             faults |= {start + i: error for i, error in found.items()}
         return faults
 
-    async def _deliver_part(self, items: Sequence[object]) -> Faults:
+    async def _deliver(self, items: Sequence[object]) -> Faults:
         """Push until all is stored or the elements at fault are known."""
         tries = 0
         while True:
             try:
-                await self._sink.push(items)
-            except PartialPushError as error:
-                return dict(error.failed)
+                faults = await self._attempt(items)
             except PermanentError:
                 raise
-            except TEMPORARY as error:
-                tries += 1
-                await self._wait(error, tries)
             except Exception as error:  # noqa: BLE001  (a sink may raise anything)
                 tries += 1
                 if tries > self.plan.retries:
-                    faults = await self._isolate(items, error)
-                    if len(faults) < len(items) or len(items) == 1:
-                        return faults
+                    found = await self._isolate(items, error)
+                    if len(found) < len(items) or len(items) == 1:
+                        self._resume()
+                        return found
                 await self._wait(error, tries)
             else:
                 self._resume()
-                return {}
+                return faults
+
+    async def _attempt(self, items: Sequence[object]) -> Faults:
+        """Push, waiting temporary faults out, of the whole or of single elements."""
+        faults: Faults = {}
+        places = list(range(len(items)))
+        tries = 0
+        while True:
+            try:
+                await self._sink.push([items[i] for i in places] if tries else items)
+            except PartialPushError as partial:
+                again = {i for i, e in partial.failed.items() if isinstance(e, TEMPORARY)}
+                faults |= {places[i]: e for i, e in partial.failed.items() if i not in again}
+                error: Exception = partial
+                places = [places[i] for i in sorted(again)]
+                if not places:
+                    return faults
+            except TEMPORARY as temporary:
+                error = temporary
+            else:
+                return faults
+            tries += 1
+            if self.plan.patience is not None and tries > self.plan.patience:
+                return faults | dict.fromkeys(places, error)
+            await self._wait(error, tries)
 
     async def _isolate(self, items: Sequence[object], error: Exception) -> Faults:
         """Halve a push that fails as a whole until the elements at fault stand alone."""
@@ -206,12 +201,12 @@ class Pusher:
         faults: Faults = {}
         for start, half in ((0, items[:middle]), (middle, items[middle:])):
             try:
-                await self._sink.push(half)
-            except PartialPushError as partial:
-                faults |= {start + i: e for i, e in partial.failed.items()}
+                found = await self._attempt(half)
+            except PermanentError:
+                raise
             except Exception as again:  # noqa: BLE001
                 found = await self._isolate(half, again)
-                faults |= {start + i: e for i, e in found.items()}
+            faults |= {start + i: e for i, e in found.items()}
         return faults
 
     async def _wait(self, error: Exception, tries: int) -> None:
