@@ -18,7 +18,7 @@ from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.logs import LogRing
 from buildflow_nb.runtime.metrics import Metrics
 
-__all__ = ("Fault", "Ledger")
+__all__ = ("Fault", "Ledger", "describe")
 
 PASSAGES = 20  # elements that `peek` shows
 FAILURES = 200  # failures kept; older ones are forgotten

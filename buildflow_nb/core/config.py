@@ -1,0 +1,256 @@
+"""`buildflow.yaml`: BuildFlow 0.3's schema, plus `cloud: local | real` for each stack.
+
+The file is looked for in the working folder and upwards; without one there is a single implicit
+stack `local` on the local cloud. A wrong file is refused with the line and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.options import nearest
+
+__all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load_config")
+
+FILE_NAME = "buildflow.yaml"
+CLOUDS = ("local", "real")
+PROVIDERS = ("aws", "azure", "gcp", "local")
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One place to deploy to; `backend_url` says where Pulumi keeps its state."""
+
+    name: str
+    backend_url: str | None = None
+    cloud: str = "real"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudProvider:
+    """Defaults for primitives that name no region or project."""
+
+    default: str = "local"
+    aws_region: str | None = None
+    azure_region: str | None = None
+    gcp_project: str | None = None
+    gcp_region: str | None = None
+    gcp_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a project folder says about itself."""
+
+    app: str
+    folder: Path
+    stacks: Mapping[str, Stack]
+    default_stack: str
+    entry_point: str | None = None
+    pulumi_home: str = ".buildflow/pulumi"
+    build_ignores: tuple[str, ...] = ()
+    provider: CloudProvider = field(default_factory=CloudProvider)
+
+    @classmethod
+    def implicit(cls, folder: Path) -> Config:
+        """The configuration of a folder without a file."""
+        return cls(folder.name, folder, {"local": Stack("local", cloud="local")}, "local")
+
+    def stack(self, name: str | None) -> Stack:
+        """The stack of that name, or the default one.
+
+        Raises:
+            ConfigError: there is no such stack.
+        """
+        wanted = name if name is not None else self.default_stack
+        if wanted not in self.stacks:
+            known = ", ".join(self.stacks)
+            msg = f"no stack {wanted!r}; {FILE_NAME} has: {known}{nearest(wanted, self.stacks)}"
+            raise ConfigError(msg)
+        return self.stacks[wanted]
+
+
+def find_config(folder: Path) -> Config:
+    """The configuration that applies to a folder: its own, a parent's, or the implicit one."""
+    for place in (folder, *folder.parents):
+        path = place / FILE_NAME
+        if path.is_file():
+            return load_config(path)
+    return Config.implicit(folder)
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a file.
+
+    Raises:
+        ConfigError: it is no YAML, or a key or a value is wrong; names line and key.
+    """
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        msg = f"{path.name} line {line}: not YAML: {error.problem}"
+        raise ConfigError(msg) from error
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read: {error}"
+        raise ConfigError(msg) from error
+    if root is None:
+        msg = f"{path.name} line 1: the file is empty; it needs at least 'app: NAME'"
+        raise ConfigError(msg)
+    return _config(_Section(path, "", root), path.parent)
+
+
+class _Section:
+    """A mapping of the file, read key by key; unknown keys are refused at the end."""
+
+    def __init__(self, path: Path, name: str, node: yaml.Node) -> None:
+        self._path = path
+        self._name = name
+        self.node = node
+        if not isinstance(node, yaml.MappingNode):
+            raise self.wrong(node, "must be a mapping of keys to values", name or "the file")
+        self._seen: list[str] = []
+        self._left = {str(key.value): (key, value) for key, value in node.value}
+
+    def wrong(self, node: yaml.Node, what: str, key: str) -> ConfigError:
+        """An error that names the line and the key."""
+        return ConfigError(f"{self._path.name} line {node.start_mark.line + 1}: {key} {what}")
+
+    def key(self, name: str) -> str:
+        """The full name of a key."""
+        return f"{self._name}.{name}" if self._name else name
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        """A text value, or None."""
+        node = self._take(name, required=required)
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return None
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.wrong(node, "must be a text", self.key(name))
+        return str(node.value)
+
+    def choice(self, name: str, known: tuple[str, ...], default: str) -> str:
+        """One of the known words."""
+        node = self._left.get(name, (None, None))[1]
+        value = self.text(name)
+        if value is None:
+            return default
+        if value not in known and node is not None:
+            what = f"must be {' or '.join(known)}, got {value!r}{nearest(value, known)}"
+            raise self.wrong(node, what, self.key(name))
+        return value
+
+    def section(self, name: str) -> _Section | None:
+        """A mapping inside, or None."""
+        node = self._take(name)
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return None
+        return _Section(self._path, self.key(name), node)
+
+    def items(self, name: str, make: Callable[[_Section], Any]) -> list[Any]:
+        """A list of mappings."""
+        return [
+            make(_Section(self._path, f"{self.key(name)}[{i}]", node))
+            for i, node in enumerate(self._sequence(name))
+        ]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts."""
+        return tuple(str(node.value) for node in self._sequence(name))
+
+    def done(self) -> None:
+        """Refuse what was not read."""
+        for name, (key, _) in self._left.items():
+            what = f"is not a known key{nearest(name, self._seen)}"
+            raise self.wrong(key, what, self.key(name))
+
+    def _sequence(self, name: str) -> list[yaml.Node]:
+        node = self._take(name)
+        if node is None or node.tag == "tag:yaml.org,2002:null":
+            return []
+        if not isinstance(node, yaml.SequenceNode):
+            raise self.wrong(node, "must be a list", self.key(name))
+        return list(node.value)
+
+    def _take(self, name: str, *, required: bool = False) -> yaml.Node | None:
+        self._seen.append(name)
+        found = self._left.pop(name, None)
+        if found is None:
+            if required:
+                raise self.wrong(self.node, "is missing", self.key(name))
+            return None
+        node: yaml.Node = found[1]
+        return node
+
+
+def _config(root: _Section, folder: Path) -> Config:
+    app = root.text("app") or root.text("project")
+    if app is None:
+        raise root.wrong(root.node, "is missing", "app")
+    entry_point = root.text("entry_point")
+    ignores = root.texts("build_ignores")
+    pulumi = root.section("pulumi_config")
+    stacks: dict[str, Stack] = {}
+    default, home = None, None
+    if pulumi is not None:
+        stacks = {stack.name: stack for stack in pulumi.items("stacks", _stack)}
+        default = pulumi.text("default_stack")
+        home = pulumi.text("pulumi_home")
+        if default is not None and stacks and default not in stacks:
+            what = f"names no stack of the file{nearest(default, stacks)}"
+            raise pulumi.wrong(pulumi.node, what, "pulumi_config.default_stack")
+        pulumi.done()
+    provider = root.section("cloud_provider_config")
+    root.text("project")
+    made = CloudProvider() if provider is None else _provider(provider)
+    root.done()
+    stacks = stacks or {"local": Stack("local", cloud="local")}
+    return Config(
+        app=app,
+        folder=folder,
+        stacks=stacks,
+        default_stack=default or next(iter(stacks)),
+        entry_point=entry_point,
+        pulumi_home=home or ".buildflow/pulumi",
+        build_ignores=ignores,
+        provider=made,
+    )
+
+
+def _stack(section: _Section) -> Stack:
+    name = section.text("name", required=True) or ""
+    backend = section.text("backend_url")
+    cloud = section.choice("cloud", CLOUDS, "real")
+    section.done()
+    return Stack(name, backend, cloud)
+
+
+def _provider(section: _Section) -> CloudProvider:
+    default = section.choice("default_cloud_provider", PROVIDERS, "local")
+    found: dict[str, dict[str, str | None]] = {}
+    wanted = {
+        "aws_options": ("default_region",),
+        "azure_options": ("default_region",),
+        "gcp_options": ("default_project_id", "default_region", "default_zone"),
+        "local_options": (),
+    }
+    for name, keys in wanted.items():
+        inner = section.section(name)
+        found[name] = {key: inner.text(key) for key in keys} if inner is not None else {}
+        if inner is not None:
+            inner.done()
+    section.done()
+    return CloudProvider(
+        default=default,
+        aws_region=found["aws_options"].get("default_region"),
+        azure_region=found["azure_options"].get("default_region"),
+        gcp_project=found["gcp_options"].get("default_project_id"),
+        gcp_region=found["gcp_options"].get("default_region"),
+        gcp_zone=found["gcp_options"].get("default_zone"),
+    )

@@ -1,0 +1,262 @@
+"""One version of a consumer's code at work: decode, call, flatten and encode a haul of elements.
+
+This is the hot path. Everything that can be decided once is decided when the code is compiled; a
+haul is then decoded, called and encoded list by list, and an element costs one call and one
+append. Only when a list fails is it taken apart, to find the elements at fault.
+
+Guarantees: results keep the order of elements; an element that fails, in whatever way (a wrong
+type, an exception, `sys.exit()`), fails alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from types import AsyncGeneratorType, GeneratorType, NoneType
+from typing import Any, cast
+
+from buildflow_nb.core.decode import Decoder, compile_decoder
+from buildflow_nb.core.encode import Encoder, compile_encoder
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.flow_spec import ConsumerSpec
+from buildflow_nb.core.primitive import Wire
+from buildflow_nb.runtime.worker import Worker
+
+__all__ = ("Code", "Outcome", "compile_code")
+
+_FLATTENED = frozenset({NoneType, list, tuple, GeneratorType})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a haul.
+
+    `items` are in the sink's wire form. `slots` says which element each item came from; None means
+    that item *i* came from element *i*. `faults` maps elements to errors.
+    """
+
+    values: Sequence[object] = ()
+    results: list[Any] = field(default_factory=list)
+    items: Sequence[object] = ()
+    slots: list[int] | None = None
+    faults: dict[int, BaseException] = field(default_factory=dict)
+    dropped: int = 0
+    seconds: float = 0.0
+
+    def given(self, element: int) -> tuple[object, ...]:
+        """What the code returned for one element, flattened."""
+        return tuple(_flat(self.results[element]))
+
+
+@dataclass(slots=True)
+class Code:
+    """Compiled code of one replica."""
+
+    spec: ConsumerSpec
+    decoder: Decoder
+    encode: Encoder
+    instance: object | None = None
+    call: Callable[[Any], Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.call = self.spec.processor.call(self.instance)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether elements are called on the loop instead of a worker."""
+        return self.spec.processor.is_async
+
+    async def set_up(self, worker: Worker) -> None:
+        """Make the instance of a class and call its `setup`; sync code runs on the worker.
+
+        Raises:
+            Exception: whatever the user's code raised.
+        """
+        processor = self.spec.processor
+        if not processor.is_class:
+            return
+        self.instance = await worker.submit(processor.instance)
+        self.call = processor.call(self.instance)
+        await self._hook("setup", worker)
+
+    async def tear_down(self, worker: Worker) -> None:
+        """Call `teardown`, if there is one."""
+        await self._hook("teardown", worker)
+
+    async def _hook(self, name: str, worker: Worker) -> None:
+        hook = getattr(self.instance, name, None)
+        if not callable(hook):
+            return
+        if inspect.iscoroutinefunction(hook):
+            await hook()
+        else:
+            await asyncio.shield(worker.submit(hook))  # runs even where nobody waits any more
+
+    def run(self, raws: Sequence[object]) -> Outcome:
+        """Take a haul through sync code; runs on a worker."""
+        began = time.perf_counter()
+        outcome = self._decode(raws)
+        call, faults = self.call, outcome.faults
+        results = outcome.results
+        append = results.append
+        if self.spec.processor.many:
+            call = _listing(call)
+        if faults:
+            call = _skipping(call)
+        for value in outcome.values:
+            try:
+                append(call(value))
+            except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
+                faults[len(results)] = error
+                append(None)
+        self._finish(outcome)
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+    async def run_async(self, raws: Sequence[object]) -> Outcome:
+        """Take a haul through async code, one element after the other; runs on the loop."""
+        began = time.perf_counter()
+        outcome = self._decode(raws)
+        faults, results = outcome.faults, outcome.results
+        call = cast("Callable[[Any], Awaitable[Any]]", self.call)
+        if self.spec.processor.many:
+            call = _async_listing(cast("Callable[[Any], AsyncIterator[Any]]", self.call))
+        for value in outcome.values:
+            if value is _FAULTY:
+                results.append(None)
+                continue
+            try:
+                results.append(await call(value))
+            except asyncio.CancelledError as error:
+                if _being_cancelled():
+                    raise
+                faults[len(results)] = error
+                results.append(None)
+            except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
+                faults[len(results)] = error
+                results.append(None)
+        self._finish(outcome)
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+    def _decode(self, raws: Sequence[object]) -> Outcome:
+        try:
+            return Outcome(values=self.decoder.many(raws))
+        except ConversionError:
+            outcome = Outcome()
+        values: list[object] = []
+        for i, raw in enumerate(raws):
+            try:
+                values.append(self.decoder.one(raw))
+            except ConversionError as error:
+                outcome.faults[i] = error
+                values.append(_FAULTY)
+        outcome.values = values
+        return outcome
+
+    def _finish(self, outcome: Outcome) -> None:
+        """Flatten results and bring them into the sink's form."""
+        results, faults = outcome.results, outcome.faults
+        if not faults and _FLATTENED.isdisjoint(map(type, results)):
+            items: list[object] = results
+        else:
+            items, outcome.slots = self._flatten(outcome)
+        try:
+            outcome.items = self.encode(items)
+        except ConversionError:
+            self._encode_each(outcome, items)
+
+    def _flatten(self, outcome: Outcome) -> tuple[list[object], list[int]]:
+        items: list[object] = []
+        slots: list[int] = []
+        for i, result in enumerate(outcome.results):
+            if i in outcome.faults:
+                continue
+            if type(result) not in _FLATTENED:
+                items.append(result)
+                slots.append(i)
+                continue
+            try:
+                found = _flat(result)
+            except BaseException as error:  # noqa: BLE001  (a returned generator is user code)
+                outcome.faults[i] = error
+                continue
+            outcome.results[i] = found
+            outcome.dropped += not found
+            items += found
+            slots += [i] * len(found)
+        return items, slots
+
+    def _encode_each(self, outcome: Outcome, items: Sequence[object]) -> None:
+        slots = outcome.slots if outcome.slots is not None else range(len(items))
+        encoded: list[tuple[int, object]] = []
+        for slot, item in zip(slots, items, strict=True):
+            try:
+                encoded.append((slot, self.encode([item])[0]))
+            except ConversionError as error:
+                outcome.faults[slot] = error
+        good = [(slot, item) for slot, item in encoded if slot not in outcome.faults]
+        outcome.slots = [slot for slot, _ in good]
+        outcome.items = [item for _, item in good]
+
+
+def compile_code(spec: ConsumerSpec) -> Code:
+    """Compile a spec's converters; `set_up` makes it ready to run.
+
+    Raises:
+        DeclarationError: a type cannot be converted.
+    """
+    owner = f"consumer {spec.id!r}"
+    wire = spec.sink.sink_wire if spec.sink is not None else Wire.OBJECT
+    return Code(
+        spec=spec,
+        decoder=compile_decoder(spec.input_type, spec.source.source_wire, owner),
+        encode=compile_encoder(spec.output_type, wire, owner),
+    )
+
+
+class _Faulty:
+    """Stands for an element that could not be decoded."""
+
+
+_FAULTY = _Faulty()
+
+
+def _flat(result: object) -> list[object]:
+    """One result as elements: None is none, a list, tuple or generator is many."""
+    kind = type(result)
+    if kind is NoneType:
+        return []
+    if kind in (list, tuple, GeneratorType):
+        return [item for item in cast("list[object]", result) if item is not None]
+    return [result]
+
+
+def _listing(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: list(call(value))
+
+
+def _async_listing(
+    call: Callable[[Any], AsyncIterator[Any]],
+) -> Callable[[Any], Awaitable[list[Any]]]:
+    async def listed(value: object) -> list[Any]:
+        stream = call(value)
+        try:
+            return [item async for item in stream]
+        finally:
+            if isinstance(stream, AsyncGeneratorType):
+                await stream.aclose()
+
+    return listed
+
+
+def _skipping(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is _FAULTY else call(value)
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,78 @@
+"""Where elements go that failed for good, when a processor names a `dead_letter` sink.
+
+What is written is a record: which processor, the element, the error with its traceback, how often
+it was tried, where it came from and when.
+"""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from buildflow_nb.core.encode import compile_encoder, json_bytes
+from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+
+__all__ = ("DeadLetters",)
+
+
+class DeadLetters:
+    """An open dead-letter sink, or none."""
+
+    def __init__(self, primitive: Writable | None, ledger: Ledger) -> None:
+        self._primitive = primitive
+        self._ledger = ledger
+        self._stack = AsyncExitStack()
+        self._sink: Any = None
+
+    @property
+    def there(self) -> bool:
+        """Whether the processor has a dead-letter sink."""
+        return self._primitive is not None
+
+    async def open(self, env: Env) -> Self:
+        """Open the sink, if there is one.
+
+        Raises:
+            TemporaryError: it cannot be opened for now.
+        """
+        if self._primitive is not None:
+            self._sink = await self._stack.enter_async_context(self._primitive.sink(env, None))
+        return self
+
+    async def close(self) -> None:
+        """Close the sink."""
+        await self._stack.aclose()
+
+    async def bury(self, faults: list[Fault]) -> bool:
+        """Write elements that failed; whether they are safely there."""
+        if self._sink is None or self._primitive is None:
+            return False
+        records = [self._record(fault) for fault in faults]
+        encode = compile_encoder(None, self._primitive.sink_wire, "dead letter")
+        try:
+            await self._sink.push(encode(records))
+        except Exception as error:  # noqa: BLE001  (a sink may raise anything)
+            self._ledger.log.add("ERROR", f"dead letter of {self._ledger.processor_id}: {error}")
+            return False
+        return True
+
+    def _record(self, fault: Fault) -> dict[str, object]:
+        return {
+            "processor_id": self._ledger.processor_id,
+            "element": _text(fault.element),
+            "error": describe(fault.error),
+            "traceback": "".join(traceback.format_exception(fault.error)),
+            "tries": fault.tries,
+            "origin": fault.origin or "",
+            "at": datetime.fromtimestamp(self._ledger.clock.time(), UTC).isoformat(),
+        }
+
+
+def _text(element: object) -> str:
+    try:
+        return json_bytes(element).decode()
+    except (TypeError, ValueError):
+        return repr(element)

@@ -1,0 +1,316 @@
+"""A run, held from any thread: what `app.run()` gives.
+
+Every method may be called from a notebook cell, a script or a callback; those that wait have
+deadlines and never hold the kernel's loop. Interrupting a wait leaves the run going.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.core.events import Event, Listener, StateChanged
+from buildflow_nb.core.options import nearest
+from buildflow_nb.core.registry import Changes, Registry
+from buildflow_nb.core.snapshot import Failure, FlowSnapshot, Passage, ProcessorSnapshot, State
+from buildflow_nb.runtime.clock import SYSTEM
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.logs import LogLine
+from buildflow_nb.runtime.loop import AT_EXIT, LoopThread, loop_thread
+from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
+
+__all__ = ("RunHandle",)
+
+LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
+IDLE_S = 0.5  # an endless source counts as drained when nothing came for so long
+START_TIMEOUT_S = 60.0
+SEND_TIMEOUT_S = 60.0
+
+
+class RunHandle:
+    """A running flow, or one that has ended."""
+
+    def __init__(self, plan: RunPlan, registry: Registry) -> None:
+        self.flow_id = plan.flow_id
+        self._plan = plan
+        self._registry = registry
+        self._thread: LoopThread = loop_thread()
+        self._listeners: list[Listener] = []
+        self._ended = threading.Event()
+        self._supervisor: Supervisor = self._thread.run(self._make())
+
+    async def _make(self) -> Supervisor:
+        return Supervisor(self._plan, SYSTEM, self._tell)
+
+    def begin(self) -> None:
+        """Start every processor; called once, by `Flow.run`.
+
+        Raises:
+            ServeError: the port cannot be had.
+        """
+        specs = list(self._registry.processors.values())
+        AT_EXIT.add(self._drain_at_exit)
+        try:
+            self._thread.run(self._supervisor.start(specs), START_TIMEOUT_S)
+        except BaseException:
+            self._thread.call(self._ended.set)
+            AT_EXIT.discard(self._drain_at_exit)
+            raise
+
+    # -- looking -------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str | None:
+        """Where routes are served, as `http://host:port`."""
+        return self._supervisor.address
+
+    @property
+    def running(self) -> bool:
+        """Whether the run has not ended."""
+        return not self._ended.is_set()
+
+    def status(self) -> State:
+        """The state of the run."""
+        return self.snapshot().state
+
+    def snapshot(self) -> FlowSnapshot:
+        """The run at this moment."""
+        return self._thread.run(self._snapshot())
+
+    def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
+        """The last elements that passed a processor, newest last."""
+        return list(self._ledger(processor_id).passages)[-count:]
+
+    def failures(self, processor_id: str | None = None) -> list[Failure]:
+        """Elements that failed for good, of one processor or of all, oldest first."""
+        books = [self._ledger(processor_id)] if processor_id else self._ledgers()
+        found = [failure for book in books for failure in book.failures]
+        return sorted(found, key=lambda failure: failure.at)
+
+    def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
+        """What one processor, or all of them, printed and logged, oldest first."""
+        books = [self._ledger(processor_id)] if processor_id else self._ledgers()
+        found = [line for book in books for line in book.log.lines(after)]
+        return sorted(found, key=lambda line: line.at)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have events sent to a function, on the loop thread; gives what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    # -- doing ---------------------------------------------------------------------------------
+
+    def send(self, processor_id: str, element: object) -> list[object]:
+        """Run one element through the live code and give what it returned; nothing is written.
+
+        Raises:
+            UsageError: there is no such processor.
+            Exception: whatever the code raised.
+        """
+        return self._thread.run(self._send(processor_id, element), SEND_TIMEOUT_S)
+
+    def stop(
+        self,
+        processor_ids: Sequence[str] | str | None = None,
+        *,
+        drain: bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        """Stop the run, or some of its processors.
+
+        With `drain`, what is in flight is finished and settled within `timeout` seconds; the rest
+        is given back to its source.
+        """
+        if not self.running:
+            return
+        ids = [processor_ids] if isinstance(processor_ids, str) else processor_ids
+        if ids is None:
+            work = self._supervisor.stop_all(drain=drain, timeout_s=timeout)
+        else:
+            for processor_id in ids:
+                self._ledger(processor_id)
+            work = self._supervisor.stop(ids, drain=drain, timeout_s=timeout)
+        self._thread.run(work, timeout + 30.0)
+
+    def start(self, processor_ids: Sequence[str] | str | None = None) -> None:
+        """Start processors of this run that were stopped."""
+        known = self._registry.processors
+        ids = [processor_ids] if isinstance(processor_ids, str) else processor_ids
+        wanted = list(known) if ids is None else list(ids)
+        for processor_id in wanted:
+            if processor_id not in known:
+                raise _unknown(processor_id, list(known))
+        specs = [known[processor_id] for processor_id in wanted]
+        self._thread.run(self._supervisor.restart(specs), START_TIMEOUT_S)
+
+    def apply(self, changes: Changes) -> None:
+        """Bring the run in line with the registry; called by the flow."""
+        if self.running:
+            self._thread.run(self._supervisor.apply(changes, self._registry.processors))
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def wait(self, timeout: float | None = None) -> State:
+        """Wait until the run ends and give its last state.
+
+        Raises:
+            TimeoutError: it did not end within `timeout` seconds; it goes on.
+            RunError: a processor failed.
+        """
+        self._wait_ended(timeout)
+        return self._result()
+
+    def wait_a_moment(self, seconds: float) -> None:
+        """Wait for the end of the run, for `seconds` at most."""
+        self._ended.wait(seconds)
+
+    def wait_until(
+        self,
+        *,
+        drained: bool = False,
+        duration: float | None = None,
+        count: int | None = None,
+        timeout: float | None = None,
+    ) -> FlowSnapshot:
+        """Wait until the first of what is asked for is so, or the run ends; it goes on.
+
+        `drained`: every source is at its end or empty and nothing is in flight. `duration`:
+        seconds. `count`: elements finished, over all processors.
+
+        Raises:
+            TimeoutError: nothing of that happened within `timeout` seconds.
+            RunError: a processor failed.
+        """
+        began = time.monotonic()
+        watch = _Watch()
+        while not self._ended.wait(LOOK_EVERY_S):
+            snapshot = self.snapshot()
+            self._raise_failed(snapshot)
+            spent = time.monotonic() - began
+            if drained and watch.drained(snapshot):
+                return snapshot
+            if duration is not None and spent >= duration:
+                return snapshot
+            if count is not None and _finished(snapshot) >= count:
+                return snapshot
+            if timeout is not None and spent >= timeout:
+                msg = f"flow {self.flow_id!r} did not get there within {timeout:g} s; it goes on"
+                raise TimeoutError(msg)
+        snapshot = self.snapshot()
+        self._raise_failed(snapshot)
+        return snapshot
+
+    def __await__(self) -> Generator[Any, None, State]:
+        return self._until_ended().__await__()
+
+    def __repr__(self) -> str:
+        snapshot = self.snapshot()
+        rows = [_line(processor) for processor in snapshot.processors]
+        head = f"flow {self.flow_id!r} on stack {snapshot.stack!r}: {snapshot.state.value}"
+        if snapshot.address:
+            head += f", {snapshot.address}"
+        return "\n".join([head, *rows])
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, StateChanged) and event.processor_id is None:
+            AT_EXIT.discard(self._drain_at_exit)
+            self._ended.set()
+        for listener in list(self._listeners):
+            listener(event)
+
+    async def _snapshot(self) -> FlowSnapshot:
+        return self._supervisor.snapshot()
+
+    async def _send(self, processor_id: str, element: object) -> list[object]:
+        unit = self._supervisor.units.get(processor_id)
+        if unit is None:
+            raise _unknown(processor_id, list(self._supervisor.units))
+        return await unit.send(element)
+
+    async def _drain_at_exit(self, timeout_s: float) -> None:
+        await self._supervisor.stop_all(drain=True, timeout_s=timeout_s / 2)
+
+    def _wait_ended(self, timeout: float | None) -> None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._ended.wait(0.2):  # in steps, so that an interrupt is heard
+            if deadline is not None and time.monotonic() >= deadline:
+                msg = f"flow {self.flow_id!r} did not end within {timeout:g} s; it goes on"
+                raise TimeoutError(msg)
+
+    async def _until_ended(self) -> State:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def look(event: Event) -> None:
+            if isinstance(event, StateChanged) and event.processor_id is None:
+                loop.call_soon_threadsafe(ended.set)
+
+        unsubscribe = self.subscribe(look)
+        try:
+            if self.running:
+                await ended.wait()
+        finally:
+            unsubscribe()
+        return await asyncio.to_thread(self._result)
+
+    def _result(self) -> State:
+        snapshot = self.snapshot()
+        self._raise_failed(snapshot)
+        return snapshot.state
+
+    def _raise_failed(self, snapshot: FlowSnapshot) -> None:
+        failed = [p for p in snapshot.processors if p.state is State.FAILED]
+        if failed:
+            msg = "; ".join(f"{p.kind} {p.processor_id!r} failed: {p.reason}" for p in failed)
+            raise RunError(msg)
+
+    def _ledgers(self) -> list[Ledger]:
+        return list(self._supervisor.ledgers.values())
+
+    def _ledger(self, processor_id: str) -> Ledger:
+        found = self._supervisor.ledgers.get(processor_id)
+        if found is None:
+            raise _unknown(processor_id, list(self._supervisor.ledgers))
+        return found
+
+
+class _Watch:
+    """Tells whether nothing is left to do, also for sources that never end."""
+
+    def __init__(self) -> None:
+        self._seen = -1
+        self._since = time.monotonic()
+
+    def drained(self, snapshot: FlowSnapshot) -> bool:
+        total = sum(p.elements_in for p in snapshot.processors)
+        if total != self._seen:
+            self._seen, self._since = total, time.monotonic()
+        consumers = [p for p in snapshot.processors if p.kind == "consumer"]
+        if any(p.in_flight for p in snapshot.processors):
+            return False
+        if all(p.state.ended for p in consumers):
+            return True
+        idle = time.monotonic() - self._since >= IDLE_S
+        return idle and all(p.state.ended or p.backlog == 0 for p in consumers)
+
+
+def _finished(snapshot: FlowSnapshot) -> int:
+    return sum(p.elements_in - p.in_flight for p in snapshot.processors)
+
+
+def _unknown(processor_id: str, known: list[str]) -> UsageError:
+    names = ", ".join(known) or "none is declared"
+    return UsageError(
+        f"no processor {processor_id!r}{nearest(processor_id, known)} (there is: {names})"
+    )
+
+
+def _line(p: ProcessorSnapshot) -> str:
+    text = f"  {p.processor_id}  {p.kind}  {p.state.value}  {p.elements_in:,} in"
+    text += f"  {p.elements_out:,} out  {p.failed:,} failed"
+    return f"{text}  ({p.reason})" if p.reason else text

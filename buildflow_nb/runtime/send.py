@@ -1,0 +1,45 @@
+"""One element through the code of a consumer, as a person sends it; nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from buildflow_nb.core.annotations import optional_of
+from buildflow_nb.core.decode import Decoder, compile_decoder
+from buildflow_nb.core.flow_spec import ConsumerSpec
+from buildflow_nb.core.primitive import Wire
+from buildflow_nb.runtime.code import Code
+from buildflow_nb.runtime.worker import Worker
+
+__all__ = ("send_through",)
+
+_AS_IT_IS = Decoder(lambda raw: raw, lambda raws: raws)
+
+
+async def send_through(code: Code, worker: Worker, element: object) -> list[object]:
+    """Run one element through a consumer's code and give its results, as the code made them.
+
+    Raises:
+        Exception: the element cannot be converted, or whatever the code raised.
+    """
+    value = _as_declared(code.spec, element)
+    plain = replace(code, decoder=_AS_IT_IS, encode=list)
+    if code.is_async:
+        outcome = await plain.run_async([value])
+    else:
+        outcome = await worker.submit(lambda: plain.run([value]))
+    if outcome.faults:
+        raise outcome.faults[0]
+    return list(outcome.items)
+
+
+def _as_declared(spec: ConsumerSpec, element: object) -> object:
+    """A plain value (a dict, JSON text) as the type that the processor declares."""
+    wire = Wire.OBJECT
+    kind = optional_of(spec.input_type)[0]
+    if isinstance(element, (str, bytes)) and kind not in (str, bytes, None):
+        wire = Wire.TEXT
+    elif isinstance(element, dict) and spec.source.source_wire is Wire.ROW:
+        text = all(isinstance(value, str) for value in element.values())
+        wire = Wire.ROW if text else Wire.OBJECT
+    return compile_decoder(spec.input_type, wire, f"consumer {spec.id!r}").one(element)

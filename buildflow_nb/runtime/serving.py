@@ -1,0 +1,58 @@
+"""The HTTP side of a run: one server for all routes, started with the first of them.
+
+aiohttp is loaded only here, and only when something is served.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildflow_nb.core.flow_spec import ProcessorSpec
+from buildflow_nb.runtime.clock import Clock
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.unit import Unit
+
+if TYPE_CHECKING:
+    from buildflow_nb.core.primitive import Env
+    from buildflow_nb.runtime.http import Server
+
+__all__ = ("Serving",)
+
+
+class Serving:
+    """The server of a run, or none yet."""
+
+    def __init__(self, title: str, host: str, port: int, env: Env) -> None:
+        self._title = title
+        self._host = host
+        self._port = port
+        self._env = env
+        self._server: Server | None = None
+        self.address: str | None = None
+
+    async def start(self) -> None:
+        """Listen, if that has not begun.
+
+        Raises:
+            ServeError: the port cannot be had.
+        """
+        if self._server is None:
+            from buildflow_nb.runtime.http import Server
+
+            server = Server(self._host, self._port, title=self._title)
+            self.address = await server.start()
+            self._server = server
+
+    async def unit(self, spec: ProcessorSpec, ledger: Ledger, clock: Clock) -> Unit:
+        """The unit of a route, on this server."""
+        from buildflow_nb.runtime.http import HttpRoute
+
+        await self.start()
+        assert self._server is not None  # noqa: S101  (started right before)
+        return HttpRoute(spec, self._env, self._server, ledger, clock)
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop listening; requests in flight have `grace_s` seconds."""
+        if self._server is not None:
+            await self._server.stop(grace_s)
+            self._server = None

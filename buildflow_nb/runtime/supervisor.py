@@ -1,0 +1,220 @@
+"""Keeps the units of one run: starts, swaps, stops and restarts them, and says how they are.
+
+Runs on the loop thread. Commands that change units take turns, so that two cells that register
+the same processor at once cannot interleave. What happens to one unit never ends another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.events import ElementFailed, Event, StateChanged
+from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.registry import Changes
+from buildflow_nb.core.snapshot import Failure, FlowSnapshot, State
+from buildflow_nb.runtime.clock import Clock
+from buildflow_nb.runtime.consumer import Consumer
+from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.serving import Serving
+from buildflow_nb.runtime.unit import Unit
+
+__all__ = ("RunPlan", "Supervisor")
+
+SWAP_TIMEOUT_S = 30.0  # for the old processor to finish what is in flight
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run needs to know besides the processors."""
+
+    flow_id: str
+    env: Env
+    host: str = "127.0.0.1"
+    port: int = 8000
+
+
+class Supervisor:
+    """The units of a run, by processor id."""
+
+    def __init__(self, plan: RunPlan, clock: Clock, emit: Callable[[Event], None]) -> None:
+        self.plan = plan
+        self.units: dict[str, Unit] = {}
+        self.ledgers: dict[str, Ledger] = {}
+        self.started_at = clock.time()
+        self.ended = asyncio.Event()
+        self._clock = clock
+        self._emit = emit
+        self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env)
+        self._turn = asyncio.Lock()
+        self._stopping = False
+
+    @property
+    def address(self) -> str | None:
+        """Where routes are served, if any are."""
+        return self._serving.address
+
+    async def start(self, specs: Sequence[ProcessorSpec]) -> None:
+        """Start every processor; one whose own setup fails is FAILED and the others go on.
+
+        Raises:
+            ServeError: the port for routes cannot be had; nothing is left running.
+        """
+        async with self._turn:
+            if any(not isinstance(spec, ConsumerSpec) for spec in specs):
+                await self._serving.start()
+            await asyncio.gather(*(self._start(spec) for spec in specs))
+        self._look_whether_ended()
+
+    async def apply(self, changes: Changes, specs: Mapping[str, ProcessorSpec]) -> None:
+        """Bring the units in line with what was declared since."""
+        async with self._turn:
+            if self._stopping or self.ended.is_set():
+                return
+            for processor_id in changes.removed:
+                await self._remove(processor_id)
+            for processor_id in changes.replaced:
+                await self._replace(specs[processor_id])
+            for processor_id in changes.added:
+                await self._start(specs[processor_id])
+        self._look_whether_ended()
+
+    async def stop(self, processor_ids: Sequence[str], *, drain: bool, timeout_s: float) -> None:
+        """Stop some processors; the run ends with its last one."""
+        async with self._turn:
+            units = [self._unit(processor_id) for processor_id in processor_ids]
+            await asyncio.gather(*(unit.stop(drain=drain, timeout_s=timeout_s) for unit in units))
+        self._look_whether_ended()
+
+    async def restart(self, specs: Sequence[ProcessorSpec]) -> None:
+        """Start processors that have stopped."""
+        async with self._turn:
+            for spec in specs:
+                unit = self.units.get(spec.id)
+                if unit is None or unit.ledger.state.ended:
+                    await self._start(spec)
+
+    async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
+        """End the run."""
+        self._stopping = True
+        async with self._turn:
+            units = list(self.units.values())
+            await asyncio.gather(*(unit.stop(drain=drain, timeout_s=timeout_s) for unit in units))
+            await self._serving.stop(timeout_s if drain else 0)
+        self._end()
+
+    def ledger(self, processor_id: str) -> Ledger:
+        """The book of a processor, made when first asked for."""
+        if processor_id not in self.ledgers:
+            self.ledgers[processor_id] = _WatchedLedger(processor_id, self._clock, self._emit)
+        return self.ledgers[processor_id]
+
+    def snapshot(self) -> FlowSnapshot:
+        """The run at this moment."""
+        return FlowSnapshot(
+            flow_id=self.plan.flow_id,
+            stack=self.plan.env.stack,
+            state=self.state(),
+            at=self._clock.time(),
+            started_at=self.started_at,
+            address=self.address,
+            processors=tuple(unit.snapshot() for unit in self.units.values()),
+        )
+
+    def state(self) -> State:
+        """The run as a whole."""
+        states = {unit.ledger.state for unit in self.units.values()}
+        if not self.ended.is_set():
+            return State.DRAINING if self._stopping else State.RUNNING
+        if State.FAILED in states:
+            return State.FAILED
+        return State.STOPPED if self._stopping or State.STOPPED in states else State.DONE
+
+    async def _start(self, spec: ProcessorSpec) -> None:
+        unit = await self._make(spec)
+        self.units[spec.id] = unit
+        try:
+            await unit.start()
+        except Exception as error:  # noqa: BLE001  (the unit's boundary: user code and connections)
+            unit.ledger.log.add("ERROR", f"could not start: {describe(error)}")
+            unit.ledger.enter(State.FAILED, describe(error))
+
+    async def _make(self, spec: ProcessorSpec) -> Unit:
+        ledger = self.ledger(spec.id)
+        if isinstance(spec, ConsumerSpec):
+            unit = Consumer(spec, self.plan.env, ledger, self._clock)
+            unit.on_end = self._look_whether_ended
+            return unit
+        return await self._serving.unit(spec, ledger, self._clock)
+
+    async def _replace(self, spec: ProcessorSpec) -> None:
+        old = self.units.get(spec.id)
+        if old is None or old.ledger.state.ended:
+            await self._start(spec)
+            return
+        try:
+            if await old.swap(spec):
+                return
+        except Exception as error:  # noqa: BLE001  (the new code's setup)
+            text = f"the new code could not be set up, the old one keeps running: {describe(error)}"
+            old.ledger.log.add("ERROR", text)
+            self._emit(StateChanged(self._clock.time(), spec.id, old.ledger.state, text))
+            return
+        inherits = isinstance(old, Consumer) and old.reads_like(spec)
+        if isinstance(old, Consumer) and inherits:
+            old.keep_source()
+        await old.stop(drain=True, timeout_s=SWAP_TIMEOUT_S)
+        old.ledger.version += 1
+        unit = await self._make(spec)
+        if isinstance(old, Consumer) and isinstance(unit, Consumer) and inherits:
+            unit.inherit(old)
+        self.units[spec.id] = unit
+        try:
+            await unit.start()
+        except Exception as error:  # noqa: BLE001  (the unit's boundary)
+            unit.ledger.log.add("ERROR", f"could not start: {describe(error)}")
+            unit.ledger.enter(State.FAILED, describe(error))
+
+    async def _remove(self, processor_id: str) -> None:
+        unit = self.units.pop(processor_id, None)
+        if unit is not None:
+            await unit.stop(drain=True, timeout_s=SWAP_TIMEOUT_S)
+            del self.ledgers[processor_id]
+
+    def _unit(self, processor_id: str) -> Unit:
+        if processor_id not in self.units:
+            msg = f"processor {processor_id!r} is not part of the run"
+            raise UsageError(msg)
+        return self.units[processor_id]
+
+    def _look_whether_ended(self) -> None:
+        """A run without routes ends with its last consumer."""
+        if self.units and all(unit.ledger.state.ended for unit in self.units.values()):
+            self._end()
+
+    def _end(self) -> None:
+        if not self.ended.is_set():
+            self.ended.set()
+            self._emit(StateChanged(self._clock.time(), None, self.state(), ""))
+
+
+class _WatchedLedger(Ledger):
+    """A ledger that tells of what happens."""
+
+    def __init__(self, processor_id: str, clock: Clock, emit: Callable[[Event], None]) -> None:
+        super().__init__(processor_id, clock)
+        self._emit = emit
+
+    def enter(self, state: State, reason: str = "") -> None:
+        before = (self.state, self.reason)
+        super().enter(state, reason)
+        if before != (self.state, self.reason):
+            self._emit(StateChanged(self.clock.time(), self.processor_id, state, reason))
+
+    def fail(self, fault: Fault, fate: str) -> Failure:
+        failure = super().fail(fault, fate)
+        self._emit(ElementFailed(failure))
+        return failure

@@ -1,0 +1,52 @@
+"""A processor without a run: how it looks before it starts, and one element through it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.snapshot import FlowSnapshot, State
+from buildflow_nb.runtime.clock import SYSTEM
+from buildflow_nb.runtime.code import compile_code
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.loop import loop_thread
+from buildflow_nb.runtime.send import send_through
+from buildflow_nb.runtime.worker import Worker
+
+__all__ = ("pending", "send_once")
+
+SEND_TIMEOUT_S = 60.0
+
+
+def pending(flow_id: str, stack: str, processors: Mapping[str, ProcessorSpec]) -> FlowSnapshot:
+    """A flow that was never run."""
+    found = tuple(Ledger(spec.id, SYSTEM).snapshot(spec, None) for spec in processors.values())
+    return FlowSnapshot(flow_id, stack, State.PENDING, time.time(), None, None, found)
+
+
+def send_once(spec: ProcessorSpec, env: Env, element: object) -> list[object]:
+    """Set a processor up, run one element through it, tear it down.
+
+    Raises:
+        Exception: whatever the user's code raised.
+    """
+    return loop_thread().run(_send_once(spec, env, element), SEND_TIMEOUT_S)
+
+
+async def _send_once(spec: ProcessorSpec, env: Env, element: object) -> list[object]:
+    if not isinstance(spec, ConsumerSpec):
+        from buildflow_nb.runtime.http import send_once as send_to_route
+
+        return await send_to_route(spec, env, element)
+    worker = Worker(f"send {spec.id}")
+    code = compile_code(spec)
+    try:
+        await code.set_up(worker)
+        try:
+            return await send_through(code, worker, element)
+        finally:
+            await code.tear_down(worker)
+    finally:
+        worker.close()
