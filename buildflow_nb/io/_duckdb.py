@@ -1,0 +1,68 @@
+"""Connections to DuckDB files, and what DuckDB's errors mean for a processor.
+
+Within one process DuckDB shares one open database among all connections to the same file, as long
+as they ask for the same settings (https://duckdb.org/docs/stable/connect/concurrency), and closes
+it with the last of them. So every source and sink simply has a connection of its own, with no
+settings, as `duckdb.connect(path)` in a user's cell has; they see each other's commits at once.
+Another process cannot open a file that is open for writing here, and the other way round.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
+
+__all__ = ("connect", "fault", "quoted")
+
+_PID = re.compile(r"PID (\d+)")
+
+
+def connect(database: str) -> Any:
+    """Open a connection; the file and its folder are made where missing.
+
+    Raises:
+        TemporaryError: another process or another setting keeps the file.
+        PermanentError: it is no DuckDB file.
+    """
+    import duckdb
+
+    try:
+        if not database.startswith("md:"):
+            Path(database).parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(database)
+    except duckdb.Error as error:
+        raise fault(error, database) from error
+    except OSError as error:
+        msg = f"DuckDB file {database} cannot be opened: {error.strerror}"
+        raise PermanentError(msg) from error
+
+
+def fault(error: Exception, database: str) -> BuildFlowError:
+    """The error to raise for DuckDB's."""
+    import duckdb
+
+    text = str(error)
+    shown = database.partition("?")[0]
+    if "lock" in text and isinstance(error, duckdb.IOException):
+        pid = _PID.search(text)
+        who = f"process {pid[1]}" if pid else "another process"
+        return TemporaryError(f"DuckDB file {shown} is locked by {who}; close it there")
+    if isinstance(error, duckdb.ConnectionException) and "different configuration" in text:
+        return TemporaryError(
+            f"DuckDB file {shown} is open in this process with other settings; close that "
+            "connection, or open it as duckdb.connect(path), without read_only and config"
+        )
+    first = text.splitlines()[0] if text else type(error).__name__
+    msg = f"DuckDB file {shown}: {first}"
+    permanent = (duckdb.ProgrammingError, duckdb.NotSupportedError)
+    if isinstance(error, permanent) or re.search("not a valid|Is a directory|ermission", text):
+        return PermanentError(msg)
+    return TemporaryError(msg)
+
+
+def quoted(table: str) -> str:
+    """The table's name for SQL; `schema.table` names a schema."""
+    return ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))

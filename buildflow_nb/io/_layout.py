@@ -1,0 +1,135 @@
+"""The columns of a sink's elements, and how to take a push apart into columns.
+
+With a declared record type the columns are its fields, read by one C call per value. Without one
+they are the keys of the first push, every element being turned into a dict first.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from operator import attrgetter
+from typing import Any
+
+from buildflow_nb.core.annotations import class_of, is_record, record_hints
+from buildflow_nb.core.encode import to_record
+from buildflow_nb.core.errors import ConversionError, PartialPushError, PermanentError
+
+__all__ = (
+    "ELEMENT_FAULTS",
+    "Layout",
+    "declared_layout",
+    "fitted_layout",
+    "seen_layout",
+    "write_sound",
+)
+
+Write = Callable[[Sequence[object]], None]
+# What `write_sound` takes for a fault of an element and not of the sink.
+ELEMENT_FAULTS = (ConversionError, ValueError, TypeError, AttributeError, OverflowError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Names of columns, and the declared types of those that have one."""
+
+    names: tuple[str, ...]
+    hints: Mapping[str, Any]
+    attributes: bool = False
+
+    def columns(self, items: Sequence[object]) -> list[list[Any]]:
+        """The values of the items, column by column.
+
+        Raises:
+            ConversionError: an item has a field that is no column.
+        """
+        if self.attributes:
+            return [list(map(attrgetter(name), items)) for name in self.names]
+        records = [to_record(item) for item in items]
+        known = set(self.names)
+        for record in records:
+            if not record.keys() <= known:
+                self._refuse(record)
+        return [[record.get(name) for record in records] for name in self.names]
+
+    def ordered(self, names: Sequence[str]) -> Layout:
+        """The same columns, in another order."""
+        return replace(self, names=tuple(names))
+
+    def _refuse(self, record: Mapping[str, Any]) -> None:
+        extra = ", ".join(repr(name) for name in record if name not in self.names)
+        msg = f"no column for field {extra}; the columns are {', '.join(self.names)}"
+        raise ConversionError(msg)
+
+
+def declared_layout(element: object) -> Layout | None:
+    """The columns of a declared element type, `None` where the type does not say them."""
+    if is_record(element) and not hasattr(element, "to_json"):
+        hints = record_hints(element)
+        return Layout(tuple(hints), hints, attributes=not typing.is_typeddict(element))
+    if class_of(element) in (str, int, float, bool, bytes):
+        return Layout(("value",), {"value": element})
+    return None
+
+
+def fitted_layout(layout: Layout | None, names: Sequence[str], where: str) -> Layout:
+    """The layout for what already has columns of these names; `where` opens the message.
+
+    Raises:
+        PermanentError: the declared columns are others.
+    """
+    if layout is None:
+        return Layout(tuple(names), {})
+    if set(layout.names) == set(names):
+        return layout.ordered(names)
+    msg = (
+        f"{where} has the columns {', '.join(names)}, but the elements have "
+        f"{', '.join(layout.names)}; write elsewhere, or move it away"
+    )
+    raise PermanentError(msg)
+
+
+def seen_layout(items: Sequence[object]) -> Layout:
+    """The columns of the first elements of a sink whose elements have no declared type."""
+    names: dict[str, None] = {}
+    for item in items:
+        try:
+            names.update(dict.fromkeys(to_record(item)))
+        except ELEMENT_FAULTS:
+            continue  # it will fail by itself when it is written
+    return Layout(tuple(names), {})
+
+
+def write_sound(items: Sequence[object], write: Write, faults: tuple[type[Exception], ...]) -> None:
+    """Write all items; where some are at fault, write their neighbours in order.
+
+    `write` writes all it is given or nothing, and raises one of `faults` when an element is bad.
+
+    Raises:
+        PartialPushError: names the elements at fault.
+    """
+    failed: dict[int, Exception] = {}
+    _write_halves(items, write, faults, 0, failed)
+    if failed:
+        first = next(iter(failed.values()))
+        msg = f"{len(failed)} of {len(items)} elements cannot be written; the first: {first}"
+        raise PartialPushError(msg, failed)
+
+
+def _write_halves(
+    items: Sequence[object],
+    write: Write,
+    faults: tuple[type[Exception], ...],
+    start: int,
+    failed: dict[int, Exception],
+) -> None:
+    try:
+        write(items)
+    except faults as error:
+        if len(items) == 1:
+            failed[start] = error
+            return
+        middle = len(items) // 2
+        _write_halves(items[:middle], write, faults, start, failed)
+        _write_halves(items[middle:], write, faults, start + middle, failed)

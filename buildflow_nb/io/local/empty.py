@@ -1,0 +1,63 @@
+"""A sink that drops everything, for flows whose effect lies elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from buildflow_nb.core.primitive import Env, Sink, Wire
+
+__all__ = ("Empty",)
+
+
+class _EmptySink:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    async def push(self, items: Sequence[object]) -> None:
+        """Forget the items."""
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Drops all elements."""
+
+    @property
+    def primitive_id(self) -> str:
+        """Always the same: one empty sink is as good as another."""
+        return "empty"
+
+    @property
+    def label(self) -> str:
+        """Nothing to tell."""
+        return ""
+
+    @property
+    def sink_wire(self) -> Wire:
+        """Anything."""
+        return Wire.OBJECT
+
+    @property
+    def max_push(self) -> int:
+        """As many as wait."""
+        return 100_000
+
+    @property
+    def linger_s(self) -> float:
+        """Dropping is cheap."""
+        return 0.0
+
+    def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
+        """Open a sink."""
+        return _EmptySink()

@@ -1,0 +1,131 @@
+"""A file of records on this machine: CSV, JSON Lines or Parquet, to read from or append to.
+
+As a source it is bounded: it ends at the end of the file. A file that is missing is waited for.
+As a sink it only ever grows; see `_appender` and `_parquet` for what a reader may see meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.primitive import Env, Sink, Source, Wire
+from buildflow_nb.io._blocking import BlockingSink, BlockingSource, Reader, Writer
+from buildflow_nb.io._csv import CsvReader, CsvWriter
+from buildflow_nb.io._json_lines import JsonLinesReader, JsonLinesWriter
+from buildflow_nb.io._parquet import ParquetReader, ParquetWriter
+from buildflow_nb.io._paths import absolute
+from buildflow_nb.types.portable import FileFormat
+
+__all__ = ("File",)
+
+_ENDINGS = {
+    ".csv": FileFormat.CSV,
+    ".json": FileFormat.JSON,
+    ".jsonl": FileFormat.JSON,
+    ".ndjson": FileFormat.JSON,
+    ".parquet": FileFormat.PARQUET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file at `file_path`, which is made absolute at once; `None` tells the format by the ending.
+
+    `missing` are texts that stand for no value when a CSV file is read ("NA", "NULL"), besides an
+    empty field.
+
+    Raises:
+        DeclarationError: the format is unknown.
+    """
+
+    file_path: str | os.PathLike[str]
+    file_format: FileFormat | str | None = None
+    missing: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        missing = (self.missing,) if isinstance(self.missing, str) else tuple(self.missing)
+        object.__setattr__(self, "missing", missing)
+        object.__setattr__(self, "file_path", absolute(self.file_path))
+        object.__setattr__(self, "file_format", _format(self.path, self.file_format))
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return Path(self.file_path)
+
+    @property
+    def primitive_id(self) -> str:
+        """The absolute path."""
+        return str(self.file_path)
+
+    @property
+    def label(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+    @property
+    def source_wire(self) -> Wire:
+        """Rows of text for CSV, records for the others."""
+        return Wire.ROW if self.file_format is FileFormat.CSV else Wire.RECORD
+
+    @property
+    def max_pullers(self) -> int:
+        """One: it has one cursor."""
+        return 1
+
+    @property
+    def sink_wire(self) -> Wire:
+        """Objects: the sink reads their fields itself, column by column."""
+        return Wire.OBJECT
+
+    @property
+    def max_push(self) -> int:
+        """Elements in one append, or in one part."""
+        return 50_000
+
+    @property
+    def linger_s(self) -> float:
+        """Parts of a Parquet folder are worth waiting for; an append is cheap."""
+        return 0.5 if self.file_format is FileFormat.PARQUET else 0.0
+
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
+        """Open a source at the beginning of the file."""
+        return BlockingSource(self._reader())
+
+    def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
+        """Open a sink at the end of the file."""
+        return BlockingSink(self._writer(element))
+
+    def _reader(self) -> Reader:
+        path = str(self.file_path)
+        if self.file_format is FileFormat.CSV:
+            return CsvReader(path, self.missing)
+        return JsonLinesReader(path) if self.file_format is FileFormat.JSON else ParquetReader(path)
+
+    def _writer(self, element: object) -> Writer:
+        path = str(self.file_path)
+        if self.file_format is FileFormat.CSV:
+            return CsvWriter(path, element)
+        if self.file_format is FileFormat.JSON:
+            return JsonLinesWriter(path)
+        return ParquetWriter(path, element)
+
+
+def _format(path: Path, given: FileFormat | str | None) -> FileFormat:
+    known = ", ".join(repr(member.value) for member in FileFormat)
+    if given is None:
+        found = _ENDINGS.get(path.suffix.lower())
+        if found is None:
+            msg = f"File {path.name!r}: its ending is no format; give file_format, one of {known}"
+            raise DeclarationError(msg)
+        return found
+    try:
+        return FileFormat(given)
+    except ValueError as error:
+        msg = f"File {path.name!r}: file_format must be one of {known}, got {given!r}"
+        raise DeclarationError(msg) from error

@@ -1,0 +1,53 @@
+"""A source that hands out the same elements again and again, for trying a flow out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from buildflow_nb.core.primitive import Env, Source, Wire
+from buildflow_nb.io._cycle import CycleSource
+from buildflow_nb.io._pulse_items import checked_items, fingerprint
+
+__all__ = ("Pulse",)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Hands out `items` one by one, `pulse_interval_seconds` apart, and begins again at their end.
+
+    A generator or another iterator is handed out once, to its end. Elements are passed as they are.
+    """
+
+    items: Iterable[Any]
+    pulse_interval_seconds: float
+
+    def __post_init__(self) -> None:
+        items = checked_items("Pulse", self.items, self.pulse_interval_seconds)
+        object.__setattr__(self, "items", items)
+
+    @property
+    def primitive_id(self) -> str:
+        """The same for equal items and intervals."""
+        return f"pulse-{fingerprint(self.items, self.pulse_interval_seconds)}"
+
+    @property
+    def label(self) -> str:
+        """How often it beats."""
+        return f"every {self.pulse_interval_seconds:g} s"
+
+    @property
+    def source_wire(self) -> Wire:
+        """Python objects, as they are."""
+        return Wire.OBJECT
+
+    @property
+    def max_pullers(self) -> int:
+        """One: it has one cursor."""
+        return 1
+
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
+        """Open a source that starts with the first item."""
+        return CycleSource(self.items, self.pulse_interval_seconds, backlog=None)

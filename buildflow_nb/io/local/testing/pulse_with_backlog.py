@@ -1,0 +1,52 @@
+"""A pulse that claims a backlog, for trying autoscaling and dashboards out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from buildflow_nb.core.primitive import Env, Source, Wire
+from buildflow_nb.io._cycle import CycleSource
+from buildflow_nb.io._pulse_items import checked_items, fingerprint
+
+__all__ = ("PulseWithBacklog",)
+
+
+@dataclass(frozen=True, slots=True)
+class PulseWithBacklog:
+    """Hands out `items` as `Pulse` does and always reports `backlog_size` elements waiting."""
+
+    items: Iterable[Any]
+    pulse_interval_seconds: float
+    backlog_size: int
+
+    def __post_init__(self) -> None:
+        items = checked_items("PulseWithBacklog", self.items, self.pulse_interval_seconds)
+        object.__setattr__(self, "items", items)
+
+    @property
+    def primitive_id(self) -> str:
+        """The same for equal items, intervals and backlogs."""
+        rest = (self.pulse_interval_seconds, self.backlog_size)
+        return f"pulse-with-backlog-{fingerprint(self.items, *rest)}"
+
+    @property
+    def label(self) -> str:
+        """How often it beats, and the backlog it claims."""
+        return f"every {self.pulse_interval_seconds:g} s, backlog {self.backlog_size}"
+
+    @property
+    def source_wire(self) -> Wire:
+        """Python objects, as they are."""
+        return Wire.OBJECT
+
+    @property
+    def max_pullers(self) -> int:
+        """One: it has one cursor."""
+        return 1
+
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
+        """Open a source that starts with the first item."""
+        return CycleSource(self.items, self.pulse_interval_seconds, self.backlog_size)
