@@ -151,10 +151,9 @@ class Consumer:
             async with AsyncExitStack() as stack:
                 await self._open_all(stack)
                 await self._work()
-        except BuildFlowError as error:
-            failure = str(error)
         except Exception as error:  # noqa: BLE001  (the unit's boundary)
-            failure = describe(_first(error))
+            first = _first(error)
+            failure = str(first) if isinstance(first, BuildFlowError) else describe(first)
         finally:
             await self._shut()
             if failure:

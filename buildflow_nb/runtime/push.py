@@ -8,7 +8,8 @@ its elements are safe and never before.
 What goes wrong: a temporary fault is waited out, with back-off, for ever (the queue fills and
 holds the source back). Any other error is tried again, then the push is halved until the elements
 at fault stand alone; if no element at all passes, it is the sink that is down, not the data, and
-it is waited out like a temporary fault. A permanent fault ends the pusher.
+it is waited out like a temporary fault. An element alone is at fault only if the error speaks of
+data (`DATA_ERRORS`): to wait is better than to lose. A permanent fault ends the pusher.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import (
+    ConversionError,
+    PartialPushError,
+    PermanentError,
+    TemporaryError,
+)
 from buildflow_nb.core.primitive import Sink
 from buildflow_nb.runtime.clock import Clock, backoff_s
 
@@ -27,6 +33,7 @@ __all__ = ("TEMPORARY", "Faults", "Parcel", "PushPlan", "Pusher")
 WAITING_PARCELS = 64  # parcels that may wait; more hold their worker back
 
 Faults = dict[int, BaseException]
+DATA_ERRORS = (ConversionError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
 TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)
 
 
@@ -161,7 +168,7 @@ class Pusher:
                 tries += 1
                 if tries > self.plan.retries:
                     found = await self._isolate(items, error)
-                    if len(found) < len(items) or len(items) == 1:
+                    if len(found) < len(items) or self._blames_data(found, tries):
                         self._resume()
                         return found
                 await self._wait(error, tries)
@@ -208,6 +215,11 @@ class Pusher:
                 found = await self._isolate(half, again)
             faults |= {start + i: e for i, e in found.items()}
         return faults
+
+    def _blames_data(self, faults: Faults, tries: int) -> bool:
+        """Whether elements of which none passed are at fault, and not the sink."""
+        given_up = self.plan.patience is not None and tries > self.plan.patience
+        return given_up or all(isinstance(error, DATA_ERRORS) for error in faults.values())
 
     async def _wait(self, error: Exception, tries: int) -> None:
         self._waiting = True

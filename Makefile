@@ -1,0 +1,53 @@
+# Every target makes its own set-up in .venv; a second run finds it there and is quick.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo lab test lint format bench picture lock clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## Make .venv with everything, at the versions of requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "buildflow_nb needs Python 3.11 or later, this is %d.%d; set PYTHON=" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## Run the quickstart headlessly on real data and print what happened
+	$(BIN)/python -m tools.demo
+
+lab: $(READY)  ## Open the quickstart in JupyterLab
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+test: $(READY) lint  ## Run every check and every test
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## Check style, types, layers and spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+format: $(READY)  ## Put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## Measure against peers; prints both sides and the ratio
+	$(BIN)/python -m tests.benchmarks
+
+picture: $(READY)  ## Take the README's picture in a real JupyterLab (needs chromium)
+	$(BIN)/python -m tools.picture
+
+lock: $(READY)  ## Resolve requirements.lock anew
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
+	  --generate-hashes --all-extras --group dev pyproject.toml -o requirements.lock
+
+clean:  ## Remove what set-up made
+	rm -rf $(VENV)
