@@ -1,0 +1,188 @@
+"""From what a function returns, or from what went wrong, to the response.
+
+A result becomes JSON (NaN and infinities, which JSON lacks, become null), `bytes` go out as they
+are, and a response made by the user passes through. Errors are `{"detail": …}`; what failed inside
+a function never reaches the client.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Union, cast, get_args, get_origin
+
+import msgspec
+from aiohttp import hdrs, web
+
+from buildflow_nb.core.annotations import (
+    class_of,
+    element_of,
+    is_pydantic,
+    is_unknown,
+    optional_of,
+    type_name,
+)
+from buildflow_nb.core.encode import compile_encoder, json_bytes
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.http_binding import is_web_class
+from buildflow_nb.core.primitive import Wire
+from buildflow_nb.runtime.http.fault import HttpFault
+
+__all__ = (
+    "SERVER_NAME",
+    "compile_answer",
+    "error_answer",
+    "fault_of",
+    "json_answer",
+    "own_answer",
+)
+
+SERVER_NAME = "buildflow"  # no versions: they help nobody but an attacker
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+_JSON = {hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: SERVER_NAME}
+_BYTES = {hdrs.CONTENT_TYPE: "application/octet-stream", hdrs.SERVER: SERVER_NAME}
+
+Answer = Callable[[Any], web.StreamResponse]
+
+
+def json_answer(body: bytes, status: int = 200) -> web.Response:
+    """JSON that is already encoded."""
+    return web.Response(body=body, status=status, headers=_JSON)
+
+
+def error_answer(
+    status: int, detail: object, headers: Mapping[str, str] | None = None, *, close: bool = False
+) -> web.Response:
+    """`{"detail": …}`; with `close` the connection ends after it."""
+    response = json_answer(msgspec.json.encode({"detail": detail}), status)
+    if headers:
+        response.headers.update(headers)
+    if close:
+        response.force_close()
+    return response
+
+
+def fault_of(error: BaseException) -> HttpFault | None:
+    """The answer that an exception of the user's asks for: aiohttp's, FastAPI's and Starlette's."""
+    if isinstance(error, HttpFault):
+        return error
+    if isinstance(error, web.HTTPException):
+        text = error.text
+        plain = text is None or text == f"{error.status}: {error.reason}"
+        headers = {
+            name: value
+            for name, value in error.headers.items()
+            if name not in (hdrs.CONTENT_TYPE, hdrs.CONTENT_LENGTH)
+        }
+        return HttpFault(error.status, error.reason if plain else str(text), headers)
+    status, detail = getattr(error, "status_code", None), getattr(error, "detail", None)
+    if isinstance(status, int) and 100 <= status <= 599 and detail is not None:  # noqa: PLR2004
+        return HttpFault(status, detail, getattr(error, "headers", None))
+    return None
+
+
+def own_answer(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """A response that the user made, made safe to send.
+
+    Raises:
+        ConversionError: it was sent before, to another request.
+    """
+    if isinstance(response, web.HTTPException):
+        fault = cast("HttpFault", fault_of(response))
+        return error_answer(fault.status, fault.detail, fault.headers)
+    if not response.prepared:
+        response.headers.setdefault(hdrs.SERVER, SERVER_NAME)
+    elif request.writer.output_size == 0:
+        msg = "a response was returned that was sent before; make a new one for each request"
+        raise ConversionError(msg)
+    return response
+
+
+def compile_answer(hint: Any, owner: str, *, many: bool) -> Answer:
+    """Make the function from a result to its response; `many` results come as a list.
+
+    It raises `ConversionError` for a result of another type than declared.
+    """
+    check = _compile_many(hint, owner) if many else _compile_check(hint, owner)
+    expected = None if many else class_of(optional_of(hint)[0])
+    direct = _is_direct(expected)
+    encode = msgspec.json.Encoder().encode
+
+    def answer(result: Any) -> web.StreamResponse:
+        if direct and type(result) is expected:
+            try:
+                return web.Response(body=encode(result), headers=_JSON)
+            except TypeError:
+                pass  # something inside that msgspec does not know
+        check(result)
+        if type(result) is bytes:
+            return web.Response(body=result, headers=_BYTES)
+        return json_answer(_json(result, owner))
+
+    return answer
+
+
+def _is_direct(expected: type | None) -> bool:
+    """Whether msgspec alone says what instances look like."""
+    fields = hasattr(expected, "__dataclass_fields__") or hasattr(expected, "__struct_fields__")
+    return fields and not hasattr(expected, "to_json") and not is_pydantic(expected)
+
+
+def _json(result: Any, owner: str) -> bytes:
+    try:
+        if is_pydantic(type(result)):
+            return cast("bytes", result.model_dump_json(by_alias=True).encode())
+        return json_bytes(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"{owner} returned what has no JSON form: {error}"
+        raise ConversionError(msg) from error
+
+
+def _compile_check(hint: Any, owner: str) -> Callable[[Any], None]:
+    """Make the function that refuses a result of another type than declared."""
+    inner, optional = optional_of(hint)
+    origin = get_origin(inner)
+    if origin in (Union, types.UnionType):
+        return _union_check(inner, owner, optional=optional)
+    outer = origin if origin in _CONTAINERS else inner
+    if is_unknown(inner) or is_web_class(inner) or class_of(outer) is None:
+        return _unchecked
+    check_one = compile_encoder(outer, Wire.OBJECT, owner)
+    items = get_args(inner)[0] if origin is list and get_args(inner) else None
+    check_items = None if items is None else compile_encoder(items, Wire.OBJECT, owner)
+
+    def check(result: Any) -> None:
+        if result is None and optional:
+            return
+        check_one((result,))
+        if check_items is not None:
+            check_items(result)
+
+    return check
+
+
+def _unchecked(_result: Any) -> None:
+    pass
+
+
+def _compile_many(hint: Any, owner: str) -> Callable[[Any], None]:
+    check_items = compile_encoder(element_of(hint), Wire.OBJECT, owner)
+
+    def check(results: Any) -> None:
+        check_items(results)
+
+    return check
+
+
+def _union_check(hint: Any, owner: str, *, optional: bool) -> Callable[[Any], None]:
+    classes = [class_of(get_origin(arg) or arg) for arg in get_args(hint)]
+    known = tuple(kind for kind in classes if kind is not None)
+    if len(known) < len(classes) or any(is_web_class(kind) for kind in known):
+        return _unchecked
+
+    def check(result: Any) -> None:
+        if not isinstance(result, known) and not (result is None and optional):
+            msg = f"{owner} returned {type(result).__name__}, not {type_name(hint)}"
+            raise ConversionError(msg)
+
+    return check

@@ -1,0 +1,137 @@
+"""One version of a route's code at work: how it is set up, bound to requests, called, torn down.
+
+Async functions run on the loop, sync ones on a thread of the route's crew. A function that exits
+(`sys.exit()`) fails like any other: the exit would end the loop, and every route with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import AsyncGeneratorType, GeneratorType, NoneType
+from typing import Any, cast
+
+from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
+from buildflow_nb.core.http_binding import plan_binding
+from buildflow_nb.runtime.http.answer import compile_answer
+from buildflow_nb.runtime.http.binding import Arguments, Binding
+from buildflow_nb.runtime.http.crew import Crew
+from buildflow_nb.runtime.http.gate import Gate
+from buildflow_nb.runtime.logs import LogRing, current
+
+__all__ = ("RouteCode", "RouteSpec", "being_cancelled", "flatten")
+
+RouteSpec = CollectorSpec | EndpointSpec
+_EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
+
+
+class RouteCode:
+    """Compiled code of a route; `set_up` makes it ready for requests."""
+
+    def __init__(self, spec: RouteSpec, crew: Crew, ring: LogRing) -> None:
+        """Compile.
+
+        Raises:
+            DeclarationError: a parameter or the answer does not convert.
+        """
+        self.spec = spec
+        self.owner = f"{spec.kind} {spec.id!r}"
+        self._crew = crew
+        self._ring = ring
+        self._instance: object | None = None
+        processor = spec.processor
+        target = getattr(processor.target, "process") if processor.is_class else processor.target  # noqa: B009
+        self.binding = Binding(plan_binding(spec), target)
+        self.answer = compile_answer(processor.returns, self.owner, many=processor.many)
+        self.gate = Gate(spec.options.max_concurrent_queries * spec.options.num_replicas)
+        self._call: Callable[..., Any] = processor.target
+        self.call = self._call_async if processor.is_async else self._call_sync
+
+    async def set_up(self) -> None:
+        """Make the instance of a class and call its `setup`.
+
+        Raises:
+            Exception: whatever the user's code raised.
+        """
+        processor = self.spec.processor
+        if processor.is_class:
+            self._instance = await self._crew.run(processor.instance)
+            self._call = processor.call(self._instance)
+            await self._hook("setup")
+
+    async def tear_down(self) -> None:
+        """Call `teardown`, if there is one.
+
+        Raises:
+            Exception: whatever the user's code raised.
+        """
+        await self._hook("teardown")
+
+    async def _hook(self, name: str) -> None:
+        hook = getattr(self._instance, name, None)
+        if not callable(hook):
+            return
+        if inspect.iscoroutinefunction(hook):
+            current.set(self._ring)
+            await _harmlessly(hook())
+        else:
+            await self._crew.run(hook)
+
+    async def _call_async(self, arguments: Arguments) -> Any:
+        """Call with bound arguments; several results come as a list."""
+        current.set(self._ring)
+        try:
+            found = self.binding.invoke(self._call, arguments)
+            if self.spec.processor.many:
+                return await _listed(found)
+            return _unrolled(await found)
+        except _EXITS as error:
+            raise _exited(error) from error
+
+    async def _call_sync(self, arguments: Arguments) -> Any:
+        return await self._crew.run(partial(self._work, arguments))
+
+    def _work(self, arguments: Arguments) -> Any:
+        return _unrolled(self.binding.invoke(self._call, arguments))
+
+
+def flatten(result: object) -> list[object]:
+    """A collector's result as elements: None is none; a list or tuple is many."""
+    kind = type(result)
+    if kind is NoneType:
+        return []
+    if kind in (list, tuple):
+        return [item for item in cast("list[object]", result) if item is not None]
+    return [result]
+
+
+def _unrolled(result: Any) -> Any:
+    """A generator's results as a list: running it is running user code."""
+    return list(result) if type(result) is GeneratorType else result
+
+
+async def _listed(stream: Any) -> list[Any]:
+    try:
+        return [item async for item in stream]
+    finally:
+        if isinstance(stream, AsyncGeneratorType):
+            await stream.aclose()
+
+
+async def _harmlessly(work: Awaitable[object]) -> None:
+    try:
+        await work
+    except _EXITS as error:
+        raise _exited(error) from error
+
+
+def _exited(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+def being_cancelled() -> bool:
+    """Whether somebody cancelled this task, rather than user code raising CancelledError."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -1,0 +1,396 @@
+"""A collector or an endpoint at work: the unit between the server and the user's function.
+
+A collector answers only when what its function returned is in the sink; concurrent requests share
+pushes. An endpoint answers with what its function returned. An exception costs its own request a
+500, with nothing of it in the answer, and is kept in the ledger with its arguments.
+
+When the code is swapped, requests that have been bound to the old code finish with it, and only
+then is it torn down; every later one meets the new code. A client that goes away does not stop its
+request: what it sent is processed to the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from aiohttp import web
+
+from buildflow_nb.core.encode import Encoder, compile_encoder
+from buildflow_nb.core.errors import ConversionError, UsageError
+from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
+from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.snapshot import ProcessorSnapshot, State
+from buildflow_nb.runtime.http.answer import error_answer, fault_of, json_answer, own_answer
+from buildflow_nb.runtime.http.binding import Arguments
+from buildflow_nb.runtime.http.body import read_body
+from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, being_cancelled, flatten
+from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
+from buildflow_nb.runtime.http.delivery import PUSH_S, Delivery
+from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.server import Server
+from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.push import TEMPORARY, Faults
+
+__all__ = ("HttpRoute",)
+
+CLIENT_GONE = 499  # what proxies log for a request whose client did not wait; never sent
+TEARDOWN_S = 10.0  # seconds for the teardown of code that was swapped out
+SUCCESS = b'{"success":true}'
+FAILED = "Internal Server Error"
+
+
+class HttpRoute:
+    """The unit of one route; made, used and stopped on the loop of its server."""
+
+    def __init__(
+        self,
+        spec: RouteSpec,
+        env: Env,
+        server: Server,
+        ledger: Ledger,
+        on_event: Listener | None = None,
+    ) -> None:
+        self.spec: RouteSpec = spec
+        self.ledger = ledger
+        self._env = env
+        self._server = server
+        self._on_event = on_event
+        self._crew: Crew | None = None
+        self._code: RouteCode | None = None
+        self._encode: Encoder | None = None
+        self._delivery: Delivery | None = None
+        self._requests: set[asyncio.Task[object]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    @property
+    def id(self) -> str:
+        """The processor's id."""
+        return self.spec.id
+
+    @property
+    def method(self) -> str:
+        """The method that it serves."""
+        return self.spec.method
+
+    @property
+    def path(self) -> str:
+        """The route, with `{parameters}`."""
+        return self.spec.route
+
+    async def start(self) -> None:
+        """Set up the code, open the sink and mount; WAITING while the sink cannot be opened.
+
+        Raises:
+            Exception: the setup failed, the sink can never be opened, or the route is taken.
+        """
+        self._enter(State.STARTING)
+        try:
+            size = self.spec.options.max_concurrent_queries * self.spec.options.num_replicas
+            self._crew = Crew(
+                f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS)
+            )
+            code = RouteCode(self.spec, self._crew, self.ledger.log)
+            await code.set_up()
+            self._code = code
+            if isinstance(self.spec, CollectorSpec):
+                self._encode = _encoder(self.spec)
+                self._delivery = Delivery(self.spec, self._env, self.ledger, self._sink_changed)
+                await self._delivery.start()
+            self._server.mount(self)
+        except BaseException as error:
+            await self._end(0.0)
+            self._enter(State.FAILED, describe(error))
+            raise
+        self._sink_changed()
+
+    async def swap(self, spec: ProcessorSpec) -> bool:
+        """Let new code, another route or method take over between two requests.
+
+        False where the sink, its element type, the retries or the kind differ.
+
+        Raises:
+            Exception: the new code does not convert, its setup failed, or its route is taken.
+        """
+        if self._crew is None or self._code is None or not _same_way_out(self.spec, spec):
+            return False
+        made = RouteCode(spec, self._crew, self.ledger.log)  # type: ignore[arg-type]  # checked
+        await made.set_up()
+        old_code, old_spec = self._code, self.spec
+        self.spec = made.spec
+        try:
+            self._server.mount(self)
+        except BaseException:
+            self.spec = old_spec
+            await self._tear_down(made, TEARDOWN_S)
+            raise
+        self._code = made
+        self.ledger.version += 1
+        retiring = asyncio.create_task(self._retire(old_code))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        return True
+
+    async def stop(self, *, drain: bool, timeout_s: float) -> None:
+        """Unmount; with `drain`, let requests in flight finish. What is left gets a 503."""
+        self._server.unmount(self.id)
+        if self._crew is None:
+            self._enter(State.STOPPED)
+            return
+        self._enter(State.DRAINING)
+        deadline = self.ledger.clock.now() + timeout_s
+        if drain and self._requests:
+            await asyncio.wait(set(self._requests), timeout=timeout_s)
+        for task in set(self._requests):
+            task.cancel()
+        if self._requests:
+            await asyncio.wait(set(self._requests), timeout=1.0)  # to answer 503
+        await self._end(max(deadline - self.ledger.clock.now(), 0.0))
+        self._enter(State.STOPPED)
+
+    async def send(self, element: object) -> list[object]:
+        """Run one element (a dict of parameters, or the body) through the code, without HTTP.
+
+        Raises:
+            ConversionError: it does not fit the parameters.
+            UsageError: the route does not run, or takes the request itself.
+            Exception: whatever the code raised.
+        """
+        code = self._code
+        if code is None:
+            msg = f"{self.spec.kind} {self.id!r} does not run; start it first"
+            raise UsageError(msg)
+        result = await code.call(code.binding.from_element(element))
+        return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
+
+    def snapshot(self) -> ProcessorSnapshot:
+        """The route at this moment."""
+        return self.ledger.snapshot(self.spec, None)
+
+    async def handle(
+        self, request: web.BaseRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer one request; `values` are its path parameters. Raises nothing but cancellation."""
+        metrics, now = self.ledger.metrics, self.ledger.clock.now
+        began = now()
+        metrics.taken.add(1, began)
+        metrics.in_flight += 1
+        task = asyncio.current_task()
+        self._requests.add(task)
+        status = CLIENT_GONE
+        try:
+            response = await self._respond(request, values)
+        except HttpFault as fault:
+            status = fault.status
+            return error_answer(status, fault.detail, fault.headers, close=fault.close)
+        except asyncio.CancelledError:
+            if self.ledger.state is not State.DRAINING:
+                raise
+            status = 503
+            return error_answer(status, "stopping", close=True)
+        else:
+            status = response.status
+            return response
+        finally:
+            self._requests.discard(task)  # type: ignore[arg-type]
+            metrics.in_flight -= 1
+            ended = now()
+            metrics.latency.add(ended - began, 1, ended)
+            metrics.codes[status] = metrics.codes.get(status, 0) + 1
+
+    async def _respond(
+        self, request: web.BaseRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        code = self._code
+        if code is None:
+            raise HttpFault(503, "stopping", close=True)
+        body = b""
+        if code.binding.reads_body:
+            body = await read_body(request)
+            code = self._code or code  # it may have been swapped while the body arrived
+        arguments = code.binding.bind(request, values, body)
+        if code.gate.open:
+            code.gate.inside += 1
+        else:
+            await code.gate.enter()
+        try:
+            return await self._run(code, request, arguments)
+        finally:
+            code.gate.leave()
+
+    async def _run(
+        self, code: RouteCode, request: web.BaseRequest, arguments: Arguments
+    ) -> web.StreamResponse:
+        clock = self.ledger.clock
+        began = clock.now()
+        try:
+            result = await code.call(arguments)
+            seconds = clock.now() - began
+            if self._delivery is not None:
+                return await self._collect(code, arguments, result, seconds)
+            if isinstance(result, web.StreamResponse):
+                response = own_answer(request, result)
+            else:
+                response = code.answer(result)
+        except asyncio.CancelledError as error:
+            if being_cancelled():
+                raise
+            return await self._failed(code, arguments, error)
+        except Exception as error:  # user code may raise anything
+            fault = fault_of(error)
+            if fault is not None:
+                raise fault from error
+            return await self._failed(code, arguments, error)
+        self.ledger.passed((code.binding.element(arguments),), ((result,),), seconds)
+        self.ledger.metrics.given.add(1, clock.now())
+        return response
+
+    async def _failed(
+        self, code: RouteCode, arguments: Arguments, error: BaseException
+    ) -> web.StreamResponse:
+        await self._record(code, [Fault(code.binding.element(arguments), error, 1, self._origin)])
+        return error_answer(500, FAILED)
+
+    async def _collect(
+        self, code: RouteCode, arguments: Arguments, result: object, seconds: float
+    ) -> web.StreamResponse:
+        """Push what a collector's function returned, and answer when it is stored."""
+        if isinstance(result, web.StreamResponse):
+            msg = f"{code.owner} returned a response, which no sink can store; use an endpoint"
+            raise ConversionError(msg)
+        elements = flatten(result)
+        delivery, encode = self._delivery, self._encode
+        if delivery is None or encode is None:
+            raise HttpFault(503, "stopping")
+        pushed = await delivery.push(encode(elements) if elements else ())
+        element = code.binding.element(arguments)
+        if not pushed.done():
+            await asyncio.wait({pushed}, timeout=PUSH_S)
+        if not pushed.done():
+            pushed.add_done_callback(lambda late: self._settle_late(late, element, len(elements)))
+            msg = "the sink takes too long; the element is queued and may still be written"
+            raise HttpFault(503, msg, {"Retry-After": "5"})
+        faults = pushed.result()
+        self._count(element, elements, faults, seconds)
+        if faults:
+            await self._record(code, self._faults(element, faults))
+            return _refusal(faults)
+        return json_answer(SUCCESS)
+
+    def _count(
+        self, element: object, elements: list[object], faults: Faults, seconds: float
+    ) -> None:
+        ledger = self.ledger
+        ledger.passed((element,), (tuple(elements),), seconds)
+        ledger.metrics.given.add(len(elements) - len(faults), ledger.clock.now())
+        ledger.metrics.dropped += not elements
+
+    def _settle_late(self, late: asyncio.Future[Faults], element: object, count: int) -> None:
+        faults = {} if late.cancelled() else late.result()
+        self.ledger.metrics.given.add(count - len(faults), self.ledger.clock.now())
+        for fault in self._faults(element, faults):
+            self._remember(fault, "dropped")
+
+    def _faults(self, element: object, faults: Faults) -> list[Fault]:
+        tries = getattr(self.spec.options, "retries", 0) + 1
+        return [Fault(element, error, tries, self._origin) for error in faults.values()]
+
+    @property
+    def _origin(self) -> str:
+        return f"{self.method} {self.path}"
+
+    async def _record(self, code: RouteCode, faults: list[Fault]) -> None:
+        fate = "dropped" if self._delivery is None else await self._delivery.bury(faults)
+        for fault in faults:
+            self.ledger.log.add("ERROR", f"{code.owner}: {describe(fault.error)}")
+            self._remember(fault, fate)
+
+    def _remember(self, fault: Fault, fate: str) -> None:
+        failure = self.ledger.fail(fault, fate)
+        if self._on_event is not None:
+            self._on_event(ElementFailed(failure))
+
+    def _sink_changed(self) -> None:
+        """Take over what the sink says of itself."""
+        delivery = self._delivery
+        if self.ledger.state in (State.DRAINING, State.STOPPED):
+            return
+        if delivery is not None and delivery.broken is not None:
+            self._enter(State.FAILED, delivery.reason)
+        elif delivery is not None and delivery.reason:
+            self._enter(State.WAITING, delivery.reason)
+        else:
+            self._enter(State.RUNNING)
+
+    def _enter(self, state: State, reason: str = "") -> None:
+        ledger = self.ledger
+        if (state, reason) == (ledger.state, ledger.reason):
+            return
+        ledger.enter(state, reason)
+        if self._on_event is not None:
+            self._on_event(StateChanged(ledger.clock.time(), self.id, state, reason))
+
+    async def _retire(self, code: RouteCode) -> None:
+        """Tear swapped-out code down once its last request is answered."""
+        await code.gate.emptied()
+        await self._tear_down(code, TEARDOWN_S)
+
+    async def _tear_down(self, code: RouteCode, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(max(timeout_s, 0.1)):
+                await code.tear_down()
+        except Exception as error:  # noqa: BLE001  (user code; it must not stop the stop)
+            self.ledger.log.add("ERROR", f"teardown of {code.owner}: {describe(error)}")
+
+    async def _end(self, timeout_s: float) -> None:
+        """Close whatever is open; never raises."""
+        delivery, code, crew = self._delivery, self._code, self._crew
+        self._delivery = self._code = self._crew = None
+        if delivery is not None:
+            await delivery.close(timeout_s)
+        if self._retiring:
+            with suppress(TimeoutError):
+                await asyncio.wait(set(self._retiring), timeout=max(timeout_s, 0.1))
+        for task in self._retiring:
+            task.cancel()
+        if code is not None:
+            await self._tear_down(code, timeout_s)
+        if crew is not None:
+            crew.close()
+
+
+def _encoder(spec: CollectorSpec) -> Encoder:
+    owner = f"{spec.kind} {spec.id!r}"
+    if spec.sink is None:
+        return lambda _elements: ()
+    return compile_encoder(spec.output_type, spec.sink.sink_wire, owner)
+
+
+def _same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:
+    """Whether new code can use what the old one opened."""
+    if old.kind != new.kind or old.id != new.id:
+        return False
+    if not isinstance(old, CollectorSpec) or not isinstance(new, CollectorSpec):
+        return True
+    return (
+        old.sink == new.sink
+        and old.output_type == new.output_type
+        and old.options.retries == new.options.retries
+        and old.options.dead_letter == new.options.dead_letter
+    )
+
+
+def _refusal(faults: Faults) -> web.StreamResponse:
+    """The answer for elements that are not in the sink."""
+    errors = list(faults.values())
+    for error in errors:
+        if isinstance(error, HttpFault):
+            raise error
+        if isinstance(error, (*TEMPORARY, asyncio.CancelledError)):
+            msg = f"the sink cannot be written for now: {describe(error)}"
+            raise HttpFault(503, msg, {"Retry-After": "1"}) from error
+    if all(isinstance(error, ConversionError) for error in errors):
+        raise HttpFault(422, f"the sink refuses the element: {errors[0]}") from errors[0]
+    return error_answer(500, FAILED)
