@@ -116,7 +116,7 @@ _TABLE = (
     Command(
         "run",
         "start the flow and show a live dashboard; with --until, --duration or --count, wait for "
-        "that and stop again what was started",
+        "that and then stop what was started",
         (
             Option("host", "address to serve routes on", ("--host",), default="127.0.0.1"),
             Option("port", "port to serve routes on", ("--port",), _port, 8000),

@@ -1,0 +1,63 @@
+"""How flows, runs, snapshots and specs look in a notebook, registered with IPython's formatters.
+
+Flow and its handle lie below this room and know nothing of it; their own `repr` serves a plain
+Python prompt. `html` and `text` are pure functions of data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.flow import Flow
+from buildflow_nb.notebook import cockpit
+from buildflow_nb.notebook.dashboard import Dashboards
+from buildflow_nb.notebook.listings import Declared
+from buildflow_nb.runtime.handle import RunHandle
+
+__all__ = ("Shown", "html", "register", "text", "unregister")
+
+Shown = FlowSnapshot | ProcessorSpec
+_SPECS = (ConsumerSpec, CollectorSpec, EndpointSpec)
+
+
+def html(value: Shown) -> str:
+    """HTML of a snapshot or a spec."""
+    if isinstance(value, FlowSnapshot):
+        return cockpit.html(value)
+    return Declared([value], value.kind)._repr_html_()
+
+
+def text(value: Shown) -> str:
+    """Plain text of a snapshot or a spec."""
+    if isinstance(value, FlowSnapshot):
+        return cockpit.text(value)
+    return repr(Declared([value], value.kind))
+
+
+def register(shell: Any, dashboards: Dashboards, live: Callable[[], bool]) -> None:
+    """Show our types from now on; a run shows itself as a dashboard."""
+    bundles = shell.display_formatter.mimebundle_formatter
+    bundles.for_type(Flow, lambda flow, **_: _bundle(flow.snapshot()))
+    for kind in (FlowSnapshot, *_SPECS):
+        bundles.for_type(kind, lambda value, **_: _bundle(value))
+
+    def show(handle: RunHandle) -> bool:
+        dashboards.show(handle, live=live())
+        return True
+
+    shell.display_formatter.ipython_display_formatter.for_type(RunHandle, show)
+
+
+def unregister(shell: Any) -> None:
+    """Leave our types to their own `repr`."""
+    formatter = shell.display_formatter
+    for kind in (Flow, FlowSnapshot, *_SPECS):
+        formatter.mimebundle_formatter.pop(kind, None)
+    formatter.ipython_display_formatter.pop(RunHandle, None)
+
+
+def _bundle(value: Shown) -> dict[str, str]:
+    return {"text/plain": text(value), "text/html": html(value)}

@@ -1,0 +1,164 @@
+"""What `peek`, `failures`, `logs`, `send` and `list` give: plain lists that also look like tables.
+
+They are lists of the runtime's own records, so that the next cell can compute with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Readable, Writable
+from buildflow_nb.core.snapshot import Failure, Passage
+from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook.cockpit import aligned
+from buildflow_nb.notebook.markup import Cell, quote
+from buildflow_nb.runtime.logs import LogLine
+
+__all__ = ("Declared", "Failures", "Lines", "Listing", "Passages", "Traceback")
+
+Record = TypeVar("Record")
+MOST_ROWS = 200  # rows shown; the list itself is whole
+_LONGEST_NAME = 120  # characters of a primitive's name
+_TEXT_WIDTH = 70  # characters of a value in plain text
+_TONES = {"WARNING": "warn", "ERROR": "err", "CRITICAL": "err", "STDERR": "warn"}
+
+
+class Listing(list[Record], Generic[Record]):
+    """Records with a title; `repr` and HTML show a table."""
+
+    heads: tuple[str, ...] = ()
+    left = 1
+
+    def __init__(self, records: Iterable[Record], title: str) -> None:
+        super().__init__(records)
+        self.title = title
+
+    def row(self, record: Record) -> tuple[str, ...]:
+        """The record's columns as text."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        if not self:
+            return f"{self.title}: nothing"
+        cut = [tuple(figures.clean(v, _TEXT_WIDTH) for v in self.row(r)) for r in self._last()]
+        return "\n".join([self._counted(), *aligned(self.heads, cut, left=len(self.heads))])
+
+    def _repr_html_(self) -> str:
+        heads: list[Cell] = [(head, "l") for head in self.heads]
+        body = markup.table(self.title, heads, [self._cells(record) for record in self._last()])
+        if not self:
+            body = '<pre class="mute">nothing</pre>'
+        header = f"<b>{quote(self._counted())}</b>"
+        return markup.card(self.title, header, body)
+
+    def _cells(self, record: Record) -> list[Cell]:
+        return [
+            (f"<code>{quote(value)}</code>", "w") if i >= self.left else (quote(value), "l")
+            for i, value in enumerate(self.row(record))
+        ]
+
+    def _last(self) -> list[Record]:
+        return self[-MOST_ROWS:]
+
+    def _counted(self) -> str:
+        more = f", last {MOST_ROWS}" if len(self) > MOST_ROWS else ""
+        return f"{self.title} · {len(self):,}{more}"
+
+
+class Passages(Listing[Passage]):
+    """Elements that went through a processor, newest last."""
+
+    heads = ("at", "took", "element", "results")
+    left = 2
+
+    def row(self, record: Passage) -> tuple[str, ...]:
+        """Time, duration, element, results."""
+        results = ", ".join(figures.shown(result) for result in record.results) or "dropped"
+        return (
+            figures.clock(record.at),
+            figures.latency(record.seconds),
+            figures.shown(record.element),
+            figures.clean(results, figures.LONGEST),
+        )
+
+
+class Failures(Listing[Failure]):
+    """Elements that failed for good; each record holds its whole traceback."""
+
+    heads = ("no.", "at", "processor", "tries", "fate", "origin", "error", "element")
+    left = 6
+
+    def row(self, record: Failure) -> tuple[str, ...]:
+        """Number, time, processor, tries, fate, origin, error, element."""
+        return (
+            str(record.number),
+            figures.clock(record.at),
+            record.processor_id,
+            str(record.tries),
+            record.fate,
+            record.origin or figures.NOTHING,
+            figures.clean(record.error, figures.LONGEST),
+            figures.shown(record.element),
+        )
+
+
+class Lines(Listing[tuple[str, LogLine]]):
+    """Log lines with the processor they belong to, oldest first."""
+
+    heads = ("at", "processor", "level", "text")
+    left = 3
+
+    def row(self, record: tuple[str, LogLine]) -> tuple[str, ...]:
+        """Time, processor, level, text."""
+        processor_id, line = record
+        return figures.clock(line.at), processor_id, line.level, line.text
+
+    def _cells(self, record: tuple[str, LogLine]) -> list[Cell]:
+        cells = super()._cells(record)
+        cells[2] = (cells[2][0], f"l {_TONES.get(record[1].level, '')}".strip())
+        return cells
+
+
+class Declared(Listing[ProcessorSpec]):
+    """What a flow declares."""
+
+    heads = ("processor", "kind", "from", "to", "code")
+    left = 2
+
+    def row(self, record: ProcessorSpec) -> tuple[str, ...]:
+        """Id, kind, source or route, sink, form of the code."""
+        from_ = (
+            _named(record.source)
+            if isinstance(record, ConsumerSpec)
+            else f"{record.method} {record.route}"
+        )
+        sink = None if isinstance(record, EndpointSpec) else record.sink
+        to = figures.NOTHING if sink is None else _named(sink)
+        return record.id, record.kind, from_, to, _form(record)
+
+
+class Traceback(str):
+    """The traceback of one failure, shown as it stands."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return figures.clean(self)
+
+    def _repr_html_(self) -> str:
+        body = f"<pre>{quote(self)}</pre>"
+        return markup.card("Traceback", "<b>traceback</b>", body)
+
+
+def _named(primitive: Readable | Writable) -> str:
+    label = getattr(primitive, "label", None)
+    name = label if isinstance(label, str) else primitive.primitive_id
+    return figures.clean(f"{type(primitive).__name__} {name}", _LONGEST_NAME)
+
+
+def _form(spec: ProcessorSpec) -> str:
+    processor = spec.processor
+    form = "class" if processor.is_class else "def"
+    return f"async {form}" if processor.is_async else form

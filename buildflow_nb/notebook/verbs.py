@@ -1,0 +1,191 @@
+"""What each `%buildflow` subcommand does with the kernel's Flow.
+
+A verb gives the data to show, which the notebook renders and the next line can use; text that is
+not data is written into the cell.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.core.options import LOG_LEVELS
+from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.flow import Flow
+from buildflow_nb.notebook.listings import Declared, Failures, Lines, Passages, Traceback
+from buildflow_nb.notebook.manual import manual
+from buildflow_nb.notebook.session import Session, say
+from buildflow_nb.runtime.handle import RunHandle
+
+__all__ = ("VERBS", "value_of")
+
+Values = Mapping[str, Any]
+_OUTPUT_LEVELS = {"PRINT": "INFO", "STDERR": "WARNING"}  # where printed lines rank among records
+_NEST_WARNING = (
+    "nest_asyncio is applied: every event loop of this kernel is patched until it restarts. "
+    "On ipykernel 7, a cell that calls asyncio.run can then make queued cells vanish unrun; "
+    "prefer `await` in the cell, which needs no patch"
+)
+
+
+def _run(session: Session, values: Values) -> None:
+    flow = session.flow()
+    bounded = any(values[name] is not None for name in ("until", "duration", "count"))
+    if values["timeout"] is not None and not bounded:
+        msg = "%buildflow run: --timeout needs something to wait for; add --until drained"
+        raise UsageError(msg)
+    before = flow.handle
+    handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
+    dashboard = session.dashboards.show(handle, live=session.cell_id is not None)
+    if not bounded:
+        return
+    try:
+        _wait(handle, values)
+        if handle is not before:
+            handle.stop()
+    finally:
+        dashboard.refresh()
+
+
+def _wait(handle: RunHandle, values: Values) -> None:
+    try:
+        handle.wait_until(
+            drained=values["until"] == "drained",
+            duration=values["duration"],
+            count=values["count"],
+            timeout=values["timeout"],
+        )
+    except RunError as error:
+        msg = f"{error}; %buildflow failures and %buildflow logs tell more"
+        raise UsageError(msg) from error
+    except KeyboardInterrupt as error:
+        msg = f"interrupted; flow {handle.flow_id!r} keeps running, %buildflow stop ends it"
+        raise UsageError(msg) from error
+
+
+def _stop(session: Session, values: Values) -> None:
+    flow = session.flow()
+    handle = flow.handle
+    if handle is None or not handle.running:
+        msg = f"flow {flow.flow_id!r} does not run; %buildflow run starts it"
+        raise UsageError(msg)
+    ids = values["ids"] or None
+    handle.stop(ids, drain=not values["no_drain"], timeout=values["timeout"])
+    say(f"stopped {', '.join(ids) if ids else f'flow {flow.flow_id!r}'}")
+
+
+def _status(session: Session, values: Values) -> FlowSnapshot:  # noqa: ARG001
+    return session.flow().snapshot()
+
+
+def _list(session: Session, values: Values) -> Declared:  # noqa: ARG001
+    flow = session.flow()
+    return Declared(flow.processors.values(), f"flow {flow.flow_id}")
+
+
+def _remove(session: Session, values: Values) -> None:
+    session.flow().remove(values["id"])
+    say(f"removed {values['id']}")
+
+
+def _send(session: Session, values: Values) -> list[object]:
+    element = value_of(values["element"], session.names)
+    return session.flow().send(values["id"], element)
+
+
+def value_of(text: str, names: Mapping[str, Any]) -> object:
+    """The element that a line means: JSON, else a Python expression; `{x}` is x, as everywhere.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        tree = ast.parse(text, mode="eval")
+        if isinstance(tree.body, ast.Set) and len(tree.body.elts) == 1:
+            tree = ast.Expression(tree.body.elts[0])
+        return eval(compile(tree, "<element>", "eval"), dict(names))  # noqa: S307  (the user's own line)
+    except SyntaxError as error:
+        msg = f"%buildflow send: {text!r} is neither JSON nor a Python expression: {error.msg}"
+        raise UsageError(msg) from error
+    except Exception as error:  # whatever evaluating the user's words raises
+        msg = f"%buildflow send: {text!r} cannot be evaluated: {type(error).__name__}: {error}"
+        raise UsageError(msg) from error
+
+
+def _peek(session: Session, values: Values) -> Passages:
+    found = session.flow().peek(values["id"], values["n"])
+    return Passages(found, f"{values['id']} · last elements")
+
+
+def _failures(session: Session, values: Values) -> Failures | Traceback:
+    chosen = values["id"]
+    found = session.flow().failures(chosen)
+    wanted = values["traceback"]
+    if wanted is None:
+        return Failures(found, f"{chosen or 'all processors'} · failed")
+    match = [failure for failure in found if failure.number == wanted]
+    if not match:
+        msg = f"no failure has number {wanted}; %buildflow failures lists them"
+        raise UsageError(msg)
+    if len(match) > 1:
+        owners = ", ".join(sorted({failure.processor_id for failure in match}))
+        msg = f"number {wanted} is one of each of {owners}; name the processor too"
+        raise UsageError(msg)
+    return Traceback(match[0].traceback)
+
+
+def _logs(session: Session, values: Values) -> Lines:
+    flow, chosen = session.flow(), values["id"]
+    least = LOG_LEVELS.index(values["level"]) if values["level"] else -1
+    found = [
+        (name, line)
+        for name in ([chosen] if chosen else flow.processors)
+        for line in _lines(flow, name)
+        if _rank(line.level) >= least
+    ]
+    found.sort(key=lambda pair: pair[1].at)
+    return Lines(found[-values["n"] :], f"{chosen or 'all processors'} · log")
+
+
+def _lines(flow: Flow, name: str) -> list[Any]:
+    if name in flow.processors and name not in {p.processor_id for p in flow.snapshot().processors}:
+        return []  # declared, but this run has not met it
+    return list(flow.logs(name))
+
+
+def _rank(level: str) -> int:
+    level = _OUTPUT_LEVELS.get(level, level)
+    return LOG_LEVELS.index(level) if level in LOG_LEVELS else len(LOG_LEVELS)
+
+
+def _nest_asyncio(session: Session, values: Values) -> None:  # noqa: ARG001
+    import nest_asyncio
+
+    nest_asyncio.apply()
+    say(_NEST_WARNING)
+
+
+def _help(session: Session, values: Values) -> None:  # noqa: ARG001
+    say(manual(values["topic"]))
+
+
+VERBS: Mapping[str, Callable[[Session, Values], object]] = {
+    "run": _run,
+    "stop": _stop,
+    "status": _status,
+    "list": _list,
+    "remove": _remove,
+    "send": _send,
+    "peek": _peek,
+    "failures": _failures,
+    "logs": _logs,
+    "nest_asyncio": _nest_asyncio,
+    "help": _help,
+}
