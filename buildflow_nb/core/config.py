@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.options import nearest
+
+if TYPE_CHECKING:
+    import yaml
 
 __all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load_config")
 
@@ -91,6 +92,8 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it is no YAML, or a key or a value is wrong; names line and key.
     """
+    import yaml
+
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -113,7 +116,7 @@ class _Section:
         self._path = path
         self._name = name
         self.node = node
-        if not isinstance(node, yaml.MappingNode):
+        if not _is(node, "mapping"):
             raise self.wrong(node, "must be a mapping of keys to values", name or "the file")
         self._seen: list[str] = []
         self._left = {str(key.value): (key, value) for key, value in node.value}
@@ -131,7 +134,7 @@ class _Section:
         node = self._take(name, required=required)
         if node is None or node.tag == "tag:yaml.org,2002:null":
             return None
-        if not isinstance(node, yaml.ScalarNode):
+        if not _is(node, "scalar"):
             raise self.wrong(node, "must be a text", self.key(name))
         return str(node.value)
 
@@ -174,7 +177,7 @@ class _Section:
         node = self._take(name)
         if node is None or node.tag == "tag:yaml.org,2002:null":
             return []
-        if not isinstance(node, yaml.SequenceNode):
+        if not _is(node, "sequence"):
             raise self.wrong(node, "must be a list", self.key(name))
         return list(node.value)
 
@@ -187,6 +190,11 @@ class _Section:
             return None
         node: yaml.Node = found[1]
         return node
+
+
+def _is(node: yaml.Node, kind: str) -> bool:
+    """Whether a node is of a kind, told by the name that PyYAML gives it, so that it stays lazy."""
+    return bool(vars(type(node))["id"] == kind)
 
 
 def _config(root: _Section, folder: Path) -> Config:

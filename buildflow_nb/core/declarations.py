@@ -35,7 +35,7 @@ class _Wrapped:
         return self.target(*args, **kwargs)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Consumer(_Wrapped):
     """A consumer for `Flow.add_consumer`."""
 
@@ -45,7 +45,7 @@ class Consumer(_Wrapped):
     options: dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Collector(_Wrapped):
     """A collector for `Flow.add_collector`."""
 
@@ -56,7 +56,7 @@ class Collector(_Wrapped):
     options: dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Endpoint(_Wrapped):
     """An endpoint for `Service.add_endpoint`."""
 

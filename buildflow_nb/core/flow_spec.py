@@ -146,7 +146,7 @@ def consumer_spec(
     """
     processor = inspect_processor(target)
     owner = f"consumer {processor.name!r}"
-    if not isinstance(source, Readable):
+    if isinstance(source, type) or not isinstance(source, Readable):
         msg = f"{owner}: source={_shown(source)} cannot be read{_hint(source, Writable, 'sink')}"
         raise DeclarationError(msg)
     options = ConsumerOptions.parse(words, owner)
@@ -207,7 +207,7 @@ def join_route(base: str, route: str) -> str:
 
 
 def _sink(owner: str, sink: object, word: str = "sink") -> Writable | None:
-    if sink is None or isinstance(sink, Writable):
+    if sink is None or (isinstance(sink, Writable) and not isinstance(sink, type)):
         return sink
     msg = f"{owner}: {word}={_shown(sink)} cannot be written{_hint(sink, Readable, 'source')}"
     raise DeclarationError(msg)
@@ -220,7 +220,8 @@ def _shown(value: object) -> str:
 
 
 def _hint(value: object, ability: type, word: str) -> str:
-    return f"; it can be a {word}" if isinstance(value, ability) else ""
+    able = isinstance(value, ability) and not isinstance(value, type)
+    return f"; it can be a {word}" if able else ""
 
 
 def _check_output(owner: str, hint: object, sink: Writable | None) -> None:

@@ -1,0 +1,97 @@
+"""buildflow.yaml: BuildFlow's own files load, and wrong ones say which line and key."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildflow_nb import Flow, FlowOptions
+from buildflow_nb.core.config import find_config, load_config
+from buildflow_nb.core.errors import ConfigError
+
+ORIGINAL = """\
+app: my-app
+pulumi_config:
+    stacks:
+    -   name: local
+        backend_url: file://./.buildflow/_pulumi/local
+    -   name: prod
+        backend_url: s3://state
+        cloud: real
+    pulumi_home: ./.buildflow/_pulumi
+    default_stack: local
+entry_point: main:app
+build_ignores: ["*.csv"]
+cloud_provider_config:
+  default_cloud_provider: gcp
+  aws_options: {default_region: us-east-1}
+  azure_options: {default_region: null}
+  gcp_options: {default_project_id: my-project, default_region: null, default_zone: null}
+  local_options: {}
+"""
+
+
+def test_a_file_of_the_original_loads(tmp_path):
+    (tmp_path / "buildflow.yaml").write_text(ORIGINAL)
+    config = load_config(tmp_path / "buildflow.yaml")
+    assert (config.app, config.entry_point, config.default_stack) == ("my-app", "main:app", "local")
+    assert config.stacks["local"].cloud == "real"  # as in the original, which knew no other
+    assert config.stacks["prod"].backend_url == "s3://state"
+    assert config.provider.gcp_project == "my-project"
+    assert config.provider.aws_region == "us-east-1"
+    assert config.build_ignores == ("*.csv",)
+
+
+def test_the_file_is_found_upwards_and_need_not_be_there(tmp_path, monkeypatch):
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    implicit = find_config(inner)
+    assert (implicit.default_stack, implicit.stacks["local"].cloud) == ("local", "local")
+    (tmp_path / "buildflow.yaml").write_text(ORIGINAL)
+    flow = Flow(flow_options=FlowOptions(stack="prod"))
+    assert (flow.stack, flow.config.folder) == ("prod", tmp_path)
+
+
+def test_old_files_call_the_app_project(tmp_path):
+    (tmp_path / "buildflow.yaml").write_text("project: old\n")
+    assert load_config(tmp_path / "buildflow.yaml").app == "old"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "buildflow.yaml line 1: the file is empty"),
+        ("app: [", "buildflow.yaml line 1: not YAML"),
+        ("- a\n- b\n", "line 1: the file must be a mapping"),
+        ("entry_point: x\n", "line 1: app is missing"),
+        ("app: a\nentrypoint: x\n", "line 2: entrypoint is not a known key; did you mean 'entry_p"),
+        ("app: a\npulumi_config: 3\n", "line 2: pulumi_config must be a mapping"),
+        (
+            "app: a\npulumi_config:\n  stacks:\n  - name: x\n    cloud: lokal\n",
+            r"line 5: pulumi_config.stacks\[0\].cloud must be local or real, got 'lokal'; did you",
+        ),
+        (
+            "app: a\npulumi_config:\n  stacks:\n  - backend_url: x\n",
+            r"line 4: pulumi_config.stacks\[0\].name is missing",
+        ),
+        (
+            "app: a\npulumi_config:\n  default_stack: x\n  stacks:\n  - name: y\n",
+            "pulumi_config.default_stack names no stack of the file",
+        ),
+        ("app: a\nbuild_ignores: x\n", "line 2: build_ignores must be a list"),
+        (
+            "app: a\ncloud_provider_config: {default_cloud_provider: asw}\n",
+            "must be aws or azure or gcp or local, got 'asw'; did you mean 'aws'?",
+        ),
+    ],
+)
+def test_a_wrong_file_says_line_and_key(tmp_path, text, message):
+    (tmp_path / "buildflow.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "buildflow.yaml")
+
+
+def test_a_file_that_runs_code_is_refused(tmp_path):
+    (tmp_path / "buildflow.yaml").write_text("app: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(ConfigError, match="app must be a text"):
+        load_config(tmp_path / "buildflow.yaml")
