@@ -7,6 +7,7 @@ deadlines and never hold the kernel's loop. Interrupting a wait leaves the run g
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -25,8 +26,9 @@ from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 
 __all__ = ("RunHandle",)
 
+_LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
-IDLE_S = 0.5  # an endless source counts as drained when nothing came for so long
+IDLE_S = 0.5  # an endless source without backlog is drained when nothing came for so long
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
 
@@ -222,7 +224,10 @@ class RunHandle:
             AT_EXIT.discard(self._drain_at_exit)
             self._ended.set()
         for listener in list(self._listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # a listener must not hurt the run
+                _LOGGER.exception("a listener of flow %r failed", self.flow_id)
 
     async def _snapshot(self) -> FlowSnapshot:
         return self._supervisor.snapshot()
@@ -296,7 +301,7 @@ class _Watch:
         if all(p.state.ended for p in consumers):
             return True
         idle = time.monotonic() - self._since >= IDLE_S
-        return idle and all(p.state.ended or p.backlog == 0 for p in consumers)
+        return idle and not any(p.backlog for p in consumers if not p.state.ended)
 
 
 def _finished(snapshot: FlowSnapshot) -> int:
