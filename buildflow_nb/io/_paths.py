@@ -12,7 +12,15 @@ __all__ = ("absolute", "fault")
 
 # What waiting cannot mend: somebody has to change the declaration or the machine.
 _PERMANENT = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG}
+    {
+        errno.EACCES,
+        errno.EEXIST,  # a file where a folder should be made
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
 )
 
 
