@@ -1,0 +1,151 @@
+"""A flow as a plain script: signals, exit codes, and ends that nothing may hold up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import PATIENCE_S
+
+ROOT = Path(__file__).parents[2]
+HEAD = """
+import sys, time
+sys.path.insert(0, {root!r})
+from buildflow_nb import Flow
+from tests.fakes import FakeSink, FakeSource
+app = Flow("script")
+source, sink = FakeSource([[1, 2, 3]], endless={endless}), FakeSink()
+"""
+
+
+def start(tmp_path: Path, body: str, *, endless: bool = True) -> subprocess.Popen[str]:
+    script = tmp_path / "main.py"
+    script.write_text(HEAD.format(root=str(ROOT), endless=endless) + body)
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        pytest.fail(f"it hung\n{out}\n{err}")
+    return process.returncode, out, err
+
+
+DRAINS = """
+@app.consumer(source=source, sink=sink)
+def slow(x: int) -> int:
+    print("got", x, flush=True)
+    time.sleep(0.2)
+    return x
+app.run()
+print("acked", sorted(source.tape.acked), "given back", source.tape.given_back)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains_what_is_in_flight(tmp_path, number):
+    process = start(tmp_path, DRAINS)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "got 1\n"
+    os.kill(process.pid, number)
+    code, out, err = finish(process)
+    assert code == 0, err
+    assert "acked [1, 2, 3] given back []" in out
+    assert "draining; once more ends at once" in err
+
+
+STUCK = """
+@app.consumer(source=source, sink=sink)
+def stuck(x: int) -> int:
+    print("got", x, flush=True)
+    time.sleep(3600)
+app.run()
+"""
+
+
+def test_a_second_signal_ends_at_once_even_if_code_is_stuck(tmp_path):
+    process = start(tmp_path, STUCK)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "got 1\n"
+    os.kill(process.pid, signal.SIGINT)
+    assert process.stderr.readline() == "draining; once more ends at once\n"
+    os.kill(process.pid, signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 130
+    assert "ended at once" in err
+
+
+def test_a_bounded_script_ends_with_zero(tmp_path):
+    body = """
+@app.consumer(source=source, sink=sink)
+async def same(x: int) -> int:
+    return x
+app.run()
+print(sink.tape.pushed)
+"""
+    code, out, err = finish(start(tmp_path, body, endless=False))
+    assert (code, out, err) == (0, "[1, 2, 3]\n", "")
+
+
+def test_a_failed_processor_ends_the_script_with_one_clear_line(tmp_path):
+    body = """
+from buildflow_nb.core.errors import PermanentError
+@app.consumer(source=FakeSource([PermanentError("no table 't'; create it first")]))
+def broken(x: int) -> int:
+    return x
+app.run()
+"""
+    code, _, err = finish(start(tmp_path, body))
+    assert code == 1
+    assert err.endswith("RunError: consumer 'broken' failed: no table 't'; create it first\n")
+
+
+def test_a_script_that_forgets_to_stop_drains_and_ends(tmp_path):
+    body = """
+class Leaving:
+    def process(self, x: int) -> int:
+        return x
+    def teardown(self) -> None:
+        print("torn down", flush=True)
+app.consumer(source=source, sink=sink)(Leaving)
+handle = app.run(block=False)
+handle.wait_until(count=3)
+"""
+    code, out, err = finish(start(tmp_path, body))
+    assert (code, out, err) == (0, "torn down\n", "")
+
+
+def test_stuck_code_cannot_hold_up_the_end_of_the_process(tmp_path):
+    process = start(tmp_path, STUCK.replace("app.run()", "app.run(block=False); time.sleep(0.3)"))
+    code, _, err = finish(process)
+    assert code == 0, err
+
+
+def test_importing_loads_nothing_heavy():
+    heavy = (
+        "IPython aiohttp boto3 botocore duckdb google grpc ipywidgets nest_asyncio numpy pandas "
+        "pulumi pulumi_aws pulumi_gcp pyarrow pydantic rich typer uvloop watchfiles yaml"
+    )
+    check = (
+        "import sys, buildflow_nb, buildflow_nb.io.local, buildflow_nb.io.duckdb\n"
+        f"print([name for name in {heavy.split()!r} if name in sys.modules])"
+    )
+    code = [sys.executable, "-c", check]
+    done = subprocess.run(code, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
