@@ -7,12 +7,16 @@ a function never reaches the client.
 
 from __future__ import annotations
 
+import time
 import types
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Union, cast, get_args, get_origin
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 from buildflow_nb.core.annotations import (
     class_of,
@@ -29,6 +33,7 @@ from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.fault import HttpFault
 
 __all__ = (
+    "FAILED",
     "SERVER_NAME",
     "compile_answer",
     "error_answer",
@@ -37,7 +42,13 @@ __all__ = (
     "own_answer",
 )
 
+FAILED = "Internal Server Error"  # all that a client learns of what failed inside
 SERVER_NAME = "buildflow"  # no versions: they help nobody but an attacker
+ONE_WRITE = 64 * 1024  # bytes of a body that is copied behind its head; longer ones are not
+_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: buildflow\r\n"
+    b"Content-Length: %d\r\nDate: %s\r\n\r\n"
+)
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 _JSON = {hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: SERVER_NAME}
 _BYTES = {hdrs.CONTENT_TYPE: "application/octet-stream", hdrs.SERVER: SERVER_NAME}
@@ -45,8 +56,39 @@ _BYTES = {hdrs.CONTENT_TYPE: "application/octet-stream", hdrs.SERVER: SERVER_NAM
 Answer = Callable[[Any], web.StreamResponse]
 
 
+class JsonAnswer(web.Response):
+    """A success in JSON, sent in one write where nothing is special about the request.
+
+    The bytes are those that aiohttp would send, at a third of the price. Everything else (HEAD,
+    HTTP/1.0, a connection to be closed, a long body) goes aiohttp's way.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body=body, headers=_JSON)
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        """Send, or begin to."""
+        body = cast("bytes", self._body)
+        transport = request.transport
+        plain = request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
+        if not plain or transport is None or self.prepared or len(body) > ONE_WRITE:
+            return await super().prepare(request)
+        sent = _HEAD % (len(body), _date(int(time.time()))) + body
+        transport.write(sent)
+        request.writer.output_size += len(sent)
+        self._keep_alive = self._eof_sent = True
+        return None
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
 def json_answer(body: bytes, status: int = 200) -> web.Response:
     """JSON that is already encoded."""
+    if status == HTTPStatus.OK:
+        return JsonAnswer(body)
     return web.Response(body=body, status=status, headers=_JSON)
 
 
@@ -111,7 +153,7 @@ def compile_answer(hint: Any, owner: str, *, many: bool) -> Answer:
     def answer(result: Any) -> web.StreamResponse:
         if direct and type(result) is expected:
             try:
-                return web.Response(body=encode(result), headers=_JSON)
+                return JsonAnswer(encode(result))
             except TypeError:
                 pass  # something inside that msgspec does not know
         check(result)

@@ -106,6 +106,7 @@ class Binding:
         self._named = _first_keyword_only(call, [slot.name for slot in plan.slots])
         only = plan.slots[0].place if len(plan.slots) == 1 else None
         self.reads_body = plan.reads_body
+        self.takes_request = bool(plan.at(Place.REQUEST))
         self.bind = self._bind_body if only is Place.BODY else self._bind_all
 
     def invoke(self, call: Callable[..., Any], arguments: Arguments) -> Any:

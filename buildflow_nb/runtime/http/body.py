@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 
 from buildflow_nb.runtime.http.fault import HttpFault, details
 
-__all__ = ("BODY_LIMIT", "BODY_S", "form_fields", "in_utf8", "read_body")
+__all__ = ("BODY_LIMIT", "BODY_S", "body_at_hand", "form_fields", "in_utf8", "read_body")
 
 BODY_LIMIT = 16 * 1024 * 1024  # bytes; a hundred of them at once still fit into memory
 BODY_S = 300.0  # seconds for a body to arrive: 16 MiB over half a megabit a second
@@ -23,8 +23,22 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 _BOM = b"\xef\xbb\xbf"
 
 
+def body_at_hand(request: web.BaseRequest) -> bytes | None:
+    """The body, if all of it came with the head; None where it must be read.
+
+    It is taken out of the request, which then reads as empty.
+    """
+    content = request.content
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    body = content.read_nowait()
+    if len(body) > request.client_max_size:
+        raise _too_long(request.client_max_size)
+    return body
+
+
 async def read_body(request: web.BaseRequest) -> bytes:
-    """The whole body.
+    """The whole body; the request keeps it, to be read again.
 
     Raises:
         HttpFault: it is too long, too slow or broken.

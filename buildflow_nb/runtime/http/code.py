@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from types import AsyncGeneratorType, GeneratorType, NoneType
-from typing import Any, cast
+from types import AsyncGeneratorType, GeneratorType
+from typing import Any
 
 from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.http_binding import plan_binding
@@ -21,7 +21,7 @@ from buildflow_nb.runtime.http.crew import Crew
 from buildflow_nb.runtime.http.gate import Gate
 from buildflow_nb.runtime.logs import LogRing, current
 
-__all__ = ("RouteCode", "RouteSpec", "being_cancelled", "flatten")
+__all__ = ("RouteCode", "RouteSpec", "being_cancelled")
 
 RouteSpec = CollectorSpec | EndpointSpec
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -73,15 +73,20 @@ class RouteCode:
         hook = getattr(self._instance, name, None)
         if not callable(hook):
             return
-        if inspect.iscoroutinefunction(hook):
-            current.set(self._ring)
-            await _harmlessly(hook())
-        else:
+        if not inspect.iscoroutinefunction(hook):
             await self._crew.run(hook)
+            return
+        token = current.set(self._ring)
+        try:
+            await hook()
+        except _EXITS as error:
+            raise _exited(error) from error
+        finally:
+            current.reset(token)
 
     async def _call_async(self, arguments: Arguments) -> Any:
         """Call with bound arguments; several results come as a list."""
-        current.set(self._ring)
+        token = current.set(self._ring)
         try:
             found = self.binding.invoke(self._call, arguments)
             if self.spec.processor.many:
@@ -89,22 +94,14 @@ class RouteCode:
             return _unrolled(await found)
         except _EXITS as error:
             raise _exited(error) from error
+        finally:
+            current.reset(token)
 
     async def _call_sync(self, arguments: Arguments) -> Any:
         return await self._crew.run(partial(self._work, arguments))
 
     def _work(self, arguments: Arguments) -> Any:
         return _unrolled(self.binding.invoke(self._call, arguments))
-
-
-def flatten(result: object) -> list[object]:
-    """A collector's result as elements: None is none; a list or tuple is many."""
-    kind = type(result)
-    if kind is NoneType:
-        return []
-    if kind in (list, tuple):
-        return [item for item in cast("list[object]", result) if item is not None]
-    return [result]
 
 
 def _unrolled(result: Any) -> Any:
@@ -118,13 +115,6 @@ async def _listed(stream: Any) -> list[Any]:
     finally:
         if isinstance(stream, AsyncGeneratorType):
             await stream.aclose()
-
-
-async def _harmlessly(work: Awaitable[object]) -> None:
-    try:
-        await work
-    except _EXITS as error:
-        raise _exited(error) from error
 
 
 def _exited(error: BaseException) -> RuntimeError:

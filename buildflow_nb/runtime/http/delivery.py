@@ -79,7 +79,13 @@ class Delivery:
 
     async def bury(self, faults: list[Fault]) -> str:
         """Dead-letter elements, and say what became of them."""
-        buried = self._letters is not None and await self._letters.bury(faults)
+        if self._letters is None:
+            return "dropped"
+        try:
+            async with asyncio.timeout(PUSH_S):
+                buried = await self._letters.bury(faults)
+        except TimeoutError:
+            buried = False
         return "dead-lettered" if buried else "dropped"
 
     async def close(self, timeout_s: float) -> None:

@@ -13,33 +13,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from typing import cast
 
 from aiohttp import web
 
-from buildflow_nb.core.encode import Encoder, compile_encoder
-from buildflow_nb.core.errors import ConversionError, UsageError
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
-from buildflow_nb.runtime.http.answer import error_answer, fault_of, json_answer, own_answer
+from buildflow_nb.runtime.http.answer import FAILED, error_answer, fault_of, own_answer
 from buildflow_nb.runtime.http.binding import Arguments
-from buildflow_nb.runtime.http.body import read_body
-from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, being_cancelled, flatten
+from buildflow_nb.runtime.http.body import body_at_hand, read_body
+from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, being_cancelled
+from buildflow_nb.runtime.http.collection import Collection, flatten
 from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
-from buildflow_nb.runtime.http.delivery import PUSH_S, Delivery
+from buildflow_nb.runtime.http.delivery import Delivery
 from buildflow_nb.runtime.http.fault import HttpFault
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.ledger import Fault, Ledger, describe
-from buildflow_nb.runtime.push import TEMPORARY, Faults
 
 __all__ = ("HttpRoute",)
 
 CLIENT_GONE = 499  # what proxies log for a request whose client did not wait; never sent
 TEARDOWN_S = 10.0  # seconds for the teardown of code that was swapped out
-SUCCESS = b'{"success":true}'
-FAILED = "Internal Server Error"
 
 
 class HttpRoute:
@@ -60,7 +57,7 @@ class HttpRoute:
         self._on_event = on_event
         self._crew: Crew | None = None
         self._code: RouteCode | None = None
-        self._encode: Encoder | None = None
+        self._collection: Collection | None = None
         self._delivery: Delivery | None = None
         self._requests: set[asyncio.Task[object]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -96,8 +93,8 @@ class HttpRoute:
             await code.set_up()
             self._code = code
             if isinstance(self.spec, CollectorSpec):
-                self._encode = _encoder(self.spec)
                 self._delivery = Delivery(self.spec, self._env, self.ledger, self._sink_changed)
+                self._collection = Collection(self.spec, self._delivery, self.ledger, self._record)
                 await self._delivery.start()
             self._server.mount(self)
         except BaseException as error:
@@ -177,7 +174,7 @@ class HttpRoute:
         began = now()
         metrics.taken.add(1, began)
         metrics.in_flight += 1
-        task = asyncio.current_task()
+        task = cast("asyncio.Task[object]", asyncio.current_task())
         self._requests.add(task)
         status = CLIENT_GONE
         try:
@@ -194,22 +191,29 @@ class HttpRoute:
             status = response.status
             return response
         finally:
-            self._requests.discard(task)  # type: ignore[arg-type]
+            self._requests.discard(task)
             metrics.in_flight -= 1
             ended = now()
             metrics.latency.add(ended - began, 1, ended)
             metrics.codes[status] = metrics.codes.get(status, 0) + 1
 
+    def _ready(self) -> RouteCode:
+        if self._code is None:
+            raise HttpFault(503, "stopping", close=True)
+        return self._code
+
     async def _respond(
         self, request: web.BaseRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
-        code = self._code
-        if code is None:
-            raise HttpFault(503, "stopping", close=True)
+        code = self._ready()
         body = b""
         if code.binding.reads_body:
-            body = await read_body(request)
-            code = self._code or code  # it may have been swapped while the body arrived
+            at_hand = None if code.binding.takes_request else body_at_hand(request)
+            if at_hand is None:
+                body = await read_body(request)
+                code = self._ready()  # it may have been swapped while the body arrived
+            else:
+                body = at_hand
         arguments = code.binding.bind(request, values, body)
         if code.gate.open:
             code.gate.inside += 1
@@ -228,8 +232,9 @@ class HttpRoute:
         try:
             result = await code.call(arguments)
             seconds = clock.now() - began
-            if self._delivery is not None:
-                return await self._collect(code, arguments, result, seconds)
+            if self._collection is not None:
+                element = code.binding.element(arguments)
+                return await self._collection.store(element, result, seconds)
             if isinstance(result, web.StreamResponse):
                 response = own_answer(request, result)
             else:
@@ -240,6 +245,8 @@ class HttpRoute:
             return await self._failed(code, arguments, error)
         except Exception as error:  # user code may raise anything
             fault = fault_of(error)
+            if fault is error:
+                raise
             if fault is not None:
                 raise fault from error
             return await self._failed(code, arguments, error)
@@ -250,67 +257,18 @@ class HttpRoute:
     async def _failed(
         self, code: RouteCode, arguments: Arguments, error: BaseException
     ) -> web.StreamResponse:
-        await self._record(code, [Fault(code.binding.element(arguments), error, 1, self._origin)])
+        origin = f"{self.method} {self.path}"
+        await self._record([Fault(code.binding.element(arguments), error, 1, origin)])
         return error_answer(500, FAILED)
 
-    async def _collect(
-        self, code: RouteCode, arguments: Arguments, result: object, seconds: float
-    ) -> web.StreamResponse:
-        """Push what a collector's function returned, and answer when it is stored."""
-        if isinstance(result, web.StreamResponse):
-            msg = f"{code.owner} returned a response, which no sink can store; use an endpoint"
-            raise ConversionError(msg)
-        elements = flatten(result)
-        delivery, encode = self._delivery, self._encode
-        if delivery is None or encode is None:
-            raise HttpFault(503, "stopping")
-        pushed = await delivery.push(encode(elements) if elements else ())
-        element = code.binding.element(arguments)
-        if not pushed.done():
-            await asyncio.wait({pushed}, timeout=PUSH_S)
-        if not pushed.done():
-            pushed.add_done_callback(lambda late: self._settle_late(late, element, len(elements)))
-            msg = "the sink takes too long; the element is queued and may still be written"
-            raise HttpFault(503, msg, {"Retry-After": "5"})
-        faults = pushed.result()
-        self._count(element, elements, faults, seconds)
-        if faults:
-            await self._record(code, self._faults(element, faults))
-            return _refusal(faults)
-        return json_answer(SUCCESS)
-
-    def _count(
-        self, element: object, elements: list[object], faults: Faults, seconds: float
-    ) -> None:
-        ledger = self.ledger
-        ledger.passed((element,), (tuple(elements),), seconds)
-        ledger.metrics.given.add(len(elements) - len(faults), ledger.clock.now())
-        ledger.metrics.dropped += not elements
-
-    def _settle_late(self, late: asyncio.Future[Faults], element: object, count: int) -> None:
-        faults = {} if late.cancelled() else late.result()
-        self.ledger.metrics.given.add(count - len(faults), self.ledger.clock.now())
-        for fault in self._faults(element, faults):
-            self._remember(fault, "dropped")
-
-    def _faults(self, element: object, faults: Faults) -> list[Fault]:
-        tries = getattr(self.spec.options, "retries", 0) + 1
-        return [Fault(element, error, tries, self._origin) for error in faults.values()]
-
-    @property
-    def _origin(self) -> str:
-        return f"{self.method} {self.path}"
-
-    async def _record(self, code: RouteCode, faults: list[Fault]) -> None:
+    async def _record(self, faults: list[Fault]) -> None:
         fate = "dropped" if self._delivery is None else await self._delivery.bury(faults)
         for fault in faults:
-            self.ledger.log.add("ERROR", f"{code.owner}: {describe(fault.error)}")
-            self._remember(fault, fate)
-
-    def _remember(self, fault: Fault, fate: str) -> None:
-        failure = self.ledger.fail(fault, fate)
-        if self._on_event is not None:
-            self._on_event(ElementFailed(failure))
+            text = f"{self.spec.kind} {self.id!r}: {describe(fault.error)}"
+            self.ledger.log.add("ERROR", text)
+            failure = self.ledger.fail(fault, fate)
+            if self._on_event is not None:
+                self._on_event(ElementFailed(failure))
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""
@@ -347,25 +305,17 @@ class HttpRoute:
     async def _end(self, timeout_s: float) -> None:
         """Close whatever is open; never raises."""
         delivery, code, crew = self._delivery, self._code, self._crew
-        self._delivery = self._code = self._crew = None
+        self._delivery = self._collection = self._code = self._crew = None
         if delivery is not None:
             await delivery.close(timeout_s)
         if self._retiring:
-            with suppress(TimeoutError):
-                await asyncio.wait(set(self._retiring), timeout=max(timeout_s, 0.1))
+            await asyncio.wait(set(self._retiring), timeout=max(timeout_s, 0.1))
         for task in self._retiring:
             task.cancel()
         if code is not None:
             await self._tear_down(code, timeout_s)
         if crew is not None:
             crew.close()
-
-
-def _encoder(spec: CollectorSpec) -> Encoder:
-    owner = f"{spec.kind} {spec.id!r}"
-    if spec.sink is None:
-        return lambda _elements: ()
-    return compile_encoder(spec.output_type, spec.sink.sink_wire, owner)
 
 
 def _same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:
@@ -380,17 +330,3 @@ def _same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:
         and old.options.retries == new.options.retries
         and old.options.dead_letter == new.options.dead_letter
     )
-
-
-def _refusal(faults: Faults) -> web.StreamResponse:
-    """The answer for elements that are not in the sink."""
-    errors = list(faults.values())
-    for error in errors:
-        if isinstance(error, HttpFault):
-            raise error
-        if isinstance(error, (*TEMPORARY, asyncio.CancelledError)):
-            msg = f"the sink cannot be written for now: {describe(error)}"
-            raise HttpFault(503, msg, {"Retry-After": "1"}) from error
-    if all(isinstance(error, ConversionError) for error in errors):
-        raise HttpFault(422, f"the sink refuses the element: {errors[0]}") from errors[0]
-    return error_answer(500, FAILED)

@@ -101,12 +101,7 @@ class Server:
             ServeError: the port is taken, or the host is not one of this machine's.
         """
         loop = asyncio.get_running_loop()
-        self._server = _LowServer(
-            self._dispatch,
-            request_factory=_request,
-            access_log=None,
-            keepalive_timeout=IDLE_S,
-        )
+        self._server = _LowServer(self._dispatch, request_factory=_request)
         try:
             self._listener = await loop.create_server(self._server, self._host, self._port)
         except (OSError, OverflowError) as error:
@@ -184,20 +179,21 @@ class Server:
         return made
 
     def _refuse_strangers(self, host: str | None, origin: str | None) -> web.Response | None:
-        if host is not None and not self._is_here(urlsplit(f"//{host}").hostname):
+        if host is not None and not self._is_here(f"//{host}"):
             msg = f"the name {host[:100]!r} is not served; add it to allowed_hosts to allow it"
             return error_answer(403, msg, close=True)
-        if origin is not None and not self._is_here(urlsplit(origin).hostname):
+        if origin is not None and not self._is_here(origin):
             msg = "pages of other sites may not call this server"
             return error_answer(403, msg, close=True)
         if host is not None and len(self._good_hosts) < CACHED_HOSTS:
             self._good_hosts.add(host)
         return None
 
-    def _is_here(self, name: str | None) -> bool:
-        if name is None:
+    def _is_here(self, url: str) -> bool:
+        try:
+            name = (urlsplit(url).hostname or "").rstrip(".")
+        except ValueError:
             return False
-        name = name.lower().rstrip(".")
         if name in self._allowed or name.endswith(".localhost"):
             return True
         return _address(name) is not None
@@ -234,7 +230,8 @@ class _Protocol(web.RequestHandler):
         if fault is not None:
             return error_answer(fault.status, fault.detail, fault.headers, close=True)
         if status < HTTPStatus.INTERNAL_SERVER_ERROR and message:
-            return error_answer(status, message.partition("\n")[0].rstrip(": "), close=True)
+            line = message.partition("\n")[0].rstrip(": ")
+            return error_answer(status, line.encode(errors="replace").decode(), close=True)
         self.log_exception("error in the HTTP server", exc_info=exc)
         return error_answer(status, HTTPStatus(status).phrase, close=True)
 
@@ -243,7 +240,8 @@ class _LowServer(web.Server):
     """aiohttp's server, with our connections."""
 
     def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=asyncio.get_running_loop(), **self._kwargs)
+        loop = asyncio.get_running_loop()
+        return _Protocol(self, loop=loop, access_log=None, keepalive_timeout=IDLE_S)  # type: ignore[arg-type]  # None is documented for it
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
@@ -254,7 +252,7 @@ def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) 
         protocol,
         writer,
         task,
-        protocol._loop,  # noqa: SLF001  (aiohttp hands it over in no other way)
+        asyncio.get_running_loop(),
         client_max_size=BODY_LIMIT,
     )
 

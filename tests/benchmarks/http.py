@@ -1,0 +1,140 @@
+"""Requests per second of an endpoint, ours beside a hand-written aiohttp server and FastAPI.
+
+`python -m tests.benchmarks.http [ROUNDS] [SECONDS]`. One server at a time on one core, the load
+from this process on another; rounds are interleaved, so that a slow moment of the machine hits
+all of them, and the medians are compared. Only the ratios mean anything elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+
+from tests.benchmarks.http_servers import HOST, SERVERS
+from tests.benchmarks.http_shapes import BODY
+
+CONNECTIONS = 32
+WARM_UP_S = 0.5
+REQUEST = (
+    b"POST /price HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n" % len(BODY)
+) + BODY
+
+
+class Client(asyncio.Protocol):
+    """One connection that asks again as soon as it is answered."""
+
+    def __init__(self, taken: list[float], errors: list[bytes]) -> None:
+        self.taken, self.errors = taken, errors
+        self.buffer = b""
+        self.asked = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.ask()
+
+    def ask(self) -> None:
+        self.asked = time.perf_counter()
+        self.transport.write(REQUEST)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, found, body = self.buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        lower = head.lower()
+        at = lower.index(b"content-length:") + 15
+        if len(body) < int(lower[at:].split(b"\r\n", 1)[0]):
+            return
+        if not head.startswith(b"HTTP/1.1 200") or b'"total":59.97' not in body:
+            self.errors.append(self.buffer)
+        self.taken.append(time.perf_counter() - self.asked)
+        self.buffer = b""
+        self.ask()
+
+
+async def load(port: int, seconds: float) -> tuple[float, float]:
+    """Requests per second, and the 99th percentile in milliseconds."""
+    taken: list[float] = []
+    errors: list[bytes] = []
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Client(taken, errors), HOST, port)
+        for _ in range(CONNECTIONS)
+    ]
+    await asyncio.sleep(WARM_UP_S)
+    taken.clear()
+    began = time.perf_counter()
+    await asyncio.sleep(seconds)
+    count, spent = len(taken), time.perf_counter() - began
+    for transport, _ in made:
+        transport.abort()
+    if errors:
+        msg = f"a wrong answer: {errors[0][:500]!r}"
+        raise SystemExit(msg)
+    return count / spent, statistics.quantiles(taken, n=100)[98] * 1000
+
+
+def measure(name: str, seconds: float) -> tuple[float, float]:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tests.benchmarks.http_servers", name, str(port)]
+    server = subprocess.Popen(command)  # noqa: S603
+    try:
+        pin(server.pid, 0)
+        wait_for(port)
+        return asyncio.run(load(port, seconds))
+    finally:
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+
+
+def pin(pid: int, core: int) -> None:
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    if len(cores) > 1:
+        os.sched_setaffinity(pid, {cores[core % len(cores)]})
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.05)
+    msg = "the server did not start"
+    raise SystemExit(msg)
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
+    rates: dict[str, list[float]] = {name: [] for name in SERVERS}
+    tails: dict[str, list[float]] = {name: [] for name in SERVERS}
+    for _ in range(rounds):
+        for name in SERVERS:
+            rate, tail = measure(name, seconds)
+            rates[name].append(rate)
+            tails[name].append(tail)
+    for name in SERVERS:
+        rate, tail = statistics.median(rates[name]), statistics.median(tails[name])
+        print(f"{name:16} {rate:9,.0f} req/s   p99 {tail:6.1f} ms")  # noqa: T201
+    for mine, other, goal in (
+        ("ours", "aiohttp+msgspec", 0.85),
+        ("ours", "fastapi", 1.5),
+        ("ours sync", "fastapi sync", 1.5),
+    ):
+        pairs = zip(rates[mine], rates[other], strict=True)
+        ratio = statistics.median(a / b for a, b in pairs)
+        print(f"{mine} / {other}: {ratio:.2f} (goal {goal})")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
