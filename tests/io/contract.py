@@ -105,9 +105,13 @@ class ConfigContract:
 
 
 class SourceContract(ConfigContract):
-    """What every source keeps. `prepare` fills what the primitive reads with `expected`."""
+    """What every source keeps. `prepare` fills what the primitive reads with `expected`.
+
+    `consumes` says that what is settled is gone, as with a queue.
+    """
 
     bounded: ClassVar[bool] = True
+    consumes: ClassVar[bool] = False
     expected: ClassVar[list[object]] = []
 
     def prepare(self, folder: Path) -> Any:
@@ -127,9 +131,39 @@ class SourceContract(ConfigContract):
     def test_can_be_opened_again(self, tmp_path):
         primitive = self.prepare(tmp_path)
         assert pulled(primitive, len(self.expected)) == self.expected
+        if self.consumes:
+            primitive = self.prepare(tmp_path)
+        assert pulled(primitive, len(self.expected)) == self.expected
+
+    def test_what_is_given_back_comes_again(self, tmp_path):
+        if not self.consumes:
+            return
+        primitive = self.prepare(tmp_path)
+
+        async def go():
+            async with primitive.source(Env()) as source:
+                batch = await source.pull()
+                await source.settle(batch.receipts[:1], ok=False)
+                await source.settle(batch.receipts[1:], ok=True)
+                return [*batch.items[1:], *await drain(source, len(self.expected))]
+
+        assert sorted(map(repr, run(go()))) == sorted(map(repr, self.expected))
+
+    def test_what_was_never_settled_comes_again(self, tmp_path):
+        if not self.consumes:
+            return
+        primitive = self.prepare(tmp_path)
+
+        async def go():
+            async with primitive.source(Env()) as source:
+                await source.pull()
+
+        run(go())
         assert pulled(primitive, len(self.expected)) == self.expected
 
     def test_two_sources_do_not_disturb_each_other(self, tmp_path):
+        if self.consumes:
+            return
         primitive = self.prepare(tmp_path)
 
         async def go():

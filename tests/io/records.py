@@ -88,6 +88,8 @@ class PointDict(TypedDict):
 
 
 POINT_TYPES = (Point, PointStruct, PointModel, PointTuple, PointDict)
+UNTYPED = [{"x": 1, "name": "one"}, {"x": 2, "name": "zwei"}, {"x": 3, "name": "three"}]
+UNTYPED_BAD = {"x": 4, "name": "\ud800"}  # a lone surrogate has no UTF-8
 POINTS = [Point(1, "one"), Point(2, "zwei ü 数 🦆"), Point(3, 'three, "3"\nlines\r\n')]
 
 

@@ -19,8 +19,18 @@ from buildflow_nb.core.errors import (
 from buildflow_nb.core.primitive import Env, Readable, Wire, Writable
 from buildflow_nb.io.duckdb import DuckDB, DuckDBQuery, DuckDBTable
 from tests.io.contract import SinkContract, SourceContract, pulled, pushed, run
-from tests.io.records import POINT_TYPES, POINTS, Everything, Point, decoded, everything
+from tests.io.records import (
+    POINT_TYPES,
+    POINTS,
+    UNTYPED,
+    UNTYPED_BAD,
+    Everything,
+    Point,
+    decoded,
+    everything,
+)
 
+NUMBERS = [{"n": i, "s": str(i)} for i in range(2_000)]
 RECORDS = [{"x": i, "name": f"row {i}"} for i in range(2_500)]
 
 
@@ -45,7 +55,7 @@ class TestSource(SourceContract):
 
 
 class TestQuery(SourceContract):
-    expected = [{"n": i, "s": str(i)} for i in range(2_000)]
+    expected = NUMBERS
 
     def make(self, folder):
         query = "SELECT range AS n, range::VARCHAR AS s FROM range(2000)"
@@ -70,8 +80,8 @@ class TestSink(SinkContract):
 
 class TestUntypedSink(TestSink):
     element = None
-    samples = [{"x": 1, "name": "one"}, {"x": 2, "name": "zwei"}, {"x": 3, "name": "three"}]
-    bad = {"x": 1, "name": "\ud800"}
+    samples = UNTYPED
+    bad = UNTYPED_BAD
 
     def read(self, folder):
         found = rows(folder / "shop.duckdb", "SELECT x, name FROM t")
@@ -247,9 +257,7 @@ def test_a_key_that_is_taken_fails_alone(path):
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE t (x INTEGER PRIMARY KEY, name VARCHAR)")
     points = [Point(1, "one"), Point(2, "two"), Point(1, "again"), Point(3, "three")]
-    with pytest.raises(
-        PartialPushError, match="1 of 4 elements cannot be written.*[Dd]uplicate key"
-    ):
+    with pytest.raises(PartialPushError, match=r"1 of 4 elements .*[Dd]uplicate key"):
         pushed(DuckDBTable(path, "t"), points, element=Point)
     assert rows(path, "FROM t ORDER BY x") == [(1, "one"), (2, "two"), (3, "three")]
 
@@ -366,9 +374,7 @@ def test_a_source_waits_for_file_and_table(path):
                 await source.pull()
             assert not path.exists()
             duckdb.connect(str(path)).close()
-            with pytest.raises(
-                TemporaryError, match=r"does not hold .* \(yet\).*Table with name t"
-            ):
+            with pytest.raises(TemporaryError, match=r"does not hold .*Table with name t"):
                 await source.pull()
             rows(path, "CREATE TABLE t AS SELECT 1 AS x")
             return (await source.pull()).items

@@ -10,7 +10,18 @@ from buildflow_nb.core.errors import PartialPushError, PermanentError, Temporary
 from buildflow_nb.core.primitive import Env, Malformed, Wire
 from buildflow_nb.io.local import File
 from tests.io.contract import SinkContract, SourceContract, pulled, pushed, run
-from tests.io.records import POINT_TYPES, POINTS, Everything, Point, decoded, everything
+from tests.io.records import (
+    POINT_TYPES,
+    POINTS,
+    UNTYPED,
+    UNTYPED_BAD,
+    Everything,
+    Point,
+    decoded,
+    everything,
+)
+
+RECORDS = [{"x": str(i), "name": f"row {i}"} for i in range(2_500)]
 
 
 def rows(path):
@@ -19,7 +30,7 @@ def rows(path):
 
 
 class TestSource(SourceContract):
-    expected = [{"x": str(i), "name": f"row {i}"} for i in range(2_500)]
+    expected = RECORDS
 
     def make(self, folder):
         return File(folder / "in.csv")
@@ -44,8 +55,8 @@ class TestSink(SinkContract):
 
 class TestUntypedSink(TestSink):
     element = None
-    samples = [{"x": 1, "name": "one"}, {"x": 2, "name": "zwei"}, {"x": 3, "name": "three"}]
-    bad = {"x": 4, "name": "\ud800"}
+    samples = UNTYPED
+    bad = UNTYPED_BAD
 
     def read(self, folder):
         return [{"x": int(row["x"]), "name": row["name"]} for row in rows(folder / "out.csv")]

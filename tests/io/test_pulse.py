@@ -10,10 +10,13 @@ from buildflow_nb.io.local import Empty, Pulse
 from buildflow_nb.io.local.testing.pulse_with_backlog import PulseWithBacklog
 from tests.io.contract import ConfigContract, SourceContract, pulled, pushed, run
 
+CYCLE = [1, "zwei", None, 1, "zwei", None, 1]
+TWICE = [1, 2, 1, 2]
+
 
 class TestPulse(SourceContract):
     bounded = False
-    expected = [1, "zwei", None, 1, "zwei", None, 1]
+    expected = CYCLE
 
     def make(self, folder):
         return Pulse([1, "zwei", None], 0)
@@ -21,7 +24,7 @@ class TestPulse(SourceContract):
 
 class TestPulseWithBacklog(SourceContract):
     bounded = False
-    expected = [1, 2, 1, 2]
+    expected = TWICE
 
     def make(self, folder):
         return PulseWithBacklog([1, 2], 0, backlog_size=7)
