@@ -114,7 +114,7 @@ def undated(snapshot: FlowSnapshot) -> str:
     ]
     lines += aligned(_HEADS, rows, left=_LEFT) if rows else ["no processors yet"]
     lines += [
-        f"{p.processor_id}: {figures.clean(p.reason, 200)}" for p in snapshot.processors if p.reason
+        figures.clean(f"{p.processor_id}: {p.reason}", 200) for p in snapshot.processors if p.reason
     ]
     return "\n".join(lines)
 

@@ -116,9 +116,13 @@ class Dashboard:
 
 
 class Dashboards:
-    """The dashboards of a kernel and the one thread that publishes them."""
+    """The dashboards of a kernel and the one thread that publishes them.
 
-    def __init__(self) -> None:
+    `updates` says whether an output can be changed later; in a terminal it would be printed again.
+    """
+
+    def __init__(self, *, updates: bool) -> None:
+        self._updates = updates
         self._all: list[Dashboard] = []
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -131,6 +135,7 @@ class Dashboards:
             if found is None:
                 found = Dashboard(handle)
                 self._all.append(found)
+        live = live and self._updates
         found.show(live=live)
         if live:
             self._publish()
@@ -150,8 +155,9 @@ class Dashboards:
             self._refresh(dashboard, final=True)
 
     def _refresh(self, dashboard: Dashboard, *, final: bool = False) -> None:
-        with suppress(BuildFlowError, TimeoutError):  # no answer: the twin keeps its date
-            dashboard.refresh(final=final)
+        if self._updates:
+            with suppress(BuildFlowError, TimeoutError):  # no answer: the twin keeps its date
+                dashboard.refresh(final=final)
         if final or dashboard.settled:
             with self._lock:
                 self._all.remove(dashboard)

@@ -28,7 +28,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.cells = Cells(say)
-        self.dashboards = Dashboards()
+        self.dashboards = Dashboards(updates=getattr(shell, "kernel", None) is not None)
         self.cell_id: str | None = None
         self._last: Flow | None = None
         self._seen: weakref.WeakSet[Flow] = weakref.WeakSet()

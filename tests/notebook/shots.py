@@ -1,0 +1,58 @@
+"""Invented snapshots, and a run that shows them."""
+
+from dataclasses import replace
+
+from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
+
+PRICE = ProcessorSnapshot(
+    processor_id="price",
+    kind="consumer",
+    state=State.RUNNING,
+    source="Queue orders",
+    sink="Table priced",
+    elements_in=512_906,
+    elements_out=512_897,
+    failed=9,
+    in_flight=200,
+    backlog=312,
+    in_per_s=2140.4,
+    out_per_s=2131.0,
+    p50_s=0.0012,
+    p99_s=0.0084,
+    history=(1, 5, 3, 9),
+)
+WORST = ProcessorSnapshot(
+    processor_id="worst", kind="endpoint", state=State.WAITING, reason="no table yet"
+)
+
+
+def shot(*processors, **words):
+    made = FlowSnapshot(
+        flow_id="shop",
+        stack="local",
+        state=State.RUNNING,
+        at=1_700_000_000.0,
+        started_at=1_699_999_000.0,
+        address="http://127.0.0.1:8000",
+        processors=processors or (PRICE, WORST),
+    )
+    return replace(made, **words)
+
+
+class FakeRun:
+    """A handle whose snapshot is set by the test."""
+
+    def __init__(self):
+        self.flow_id = "shop"
+        self.running = True
+        self.now = shot()
+
+    def snapshot(self):
+        return self.now
+
+    def set(self, **words):
+        self.now = replace(self.now, processors=(replace(PRICE, **words), WORST))
+
+    def end(self):
+        self.running = False
+        self.now = replace(self.now, state=State.DONE)

@@ -1,0 +1,149 @@
+"""Transactions of cells, in a real shell."""
+
+import pytest
+
+from buildflow_nb.flow import Flow
+
+PRICE = "@app.consumer(numbers)\ndef price(x: int) -> int:\n    return x\n"
+MAGIC = "%%buildflow consumer source=numbers\n\ndef price(x: int) -> int:\n    return x\n"
+
+
+@pytest.mark.parametrize("code", [PRICE, MAGIC], ids=["decorator", "magic"])
+def test_running_a_cell_again_replaces(cells, code):
+    assert cells(code, "c1").ok
+    first = cells.app.processors["price"]
+    assert cells(code, "c1").ok
+    assert list(cells.app.processors) == ["price"]
+    assert cells.app.processors["price"] is not first
+
+
+@pytest.mark.parametrize("code", [PRICE, MAGIC], ids=["decorator", "magic"])
+def test_a_renamed_function_takes_its_predecessors_place(cells, code):
+    cells(code, "c1")
+    cells(code.replace("price", "cost"), "c1")
+    assert list(cells.app.processors) == ["cost"]
+
+
+def test_a_cell_that_registers_nothing_any_more_takes_its_processors_away(cells):
+    cells(PRICE + PRICE.replace("price", "cost"), "c1")
+    cells(PRICE, "c1")
+    assert list(cells.app.processors) == ["price"]
+    cells("x = 1", "c1")
+    assert not cells.app.processors
+
+
+def test_other_cells_are_left_alone(cells):
+    cells(PRICE, "c1")
+    cells("x = 1", "c2")
+    cells(PRICE.replace("price", "cost"), "c3")
+    assert list(cells.app.processors) == ["price", "cost"]
+
+
+def test_a_function_moved_to_another_cell_belongs_to_that_cell(cells):
+    cells(PRICE, "c1")
+    cells(PRICE, "c2")
+    cells("x = 1", "c1")
+    assert list(cells.app.processors) == ["price"]
+
+
+def test_without_a_cell_id_the_name_tells(cells):
+    cells(PRICE)
+    cells(PRICE.replace("price", "cost"))
+    cells(PRICE)
+    assert set(cells.app.processors) == {"price", "cost"}
+
+
+def test_a_failing_cell_leaves_everything_as_it_was_and_says_so(cells):
+    cells(PRICE, "c1")
+    kept = cells.app.processors["price"]
+    out = cells(PRICE.replace("price", "cost") + PRICE + "1 / 0", "c1")
+    assert not out.ok
+    assert cells.app.processors == {"price": kept}
+    assert "this cell failed, so 'price' stays declared as it was before" in out.text
+
+
+def test_a_failing_cell_that_concerns_no_processor_says_nothing(cells):
+    assert "buildflow" not in cells("x = 1", "c1").text
+    out = cells("nonsense", "c2")
+    assert "this cell failed" not in out.text
+
+
+def test_a_cell_that_does_not_compile_leaves_its_processor(cells):
+    cells(MAGIC, "c1")
+    out = cells(MAGIC.replace("int:", "int"), "c1")
+    assert isinstance(out.error, SyntaxError)
+    assert "price" in cells.app.processors
+    assert "stays declared" in out.text
+
+
+def test_a_cell_that_a_cell_runs_belongs_to_the_outer_one(cells):
+    nested = f"get_ipython().run_cell({PRICE!r})\n"
+    cells(nested + "1 / 0", "c1")
+    assert not cells.app.processors
+    cells(nested, "c1")
+    assert list(cells.app.processors) == ["price"]
+    cells("x = 1", "c1")
+    assert not cells.app.processors
+
+
+def test_a_cell_whose_end_was_never_told_is_undone(cells):
+    session_hold = cells.app.registry.hold
+    cells(PRICE, "c1")
+    cells.shell.events.trigger("pre_run_cell", cells.shell.run_cell("").info)
+    session_hold()
+    cells(PRICE.replace("price", "cost"), "c2")
+    assert set(cells.app.processors) == {"price", "cost"}
+    assert not cells.app.registry.held
+
+
+def test_silent_and_empty_cells_open_nothing(cells):
+    cells("", "c1")
+    cells("   \n", "c1")
+    cells.shell.run_cell(PRICE, silent=True)
+    assert "price" in cells.app.processors
+    assert not cells.app.registry.held
+
+
+def test_a_users_own_flow_takes_the_place(cells):
+    cells(PRICE, "c1")
+    cells("from buildflow_nb import Flow\napp = Flow('shop')\n" + PRICE, "c2")
+    assert cells.app.flow_id == "shop"
+    assert list(cells.app.processors) == ["price"]
+    assert not cells.app.registry.held
+    cells("app = Flow('shop')", "c2")
+    assert not cells.app.processors
+
+
+def test_running_in_the_cell_that_declares_takes_effect_at_once(cells):
+    out = cells(PRICE + "handle = app.run(block=False, serve_port=0)\n1 / 0", "c1")
+    assert isinstance(out.error, ZeroDivisionError)
+    assert cells.names["handle"].running
+    assert "price" in cells.app.processors
+    assert "this cell failed" not in out.text
+
+
+def test_an_older_running_flow_of_the_same_id_is_drained_first(cells):
+    cells(PRICE, "c1")
+    old = cells("app.run(block=False, serve_port=0)\napp", "c2").value
+    out = cells(f"app = type(app)({old.flow_id!r})", "c3")
+    assert "was drained and stopped" in out.text
+    assert not old.handle.running
+    assert isinstance(cells.app, Flow)
+
+
+def test_a_running_flow_of_another_id_is_left_and_named(cells):
+    cells(PRICE, "c1")
+    old = cells("app.run(block=False, serve_port=0)\napp", "c2").value
+    out = cells("app = type(app)('other')", "c3")
+    assert f"flow {old.flow_id!r} still runs" in out.text
+    assert old.handle.running
+
+
+def test_a_running_processor_is_swapped_and_a_failing_cell_keeps_the_old(cells):
+    cells("%%buildflow consumer source=numbers\ndef see(x: int):\n    seen.append(1)", "c1")
+    cells("%buildflow run --port 0", "c2")
+    cells("%%buildflow consumer source=numbers\ndef see(x: int):\n    seen.append(2)", "c1")
+    assert cells("app.send('see', 1); seen[-1]").value == 2
+    out = cells("%%buildflow consumer source=numbers\nboom\ndef see(x: int): ...", "c1")
+    assert "'see' keeps running as it was before" in out.text
+    assert cells("app.send('see', 1); seen[-1]").value == 2

@@ -1,0 +1,154 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from buildflow_nb.core.snapshot import State
+from buildflow_nb.notebook import cockpit, figures, markup
+from tests.notebook.shots import PRICE, shot
+
+
+class Balance(HTMLParser):
+    """Fails on tags that do not close, remembers text and attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.tags = [], "", []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def read(html):
+    page = Balance()
+    page.feed(html)
+    page.close()
+    assert not page.open
+    return page
+
+
+def test_html_shows_states_by_shape_and_word_and_numbers_with_units():
+    page = read(cockpit.html(shot()))
+    for said in ("shop", "●running", "◐waiting: no table yet", "2,140", "512,906", "1.2 ms"):
+        assert said in page.text
+    assert re.search(r"updated \d\d:\d\d:\d\d", page.text)
+    assert "%buildflow failures price" in page.text
+
+
+def test_tables_and_graphs_are_named_for_screen_readers():
+    tags = read(cockpit.html(shot())).tags
+    assert [t for t, a in tags if t == "section" and a["role"] == "region" and a["aria-label"]]
+    assert [a["aria-label"] for t, a in tags if t == "svg"] == [
+        "price in the last 5 minutes: now 9/s, at most 9/s"
+    ]
+    assert all(a.get("scope") == "col" for t, a in tags if t == "th")
+
+
+def test_text_is_aligned_and_holds_the_same_facts():
+    lines = cockpit.text(shot()).splitlines()
+    assert lines[0] == "shop · stack local · running · http://127.0.0.1:8000"
+    rows = lines[1:4]
+    assert rows[0].rstrip().endswith("p99")
+    assert rows[0].index("p99") + 3 == len(rows[0]) == len(rows[1]) == len(rows[2])
+    assert rows[0].index("state") == rows[1].index("● running") == rows[2].index("◐ waiting")
+    assert "worst: no table yet" in lines
+
+
+def test_only_the_date_separates_two_looks_at_the_same():
+    now, later = shot(), shot(at=1_700_000_009.0)
+    assert cockpit.undated(now) == cockpit.undated(later)
+    assert cockpit.facts(now) == cockpit.facts(later)
+    assert cockpit.text(now) != cockpit.text(later)
+
+
+def test_what_users_wrote_cannot_break_out_of_the_html():
+    evil = "<script>x</script>\"'>&\x1b[31mred\x1b[0m"
+    bad = replace(PRICE, processor_id=evil, reason=evil, source=evil, sink=evil)
+    html = cockpit.html(shot(bad, flow_id=evil, stack=evil, address=evil))
+    page = read(html)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert "\x1b" not in html
+    assert "<script>x</script>\"'>&red" in page.text
+    assert "\x1b" not in cockpit.text(shot(bad, flow_id=evil))
+
+
+def test_a_flow_without_processors_says_what_to_do():
+    empty = shot(processors=())
+    assert "%%buildflow consumer" in read(cockpit.html(empty)).text
+    assert "no processors yet" in cockpit.text(empty)
+
+
+@pytest.mark.parametrize("state", State)
+def test_every_state_has_a_shape_and_a_tone(state):
+    assert state in figures.SHAPES
+    assert figures.TONES[state] in {"ok", "warn", "err", "info", "mute"}
+    assert state.value in markup.chip(state)
+
+
+def test_shapes_differ():
+    assert len(set(figures.SHAPES.values())) == len(State)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (None, figures.NOTHING),
+        (0, "0 ms"),
+        (3e-8, "<1 µs"),
+        (0.0000124, "12 µs"),
+        (0.00124, "1.2 ms"),
+        (0.0084, "8.4 ms"),
+        (0.25, "250 ms"),
+        (1.0, "1.0 s"),
+        (75, "75 s"),
+    ],
+)
+def test_latencies_carry_their_unit(seconds, said):
+    assert figures.latency(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(0, "0"), (0.2, "0.2"), (9.96, "10"), (2140.4, "2,140")]
+)
+def test_rates(rate, said):
+    assert figures.rate(rate) == said
+
+
+class Broken:
+    def __repr__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "value", [list(range(10**5)), "x" * 10**6, b"y" * 10**6, dict.fromkeys(range(9999), "z" * 99)]
+)
+def test_huge_values_are_cut(value):
+    assert len(figures.shown(value)) <= figures.LONGEST
+
+
+def test_values_keep_their_order_and_survive_a_broken_repr():
+    assert figures.shown({"b": 1, "a": [2]}) == "{'b': 1, 'a': [2]}"
+    assert "Broken" in figures.shown(Broken())
+
+
+def test_escapes_and_controls_are_taken_out():
+    assert figures.clean("\x1b[1;31mred\x1b[0m \x1b]0;title\x07x\x00\ty\r\n") == "red x�\ty\n"
+    assert figures.clean("abcdef", 4) == "abc…"
+
+
+def test_a_sparkline_is_thinned_and_needs_two_points():
+    assert markup.sparkline((), "x").startswith("<span")
+    assert markup.sparkline((0, 0, 0), "x").startswith("<span")
+    drawn = markup.sparkline(tuple(range(300)), "x")
+    assert len(re.findall(r"[\d.]+,[\d.]+", drawn.split("points=")[1])) == markup.POINTS

@@ -1,0 +1,106 @@
+"""Loading and unloading, by listing what is there before and after."""
+
+import logging
+import sys
+import threading
+
+from buildflow_nb.flow import Flow
+from buildflow_nb.runtime.handle import RunHandle
+
+PRICE = "@app.consumer(numbers)\ndef price(x: int) -> int:\n    print('hi')\n    return x\n"
+
+
+def listed(shell):
+    events = shell.events.callbacks
+    formatter = shell.display_formatter
+    return {
+        "line magics": set(shell.magics_manager.magics["line"]),
+        "cell magics": set(shell.magics_manager.magics["cell"]),
+        "transformers": list(shell.input_transformers_cleanup),
+        "matchers": list(shell.Completer.custom_matchers),
+        "before": list(events["pre_run_cell"]),
+        "after": list(events["post_run_cell"]),
+        "bundles": dict(formatter.mimebundle_formatter.type_printers),
+        "displays": dict(formatter.ipython_display_formatter.type_printers),
+        "exceptions": shell.custom_exceptions,
+        "streams": (sys.stdout, sys.stderr),
+        "handlers": list(logging.getLogger().handlers),
+        "attributes": {name for name in vars(shell) if "buildflow" in name},
+    }
+
+
+def test_unload_takes_out_what_load_put_in(bare):
+    before = listed(bare.shell)
+    bare.shell.extension_manager.load_extension("buildflow_nb")
+    assert all(listed(bare.shell)[name] != before[name] for name in before)
+    bare.shell.extension_manager.unload_extension("buildflow_nb")
+    assert listed(bare.shell) == before
+
+
+def test_loading_again_duplicates_nothing(bare):
+    manager = bare.shell.extension_manager
+    manager.load_extension("buildflow_nb")
+    counts = {name: len(found) for name, found in listed(bare.shell).items()}
+    manager.reload_extension("buildflow_nb")
+    bare.shell.run_line_magic("load_ext", "buildflow_nb")
+    assert {name: len(found) for name, found in listed(bare.shell).items()} == counts
+    manager.unload_extension("buildflow_nb")
+
+
+def test_reload_keeps_the_flow(cells):
+    cells(PRICE)
+    app = cells.app
+    cells.shell.extension_manager.reload_extension("buildflow_nb")
+    assert cells.app is app
+    assert cells("%buildflow list").ok
+
+
+def test_unload_drains_what_runs(cells):
+    cells(PRICE)
+    cells("%buildflow run --port 0")
+    handle = cells.app.handle
+    cells.shell.extension_manager.unload_extension("buildflow_nb")
+    assert not handle.running
+    assert not [t for t in threading.enumerate() if t.name == "buildflow dashboards"]
+    assert not cells("%buildflow status").ok
+    assert not cells("%%buildflow consumer source=numbers\ndef f(x): ...").ok
+
+
+def test_a_fresh_flow_is_bound_where_the_name_is_free(cells):
+    assert isinstance(cells.app, Flow)
+
+
+def test_a_users_own_flow_is_kept(bare):
+    bare("from buildflow_nb import Flow; app = Flow('mine')")
+    bare("%load_ext buildflow_nb")
+    assert bare.app.flow_id == "mine"
+    bare.shell.extension_manager.unload_extension("buildflow_nb")
+
+
+def test_a_name_used_by_something_else_is_left_and_said_in_one_line(bare):
+    bare("app = 3")
+    out = bare("%load_ext buildflow_nb")
+    assert out.ok
+    assert out.text.count("\n") == 1
+    assert "app is taken by something else (int)" in out.text
+    assert bare.app == 3
+    assert "app = Flow()" in str(bare("%buildflow status").error)
+    bare("del app")
+    assert "is not bound" in str(bare("%buildflow status").error)
+    bare("from buildflow_nb import Flow; app = Flow()")
+    assert bare("%buildflow status").ok
+    bare.shell.extension_manager.unload_extension("buildflow_nb")
+
+
+def test_flows_runs_and_specs_show_themselves(cells):
+    cells(PRICE)
+    format_ = cells.shell.display_formatter.format
+    for value in (cells.app, cells.app.snapshot(), cells.app.processors["price"]):
+        bundle, _ = format_(value)
+        assert set(bundle) == {"text/html", "text/plain"}
+        assert "price" in bundle["text/plain"]
+    handle = cells.app.run(block=False, serve_port=0)
+    assert isinstance(handle, RunHandle)
+    out = cells("app.handle")
+    assert len(out.bundles) == 1
+    assert "price" in out.bundles[0]["text/html"]

@@ -1,0 +1,215 @@
+"""The magics in a real shell; runs are short and every wait has a deadline."""
+
+import pytest
+from IPython.core.error import UsageError
+
+from buildflow_nb.core.snapshot import FlowSnapshot, State
+
+PRICE = "%%buildflow consumer source=numbers\ndef price(x: int) -> int:\n    return x * 2\n"
+ENDING = "from buildflow_nb.io.local.pulse import Pulse\nnumbers = Pulse(iter(range(40)), 0.001)"
+
+
+def test_a_cell_runs_natively(cells):
+    out = cells(
+        "%%buildflow consumer source=numbers\nimport asyncio\n\nawait asyncio.sleep(0)\n"
+        "def price(x: int): ...\nprice.__name__",
+        "c1",
+    )
+    assert out.ok
+    assert out.value == "price"
+    assert "price" in cells.app.processors
+
+
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("%%buildflow consumer source=numbers\ndef price(x: int): ...\n1 / 0", 3),
+        ("%%buildflow consumer source=numbers\nx = 1\n\ndef price(x: int): ...\n1 / 0", 5),
+        ("%%buildflow consumer source=numbers\nx = 1\n1 / 0\n\ndef price(x: int): ...", 3),
+        ("%%buildflow consumer source=numbers\n!true\n\ndef f(x): ...\n1 / 0", 5),
+        ("%%buildflow consumer source=Pulse(\n  [1], 1)\n\ndef f(x): ...\n1 / 0", 5),
+    ],
+)
+def test_tracebacks_have_the_lines_of_the_cell(cells, cell, line):
+    out = cells(cell)
+    trace = out.error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    assert isinstance(out.error, ZeroDivisionError)
+    assert trace.tb_lineno == line
+
+
+def test_python_explains_a_body_that_is_no_python(cells):
+    out = cells("%%buildflow consumer source=numbers\nx = 1\ndef price(x)\n    pass")
+    assert isinstance(out.error, SyntaxError)
+    assert out.error.lineno == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("%%buildflow", "which kind?"),
+        ("%%buildflow consumr source=numbers\ndef f(x): ...", "did you mean 'consumer'?"),
+        ("%%buildflow consumer source=numbers", "the cell holds no function or class"),
+        ("%%buildflow consumer source=numbers retries=2\ndef f(x): ...", "forgot a comma"),
+        ("%%buildflow collector /collect\ndef f(x): ...", "the route needs quotes"),
+        ("%%buildflow run\nx = 1", "run takes no cell"),
+        ("%buildflow consumer source=numbers", "consumer stands over a cell"),
+        ("%buildflow rnu", "did you mean 'run'?"),
+        ("%buildflow run --prot 1", "did you mean '--port'?"),
+        ("%buildflow run --timeout 3s", "--timeout needs something to wait for"),
+        ("%buildflow run", "has no processor"),
+        ("%buildflow stop", "does not run"),
+        ("%buildflow remove price", "no processor 'price'"),
+        ("%buildflow send price 1", "no processor 'price'"),
+        ("%buildflow peek price", "no processor 'price'"),
+        ("%buildflow help nonsense", "nothing about 'nonsense'"),
+        ("%buildflow failures --traceback 9", "no failure has number 9"),
+    ],
+)
+def test_a_bad_line_is_one_line_and_an_error(cells, cell, said):
+    out = cells(cell)
+    assert isinstance(out.error, UsageError)
+    assert said in str(out.error)
+    assert out.text.strip().splitlines() == [f"UsageError: {out.error}"]
+
+
+def test_the_traceback_is_there_on_request(cells):
+    cells("%buildflow rnu")
+    out = cells("%tb")
+    assert "Traceback" in out.text
+    assert "commands.py" in out.text
+
+
+def test_errors_of_plain_cells_are_one_line_with_their_place(cells):
+    out = cells("x = 1\n\n@app.consumer(3)\ndef f(x): ...")
+    assert out.text.count("\n") == 1
+    assert "DeclarationError: consumer 'f': source=int cannot be read" in out.text
+    assert "line 3; %tb shows the rest" in out.text
+    assert "Traceback" in cells("%tb").text
+
+
+def test_errors_of_others_keep_their_traceback(cells):
+    assert "Traceback" in cells("1 / 0").text
+
+
+def test_another_handler_of_exceptions_keeps_what_it_had(bare):
+    bare.shell.set_custom_exc((KeyError,), lambda *_, **__: ["mine"])
+    bare.shell.extension_manager.load_extension("buildflow_nb")
+    bare("{}['a']")
+    bare.shell.extension_manager.unload_extension("buildflow_nb")
+    assert bare.shell.custom_exceptions == (KeyError,)
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [("3", 6), ("n", 10), ("{n}", 10), ("{n + 1}", 12), ("n + 1", 12), ("int('4')", 8)],
+)
+def test_an_element_is_json_or_an_expression(cells, element, value):
+    cells(PRICE)
+    cells("n = 5")
+    assert cells(f"%buildflow send price {element}").value == [value]
+
+
+def test_json_keeps_its_braces(cells):
+    cells("%%buildflow consumer source=numbers\ndef echo(x: dict) -> dict:\n    return x")
+    sent = cells('%buildflow send echo {"id": 1, "on": true, "no": null}').value
+    assert sent == [{"id": 1, "on": True, "no": None}]
+
+
+@pytest.mark.parametrize("element", ["{oops", "nobody", "1 / 0"])
+def test_an_element_that_is_neither_is_one_line(cells, element):
+    cells(PRICE)
+    assert isinstance(cells(f"%buildflow send price {element}").error, UsageError)
+
+
+def test_what_the_function_raises_keeps_its_traceback(cells):
+    cells("%%buildflow consumer source=numbers\ndef bad(x: int):\n    raise KeyError(x)")
+    out = cells("%buildflow send bad 1")
+    assert isinstance(out.error, KeyError)
+    assert "raise KeyError(x)" in out.text
+
+
+def test_a_day_of_commands(cells):
+    cells(ENDING)
+    cells(
+        "%%buildflow consumer source=numbers\nimport logging\ndef price(x: int) -> int:\n"
+        "    if x == 3: raise ValueError('bad three')\n"
+        "    logging.warning('got %s', x)\n    return x",
+        "c1",
+    )
+    out = cells("%buildflow run --port 0 --until drained --timeout 20s", "c2")
+    assert out.ok, out.text
+    assert "running" in out.bundles[0]["text/plain"]
+    assert isinstance(cells("%buildflow status").value, FlowSnapshot)
+    assert cells("%buildflow status").value.processor("price").elements_in == 40
+    assert [p.element for p in cells("%buildflow peek price -n 2").value] == [38, 39]
+    assert [f.element for f in cells("%buildflow failures").value] == [3]
+    assert "bad three" in cells("%buildflow failures price --traceback 1").value
+    assert "got 39" in {line.text for _, line in cells("%buildflow logs price").value}
+    assert not [x for x in cells("%buildflow logs --level ERROR").value if "got" in x[1].text]
+    assert [spec.id for spec in cells("%buildflow list").value] == ["price"]
+    assert "removed price" in cells("%buildflow remove price").text
+    assert not cells.app.processors
+
+
+def test_a_bounded_run_stops_what_it_started_and_only_that(cells):
+    cells(PRICE)
+    cells("%buildflow run --port 0 --count 3 --timeout 20s")
+    assert not cells.app.handle.running
+    cells("%buildflow run --port 0")
+    cells("%buildflow run --duration 50ms")
+    assert cells.app.handle.running
+    assert "stopped flow" in cells("%buildflow stop").text
+    assert not cells.app.handle.running
+
+
+def test_a_run_that_does_not_get_there_is_an_error_and_goes_on(cells):
+    cells(PRICE)
+    out = cells("%buildflow run --port 0 --count 999999 --timeout 100ms")
+    assert isinstance(out.error, UsageError)
+    assert "did not get there within 0.1 s" in str(out.error)
+    assert cells.app.handle.running
+
+
+def test_a_run_whose_processor_fails_is_an_error_that_says_where_to_look(cells):
+    cells(
+        "%%buildflow consumer source=numbers\nclass Bad:\n    def setup(self): 1 / 0\n"
+        "    def process(self, x): ..."
+    )
+    out = cells("%buildflow run --port 0 --until drained --timeout 20s")
+    assert isinstance(out.error, UsageError)
+    for said in ("'Bad'", "ZeroDivisionError", "%buildflow failures", "%buildflow logs"):
+        assert said in str(out.error)
+    assert cells("%buildflow status").value.processor("Bad").state is State.FAILED
+
+
+def test_help_never_fails(cells):
+    for line in (
+        "%buildflow",
+        "%buildflow -h",
+        "%buildflow help errors",
+        "%buildflow run -h",
+        "%buildflow help consumer",
+        "%%buildflow -h",
+        "%%buildflow consumer --help",
+        "%buildflow send -h",
+    ):
+        out = cells(line)
+        assert out.ok, line
+        assert "%" in out.text, line
+    assert "%%buildflow KIND" in cells.shell.find_line_magic("buildflow").__doc__
+
+
+def test_the_cell_magic_can_be_called_by_code(cells):
+    cells.shell.run_cell_magic("buildflow", "consumer source=numbers", "def price(x: int): ...")
+    assert "price" in cells.app.processors
+
+
+def test_nest_asyncio_is_applied_only_when_asked_and_with_a_warning(cells, monkeypatch):
+    applied = []
+    monkeypatch.setattr("nest_asyncio.apply", lambda: applied.append(1))
+    cells(PRICE)
+    assert not applied
+    assert "patched until it restarts" in cells("%buildflow nest_asyncio").text
+    assert applied == [1]
