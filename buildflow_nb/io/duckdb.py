@@ -15,11 +15,11 @@ from typing import Any
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
-from buildflow_nb.io._blocking import BlockingSink, BlockingSource
 from buildflow_nb.io._duckdb import connect
 from buildflow_nb.io._duckdb_reader import DuckDBReader
 from buildflow_nb.io._duckdb_writer import DuckDBWriter
 from buildflow_nb.io._paths import absolute
+from buildflow_nb.io.blocking import BlockingSink, BlockingSource
 
 __all__ = ("DuckDB", "DuckDBQuery", "DuckDBTable")
 

@@ -7,7 +7,7 @@ import pytest
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
-from buildflow_nb.io._blocking import BlockingSink, BlockingSource
+from buildflow_nb.io.blocking import BlockingSink, BlockingSource
 from tests.io.contract import run
 
 

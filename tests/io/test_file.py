@@ -188,10 +188,10 @@ def test_json_values_of_any_kind_are_lines(tmp_path):
         def to_json(self):
             return {"own": True}
 
-    items = ["te\nxt", 1, None, {"a": [b"raw"]}, Own()]
+    items = ["two\nlines", 1, None, {"a": [b"raw"]}, Own()]
     pushed(File(tmp_path / "o.json"), items)
     assert (tmp_path / "o.json").read_bytes().splitlines() == [
-        b'"te\\nxt"',
+        b'"two\\nlines"',
         b"1",
         b"null",
         b'{"a":["cmF3"]}',

@@ -9,6 +9,7 @@ import pytest
 HEAVY = ("duckdb", "pyarrow", "watchfiles", "pydantic", "pandas", "numpy")
 MODULES = (
     "buildflow_nb.io",
+    "buildflow_nb.io.blocking",
     "buildflow_nb.io.duckdb",
     "buildflow_nb.io.local",
     "buildflow_nb.io.local.empty",

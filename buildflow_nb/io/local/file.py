@@ -14,11 +14,11 @@ from pathlib import Path
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
-from buildflow_nb.io._blocking import BlockingSink, BlockingSource, Reader, Writer
 from buildflow_nb.io._csv import CsvReader, CsvWriter
 from buildflow_nb.io._json_lines import JsonLinesReader, JsonLinesWriter
 from buildflow_nb.io._parquet import ParquetReader, ParquetWriter
 from buildflow_nb.io._paths import absolute
+from buildflow_nb.io.blocking import BlockingSink, BlockingSource, Reader, Writer
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("File",)

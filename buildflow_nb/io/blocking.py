@@ -1,4 +1,4 @@
-"""Sources and sinks over blocking code: files and DuckDB.
+"""Sources and sinks over blocking code: files, DuckDB, and what users write themselves.
 
 Reading and writing are plain sequential code (`Reader`, `Writer`) that knows nothing of asyncio.
 Here it is run in a thread, one call at a time, in the order of the calls. A cancelled caller waits
