@@ -267,7 +267,7 @@ class Flow:
         spec = self._known(processor_id)
         if self.handle is not None and self.handle.running:
             return self.handle.send(processor_id, element)
-        return send_once(spec, self.env(), element)
+        return send_once(spec, element)
 
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""

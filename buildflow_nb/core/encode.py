@@ -12,6 +12,7 @@ import decimal
 import types
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -40,39 +41,64 @@ _STORABLE = (
     uuid.UUID,
 )
 _SCALARS = (str, int, float, bool, *_STORABLE)
-Encoder = Callable[[Sequence[object]], Sequence[object]]
+Form = Callable[[Sequence[object]], Sequence[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """Brings elements into a sink's form; called with a list, it checks their types first.
+
+    `expected` is the one type of which elements need no further check, if there is one; a caller
+    that knows the types of all elements may call `form` at once.
+    """
+
+    expected: type | None
+    check: Form
+    form: Form
+
+    def __call__(self, elements: Sequence[object]) -> Sequence[object]:
+        """Check and encode.
+
+        Raises:
+            ConversionError: an element has another type, or holds what cannot be written.
+        """
+        return self.form(self.check(elements))
 
 
 def compile_encoder(hint: object, wire: Wire, where: str) -> Encoder:
     """Make the encoder from elements of the annotated type to `wire`.
 
-    The encoder raises `ConversionError` for a batch that holds an element of another type.
-
     Raises:
         DeclarationError: the type has no such form.
     """
     _refuse_unwritable(hint, wire, where)
-    check = _checker(hint, where)
-    one = {
-        Wire.OBJECT: None,
+    expected = None if is_unknown(hint) else class_of(hint)
+    return Encoder(expected, _checker(hint, expected, where), _form(wire, where))
+
+
+def _form(wire: Wire, where: str) -> Form:
+    make: dict[Wire, Callable[[object], object]] = {
         Wire.RECORD: to_record,
         Wire.ROW: to_record,
         Wire.TEXT: _to_text,
         Wire.BYTES: _to_bytes,
-    }[wire]
-    if one is None:
-        return check
-    make = one
+    }
+    if wire is Wire.OBJECT:
+        return _as_they_are
+    one = make[wire]
 
-    def encode(elements: Sequence[object]) -> Sequence[object]:
-        check(elements)
+    def form(elements: Sequence[object]) -> Sequence[object]:
         try:
-            return [make(element) for element in elements]
+            return [one(element) for element in elements]
         except (TypeError, ValueError) as error:
             msg = f"{where} returned what cannot be written: {error}"
             raise ConversionError(msg) from error
 
-    return encode
+    return form
+
+
+def _as_they_are(elements: Sequence[object]) -> Sequence[object]:
+    return elements
 
 
 def _refuse_unwritable(hint: object, wire: Wire, where: str) -> None:
@@ -126,10 +152,9 @@ def json_bytes(element: object) -> bytes:
     return msgspec.json.encode(element, enc_hook=_foreign)
 
 
-def _checker(hint: object, where: str) -> Encoder:
-    expected = class_of(hint)
-    if expected is None or is_unknown(hint):
-        return lambda elements: elements
+def _checker(hint: object, expected: type | None, where: str) -> Form:
+    if expected is None:
+        return _as_they_are
     allowed: type | tuple[type, ...] = expected
     if expected is float:
         allowed = (float, int)  # as type checkers hold it

@@ -160,12 +160,15 @@ class Code:
     def _finish(self, outcome: Outcome) -> None:
         """Flatten results and bring them into the sink's form."""
         results, faults = outcome.results, outcome.faults
-        if not faults and _FLATTENED.isdisjoint(map(type, results)):
+        kinds = set(map(type, results))
+        if not faults and _FLATTENED.isdisjoint(kinds):
             items: list[object] = results
+            known = kinds == {self.encode.expected}
         else:
             items, outcome.slots = self._flatten(outcome)
+            known = False
         try:
-            outcome.items = self.encode(items)
+            outcome.items = self.encode.form(items) if known else self.encode(items)
         except ConversionError:
             self._encode_each(outcome, items)
 

@@ -45,7 +45,7 @@ from buildflow_nb.runtime.settle import Settler
 
 __all__ = ("Consumer",)
 
-MAX_UNSETTLED = 10_000  # elements between pull and settle, if the sink's pushes are not larger
+MAX_UNSETTLED = 20_000  # elements between pull and settle, if the sink's pushes are not larger
 BACKLOG_EVERY_S = 1.0
 
 T = TypeVar("T")
@@ -66,6 +66,9 @@ class Consumer:
         self._lanes = Lanes(ledger.log)
         self._under_way: dict[int, Haul] = {}
         self._unsettled = 0
+        self._uncounted = 0
+        self._most = max(MAX_UNSETTLED, 2 * spec.sink.max_push if spec.sink is not None else 0)
+        self._hands = 2 * spec.options.num_replicas * spec.options.num_concurrency
         self._all_settled = asyncio.Event()
         self._pulls: list[asyncio.Task[None]] = []
         self._pulling = 0
@@ -140,6 +143,7 @@ class Consumer:
 
     def snapshot(self) -> ProcessorSnapshot:
         """The consumer at this moment."""
+        self._count_in()
         self.ledger.metrics.in_flight = self._unsettled
         return self.ledger.snapshot(self.spec, self._backlog)
 
@@ -203,7 +207,8 @@ class Consumer:
     async def _pull(self, source: Source) -> None:
         tries = 0
         while True:
-            await self._room()
+            if self._full():
+                await self._room()
             try:
                 batch = await source.pull()
             except PermanentError:
@@ -229,18 +234,25 @@ class Consumer:
     def _take_in(self, batch: Batch) -> None:
         now = self._clock.now()
         count = len(batch.items)
-        self.ledger.metrics.taken.add(count, now)
+        self._uncounted += count
         self._unsettled += count
         self._all_settled.clear()
         self._inbox.put(Load.of(batch, now))
 
+    def _count_in(self) -> None:
+        """Count what was pulled since the last time; once a haul, since once a pull is dear."""
+        if self._uncounted:
+            self.ledger.metrics.taken.add(self._uncounted, self._clock.now())
+            self._uncounted = 0
+
+    def _full(self) -> bool:
+        """Whether every lane has enough to do, or memory is at its bound."""
+        return (
+            self._inbox.elements >= self._hands * self._pace.haul or self._unsettled >= self._most
+        )
+
     async def _room(self) -> None:
-        """Wait until pulling more would keep a lane busy and memory bounded."""
-        sink = self._spec.sink
-        cap = max(MAX_UNSETTLED, 2 * sink.max_push if sink is not None else 0)
-        while (
-            self._inbox.elements >= 2 * len(self._lanes) * self._pace.haul or self._unsettled >= cap
-        ):
+        while self._full():
             await self._inbox.wait_taken()
 
     async def _finish(self) -> None:
@@ -254,6 +266,7 @@ class Consumer:
         logs.current.set(self.ledger.log)
         while True:
             haul = await self._inbox.take(self._pace.haul)
+            self._count_in()
             self._under_way[id(haul)] = haul
             outcome = await lane.run(haul.items())
             self._pace.learn(len(haul), outcome.seconds)

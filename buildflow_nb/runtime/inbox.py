@@ -17,7 +17,7 @@ from buildflow_nb.core.primitive import Batch
 __all__ = ("Haul", "Inbox", "Load", "Pace")
 
 HAUL_S = 0.01
-MAX_HAUL = 5_000  # elements; more gains nothing
+MAX_HAUL = 10_000  # elements; more gains nothing
 GROWTH = 8  # a haul grows at most this much at a time, so that one fast element cannot mislead
 
 
@@ -63,7 +63,11 @@ class Haul:
             load, start, end = self.parts[0]
             whole = start == 0 and end == len(load.items)
             return load.items if whole else load.items[start:end]
-        return [item for load, start, end in self.parts for item in load.items[start:end]]
+        found: list[object] = []
+        for load, start, end in self.parts:
+            whole = start == 0 and end == len(load.items)
+            found += load.items if whole else load.items[start:end]
+        return found
 
     def find(self, i: int) -> tuple[Load, int]:
         """The load and the position in it of element *i*."""
@@ -83,6 +87,8 @@ class Haul:
                     found += [
                         load.receipts[k] for k in range(start, end) if i + k - start not in without
                     ]
+                elif start == 0 and end == len(load.receipts):
+                    found += load.receipts
                 else:
                     found += load.receipts[start:end]
             i += end - start
@@ -125,14 +131,16 @@ class Inbox:
             self._arrived.clear()
             await self._arrived.wait()
         parts: list[tuple[Load, int, int]] = []
-        while self._loads and most > 0:
+        left = most
+        while self._loads and left > 0:
             load, start = self._loads.popleft()
-            end = min(start + most, len(load.items))
-            parts.append((load, start, end))
-            most -= end - start
-            self.elements -= end - start
-            if end < len(load.items):
+            end = len(load.items)
+            if end - start > left:
+                end = start + left
                 self._loads.appendleft((load, end))
+            parts.append((load, start, end))
+            left -= end - start
+        self.elements -= most - left
         self._taken.set()
         return Haul(parts)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from buildflow_nb.core.annotations import optional_of
 from buildflow_nb.core.decode import Decoder, compile_decoder
+from buildflow_nb.core.encode import compile_encoder
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.code import Code
@@ -14,6 +15,7 @@ from buildflow_nb.runtime.worker import Worker
 __all__ = ("send_through",)
 
 _AS_IT_IS = Decoder(lambda raw: raw, lambda raws: raws)
+_AS_RETURNED = compile_encoder(None, Wire.OBJECT, "send")
 
 
 async def send_through(code: Code, worker: Worker, element: object) -> list[object]:
@@ -23,7 +25,7 @@ async def send_through(code: Code, worker: Worker, element: object) -> list[obje
         Exception: the element cannot be converted, or whatever the code raised.
     """
     value = _as_declared(code.spec, element)
-    plain = replace(code, decoder=_AS_IT_IS, encode=list)
+    plain = replace(code, decoder=_AS_IT_IS, encode=_AS_RETURNED)
     if code.is_async:
         outcome = await plain.run_async([value])
     else:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildflow_nb.core.flow_spec import ProcessorSpec
-from buildflow_nb.runtime.clock import Clock
+from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.logs import LogRing
 from buildflow_nb.runtime.unit import Unit
 
 if TYPE_CHECKING:
     from buildflow_nb.core.primitive import Env
     from buildflow_nb.runtime.http import Server
 
-__all__ = ("Serving",)
+__all__ = ("Serving", "send_to_route")
 
 
 class Serving:
@@ -43,16 +43,40 @@ class Serving:
             self.address = await server.start()
             self._server = server
 
-    async def unit(self, spec: ProcessorSpec, ledger: Ledger, clock: Clock) -> Unit:
+    async def unit(self, spec: CollectorSpec | EndpointSpec, ledger: Ledger) -> Unit:
         """The unit of a route, on this server."""
         from buildflow_nb.runtime.http import HttpRoute
 
         await self.start()
         assert self._server is not None  # noqa: S101  (started right before)
-        return HttpRoute(spec, self._env, self._server, ledger, clock)
+        return HttpRoute(spec, self._env, self._server, ledger)
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening; requests in flight have `grace_s` seconds."""
         if self._server is not None:
             await self._server.stop(grace_s)
             self._server = None
+
+
+async def send_to_route(spec: CollectorSpec | EndpointSpec, element: object) -> list[object]:
+    """Set a route's code up, run one element through it, tear it down; nothing is served.
+
+    Raises:
+        Exception: whatever the user's code raised.
+    """
+    from buildflow_nb.runtime.http.code import RouteCode
+    from buildflow_nb.runtime.http.collection import flatten
+    from buildflow_nb.runtime.http.crew import Crew
+
+    ring = LogRing()
+    crew = Crew(f"send {spec.id}", ring, 1)
+    try:
+        code = RouteCode(spec, crew, ring)
+        await code.set_up()
+        try:
+            result = await code.call(code.binding.from_element(element))
+        finally:
+            await code.tear_down()
+    finally:
+        crew.close()
+    return list(flatten(result)) if isinstance(spec, CollectorSpec) else [result]

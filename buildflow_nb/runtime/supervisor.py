@@ -148,7 +148,7 @@ class Supervisor:
             unit = Consumer(spec, self.plan.env, ledger, self._clock)
             unit.on_end = self._look_whether_ended
             return unit
-        return await self._serving.unit(spec, ledger, self._clock)
+        return await self._serving.unit(spec, ledger)
 
     async def _replace(self, spec: ProcessorSpec) -> None:
         old = self.units.get(spec.id)

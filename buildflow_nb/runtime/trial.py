@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
-from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.clock import SYSTEM
 from buildflow_nb.runtime.code import compile_code
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.loop import loop_thread
 from buildflow_nb.runtime.send import send_through
+from buildflow_nb.runtime.serving import send_to_route
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("pending", "send_once")
@@ -26,20 +26,18 @@ def pending(flow_id: str, stack: str, processors: Mapping[str, ProcessorSpec]) -
     return FlowSnapshot(flow_id, stack, State.PENDING, time.time(), None, None, found)
 
 
-def send_once(spec: ProcessorSpec, env: Env, element: object) -> list[object]:
+def send_once(spec: ProcessorSpec, element: object) -> list[object]:
     """Set a processor up, run one element through it, tear it down.
 
     Raises:
         Exception: whatever the user's code raised.
     """
-    return loop_thread().run(_send_once(spec, env, element), SEND_TIMEOUT_S)
+    return loop_thread().run(_send_once(spec, element), SEND_TIMEOUT_S)
 
 
-async def _send_once(spec: ProcessorSpec, env: Env, element: object) -> list[object]:
+async def _send_once(spec: ProcessorSpec, element: object) -> list[object]:
     if not isinstance(spec, ConsumerSpec):
-        from buildflow_nb.runtime.http import send_once as send_to_route
-
-        return await send_to_route(spec, env, element)
+        return await send_to_route(spec, element)
     worker = Worker(f"send {spec.id}")
     code = compile_code(spec)
     try:

@@ -23,17 +23,29 @@ source, sink = FakeSource([[1, 2, 3]], endless={endless}), FakeSink()
 """
 
 
-def start(tmp_path: Path, body: str, *, endless: bool = True) -> subprocess.Popen[str]:
-    script = tmp_path / "main.py"
-    script.write_text(HEAD.format(root=str(ROOT), endless=endless) + body)
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", str(script)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        start_new_session=True,
-    )
+@pytest.fixture
+def start(tmp_path):
+    """Start a script; whatever still runs at the end of the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(body: str, *, endless: bool = True) -> subprocess.Popen[str]:
+        script = tmp_path / "main.py"
+        script.write_text(HEAD.format(root=str(ROOT), endless=endless) + body)
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", str(script)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -58,8 +70,8 @@ print("acked", sorted(source.tape.acked), "given back", source.tape.given_back)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_drains_what_is_in_flight(tmp_path, number):
-    process = start(tmp_path, DRAINS)
+def test_a_signal_drains_what_is_in_flight(start, number):
+    process = start(DRAINS)
     assert process.stdout is not None
     assert process.stdout.readline() == "got 1\n"
     os.kill(process.pid, number)
@@ -78,8 +90,8 @@ app.run()
 """
 
 
-def test_a_second_signal_ends_at_once_even_if_code_is_stuck(tmp_path):
-    process = start(tmp_path, STUCK)
+def test_a_second_signal_ends_at_once_even_if_code_is_stuck(start):
+    process = start(STUCK)
     assert process.stdout is not None
     assert process.stderr is not None
     assert process.stdout.readline() == "got 1\n"
@@ -91,7 +103,7 @@ def test_a_second_signal_ends_at_once_even_if_code_is_stuck(tmp_path):
     assert "ended at once" in err
 
 
-def test_a_bounded_script_ends_with_zero(tmp_path):
+def test_a_bounded_script_ends_with_zero(start):
     body = """
 @app.consumer(source=source, sink=sink)
 async def same(x: int) -> int:
@@ -99,11 +111,11 @@ async def same(x: int) -> int:
 app.run()
 print(sink.tape.pushed)
 """
-    code, out, err = finish(start(tmp_path, body, endless=False))
+    code, out, err = finish(start(body, endless=False))
     assert (code, out, err) == (0, "[1, 2, 3]\n", "")
 
 
-def test_a_failed_processor_ends_the_script_with_one_clear_line(tmp_path):
+def test_a_failed_processor_ends_the_script_with_one_clear_line(start):
     body = """
 from buildflow_nb.core.errors import PermanentError
 @app.consumer(source=FakeSource([PermanentError("no table 't'; create it first")]))
@@ -111,12 +123,12 @@ def broken(x: int) -> int:
     return x
 app.run()
 """
-    code, _, err = finish(start(tmp_path, body))
+    code, _, err = finish(start(body))
     assert code == 1
     assert err.endswith("RunError: consumer 'broken' failed: no table 't'; create it first\n")
 
 
-def test_a_script_that_forgets_to_stop_drains_and_ends(tmp_path):
+def test_a_script_that_forgets_to_stop_drains_and_ends(start):
     body = """
 class Leaving:
     def process(self, x: int) -> int:
@@ -127,12 +139,12 @@ app.consumer(source=source, sink=sink)(Leaving)
 handle = app.run(block=False)
 handle.wait_until(count=3)
 """
-    code, out, err = finish(start(tmp_path, body))
+    code, out, err = finish(start(body))
     assert (code, out, err) == (0, "torn down\n", "")
 
 
-def test_stuck_code_cannot_hold_up_the_end_of_the_process(tmp_path):
-    process = start(tmp_path, STUCK.replace("app.run()", "app.run(block=False); time.sleep(0.3)"))
+def test_stuck_code_cannot_hold_up_the_end_of_the_process(start):
+    process = start(STUCK.replace("app.run()", "app.run(block=False); time.sleep(0.3)"))
     code, _, err = finish(process)
     assert code == 0, err
 

@@ -1,0 +1,1 @@
+"""What the Makefile calls besides the project's own commands."""

@@ -1,0 +1,37 @@
+"""Runs a notebook in a real kernel, as a person's Run All would."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+__all__ = ("NOTEBOOKS", "execute")
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+CELL_TIMEOUT_S = 300
+
+
+def execute(notebook: Path, folder: Path) -> nbformat.NotebookNode:
+    """Run a notebook with `folder` as its working folder and give it with its outputs.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    # The kernel is this interpreter, whichever kernels the machine has installed.
+    scripts = sysconfig.get_path("scripts")
+    os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", "")])
+    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
+    found = nbformat.read(notebook, as_version=4)
+    client = NotebookClient(
+        found,
+        timeout=CELL_TIMEOUT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    client.execute()
+    return found
