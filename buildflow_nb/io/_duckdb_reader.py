@@ -64,7 +64,8 @@ class DuckDBReader:
         if self._counted:
             rows = self._connection.execute(f"SELECT count(*) FROM {quoted(self._table)}")  # noqa: S608
             self._left = rows.fetchall()[0][0]
-        self._batches = iter(relation.to_arrow_reader(BATCH_ROWS))
+        name = "to_arrow_reader" if hasattr(relation, "to_arrow_reader") else "fetch_arrow_reader"
+        self._batches = iter(getattr(relation, name)(BATCH_ROWS))  # the latter is DuckDB 1's
         self._row = 1
 
     def read(self) -> Batch | None:

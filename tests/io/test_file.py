@@ -267,3 +267,18 @@ def test_json_is_what_msgspec_reads(tmp_path):
     pushed(File(tmp_path / "o.json"), everything(), element=Everything)
     lines = (tmp_path / "o.json").read_bytes().splitlines()
     assert [msgspec.json.decode(line, type=Everything) for line in lines] == everything()
+
+
+def test_a_full_disk_leaves_no_part_behind(tmp_path, monkeypatch):
+    path = tmp_path / "o.parquet"
+    pushed(File(path), POINTS[:1], element=Point)
+
+    def full(_file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("buildflow_nb.io._parquet.os.fsync", full)
+    with pytest.raises(TemporaryError, match=r"o\.parquet cannot be written: No space left"):
+        pushed(File(path), POINTS[1:], element=Point)
+    monkeypatch.undo()
+    assert [p.name[:10] for p in path.iterdir()] == ["part-00000"]
+    assert pulled(File(path)) == [{"x": 1, "name": "one"}]
