@@ -223,13 +223,15 @@ class Flow:
         if not 0 <= serve_port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
             msg = f"serve_port must be from 0 (any free one) to 65535, got {serve_port}"
             raise UsageError(msg)
-        with self._running:
-            handle = self.handle
-            if handle is None or not handle.running:
-                handle = self._begin(serve_host, serve_port, event_subscriber)
-        if block if block is not None else not _in_kernel_or_loop():
-            serve_until_ended(handle)
-        return handle
+
+        def begin() -> RunHandle:
+            with self._running:
+                if self.handle is None or not self.handle.running:
+                    self.handle = self._begin(serve_host, serve_port, event_subscriber)
+                return self.handle
+
+        blocks = block if block is not None else not _in_kernel_or_loop()
+        return serve_until_ended(begin) if blocks else begin()
 
     def _begin(self, host: str, port: int, listener: Listener | None) -> RunHandle:
         if not self.registry.processors:
@@ -239,7 +241,6 @@ class Flow:
         if listener is not None:
             handle.subscribe(listener)
         handle.begin()
-        self.handle = handle
         return handle
 
     def env(self) -> Env:

@@ -233,10 +233,9 @@ class RunHandle:
         return self._supervisor.snapshot()
 
     async def _send(self, processor_id: str, element: object) -> list[object]:
-        unit = self._supervisor.units.get(processor_id)
-        if unit is None:
+        if processor_id not in self._supervisor.units:
             raise _unknown(processor_id, list(self._supervisor.units))
-        return await unit.send(element)
+        return await self._supervisor.send(processor_id, element)
 
     async def _drain_at_exit(self, timeout_s: float) -> None:
         await self._supervisor.stop_all(drain=True, timeout_s=timeout_s / 2)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -46,9 +45,15 @@ class LoopThread:
         future = asyncio.run_coroutine_threadsafe(work, self.loop)
         try:
             return future.result(timeout)
-        except (concurrent.futures.TimeoutError, KeyboardInterrupt):
+        except KeyboardInterrupt:
             future.cancel()
             raise
+        except TimeoutError as error:
+            if future.done():  # it is the work's own
+                raise
+            future.cancel()
+            msg = f"no answer within {timeout:g} s; it was given up"
+            raise TimeoutError(msg) from error
 
     def call(self, function: Callable[..., object], *args: object) -> None:
         """Have a function called there; does not wait."""

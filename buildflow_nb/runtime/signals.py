@@ -19,8 +19,8 @@ LOOK_EVERY_S = 0.2
 ENDED_BY_SIGNAL = 128  # plus the signal's number: the shell's convention for an exit code
 
 
-def serve_until_ended(handle: RunHandle) -> None:
-    """Wait for a run; drain it when asked to stop.
+def serve_until_ended(begin: Callable[[], RunHandle]) -> RunHandle:
+    """Begin a run and wait for its end; drain it when asked to stop, at whatever stage it is.
 
     Raises:
         RunError: a processor failed.
@@ -36,11 +36,13 @@ def serve_until_ended(handle: RunHandle) -> None:
         sys.stderr.write("draining; once more ends at once\n")
 
     with _signals(ask):
+        handle = begin()
         while handle.running and not asked.is_set():
             handle.wait_a_moment(LOOK_EVERY_S)
         if asked.is_set():
             handle.stop(drain=True, timeout=DRAIN_S)
         handle.wait()
+    return handle
 
 
 def _exit_now(code: int) -> None:

@@ -24,6 +24,7 @@ from buildflow_nb.runtime.unit import Unit
 
 __all__ = ("RunPlan", "Supervisor")
 
+START_GRACE_S = 1.0  # most setups are done by then, and what is shown first is then true
 SWAP_TIMEOUT_S = 30.0  # for the old processor to finish what is in flight
 
 
@@ -48,6 +49,7 @@ class Supervisor:
         self.ended = asyncio.Event()
         self._clock = clock
         self._emit = emit
+        self._starts: dict[str, asyncio.Task[None]] = {}
         self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env)
         self._turn = asyncio.Lock()
         self._stopping = False
@@ -60,14 +62,15 @@ class Supervisor:
     async def start(self, specs: Sequence[ProcessorSpec]) -> None:
         """Start every processor; one whose own setup fails is FAILED and the others go on.
 
+        Returns when all are up, or soon: a setup that takes its time goes on behind.
+
         Raises:
             ServeError: the port for routes cannot be had; nothing is left running.
         """
         async with self._turn:
             if any(not isinstance(spec, ConsumerSpec) for spec in specs):
                 await self._serving.start()
-            await asyncio.gather(*(self._start(spec) for spec in specs))
-        self._look_whether_ended()
+            await self._start(specs)
 
     async def apply(self, changes: Changes, specs: Mapping[str, ProcessorSpec]) -> None:
         """Bring the units in line with what was declared since."""
@@ -78,31 +81,32 @@ class Supervisor:
                 await self._remove(processor_id)
             for processor_id in changes.replaced:
                 await self._replace(specs[processor_id])
-            for processor_id in changes.added:
-                await self._start(specs[processor_id])
+            await self._start([specs[processor_id] for processor_id in changes.added])
         self._look_whether_ended()
 
     async def stop(self, processor_ids: Sequence[str], *, drain: bool, timeout_s: float) -> None:
         """Stop some processors; the run ends with its last one."""
         async with self._turn:
             units = [self._unit(processor_id) for processor_id in processor_ids]
-            await asyncio.gather(*(unit.stop(drain=drain, timeout_s=timeout_s) for unit in units))
+            await asyncio.gather(
+                *(self._stop(unit, drain=drain, timeout_s=timeout_s) for unit in units)
+            )
         self._look_whether_ended()
 
     async def restart(self, specs: Sequence[ProcessorSpec]) -> None:
         """Start processors that have stopped."""
         async with self._turn:
-            for spec in specs:
-                unit = self.units.get(spec.id)
-                if unit is None or unit.ledger.state.ended:
-                    await self._start(spec)
+            ended = [spec for spec in specs if self._has_ended(spec.id)]
+            await self._start(ended)
 
     async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
         """End the run."""
         self._stopping = True
         async with self._turn:
             units = list(self.units.values())
-            await asyncio.gather(*(unit.stop(drain=drain, timeout_s=timeout_s) for unit in units))
+            await asyncio.gather(
+                *(self._stop(unit, drain=drain, timeout_s=timeout_s) for unit in units)
+            )
             await self._serving.stop(timeout_s if drain else 0)
         self._end()
 
@@ -133,14 +137,51 @@ class Supervisor:
             return State.FAILED
         return State.STOPPED if self._stopping or State.STOPPED in states else State.DONE
 
-    async def _start(self, spec: ProcessorSpec) -> None:
-        unit = await self._make(spec)
-        self.units[spec.id] = unit
+    async def send(self, processor_id: str, element: object) -> list[object]:
+        """Run one element through a processor's live code.
+
+        Raises:
+            UsageError: there is no such processor, or it does not run.
+            Exception: whatever the code raised.
+        """
+        unit = self._unit(processor_id)
+        starting = self._starts.get(processor_id)
+        if starting is not None:
+            await asyncio.wait([starting])
+        if unit.ledger.state.ended:
+            msg = f"processor {processor_id!r} is {unit.ledger.state.value}; start it first"
+            raise UsageError(msg)
+        return await unit.send(element)
+
+    async def _start(self, specs: Sequence[ProcessorSpec]) -> None:
+        for spec in specs:
+            self._launch(await self._make(spec))
+        tasks = [self._starts[spec.id] for spec in specs]
+        if tasks:
+            await asyncio.wait(tasks, timeout=START_GRACE_S)
+
+    def _launch(self, unit: Unit) -> None:
+        self.units[unit.spec.id] = unit
+        self._starts[unit.spec.id] = asyncio.create_task(self._bring_up(unit))
+
+    async def _bring_up(self, unit: Unit) -> None:
         try:
             await unit.start()
         except Exception as error:  # noqa: BLE001  (the unit's boundary: user code and connections)
             unit.ledger.log.add("ERROR", f"could not start: {describe(error)}")
             unit.ledger.enter(State.FAILED, describe(error))
+            self._look_whether_ended()
+
+    async def _stop(self, unit: Unit, *, drain: bool, timeout_s: float) -> None:
+        starting = self._starts.pop(unit.spec.id, None)
+        if starting is not None and not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting], timeout=timeout_s)
+        await unit.stop(drain=drain, timeout_s=timeout_s)
+
+    def _has_ended(self, processor_id: str) -> bool:
+        unit = self.units.get(processor_id)
+        return unit is None or unit.ledger.state.ended
 
     async def _make(self, spec: ProcessorSpec) -> Unit:
         ledger = self.ledger(spec.id)
@@ -153,7 +194,7 @@ class Supervisor:
     async def _replace(self, spec: ProcessorSpec) -> None:
         old = self.units.get(spec.id)
         if old is None or old.ledger.state.ended:
-            await self._start(spec)
+            await self._start([spec])
             return
         try:
             if await old.swap(spec):
@@ -166,22 +207,18 @@ class Supervisor:
         inherits = isinstance(old, Consumer) and old.reads_like(spec)
         if isinstance(old, Consumer) and inherits:
             old.keep_source()
-        await old.stop(drain=True, timeout_s=SWAP_TIMEOUT_S)
+        await self._stop(old, drain=True, timeout_s=SWAP_TIMEOUT_S)
         old.ledger.version += 1
         unit = await self._make(spec)
         if isinstance(old, Consumer) and isinstance(unit, Consumer) and inherits:
             unit.inherit(old)
-        self.units[spec.id] = unit
-        try:
-            await unit.start()
-        except Exception as error:  # noqa: BLE001  (the unit's boundary)
-            unit.ledger.log.add("ERROR", f"could not start: {describe(error)}")
-            unit.ledger.enter(State.FAILED, describe(error))
+        self._launch(unit)
+        await asyncio.wait([self._starts[spec.id]], timeout=START_GRACE_S)
 
     async def _remove(self, processor_id: str) -> None:
         unit = self.units.pop(processor_id, None)
         if unit is not None:
-            await unit.stop(drain=True, timeout_s=SWAP_TIMEOUT_S)
+            await self._stop(unit, drain=True, timeout_s=SWAP_TIMEOUT_S)
             del self.ledgers[processor_id]
 
     def _unit(self, processor_id: str) -> Unit:

@@ -17,8 +17,12 @@ __all__ = ("Unit",)
 class Unit(Protocol):
     """A processor at work."""
 
-    spec: ProcessorSpec
     ledger: Ledger
+
+    @property
+    def spec(self) -> ProcessorSpec:
+        """What it runs at this moment."""
+        ...
 
     async def start(self) -> None:
         """Set up and begin; returns once it works or waits for a temporary fault to pass.

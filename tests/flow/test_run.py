@@ -288,3 +288,53 @@ def test_a_listener_that_fails_does_not_hurt_the_run(app):
 
     app.run(event_subscriber=listener)
     assert sink.tape.pushed == [1]
+
+
+def test_a_setup_that_never_returns_holds_up_neither_run_nor_stop(app):
+    forever = threading.Event()
+
+    @app.consumer(source=FakeSource([[1]]))
+    class Stuck:
+        def setup(self) -> None:
+            forever.wait(PATIENCE_S)
+
+        def process(self, x: int) -> int:
+            return x
+
+    sink = FakeSink()
+
+    @app.consumer(source=FakeSource([[1]], endless=True), sink=sink)
+    def good(x: int) -> int:
+        return x
+
+    handle = app.run(block=False)
+    until(lambda: sink.tape.pushed == [1])
+    assert handle.snapshot().processor("Stuck").state is State.STARTING
+    handle.stop(timeout=0.1)
+    assert handle.status() is State.STOPPED
+    forever.set()
+
+
+def test_a_swap_whose_setup_fails_says_so_and_keeps_the_old_code(app):
+    source = FakeSource([], endless=True)
+
+    def declare(*, ok: bool) -> None:
+        @app.consumer(source=source)
+        class Model:
+            def setup(self) -> None:
+                if not ok:
+                    msg = "no model file"
+                    raise OSError(msg)
+
+            def process(self, x: int) -> int:
+                return x + 1
+
+    declare(ok=True)
+    handle = app.run(block=False)
+    until(lambda: handle.snapshot().processor("Model").state is State.RUNNING)
+    declare(ok=False)
+    assert handle.send("Model", 1) == [2]
+    (line,) = handle.logs("Model")
+    assert line.text == (
+        "the new code could not be set up, the old one keeps running: OSError: no model file"
+    )
