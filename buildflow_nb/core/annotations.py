@@ -19,6 +19,7 @@ import msgspec
 from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (
+    "arms_of",
     "class_of",
     "element_of",
     "is_named_tuple",
@@ -73,12 +74,16 @@ def is_unknown(hint: object) -> bool:
     return hint is None or hint is Any or hint is object or hint is inspect.Parameter.empty
 
 
+def arms_of(hint: object) -> tuple[object, ...]:
+    """The types of a union, or the one type."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
 def optional_of(hint: object) -> tuple[object, bool]:
     """Split `X | None` into X and whether None was there."""
-    if get_origin(hint) not in (Union, types.UnionType):
-        return hint, False
-    left = tuple(arg for arg in get_args(hint) if arg is not type(None))
-    if len(left) == len(get_args(hint)):
+    arms = arms_of(hint)
+    left = tuple(arm for arm in arms if arm is not type(None))
+    if len(left) == len(arms) or not left:
         return hint, False
     return (left[0] if len(left) == 1 else Union[left]), True  # noqa: UP007  (built at run time)
 

@@ -103,14 +103,19 @@ def explain(error: Exception, raw: object = None) -> str:
         first = errors()[0]
         path = ".".join(str(part) for part in first["loc"])
         text = str(first["msg"])
-        return f"{path}: {text[:1].lower()}{text[1:]}" if path else text
+        return f"{path}: {_uncapital(text)}" if path else text
     message, _, path = str(error).partition(" - at `")
     message = message.replace("`", "")
     path = path.rstrip("`").removeprefix("$").removeprefix(".")
     value = _at(raw, path)
     shown = "" if value is None else f" {_short(value)}"
-    text = f"{message[:1].lower()}{message[1:]}{shown}"
+    text = f"{_uncapital(message)}{shown}"
     return f"{path}: {text}" if path else text
+
+
+def _uncapital(text: str) -> str:
+    """The text as part of a sentence; an abbreviation ("JSON") stays what it is."""
+    return text if text[1:2].isupper() else f"{text[:1].lower()}{text[1:]}"
 
 
 def _at(raw: object, path: str) -> object:

@@ -12,7 +12,7 @@ from typing import Any, Self, get_origin
 
 import msgspec
 
-from buildflow_nb.core.annotations import is_record, optional_of, record_hints
+from buildflow_nb.core.annotations import arms_of, is_record, optional_of, record_hints
 
 __all__ = ("RowPreparation",)
 
@@ -35,7 +35,7 @@ class RowPreparation:
             inner, optional = optional_of(kind)
             if optional:
                 nullable.add(name)
-            if inner in (list, dict, set, tuple) or get_origin(inner) or is_record(inner):
+            if any(_holds_json(arm) for arm in arms_of(inner)):
                 nested.add(name)
         return cls(frozenset(nullable), frozenset(nested))
 
@@ -55,3 +55,8 @@ class RowPreparation:
         if not self.nullable and not self.nested:
             return rows
         return [self.one(row) for row in rows]
+
+
+def _holds_json(hint: object) -> bool:
+    kind = get_origin(hint) or hint
+    return kind in (list, dict, set, frozenset, tuple) or is_record(hint)
