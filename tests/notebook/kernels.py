@@ -1,0 +1,77 @@
+"""A real kernel, spoken to as JupyterLab does: cells with ids, outputs told apart by their cell."""
+
+import time
+from types import SimpleNamespace
+
+from jupyter_client.manager import KernelManager
+
+DEADLINE_S = 30
+SHUTDOWN_S = 10
+
+
+class Kernel:
+    """Starts an ipykernel; `strays` collects output that no cell asked for."""
+
+    def __init__(self, folder):
+        self.manager = KernelManager(shutdown_wait_time=SHUTDOWN_S)
+        self.manager.start_kernel(cwd=str(folder))
+        self.client = self.manager.client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=DEADLINE_S)
+        self.strays = []
+
+    def __call__(self, code, cell_id=None):
+        """Run a cell to its end and give what came out of it."""
+        sent = self.send(code, cell_id)
+        found = SimpleNamespace(text="", bundles=[], updates=[], traits=[], error=None)
+        for message in self.messages():
+            content, kind = message["content"], message["msg_type"]
+            if kind == "comm_msg":
+                found.traits.append(content["data"])
+            elif message["parent_header"].get("msg_id") != sent:
+                self.strays.append(message)
+            elif kind == "status" and content["execution_state"] == "idle":
+                break
+            else:
+                self._keep(found, kind, content)
+        found.status = self.client.get_shell_msg(timeout=DEADLINE_S)["content"]["status"]
+        return found
+
+    def messages(self):
+        """What the kernel publishes, as long as the deadline allows."""
+        end = time.monotonic() + DEADLINE_S
+        while time.monotonic() < end:
+            yield self.client.get_iopub_msg(timeout=DEADLINE_S)
+        raise TimeoutError
+
+    def send(self, code, cell_id=None):
+        """Ask for a cell; gives the id of the question."""
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        content |= {"user_expressions": {}, "allow_stdin": False}
+        message = self.client.session.msg("execute_request", content)
+        if cell_id is not None:
+            message["metadata"]["cellId"] = cell_id
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
+
+    def _keep(self, found, kind, content):
+        if kind == "stream":
+            found.text += content["text"]
+        elif kind == "error":
+            found.error = f"{content['ename']}: {content['evalue']}"
+            found.traceback = content["traceback"]
+        elif kind in ("display_data", "execute_result"):
+            found.bundles.append(content["data"])
+        elif kind == "update_display_data":
+            found.updates.append(content["data"])
+
+    def value(self, expression):
+        """The repr of an expression in the kernel."""
+        return self(expression).bundles[0]["text/plain"]
+
+    def close(self):
+        """Ask the kernel to end, as a person does who closes the notebook."""
+        self.client.stop_channels()
+        if self.manager.has_kernel:
+            self.manager.shutdown_kernel()
+        self.manager.cleanup_resources()

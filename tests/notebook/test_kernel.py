@@ -1,0 +1,159 @@
+"""The extension in a real kernel."""
+
+import pytest
+
+from buildflow_nb.notebook.dashboard import WIDGET_VIEW
+from tests.notebook.kernels import DEADLINE_S, Kernel
+
+pytestmark = pytest.mark.notebook
+
+SETUP = (
+    "%load_ext buildflow_nb\n"
+    "import logging, time\n"
+    "from buildflow_nb.io.local.pulse import Pulse\n"
+    "numbers = Pulse(range(1000), 0.002)\n"
+    "logging.basicConfig()\n"
+)
+PRICE = (
+    "%%buildflow consumer source=numbers\n"
+    "def price(x: int) -> int:\n"
+    "    print('NOISE', x)\n"
+    "    logging.error('NOISE')\n"
+    "    return {}\n"
+)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    made = Kernel(tmp_path_factory.mktemp("kernel"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cells(kernel):
+    """A kernel with the extension freshly loaded."""
+    assert kernel("%reset -f").status == "ok"
+    assert kernel(SETUP).status == "ok"
+    kernel.strays.clear()
+    yield kernel
+    assert kernel("%unload_ext buildflow_nb").status == "ok"
+
+
+def passed(cells, more=5):
+    """Wait, inside the kernel, until more elements have passed."""
+    return cells(
+        f"n = app.snapshot().processors[0].elements_in + {more}\n"
+        f"for _ in range({DEADLINE_S * 20}):\n"
+        "    if app.snapshot().processors[0].elements_in >= n: break\n"
+        "    time.sleep(0.05)\n"
+        "assert app.snapshot().processors[0].elements_in >= n\n"
+    )
+
+
+def test_a_running_processor_is_replaced_renamed_and_kept_when_its_cell_fails(cells):
+    cells(PRICE.format(1), "c1")
+    cells("%buildflow run --port 0", "c2")
+    assert passed(cells).status == "ok"
+    cells(PRICE.format(2), "c1")
+    assert cells.value("app.send('price', 0)") == "[2]"
+    failing = cells(PRICE.format(3) + "1 / 0\n", "c1")
+    assert failing.status == "error"
+    assert "'price' keeps running as it was before" in failing.text
+    assert cells.value("app.send('price', 0)") == "[2]"
+    cells(PRICE.format(4).replace("price", "cost"), "c1")
+    assert cells.value("[p.processor_id for p in app.snapshot().processors]") == "['cost']"
+    assert passed(cells).status == "ok"
+
+
+def test_what_processors_print_and_log_goes_nowhere_but_their_log(cells):
+    cells(PRICE.format(1), "c1")
+    runs = [cells("%buildflow run --port 0", "c2"), passed(cells), cells("1", "c3")]
+    runs.append(cells("%buildflow stop", "c4"))
+    assert all("NOISE" not in run.text for run in runs)
+    assert not [m for m in cells.strays if m["msg_type"] in ("stream", "display_data", "error")]
+    assert "NOISE" in cells("%buildflow logs price -n 5", "c5").bundles[0]["text/plain"]
+
+
+def test_interrupting_a_cell_leaves_the_flow_running(cells):
+    cells(PRICE.format(1), "c1")
+    cells("%buildflow run --port 0", "c2")
+    sent = cells.send("%buildflow run --duration 60s", "c3")
+    for message in cells.messages():
+        if message["parent_header"].get("msg_id") == sent and message["msg_type"] == "display_data":
+            break
+    cells.manager.interrupt_kernel()
+    reply = cells.client.get_shell_msg(timeout=DEADLINE_S)["content"]
+    assert (reply["status"], reply["ename"]) == ("error", "UsageError")
+    assert "keeps running" in reply["evalue"]
+    assert cells.value("app.handle.running") == "True"
+    assert passed(cells).status == "ok"
+
+
+def test_the_dashboard_is_one_output_with_one_trait_and_ends_as_html(cells):
+    cells(PRICE.format(1), "c1")
+    (bundle,) = cells("%buildflow run --port 0", "c2").bundles
+    assert set(bundle) == {WIDGET_VIEW, "text/html", "text/plain"}
+    later = passed(cells, 400)
+    assert later.traits
+    assert all(set(data["state"]) == {"value"} for data in later.traits)
+    ended = cells("%buildflow stop", "c3")
+    assert "■ stopped" in ended.updates[-1]["text/plain"]
+    assert WIDGET_VIEW not in ended.updates[-1]
+    assert cells("x = 1", "c4").updates == []
+
+
+def test_one_line_errors_reach_the_front_end_as_errors(cells):
+    wrong = cells("%buildflow rnu", "c1")
+    assert wrong.status == "error"
+    assert wrong.traceback == [wrong.error]
+    assert "did you mean 'run'?" in wrong.error
+    assert "commands.py" in "".join(cells("%tb", "c2").traceback)
+
+
+def test_top_level_await_waits_for_a_run_without_holding_the_kernel(cells):
+    cells("numbers = Pulse(iter(range(5)), 0.001)")
+    cells(PRICE.format(1), "c1")
+    cells("handle = app.run()", "c2")
+    assert cells("(await handle).value", "c3").bundles[0]["text/plain"] == "'done'"
+
+
+def test_help_opens_in_the_pager(cells):
+    sent = cells.send("%%buildflow?")
+    reply = cells.client.get_shell_msg(timeout=DEADLINE_S)
+    assert reply["parent_header"]["msg_id"] == sent
+    assert "%%buildflow KIND" in reply["content"]["payload"][0]["data"]["text/plain"]
+
+
+def test_after_a_restart_the_notebook_runs_again(kernel):
+    kernel(SETUP)
+    kernel(PRICE.format(1), "c1")
+    kernel("%buildflow run --port 0", "c2")
+    kernel.manager.restart_kernel()
+    kernel.client.wait_for_ready(timeout=DEADLINE_S)
+    assert kernel(SETUP).status == "ok"
+    assert kernel(PRICE.format(1), "c1").status == "ok"
+    assert kernel("%buildflow run --port 0", "c2").status == "ok"
+    assert passed(kernel).status == "ok"
+    assert kernel("%unload_ext buildflow_nb").status == "ok"
+
+
+@pytest.mark.parametrize("ended_by", ["shutdown", "quit"])
+def test_ending_the_kernel_drains_the_flow(tmp_path, ended_by):
+    kernel = Kernel(tmp_path)
+    try:
+        kernel(SETUP)
+        kernel(
+            "%%buildflow consumer source=numbers\n"
+            "class Mark:\n"
+            "    def process(self, x: int): time.sleep(0.01)\n"
+            "    def teardown(self): open('ended', 'w').close()\n",
+            "c1",
+        )
+        kernel("%buildflow run --port 0", "c2")
+        assert passed(kernel).status == "ok"
+        if ended_by == "quit":
+            kernel("quit")
+    finally:
+        kernel.close()
+    assert (tmp_path / "ended").exists()
