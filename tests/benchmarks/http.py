@@ -20,6 +20,7 @@ from tests.benchmarks.http_servers import HOST, SERVERS
 from tests.benchmarks.http_shapes import BODY
 
 CONNECTIONS = 32
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 WARM_UP_S = 0.5
 REQUEST = (
     b"POST /price HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -86,9 +87,10 @@ def measure(name: str, seconds: float) -> tuple[float, float]:
         free.bind((HOST, 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "tests.benchmarks.http_servers", name, str(port)]
-    server = subprocess.Popen(command)  # noqa: S603
+    server = subprocess.Popen(command)
     try:
         pin(server.pid, 0)
+        pin(0, 1)  # ourselves
         wait_for(port)
         return asyncio.run(load(port, seconds))
     finally:
@@ -97,9 +99,8 @@ def measure(name: str, seconds: float) -> tuple[float, float]:
 
 
 def pin(pid: int, core: int) -> None:
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if len(cores) > 1:
-        os.sched_setaffinity(pid, {cores[core % len(cores)]})
+    if hasattr(os, "sched_setaffinity") and len(CORES) > 1:
+        os.sched_setaffinity(pid, {CORES[core]})
 
 
 def wait_for(port: int) -> None:

@@ -1,4 +1,7 @@
-"""The servers under test, one a process: `python -m tests.benchmarks.http_servers NAME PORT`."""
+"""The servers under test, one a process: `python -m tests.benchmarks.http_servers NAME PORT`.
+
+Ours is a whole Flow, as a user runs it, with its metrics and its peek window on.
+"""
 
 from __future__ import annotations
 
@@ -18,27 +21,23 @@ def price_sync(order: Order) -> Priced:
     return price(order)
 
 
-async def ours(port: int, function=price_async) -> None:
-    from buildflow_nb.core.flow_spec import ServiceSpec, endpoint_spec
-    from buildflow_nb.core.options import ServiceOptions
-    from buildflow_nb.core.primitive import Env
-    from buildflow_nb.runtime.clock import SYSTEM
-    from buildflow_nb.runtime.http import HttpRoute, Server
-    from buildflow_nb.runtime.ledger import Ledger
+def ours(port: int, function=price_async) -> None:
+    from buildflow_nb.flow import Flow
 
-    server = Server(HOST, port)
-    await server.start()
-    service = ServiceSpec("bench", "/", ServiceOptions())
-    spec = endpoint_spec(function, "/price", "POST", service)
-    await HttpRoute(spec, Env(), server, Ledger(spec.id, SYSTEM)).start()
-    await asyncio.Event().wait()
+    app = Flow("bench")
+    app.endpoint("/price", method="POST")(function)
+    app.run(block=True, serve_host=HOST, serve_port=port)
 
 
-async def ours_sync(port: int) -> None:
-    await ours(port, price_sync)
+def ours_sync(port: int) -> None:
+    ours(port, price_sync)
 
 
-async def aiohttp_msgspec(port: int) -> None:
+def aiohttp_msgspec(port: int) -> None:
+    asyncio.run(_aiohttp_msgspec(port))
+
+
+async def _aiohttp_msgspec(port: int) -> None:
     import msgspec
     from aiohttp import web
 
@@ -57,24 +56,17 @@ async def aiohttp_msgspec(port: int) -> None:
     await asyncio.Event().wait()
 
 
-async def fastapi(port: int) -> None:
+def fastapi(port: int, function=price_async) -> None:
     import uvicorn
     from fastapi import FastAPI
 
     app = FastAPI()
-    app.post("/price")(price_async)
-    config = uvicorn.Config(app, HOST, port, loop="asyncio", access_log=False, log_level="warning")
-    await uvicorn.Server(config).serve()
+    app.post("/price")(function)
+    uvicorn.run(app, host=HOST, port=port, loop="asyncio", access_log=False, log_level="warning")
 
 
-async def fastapi_sync(port: int) -> None:
-    import uvicorn
-    from fastapi import FastAPI
-
-    app = FastAPI()
-    app.post("/price")(price_sync)
-    config = uvicorn.Config(app, HOST, port, loop="asyncio", access_log=False, log_level="warning")
-    await uvicorn.Server(config).serve()
+def fastapi_sync(port: int) -> None:
+    fastapi(port, price_sync)
 
 
 SERVERS = {
@@ -86,4 +78,4 @@ SERVERS = {
 }
 
 if __name__ == "__main__":
-    asyncio.run(SERVERS[sys.argv[1]](int(sys.argv[2])))
+    SERVERS[sys.argv[1]](int(sys.argv[2]))

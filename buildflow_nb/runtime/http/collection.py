@@ -13,7 +13,7 @@ from typing import cast
 
 from aiohttp import web
 
-from buildflow_nb.core.encode import Encoder, compile_encoder
+from buildflow_nb.core.encode import compile_encoder
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.flow_spec import CollectorSpec
 from buildflow_nb.runtime.http.answer import FAILED, error_answer, json_answer
@@ -24,6 +24,7 @@ from buildflow_nb.runtime.push import TEMPORARY, Faults
 
 __all__ = ("Collection", "flatten")
 
+Form = Callable[[Sequence[object]], Sequence[object]]
 SUCCESS = b'{"success":true}'
 
 
@@ -43,7 +44,7 @@ class Collection:
         self._delivery = delivery
         self._ledger = ledger
         self._record = record
-        self._encode: Encoder = _nowhere
+        self._encode: Form = _nowhere
         if spec.sink is not None:
             self._encode = compile_encoder(spec.output_type, spec.sink.sink_wire, self._owner)
         self._late: set[asyncio.Task[None]] = set()

@@ -112,5 +112,5 @@ def serve(scenario: Callable[[Site], Awaitable[None]], **words) -> None:
 
 async def until(so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not so():
+        while not so():  # noqa: ASYNC110  (there is nothing to wait on)
             await asyncio.sleep(0.001)

@@ -48,8 +48,11 @@ class TeapotError(Exception):
     """In the manner of FastAPI's HTTPException."""
 
     status_code = 418
-    detail = {"reason": "teapot"}
-    headers = {"X-Pot": "tea"}
+
+    def __init__(self):
+        super().__init__()
+        self.detail = {"reason": "teapot"}
+        self.headers = {"X-Pot": "tea"}
 
 
 def returning(value, hint=None, *, asynchronous=True):
@@ -137,9 +140,12 @@ def returns_a_generator():
     return (n * n for n in range(3))
 
 
+_MIDDLE = "in the middle"
+
+
 def broken_gen() -> Iterator[int]:
     yield 1
-    raise ValueError("in the middle")
+    raise ValueError(_MIDDLE)
 
 
 def test_generators_become_lists():

@@ -74,20 +74,20 @@ async def body(order: Order) -> str:
     return repr(order)
 
 
-def check(function, expected, *, path="/x", method="GET", route="/x", status=200, **words):
+def check(function, expected, *, path="/x", method="GET", route="/x", **words):
     async def scenario(site: Site):
         await site.endpoint(function, route, method)
         reply = await site.ask(method, path, **words)
-        assert (reply.status, reply.json) == (status, expected)
+        assert (reply.status, reply.json) == (200, expected)
 
     serve(scenario)
 
 
-def faults(function, expected, *, path="/x", method="POST", route="/x", status=422, **words):
+def faults(function, expected, *, path="/x", method="POST", route="/x", **words):
     async def scenario(site: Site):
         unit = await site.endpoint(function, route, method)
         reply = await site.ask(method, path, **words)
-        assert reply.status == status
+        assert reply.status == 422
         assert reply.faults == expected
         assert unit.snapshot().failed == 0
         assert all(one["msg"] for one in reply.detail)
@@ -96,8 +96,8 @@ def faults(function, expected, *, path="/x", method="POST", route="/x", status=4
 
 
 def test_scalars_come_from_path_and_query():
-    def scalars(
-        id: int,
+    def scalars(  # noqa: PLR0913, PLR0917
+        number: int,
         b: bool,
         f: float,
         d: Decimal,
@@ -109,12 +109,12 @@ def test_scalars_come_from_path_and_query():
         one_of: int | None = None,
         text: str = "text",
     ) -> str:
-        return repr((id, b, f, d, c.value, at.year, u.int, lit, many, one_of, text))
+        return repr((number, b, f, d, c.value, at.year, u.int, lit, many, one_of, text))
 
     check(
         scalars,
         "(7, True, 1.5, Decimal('2.50'), 'red', 2024, 5, 'x', [1, 2], None, 'ü+&')",
-        route="/x/{id}",
+        route="/x/{number}",
         path="/x/7",
         params=[
             ("b", "true"),
@@ -133,13 +133,15 @@ def test_scalars_come_from_path_and_query():
 
 
 def test_every_fault_of_path_and_query_is_named():
-    def scalars(id: int, b: bool, c: Color, needed: str, n: list[int], f: float = 1.0) -> str:
+    def scalars(  # noqa: PLR0913, PLR0917
+        number: int, b: bool, c: Color, needed: str, n: list[int], f: float = 1
+    ) -> str:
         return ""
 
     faults(
         scalars,
         [
-            (["path", "id"], "int_parsing"),
+            (["path", "number"], "int_parsing"),
             (["query", "b"], "bool_parsing"),
             (["query", "c"], "enum"),
             (["query", "needed"], "missing"),
@@ -147,7 +149,7 @@ def test_every_fault_of_path_and_query_is_named():
             (["query", "f"], "float_parsing"),
         ],
         method="GET",
-        route="/x/{id}",
+        route="/x/{number}",
         path="/x/seven?b=perhaps&c=blue&n=1&n=x&f=",
     )
 
@@ -360,12 +362,18 @@ def test_get_makes_a_record_of_the_query_or_of_a_body():
 
 
 def test_the_request_itself():
-    async def whole(request: web.Request, id: int) -> str:
+    async def whole(request: web.Request, n: int) -> str:
         assert type(request) is web.Request
-        return f"{request.method} {id} {request.headers['X-Y']} {await request.text()}"
+        return f"{request.method} {n} {request.headers['X-Y']} {await request.text()}"
 
     check(
-        whole, "PUT 7 z é", method="PUT", route="/x/{id}", path="/x/7", data="é", headers={"X-Y": "z"}
+        whole,
+        "PUT 7 z é",
+        method="PUT",
+        route="/x/{n}",
+        path="/x/7",
+        data="é",
+        headers={"X-Y": "z"},
     )
 
 
@@ -434,18 +442,18 @@ def plan(function: Callable[..., Any], route="/x", method="POST"):
 
 
 def test_places_are_decided_by_annotation_and_method():
-    def f(id, order: Order, q: str, n: list[int], request: web.Request):
+    def f(key, order: Order, q: str, n: list[int], request: web.Request):
         pass
 
-    posted = {slot.name: slot.place for slot in plan(f, "/x/{id}").slots}
+    posted = {slot.name: slot.place for slot in plan(f, "/x/{key}").slots}
     assert posted == {
-        "id": Place.PATH,
+        "key": Place.PATH,
         "order": Place.BODY,
         "q": Place.QUERY,
         "n": Place.QUERY,
         "request": Place.REQUEST,
     }
-    got = {slot.name: slot.place for slot in plan(f, "/x/{id}", "GET").slots}
+    got = {slot.name: slot.place for slot in plan(f, "/x/{key}", "GET").slots}
     assert got["order"] is Place.FIELDS
 
 
