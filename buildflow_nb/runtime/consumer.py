@@ -45,7 +45,7 @@ from buildflow_nb.runtime.settle import Settler
 
 __all__ = ("Consumer",)
 
-MAX_UNSETTLED = 20_000  # elements between pull and settle, if the sink's pushes are not larger
+MAX_UNSETTLED = 10_000  # elements between pull and settle, if the sink's pushes are not larger
 BACKLOG_EVERY_S = 1.0
 
 T = TypeVar("T")

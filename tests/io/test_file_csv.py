@@ -205,7 +205,7 @@ def test_utf16_is_refused(tmp_path):
 
 def test_every_type_comes_back(tmp_path):
     file = File(tmp_path / "all.csv")
-    items = [replace(item, either=5) for item in everything()]  # text alone cannot tell int | str
+    items = [replace(item, either="5") for item in everything()]  # text cannot tell int | str
     pushed(file, items, element=Everything)
     assert file.source_wire is Wire.ROW
     assert decoded(Everything, file, pulled(file)) == items

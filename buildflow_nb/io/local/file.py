@@ -86,7 +86,7 @@ class File:
     @property
     def max_push(self) -> int:
         """Elements in one append, or in one part."""
-        return 50_000
+        return 5_000
 
     @property
     def linger_s(self) -> float:
