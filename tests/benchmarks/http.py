@@ -60,14 +60,14 @@ class Client(asyncio.Protocol):
         self.ask()
 
 
-async def load(port: int, seconds: float) -> tuple[float, float]:
-    """Requests per second, and the 99th percentile in milliseconds."""
+async def load(port: int, seconds: float, connections: int) -> tuple[float, float, float]:
+    """Requests per second, and the 50th and 99th percentile in milliseconds."""
     taken: list[float] = []
     errors: list[bytes] = []
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(lambda: Client(taken, errors), HOST, port)
-        for _ in range(CONNECTIONS)
+        for _ in range(connections)
     ]
     await asyncio.sleep(WARM_UP_S)
     taken.clear()
@@ -79,10 +79,11 @@ async def load(port: int, seconds: float) -> tuple[float, float]:
     if errors:
         msg = f"a wrong answer: {errors[0][:500]!r}"
         raise SystemExit(msg)
-    return count / spent, statistics.quantiles(taken, n=100)[98] * 1000
+    hundredths = statistics.quantiles(taken, n=100)
+    return count / spent, hundredths[49] * 1000, hundredths[98] * 1000
 
 
-def measure(name: str, seconds: float) -> tuple[float, float]:
+def measure(name: str, seconds: float, connections: int) -> tuple[float, float, float]:
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = free.getsockname()[1]
@@ -92,7 +93,7 @@ def measure(name: str, seconds: float) -> tuple[float, float]:
         pin(server.pid, 0)
         pin(0, 1)  # ourselves
         wait_for(port)
-        return asyncio.run(load(port, seconds))
+        return asyncio.run(load(port, seconds, connections))
     finally:
         server.send_signal(signal.SIGKILL)
         server.wait()
@@ -117,24 +118,37 @@ def wait_for(port: int) -> None:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
-    rates: dict[str, list[float]] = {name: [] for name in SERVERS}
-    tails: dict[str, list[float]] = {name: [] for name in SERVERS}
-    for _ in range(rounds):
-        for name in SERVERS:
-            rate, tail = measure(name, seconds)
-            rates[name].append(rate)
-            tails[name].append(tail)
-    for name in SERVERS:
-        rate, tail = statistics.median(rates[name]), statistics.median(tails[name])
+    many = rounds_of(list(SERVERS), rounds, seconds, CONNECTIONS)
+    for name, figures in many.items():
+        rate, _, tail = (statistics.median(column) for column in zip(*figures, strict=True))
         print(f"{name:16} {rate:9,.0f} req/s   p99 {tail:6.1f} ms")  # noqa: T201
     for mine, other, goal in (
         ("ours", "aiohttp+msgspec", 0.85),
         ("ours", "fastapi", 1.5),
         ("ours sync", "fastapi sync", 1.5),
     ):
-        pairs = zip(rates[mine], rates[other], strict=True)
-        ratio = statistics.median(a / b for a, b in pairs)
-        print(f"{mine} / {other}: {ratio:.2f} (goal {goal})")  # noqa: T201
+        say(f"{mine} / {other}, req/s", ratio(many[mine], many[other], 0), f"at least {goal}")
+    one = rounds_of(["ours", "aiohttp+msgspec"], rounds, seconds, 1)
+    found = ratio(one["ours"], one["aiohttp+msgspec"], 1)
+    say("ours / aiohttp+msgspec, p50 at 1 connection", found, "at most 1.2")
+
+
+def rounds_of(
+    names: list[str], rounds: int, seconds: float, connections: int
+) -> dict[str, list[tuple[float, float, float]]]:
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
+            found[name].append(measure(name, seconds, connections))
+    return found
+
+
+def ratio(mine: list[tuple[float, ...]], other: list[tuple[float, ...]], column: int) -> float:
+    return statistics.median(a[column] / b[column] for a, b in zip(mine, other, strict=True))
+
+
+def say(what: str, found: float, goal: str) -> None:
+    print(f"{what}: {found:.2f} (goal: {goal})")  # noqa: T201
 
 
 if __name__ == "__main__":

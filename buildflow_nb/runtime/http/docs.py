@@ -1,8 +1,9 @@
 """`/openapi.json` and `/docs`: Swagger UI from the files of swagger-ui-bundle, no CDN.
 
-Every link of the page is relative, so it works behind any path prefix (jupyter-server-proxy). The
-page may load nothing from elsewhere, and says so to the browser. The bundle's Swagger UI 4 shows
-OpenAPI 3.0 but not 3.1, so the page reads the same document one version down.
+Every link of the page is relative, and so is the address under which the document says the API is:
+both work behind any path prefix (jupyter-server-proxy). The page may load nothing from elsewhere,
+and says so to the browser. The bundle's Swagger UI 4 shows OpenAPI 3.0 but not 3.1, so the page
+reads the same document one version down.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ class DocsPage:
     def answer(self, path: str) -> web.Response | None:
         """The answer at a path, or None where there is none."""
         if path == "/openapi.json":
-            return json_answer(msgspec.json.encode(self._document()))
+            document = {**self._document(), "servers": [{"url": "."}]}
+            return json_answer(msgspec.json.encode(document))
         if path in ("/docs", "/docs/"):
             folder = "docs/" if path == "/docs" else ""
             return _content(_PAGE.format(folder=folder).encode(), "text/html")
@@ -74,7 +76,8 @@ class DocsPage:
         if name == path:
             return None
         if name == "openapi.json":
-            return json_answer(msgspec.json.encode(one_version_down(self._document())))
+            document = {**one_version_down(self._document()), "servers": [{"url": ".."}]}
+            return json_answer(msgspec.json.encode(document))
         if name == "start.js":
             return _content(_START.encode(), "text/javascript")
         return _content(_bundled(name), _FILES[name]) if name in _FILES else None

@@ -80,8 +80,8 @@ class Schemas:
         except (pydantic.PydanticUserError, pydantic.errors.PydanticSchemaGenerationError):
             return {}
         self.components |= described.pop("$defs", {})
-        if not is_pydantic(hint):
-            return described
+        if not is_pydantic(hint) or "$ref" in described:
+            return described  # no model, or one that holds itself and is defined already
         self.components[hint.__name__] = described
         return {"$ref": _REF.format(name=hint.__name__)}
 

@@ -7,7 +7,8 @@ does. Nothing that it answers tells a version or a traceback.
 A server bound to a loopback address is reachable by every page that the browser on this machine
 shows. So it answers only requests whose `Host` names this machine (an IP address, `localhost` or
 one of `allowed_hosts`), which ends DNS rebinding, and refuses those whose `Origin` is a site
-elsewhere. A server bound to another address leaves this to whatever stands before it.
+elsewhere. A server bound to another address leaves this to whatever stands before it; so does one
+on a JupyterHub, where no browser runs on this machine and the hub's proxy sends its own name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -89,7 +91,8 @@ class Server:
         self._router: Router[Mounted] = Router()
         self._docs = DocsPage(title, self._router)
         self._allowed = {name.lower() for name in allowed_hosts} | {host.lower(), "localhost"}
-        self._guarded = "*" not in allowed_hosts and _is_loopback(host)
+        on_hub = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
+        self._guarded = _is_loopback(host) and not on_hub and "*" not in allowed_hosts
         self._good_hosts: set[str] = set()
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None

@@ -301,11 +301,14 @@ def test_a_request_without_host_and_in_absolute_form():
     serve(scenario)
 
 
-def test_everybody_may_call_where_the_guard_is_off():
+def test_everybody_may_call_where_the_guard_is_off(monkeypatch):
     async def scenario(site: Site):
-        assert (await site.get("/healthz", headers={"Host": "any.example"})).status == 200
+        headers = {"Host": "any.example", "Origin": "https://any.example"}
+        assert (await site.get("/healthz", headers=headers)).status == 200
 
     serve(scenario, allowed_hosts=["*"])
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/x/")
+    serve(scenario)
 
 
 def test_routes_come_and_go_while_it_listens():
