@@ -39,7 +39,8 @@ _LAYOUT = (
     ".bf .err{color:var(--err)}.bf .info{color:var(--info)}"
     ".bf .chip{white-space:nowrap}.bf .chip i{font-style:normal;display:inline-block;width:1.2em}"
     ".bf table{width:100%;margin:0;border:0;border-collapse:collapse;color:var(--fg);"
-    "font:inherit;font-variant-numeric:tabular-nums}"
+    "font:inherit;font-variant-numeric:tabular-nums;table-layout:auto}"
+    ".bf tr,.bf tr:hover{background:none}"
     ".bf th,.bf td{text-align:right;border:0;border-bottom:1px solid var(--line);"
     "white-space:nowrap;background:none;vertical-align:top}"
     ".bf th{font-weight:500;color:var(--mute);padding:6px 10px}.bf td{padding:7px 10px}"
@@ -49,7 +50,8 @@ _LAYOUT = (
     "background:none;padding:0}"
     ".bf pre{margin:0;padding:10px 14px;background:var(--soft);overflow:auto;max-height:24em}"
 )
-STYLE = f"<style>{_THEME}{_LAYOUT}</style>"
+# JupyterLab styles tables in outputs with two classes and a tag; three classes win over that.
+STYLE = f"<style>{_THEME}{_LAYOUT.replace('.bf ', '.bf.bf.bf ')}</style>"
 
 Cell = tuple[str, str]  # HTML and the classes of its table cell
 

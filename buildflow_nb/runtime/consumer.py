@@ -145,7 +145,7 @@ class Consumer:
         """The consumer at this moment."""
         self._count_in()
         self.ledger.metrics.in_flight = self._unsettled
-        return self.ledger.snapshot(self.spec, self._backlog)
+        return self.ledger.snapshot(self.spec, None if self.ledger.state.ended else self._backlog)
 
     # -- the pipeline --------------------------------------------------------------------------
 

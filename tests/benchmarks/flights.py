@@ -121,8 +121,6 @@ def side(name: str, source: str, target: str) -> None:
     import msgspec
     import pyarrow
 
-    import buildflow_nb.io.duckdb
-    import buildflow_nb.io.local
 
     del msgspec, pyarrow
     duckdb.connect().execute("SELECT 1").fetchall()

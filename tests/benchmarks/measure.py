@@ -31,7 +31,9 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def table(title: str, figures: Mapping[str, list[float]], unit: str, goals: Mapping[str, str]) -> None:
+def table(
+    title: str, figures: Mapping[str, list[float]], unit: str, goals: Mapping[str, str]
+) -> None:
     """Print medians and the ratio of the first side to each other one."""
     first, *others = figures
     out = sys.stdout.write

@@ -13,6 +13,7 @@ from buildflow_nb.core.primitive import Batch, Env, Wire
 from tests.benchmarks.measure import interleave, table
 
 ELEMENTS = 1_000_000
+SIZES = ((1_000, ELEMENTS), (100, ELEMENTS), (10, ELEMENTS // 5), (1, ELEMENTS // 20))
 ROUNDS = 5
 NS = 1e9
 
@@ -123,7 +124,7 @@ def bytewax(batch: int, total: int) -> float:
 
 def main() -> None:
     """Print the figures for several sizes of batch."""
-    for batch, total in ((1_000, ELEMENTS), (100, ELEMENTS), (10, ELEMENTS // 5), (1, ELEMENTS // 20)):
+    for batch, total in SIZES:
         sides = {
             "buildflow_nb": lambda b=batch, t=total: ours(b, t),
             "guarded plain loop": lambda b=batch, t=total: plain_loop(b, t),
