@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo lab test lint format bench picture lock clean
+.PHONY: help setup demo lab test lint format bench notebooks picture lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -41,6 +41,9 @@ format: $(READY)  ## Put the code in shape
 
 bench: $(READY)  ## Measure against peers; prints both sides and the ratio
 	$(BIN)/python -m tests.benchmarks
+
+notebooks: $(READY)  ## Run the tutorials and save them with their outputs
+	$(BIN)/python -m tools.notebooks
 
 picture: $(READY)  ## Take the README's picture in a real JupyterLab (needs chromium)
 	$(BIN)/python -m tools.picture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -31,7 +32,22 @@ def execute(notebook: Path, folder: Path) -> nbformat.NotebookNode:
         found,
         timeout=CELL_TIMEOUT_S,
         kernel_name="python3",
+        extra_arguments=["--Application.log_level=ERROR"],  # not how kernels are connected
         resources={"metadata": {"path": str(folder)}},
     )
     client.execute()
     return found
+
+
+def main() -> None:
+    """`make notebooks`: run every tutorial and save it with its outputs."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        with tempfile.TemporaryDirectory() as folder:
+            executed = execute(path, Path(folder))
+        for cell in executed.cells:
+            cell.metadata.pop("execution", None)  # times of day: they differ with each run
+        nbformat.write(executed, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ from buildflow_nb.core.annotations import element_of, type_name
 from buildflow_nb.core.decode import compile_decoder
 from buildflow_nb.core.encode import compile_encoder
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.http_binding import plan_binding
 from buildflow_nb.core.options import (
     CollectorOptions,
     ConsumerOptions,
@@ -183,6 +184,7 @@ def collector_spec(
     )
     _check_output(owner, spec.output_type, spec.sink)
     _sink(owner, options.dead_letter, "dead_letter")
+    plan_binding(spec)
     return spec
 
 
@@ -197,7 +199,9 @@ def endpoint_spec(
     processor = inspect_processor(target)
     owner = f"endpoint {processor.name!r}"
     full = join_route(service.base_route, _route(owner, processor, route))
-    return EndpointSpec(processor, full, _method(owner, method), service.id, service.options)
+    spec = EndpointSpec(processor, full, _method(owner, method), service.id, service.options)
+    plan_binding(spec)
+    return spec
 
 
 def join_route(base: str, route: str) -> str:

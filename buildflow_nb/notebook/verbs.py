@@ -44,8 +44,8 @@ def _run(session: Session, values: Values) -> None:
         return
     try:
         _wait(handle, values)
-        if handle is not before:
-            handle.stop()
+        if handle is not before and values["until"] is None:
+            handle.stop()  # --duration and --count bound the run; --until only waits
     finally:
         dashboard.refresh()
 

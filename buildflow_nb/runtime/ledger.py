@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.snapshot import Failure, Passage, ProcessorSnapshot, State
 from buildflow_nb.runtime.clock import Clock
@@ -35,9 +36,10 @@ class Fault:
 
 
 class Ledger:
-    """The book of one processor."""
+    """The book of one processor; `emit` hears of its states and failures."""
 
-    def __init__(self, processor_id: str, clock: Clock) -> None:
+    def __init__(self, processor_id: str, clock: Clock, emit: Listener = lambda _: None) -> None:
+        self._emit = emit
         self.processor_id = processor_id
         self.clock = clock
         self.metrics = Metrics(clock.now())
@@ -60,6 +62,7 @@ class Ledger:
             self.started_at, self.ended_at = self.clock.time(), None
         if state.ended:
             self.ended_at = self.clock.time()
+        self._emit(StateChanged(self.clock.time(), self.processor_id, state, reason))
 
     def passed(
         self, elements: Sequence[object], results: Sequence[tuple[object, ...]], seconds: float
@@ -85,6 +88,7 @@ class Ledger:
             fate=fate,
         )
         self.failures.append(failure)
+        self._emit(ElementFailed(failure))
         return failure
 
     def snapshot(self, spec: ProcessorSpec, backlog: int | None) -> ProcessorSnapshot:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.events import ElementFailed, Event, StateChanged
+from buildflow_nb.core.events import Event, StateChanged
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.registry import Changes
-from buildflow_nb.core.snapshot import Failure, FlowSnapshot, State
+from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.consumer import Consumer
-from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.ledger import Ledger, describe
 from buildflow_nb.runtime.serving import Serving
+from buildflow_nb.runtime.trial import send_alone
 from buildflow_nb.runtime.unit import Unit
 
 __all__ = ("RunPlan", "Supervisor")
@@ -113,7 +114,7 @@ class Supervisor:
     def ledger(self, processor_id: str) -> Ledger:
         """The book of a processor, made when first asked for."""
         if processor_id not in self.ledgers:
-            self.ledgers[processor_id] = _WatchedLedger(processor_id, self._clock, self._emit)
+            self.ledgers[processor_id] = Ledger(processor_id, self._clock, self._emit)
         return self.ledgers[processor_id]
 
     def snapshot(self) -> FlowSnapshot:
@@ -138,10 +139,10 @@ class Supervisor:
         return State.STOPPED if self._stopping or State.STOPPED in states else State.DONE
 
     async def send(self, processor_id: str, element: object) -> list[object]:
-        """Run one element through a processor's live code.
+        """Run one element through a processor's live code, or a fresh instance if it has ended.
 
         Raises:
-            UsageError: there is no such processor, or it does not run.
+            UsageError: there is no such processor.
             Exception: whatever the code raised.
         """
         unit = self._unit(processor_id)
@@ -149,8 +150,7 @@ class Supervisor:
         if starting is not None:
             await asyncio.wait([starting])
         if unit.ledger.state.ended:
-            msg = f"processor {processor_id!r} is {unit.ledger.state.value}; start it first"
-            raise UsageError(msg)
+            return await send_alone(unit.spec, element)
         return await unit.send(element)
 
     async def _start(self, specs: Sequence[ProcessorSpec]) -> None:
@@ -236,22 +236,3 @@ class Supervisor:
         if not self.ended.is_set():
             self.ended.set()
             self._emit(StateChanged(self._clock.time(), None, self.state(), ""))
-
-
-class _WatchedLedger(Ledger):
-    """A ledger that tells of what happens."""
-
-    def __init__(self, processor_id: str, clock: Clock, emit: Callable[[Event], None]) -> None:
-        super().__init__(processor_id, clock)
-        self._emit = emit
-
-    def enter(self, state: State, reason: str = "") -> None:
-        before = (self.state, self.reason)
-        super().enter(state, reason)
-        if before != (self.state, self.reason):
-            self._emit(StateChanged(self.clock.time(), self.processor_id, state, reason))
-
-    def fail(self, fault: Fault, fate: str) -> Failure:
-        failure = super().fail(fault, fate)
-        self._emit(ElementFailed(failure))
-        return failure

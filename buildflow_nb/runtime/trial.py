@@ -15,7 +15,7 @@ from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.serving import send_to_route
 from buildflow_nb.runtime.worker import Worker
 
-__all__ = ("pending", "send_once")
+__all__ = ("pending", "send_alone", "send_once")
 
 SEND_TIMEOUT_S = 60.0
 
@@ -32,10 +32,11 @@ def send_once(spec: ProcessorSpec, element: object) -> list[object]:
     Raises:
         Exception: whatever the user's code raised.
     """
-    return loop_thread().run(_send_once(spec, element), SEND_TIMEOUT_S)
+    return loop_thread().run(send_alone(spec, element), SEND_TIMEOUT_S)
 
 
-async def _send_once(spec: ProcessorSpec, element: object) -> list[object]:
+async def send_alone(spec: ProcessorSpec, element: object) -> list[object]:
+    """The same, on the loop."""
     if not isinstance(spec, ConsumerSpec):
         return await send_to_route(spec, element)
     worker = Worker(f"send {spec.id}")

@@ -121,7 +121,6 @@ def side(name: str, source: str, target: str) -> None:
     import msgspec
     import pyarrow
 
-
     del msgspec, pyarrow
     duckdb.connect().execute("SELECT 1").fetchall()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -153,6 +153,16 @@ def test_a_day_of_commands(cells):
     assert not cells.app.processors
 
 
+def test_a_run_until_drained_goes_on_serving(cells):
+    cells(
+        "%%buildflow endpoint '/n', method='GET'\ndef n() -> int:\n    return 1",
+        "c1",
+    )
+    assert cells("%buildflow run --port 0 --until drained --timeout 20s").ok
+    assert cells.app.handle.running
+    assert cells.app.handle.address.startswith("http://127.0.0.1:")
+
+
 def test_a_bounded_run_stops_what_it_started_and_only_that(cells):
     cells(PRICE)
     cells("%buildflow run --port 0 --count 3 --timeout 20s")

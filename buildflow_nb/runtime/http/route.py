@@ -18,7 +18,6 @@ from typing import cast
 from aiohttp import web
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
@@ -48,13 +47,11 @@ class HttpRoute:
         env: Env,
         server: Server,
         ledger: Ledger,
-        on_event: Listener | None = None,
     ) -> None:
         self.spec: RouteSpec = spec
         self.ledger = ledger
         self._env = env
         self._server = server
-        self._on_event = on_event
         self._crew: Crew | None = None
         self._code: RouteCode | None = None
         self._collection: Collection | None = None
@@ -83,7 +80,7 @@ class HttpRoute:
         Raises:
             Exception: the setup failed, the sink can never be opened, or the route is taken.
         """
-        self._enter(State.STARTING)
+        self.ledger.enter(State.STARTING)
         try:
             size = self.spec.options.max_concurrent_queries * self.spec.options.num_replicas
             self._crew = Crew(
@@ -99,7 +96,7 @@ class HttpRoute:
             self._server.mount(self)
         except BaseException as error:
             await self._end(0.0)
-            self._enter(State.FAILED, describe(error))
+            self.ledger.enter(State.FAILED, describe(error))
             raise
         self._sink_changed()
 
@@ -134,9 +131,9 @@ class HttpRoute:
         """Unmount; with `drain`, let requests in flight finish. What is left gets a 503."""
         self._server.unmount(self.id)
         if self._crew is None:
-            self._enter(State.STOPPED)
+            self.ledger.enter(State.STOPPED)
             return
-        self._enter(State.DRAINING)
+        self.ledger.enter(State.DRAINING)
         deadline = self.ledger.clock.now() + timeout_s
         if drain and self._requests:
             await asyncio.wait(set(self._requests), timeout=timeout_s)
@@ -145,7 +142,7 @@ class HttpRoute:
         if self._requests:
             await asyncio.wait(set(self._requests), timeout=1.0)  # to answer 503
         await self._end(max(deadline - self.ledger.clock.now(), 0.0))
-        self._enter(State.STOPPED)
+        self.ledger.enter(State.STOPPED)
 
     async def send(self, element: object) -> list[object]:
         """Run one element (a dict of parameters, or the body) through the code, without HTTP.
@@ -266,9 +263,7 @@ class HttpRoute:
         for fault in faults:
             text = f"{self.spec.kind} {self.id!r}: {describe(fault.error)}"
             self.ledger.log.add("ERROR", text)
-            failure = self.ledger.fail(fault, fate)
-            if self._on_event is not None:
-                self._on_event(ElementFailed(failure))
+            self.ledger.fail(fault, fate)
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""
@@ -276,19 +271,11 @@ class HttpRoute:
         if self.ledger.state in (State.DRAINING, State.STOPPED):
             return
         if delivery is not None and delivery.broken is not None:
-            self._enter(State.FAILED, delivery.reason)
+            self.ledger.enter(State.FAILED, delivery.reason)
         elif delivery is not None and delivery.reason:
-            self._enter(State.WAITING, delivery.reason)
+            self.ledger.enter(State.WAITING, delivery.reason)
         else:
-            self._enter(State.RUNNING)
-
-    def _enter(self, state: State, reason: str = "") -> None:
-        ledger = self.ledger
-        if (state, reason) == (ledger.state, ledger.reason):
-            return
-        ledger.enter(state, reason)
-        if self._on_event is not None:
-            self._on_event(StateChanged(ledger.clock.time(), self.id, state, reason))
+            self.ledger.enter(State.RUNNING)
 
     async def _retire(self, code: RouteCode) -> None:
         """Tear swapped-out code down once its last request is answered."""

@@ -56,7 +56,8 @@ class Site:
         return await self.start(collector_spec(function, route, method, sink, words))
 
     def unit(self, spec):
-        return HttpRoute(spec, Env(), self.server, Ledger(spec.id, SYSTEM), self.events.append)
+        ledger = Ledger(spec.id, SYSTEM, self.events.append)
+        return HttpRoute(spec, Env(), self.server, ledger)
 
     async def start(self, spec):
         unit = self.unit(spec)
