@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,6 +44,8 @@ from buildflow_nb.runtime.supervisor import RunPlan
 from buildflow_nb.runtime.trial import pending, send_once
 
 __all__ = ("Flow",)
+
+_LATEST: weakref.WeakValueDictionary[str, RunHandle] = weakref.WeakValueDictionary()
 
 Code = TypeVar("Code", bound=Callable[..., Any])
 
@@ -237,10 +240,13 @@ class Flow:
         if not self.registry.processors:
             msg = f"flow {self.flow_id!r} has no processor; declare one with @app.consumer(...)"
             raise UsageError(msg)
+        if _kernel() is not None:
+            _drain_older(self.flow_id)
         handle = RunHandle(RunPlan(self.flow_id, self.env(), host, port), self.registry)
         if listener is not None:
             handle.subscribe(listener)
         handle.begin()
+        _LATEST[self.flow_id] = handle
         return handle
 
     def env(self) -> Env:
@@ -323,6 +329,18 @@ def _in_kernel_or_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-        return getattr(shell, "kernel", None) is not None
+        return _kernel() is not None
     return True
+
+
+def _kernel() -> object | None:
+    """The Jupyter kernel that this process is, if it is one."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None)
+
+
+def _drain_older(flow_id: str) -> None:
+    """In a kernel a flow that is declared again takes the place, and the port, of the older one."""
+    older = _LATEST.get(flow_id)
+    if older is not None and older.running:
+        older.stop()

@@ -115,8 +115,8 @@ _TIMEOUT = Option("timeout", "give up after this long", ("--timeout",), seconds)
 _TABLE = (
     Command(
         "run",
-        "start the flow and show a live dashboard; with --until, --duration or --count, wait for "
-        "that and then stop what was started",
+        "start the flow and show a live dashboard; --until waits until it is so, --duration and "
+        "--count bound the run",
         (
             Option("host", "address to serve routes on", ("--host",), default="127.0.0.1"),
             Option("port", "port to serve routes on", ("--port",), _port, 8000),

@@ -28,8 +28,9 @@ _THEME = (
 _DARK = "--ok:#56b893;--warn:#e0a84e;--err:#f0806f;--info:#6fa8f5"
 _LAYOUT = (
     "font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--fg);"
-    "background:var(--card);border:1px solid var(--line);border-radius:8px;max-width:1040px;"
-    "overflow:auto}"
+    "background:var(--card);border:1px solid var(--line);border-radius:8px;"
+    # As wide as its place, and never wider: a widget's place would grow with it and be cut off.
+    "box-sizing:border-box;width:0;min-width:min(100%,1040px);overflow:auto}"
     f"[data-jp-theme-light=false] .bf,.vscode-dark .bf{{{_DARK}}}"
     ".bf header,.bf footer{display:flex;gap:12px;align-items:center;flex-wrap:wrap}"
     ".bf header{padding:10px 14px;border-bottom:1px solid var(--line)}"

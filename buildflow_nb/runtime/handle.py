@@ -29,6 +29,7 @@ __all__ = ("RunHandle",)
 _LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
 IDLE_S = 0.5  # an endless source without backlog is drained when nothing came for so long
+LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
 
@@ -80,8 +81,12 @@ class RunHandle:
         return self.snapshot().state
 
     def snapshot(self) -> FlowSnapshot:
-        """The run at this moment."""
-        return self._thread.run(self._snapshot())
+        """The run at this moment.
+
+        Raises:
+            TimeoutError: the loop does not answer, since an async processor blocks it.
+        """
+        return self._thread.run(self._snapshot(), LOOK_TIMEOUT_S)
 
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""
