@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -23,10 +20,6 @@ def execute(notebook: Path, folder: Path) -> nbformat.NotebookNode:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
-    # The kernel is this interpreter, whichever kernels the machine has installed.
-    scripts = sysconfig.get_path("scripts")
-    os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", "")])
-    os.environ["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     found = nbformat.read(notebook, as_version=4)
     client = NotebookClient(
         found,
