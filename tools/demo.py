@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nbformat
 
 from tools.notebooks import NOTEBOOKS, execute
 
+WIDTH = 96
 FOLDER = Path(".buildflow") / "demo"
 
 
@@ -30,16 +32,18 @@ def main() -> int:
 
 def _show(cell: nbformat.NotebookNode) -> None:
     if cell.cell_type == "markdown":
-        heading = cell.source.splitlines()[0]
-        sys.stdout.write(f"{heading.lstrip('# ')}\n{'-' * len(heading.lstrip('# '))}\n")
+        for line in cell.source.splitlines():
+            title = line.lstrip("# ") if line.startswith("#") else ""
+            shown = f"{title}\n{'-' * len(title)}" if title else textwrap.fill(line, WIDTH)
+            sys.stdout.write(f"{shown}\n")
+        sys.stdout.write("\n")
         return
     for output in cell.outputs:
         text = output.get("text") or output.get("data", {}).get("text/plain", "")
         if text and not text.startswith("<Figure"):
-            sys.stdout.write(f"{text.rstrip()}\n")
+            sys.stdout.write(f"{text.rstrip()}\n\n")
     if any("image/png" in output.get("data", {}) for output in cell.outputs):
-        sys.stdout.write("(a chart; open the executed notebook to see it)\n")
-    sys.stdout.write("\n")
+        sys.stdout.write("(a chart; open the executed notebook to see it)\n\n")
 
 
 if __name__ == "__main__":
