@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ def resolved_hints(function: Callable[..., object], owner: str) -> dict[str, Any
     inner = inspect.unwrap(function)
     cells = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
     try:
-        return get_type_hints(function, localns=dict(cells), include_extras=True)
+        return get_type_hints(function, localns={**_locals_outside(), **cells}, include_extras=True)
     except NameError as error:
         msg = (
             f"processor {owner!r}: annotation names {error.name!r}, which is not defined; "
@@ -67,6 +68,17 @@ def resolved_hints(function: Callable[..., object], owner: str) -> dict[str, Any
     except TypeError as error:
         msg = f"processor {owner!r}: an annotation cannot be read: {error}"
         raise DeclarationError(msg) from error
+
+
+def _locals_outside() -> Mapping[str, Any]:
+    """The local names where our caller's caller declares: a class may live only there."""
+    frame = sys._getframe()  # noqa: SLF001  (the one way to a caller's names)
+    package = __name__.partition(".")[0]
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(package):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None or frame.f_locals is frame.f_globals:
+        return {}
+    return frame.f_locals
 
 
 def is_unknown(hint: object) -> bool:

@@ -67,8 +67,8 @@ def test_old_files_call_the_app_project(tmp_path):
         ("app: a\nentrypoint: x\n", "line 2: entrypoint is not a known key; did you mean 'entry_p"),
         ("app: a\npulumi_config: 3\n", "line 2: pulumi_config must be a mapping"),
         (
-            "app: a\npulumi_config:\n  stacks:\n  - name: x\n    cloud: reall\n",
-            r"line 5: pulumi_config.stacks\[0\].cloud must be local or real, got 'reall'; did you",
+            "app: a\npulumi_config:\n  stacks:\n  - name: x\n    cloud: moon\n",
+            r"line 5: pulumi_config.stacks\[0\].cloud must be local or real, got 'moon'",
         ),
         (
             "app: a\npulumi_config:\n  stacks:\n  - backend_url: x\n",
