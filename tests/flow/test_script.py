@@ -161,3 +161,19 @@ def test_importing_loads_nothing_heavy():
     code = [sys.executable, "-c", check]
     done = subprocess.run(code, capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_the_loop_is_uvloop_where_the_extra_is_installed(start, hidden):
+    body = """
+@app.consumer(source=source, sink=sink)
+async def where(x: int) -> str:
+    import asyncio
+    return type(asyncio.get_running_loop()).__module__
+app.run()
+print(set(sink.tape.pushed))
+"""
+    hide = "sys.modules['uvloop'] = None\n" if hidden else ""
+    code, out, err = finish(start(hide + body, endless=False))
+    assert (code, err) == (0, "")
+    assert ("uvloop" in out) is not hidden
