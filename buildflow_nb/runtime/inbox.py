@@ -17,7 +17,7 @@ from buildflow_nb.core.primitive import Batch
 __all__ = ("Haul", "Inbox", "Load", "Pace")
 
 HAUL_S = 0.01
-MAX_HAUL = 5_000  # elements; more gains nothing
+MAX_HAUL = 10_000  # elements; more gains nothing
 GROWTH = 8  # a haul grows at most this much at a time, so that one fast element cannot mislead
 
 
