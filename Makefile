@@ -24,7 +24,7 @@ demo: $(READY)  ## Run the quickstart headlessly on real data and print what hap
 	$(BIN)/python -m tools.demo
 
 lab: $(READY)  ## Open the quickstart in JupyterLab
-	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
 test: $(READY) lint  ## Run every check and every test
 	$(BIN)/python -m pytest

@@ -12,6 +12,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -260,9 +261,12 @@ class Flow:
 
     def snapshot(self) -> FlowSnapshot:
         """The flow at this moment, also when it does not run."""
+        waiting = pending(self.flow_id, self.stack, self.processors)
         if self.handle is None:
-            return pending(self.flow_id, self.stack, self.processors)
-        return self.handle.snapshot()
+            return waiting
+        found = self.handle.snapshot()
+        new = tuple(p for p in waiting.processors if found.processor(p.processor_id) is None)
+        return replace(found, processors=found.processors + new)
 
     def send(self, processor_id: str, element: object) -> list[object]:
         """Run one element through a processor and give what it returned; nothing is written.
@@ -272,26 +276,25 @@ class Flow:
             Exception: whatever the processor raised.
         """
         spec = self._known(processor_id)
-        if self.handle is not None and self.handle.running:
-            return self.handle.send(processor_id, element)
+        run = self._run_of(processor_id)
+        if run is not None:
+            return run.send(processor_id, element)
         return send_once(spec, element)
 
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""
-        self._known(processor_id)
-        return [] if self.handle is None else self.handle.peek(processor_id, count)
+        run = self._run_of(processor_id)
+        return [] if run is None else run.peek(processor_id, count)
 
     def failures(self, processor_id: str | None = None) -> list[Failure]:
         """Elements that failed for good, oldest first."""
-        if processor_id is not None:
-            self._known(processor_id)
-        return [] if self.handle is None else self.handle.failures(processor_id)
+        run = self._run_of(processor_id)
+        return [] if run is None else run.failures(processor_id)
 
     def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
         """What processors printed and logged, oldest first."""
-        if processor_id is not None:
-            self._known(processor_id)
-        return [] if self.handle is None else self.handle.logs(processor_id, after)
+        run = self._run_of(processor_id)
+        return [] if run is None else run.logs(processor_id, after)
 
     def __repr__(self) -> str:
         snapshot = self.snapshot()
@@ -307,6 +310,13 @@ class Flow:
     def _changed(self, changes: Changes) -> None:
         if self.handle is not None and self.handle.running:
             self.handle.apply(changes)
+
+    def _run_of(self, processor_id: str | None) -> RunHandle | None:
+        """The run, or the last one, if it has met a declared processor (None: any)."""
+        if processor_id is not None:
+            self._known(processor_id)
+        handle = self.handle
+        return handle if handle is not None and handle.has(processor_id) else None
 
     def _known(self, processor_id: str) -> ProcessorSpec:
         known = self.registry.processors

@@ -33,6 +33,7 @@ __all__ = (
     "Source",
     "Wire",
     "Writable",
+    "label_of",
 )
 
 
@@ -195,3 +196,10 @@ class Managed(Protocol):
     def resources(self, made: Mapping[str, pulumi.Resource]) -> pulumi.Resource:
         """Declare the resources; `made` holds the parents' resources by id."""
         ...
+
+
+def label_of(primitive: object) -> str:
+    """A primitive as people call it: its class, and its `label` or else its id."""
+    label = getattr(primitive, "label", None)
+    name = label if isinstance(label, str) else getattr(primitive, "primitive_id", "")
+    return f"{type(primitive).__name__} {name}".strip()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
-from buildflow_nb.core.primitive import Readable, Writable
+from buildflow_nb.core.primitive import Readable, Writable, label_of
 from buildflow_nb.core.snapshot import Failure, Passage
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.cockpit import aligned
@@ -153,9 +153,7 @@ class Traceback(str):
 
 
 def _named(primitive: Readable | Writable) -> str:
-    label = getattr(primitive, "label", None)
-    name = label if isinstance(label, str) else primitive.primitive_id
-    return figures.clean(f"{type(primitive).__name__} {name}", _LONGEST_NAME)
+    return figures.clean(label_of(primitive), _LONGEST_NAME)
 
 
 def _form(spec: ProcessorSpec) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.core.snapshot import FlowSnapshot
-from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.listings import Declared, Failures, Lines, Passages, Traceback
 from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.session import Session, say
@@ -147,17 +146,11 @@ def _logs(session: Session, values: Values) -> Lines:
     found = [
         (name, line)
         for name in ([chosen] if chosen else flow.processors)
-        for line in _lines(flow, name)
+        for line in flow.logs(name)
         if _rank(line.level) >= least
     ]
     found.sort(key=lambda pair: pair[1].at)
     return Lines(found[-values["n"] :], f"{chosen or 'all processors'} · log")
-
-
-def _lines(flow: Flow, name: str) -> list[Any]:
-    if name in flow.processors and name not in {p.processor_id for p in flow.snapshot().processors}:
-        return []  # declared, but this run has not met it
-    return list(flow.logs(name))
 
 
 def _rank(level: str) -> int:

@@ -88,6 +88,10 @@ class RunHandle:
         """
         return self._thread.run(self._snapshot(), LOOK_TIMEOUT_S)
 
+    def has(self, processor_id: str | None) -> bool:
+        """Whether a processor is, or was, part of this run; None means any."""
+        return processor_id is None or processor_id in self._supervisor.ledgers
+
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""
         return list(self._ledger(processor_id).passages)[-count:]

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
-from buildflow_nb.core.flow_spec import ProcessorSpec
+from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.snapshot import Failure, Passage, ProcessorSnapshot, State
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.logs import LogRing
@@ -101,7 +102,7 @@ class Ledger:
             state=self.state,
             reason=self.reason,
             source=_source_label(spec),
-            sink=_label(getattr(spec, "sink", None)),
+            sink=_sink_label(spec),
             version=self.version,
             elements_in=m.taken.total,
             elements_out=m.given.total,
@@ -128,15 +129,13 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _label(primitive: object) -> str:
-    if primitive is None:
-        return ""
-    name = getattr(primitive, "label", None)
-    shown = name if isinstance(name, str) else getattr(primitive, "primitive_id", "")
-    return f"{type(primitive).__name__} {shown}".strip()
-
-
 def _source_label(spec: ProcessorSpec) -> str:
-    if spec.kind == "consumer":
-        return _label(getattr(spec, "source", None))
-    return f"{getattr(spec, 'method', '')} {getattr(spec, 'route', '')}"
+    if isinstance(spec, ConsumerSpec):
+        return label_of(spec.source)
+    return f"{spec.method} {spec.route}"
+
+
+def _sink_label(spec: ProcessorSpec) -> str:
+    if isinstance(spec, EndpointSpec) or spec.sink is None:
+        return ""
+    return label_of(spec.sink)

@@ -338,3 +338,22 @@ def test_a_swap_whose_setup_fails_says_so_and_keeps_the_old_code(app):
     assert line.text == (
         "the new code could not be set up, the old one keeps running: OSError: no model file"
     )
+
+
+def test_what_is_declared_after_the_end_of_a_run_waits_for_the_next_one(app):
+    @app.consumer(source=FakeSource([[1]]), sink=FakeSink())
+    def first(x: int) -> int:
+        return x
+
+    app.run()
+
+    @app.consumer(source=FakeSource([[1]]), sink=FakeSink())
+    def second(x: int) -> int:
+        return 10 * x
+
+    assert app.snapshot().processor("first").state is State.DONE
+    assert app.snapshot().processor("second").state is State.PENDING
+    assert app.peek("second") == app.failures("second") == app.logs("second") == []
+    assert app.send("second", 4) == [40]
+    app.run()
+    assert app.snapshot().processor("second").state is State.DONE
