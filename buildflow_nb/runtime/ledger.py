@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import label_of
@@ -83,7 +84,7 @@ class Ledger:
             processor_id=self.processor_id,
             element=fault.element,
             error=describe(fault.error),
-            traceback="".join(tracebacks.format_exception(fault.error)),
+            traceback=_traceback(fault.error),
             tries=fault.tries,
             origin=fault.origin,
             fate=fate,
@@ -121,6 +122,13 @@ class Ledger:
             codes=tuple(sorted(m.codes.items())),
             history=m.taken.history(now),
         )
+
+
+def _traceback(error: BaseException) -> str:
+    """The whole traceback; for a conversion only its last line, since the rest is our own code."""
+    if isinstance(error, ConversionError):
+        return "".join(tracebacks.format_exception_only(error))
+    return "".join(tracebacks.format_exception(error))
 
 
 def describe(error: BaseException) -> str:

@@ -21,6 +21,8 @@ from buildflow_nb.runtime.retry import Retries
 
 __all__ = ("Done", "Remedy")
 
+TURN = 50  # failures that are written down before others get their turn
+
 Done = Callable[[int, list[object], bool], None]
 
 
@@ -71,8 +73,10 @@ class Remedy:
         while True:
             doomed = await self._doomed.get()
             buried = await self._dead.bury([entry.fault for entry in doomed])
-            for entry in doomed:
+            for number, entry in enumerate(doomed, 1):
                 fate = "dead-lettered" if buried else "given back" if entry.receipt else "dropped"
                 self._ledger.fail(entry.fault, fate)
+                if number % TURN == 0:
+                    await asyncio.sleep(0)  # a flood of failures must not starve the loop
             receipts = [receipt for entry in doomed for receipt in entry.receipt]
             self._done(len(doomed), receipts, buried)
