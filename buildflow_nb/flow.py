@@ -18,15 +18,10 @@ from typing import Any, TypeVar
 
 from buildflow_nb.core.config import Config, find_config
 from buildflow_nb.core.declarations import Collector, Consumer, Endpoint, Service
+from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_spec
 from buildflow_nb.core.errors import ConfigError, DeclarationError, UsageError
 from buildflow_nb.core.events import Listener
-from buildflow_nb.core.flow_spec import (
-    FlowSpec,
-    ProcessorSpec,
-    collector_spec,
-    consumer_spec,
-    endpoint_spec,
-)
+from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
 from buildflow_nb.core.options import (
     CollectorOptions,
     ConsumerOptions,

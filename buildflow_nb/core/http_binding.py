@@ -17,7 +17,7 @@ import enum
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -32,12 +32,10 @@ from buildflow_nb.core.annotations import (
 from buildflow_nb.core.decode import compile_decoder
 from buildflow_nb.core.encode import compile_encoder
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.processor import Parameter
 from buildflow_nb.core.route_template import parse_template
-
-if TYPE_CHECKING:
-    from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 
 __all__ = (
     "BODY_METHODS",

@@ -22,9 +22,8 @@ Everything here runs on the loop thread, but `Code.run`, which runs on the lanes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import TypeVar
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
@@ -37,18 +36,17 @@ from buildflow_nb.runtime.dead_letter import DeadLetters
 from buildflow_nb.runtime.inbox import Haul, Inbox, Load, Pace
 from buildflow_nb.runtime.lanes import CLOSE_S, Lane, Lanes, quietly
 from buildflow_nb.runtime.ledger import PASSAGES, Ledger, describe
-from buildflow_nb.runtime.push import TEMPORARY, Faults, Parcel, Pusher, PushPlan
+from buildflow_nb.runtime.push import Faults, Parcel, Pusher, PushPlan
 from buildflow_nb.runtime.remedy import Remedy
 from buildflow_nb.runtime.retry import Retries
 from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.settle import Settler
+from buildflow_nb.runtime.waits import Waits
 
 __all__ = ("Consumer",)
 
 MAX_UNSETTLED = 10_000  # elements between pull and settle, if the sink's pushes are not larger
 BACKLOG_EVERY_S = 1.0
-
-T = TypeVar("T")
 
 
 class Consumer:
@@ -74,7 +72,7 @@ class Consumer:
         self._pulling = 0
         self._finished = False
         self._ended = asyncio.Event()
-        self._waits: dict[str, str] = {}
+        self._waits = Waits(ledger, clock)
         self._backlog: int | None = None
         self._main: asyncio.Task[None] | None = None
         self._source_stack = AsyncExitStack()
@@ -167,20 +165,21 @@ class Consumer:
             self.on_end()
 
     async def _open_all(self, stack: AsyncExitStack) -> None:
-        sink_spec, spec = self._spec.sink, self._spec
-        if sink_spec is not None:
-            sink = await self._open(
-                stack, "sink", lambda: sink_spec.sink(self._env, spec.output_type)
-            )
-            plan = PushPlan(sink_spec.max_push, sink_spec.linger_s, spec.options.retries)
+        spec, env, waits = self._spec, self._env, self._waits
+        sink, source = spec.sink, spec.source
+        if sink is not None:
+            out = spec.output_type
+            opened = await waits.out("sink", lambda: stack.enter_async_context(sink.sink(env, out)))
+            plan = PushPlan(sink.max_push, sink.linger_s, spec.options.retries)
             self._pusher = Pusher(
-                sink, plan, self._clock, lambda reason: self._wait_for("sink", reason)
+                opened, plan, self._clock, lambda reason: waits.show("sink", reason)
             )
         stack.push_async_callback(self._dead.close)
-        await self._until_it_works("dead letter", lambda: self._dead.open(self._env))
+        await waits.out("dead letter", lambda: self._dead.open(env))
         if self._source is None:
-            self._source = await self._open(
-                self._source_stack, "source", lambda: spec.source.source(self._env)
+            kept = self._source_stack
+            self._source = await waits.out(
+                "source", lambda: kept.enter_async_context(source.source(env))
             )
         self._settler = Settler(self._source, self._clock, self.ledger.log)
 
@@ -215,12 +214,12 @@ class Consumer:
                 raise
             except Exception as error:  # noqa: BLE001  (a source may raise anything)
                 tries += 1
-                self._wait_for("source", str(error) or describe(error))
+                self._waits.show("source", str(error) or describe(error))
                 await self._clock.sleep(backoff_s(tries))
                 continue
             if tries:
                 tries = 0
-                self._wait_for("source", "")
+                self._waits.show("source", "")
             if batch is None:
                 break
             if batch.items:
@@ -321,38 +320,6 @@ class Consumer:
 
     # -- waiting -------------------------------------------------------------------------------
 
-    def _wait_for(self, what: str, reason: str) -> None:
-        """Show that a source or sink cannot be used for now, or that it can again."""
-        if reason:
-            self._waits[what] = reason
-        else:
-            self._waits.pop(what, None)
-        if self.ledger.state in (State.RUNNING, State.WAITING, State.STARTING):
-            reason = next(iter(self._waits.values()), "")
-            self.ledger.enter(State.WAITING if reason else State.RUNNING, reason)
-
-    async def _open(
-        self,
-        stack: AsyncExitStack,
-        what: str,
-        connect: Callable[[], AbstractAsyncContextManager[T]],
-    ) -> T:
-        return await self._until_it_works(what, lambda: stack.enter_async_context(connect()))
-
-    async def _until_it_works(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
-        tries = 0
-        while True:
-            try:
-                made = await attempt()
-            except TEMPORARY as error:
-                tries += 1
-                self._wait_for(what, str(error) or describe(error))
-                await self._clock.sleep(backoff_s(tries))
-            else:
-                if tries:
-                    self._wait_for(what, "")
-                return made
-
     async def _watch_backlog(self, source: Source) -> None:
         while True:
             try:
@@ -396,6 +363,7 @@ class Consumer:
             receipts = [receipt for haul in left for receipt in haul.receipts(frozenset())]
             for load in self._retries.clear():
                 receipts += load.receipts or []
+            receipts += self._remedy.left()
             if receipts:
                 self._settler.add(receipts, ok=False, then=lambda: None)
             await quietly(self.ledger.log, "giving back", self._settler.flush())

@@ -80,3 +80,10 @@ class Remedy:
                     await asyncio.sleep(0)  # a flood of failures must not starve the loop
             receipts = [receipt for entry in doomed for receipt in entry.receipt]
             self._done(len(doomed), receipts, buried)
+
+    def left(self) -> list[object]:
+        """The receipts of what was never buried, after `run` was cancelled."""
+        found: list[object] = []
+        while not self._doomed.empty():
+            found += [receipt for entry in self._doomed.get_nowait() for receipt in entry.receipt]
+        return found

@@ -10,8 +10,9 @@ import pytest
 from buildflow_nb import Flow, FlowOptions, Service, collector, consumer, endpoint
 from buildflow_nb.core.annotations import element_of
 from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.declare import join_route
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, DeclarationError, UsageError
-from buildflow_nb.core.flow_spec import ConsumerSpec, join_route
+from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
 from tests.fakes import FakeSink, FakeSource
 

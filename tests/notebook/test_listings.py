@@ -1,5 +1,5 @@
 from buildflow_nb.core.declarations import Service
-from buildflow_nb.core.flow_spec import consumer_spec, endpoint_spec
+from buildflow_nb.core.declare import consumer_spec, endpoint_spec
 from buildflow_nb.core.snapshot import Failure, Passage
 from buildflow_nb.io.local.pulse import Pulse
 from buildflow_nb.notebook import display

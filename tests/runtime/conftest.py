@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from buildflow_nb.core.flow_spec import ConsumerSpec, consumer_spec
+from buildflow_nb.core.declare import consumer_spec
+from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime.consumer import Consumer

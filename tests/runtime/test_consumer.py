@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from buildflow_nb.core.declare import consumer_spec
 from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
-from buildflow_nb.core.flow_spec import consumer_spec
 from buildflow_nb.core.primitive import Malformed, Wire
 from buildflow_nb.core.snapshot import State
 from tests.fakes import FakeSink, FakeSource

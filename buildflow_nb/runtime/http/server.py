@@ -213,7 +213,10 @@ class Server:
                 f"port {self._port} of {self._host} is taken; stop what uses it, or choose "
                 "another port (0 takes any free one)"
             )
-        if isinstance(error, socket.gaierror) or getattr(error, "errno", 0) == errno.EADDRNOTAVAIL:
+        nowhere = getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+        # From Python 3.13 on, asyncio says it in words alone.
+        nowhere = nowhere or "could not bind on any address" in str(error)
+        if nowhere or isinstance(error, socket.gaierror):
             return f"{self._host!r} is no address of this machine; 127.0.0.1 always is"
         if isinstance(error, PermissionError):
             return f"port {self._port} needs rights that you do not have; choose one above 1023"

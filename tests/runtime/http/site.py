@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from buildflow_nb.core.flow_spec import ServiceSpec, collector_spec, endpoint_spec
+from buildflow_nb.core.declare import collector_spec, endpoint_spec
+from buildflow_nb.core.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.runtime.clock import SYSTEM

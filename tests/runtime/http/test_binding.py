@@ -15,8 +15,9 @@ import pydantic
 import pytest
 from aiohttp import FormData, web
 
+from buildflow_nb.core.declare import endpoint_spec
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.flow_spec import ServiceSpec, endpoint_spec
+from buildflow_nb.core.flow_spec import ServiceSpec
 from buildflow_nb.core.http_binding import Place, plan_binding
 from buildflow_nb.core.options import ServiceOptions
 from tests.runtime.http.site import Site, serve

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
+from buildflow_nb.core.declare import collector_spec
 from buildflow_nb.core.errors import ConversionError, DeclarationError, UsageError
-from buildflow_nb.core.flow_spec import collector_spec
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime.http.gate import LINE
 from buildflow_nb.runtime.logs import captured, current
