@@ -13,7 +13,6 @@ __all__ = (
     "ConfigError",
     "ConversionError",
     "DeclarationError",
-    "MissingExtraError",
     "PartialPushError",
     "PermanentError",
     "RunError",
@@ -45,10 +44,6 @@ class RunError(BuildFlowError):
 
 class ServeError(BuildFlowError):
     """The HTTP server could not start."""
-
-
-class MissingExtraError(BuildFlowError):
-    """An optional dependency is not installed; the message names the extra."""
 
 
 class ConversionError(BuildFlowError):

@@ -21,7 +21,6 @@ __all__ = (
     "Processor",
     "element_parameter",
     "inspect_processor",
-    "run_hook",
 )
 
 Call = Callable[..., Any]
@@ -62,15 +61,6 @@ class Processor:
             return self.target
         process: Call = getattr(instance, "process")  # noqa: B009  (checked at declaration)
         return process
-
-
-async def run_hook(instance: object | None, name: str) -> None:
-    """Call the instance's hook of that name, if it has one; sync and async alike."""
-    hook = getattr(instance, name, None)
-    if callable(hook):
-        found = hook()
-        if inspect.isawaitable(found):
-            await found
 
 
 def inspect_processor(target: Callable[..., Any]) -> Processor:
