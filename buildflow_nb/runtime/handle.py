@@ -59,9 +59,8 @@ class RunHandle:
         AT_EXIT.add(self._drain_at_exit)
         try:
             self._thread.run(self._supervisor.start(specs), START_TIMEOUT_S)
-        except BaseException:
-            self._thread.call(self._ended.set)
-            AT_EXIT.discard(self._drain_at_exit)
+        except BaseException:  # also when interrupted: nothing of it may go on unseen
+            self._thread.spawn(self._supervisor.stop_all(drain=False, timeout_s=1.0))
             raise
 
     # -- looking -------------------------------------------------------------------------------

@@ -55,10 +55,9 @@ class LoopThread:
             msg = f"no answer within {timeout:g} s; it was given up"
             raise TimeoutError(msg) from error
 
-    def call(self, function: Callable[..., object], *args: object) -> None:
-        """Have a function called there; does not wait."""
-        with suppress(RuntimeError):  # the loop is closed: the process is ending
-            self.loop.call_soon_threadsafe(function, *args)
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Run a coroutine there; does not wait."""
+        asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import signal
 import threading
 import time
 
@@ -357,3 +359,31 @@ def test_what_is_declared_after_the_end_of_a_run_waits_for_the_next_one(app):
     assert app.send("second", 4) == [40]
     app.run()
     assert app.snapshot().processor("second").state is State.DONE
+
+
+def test_an_interrupted_start_leaves_nothing_running(app, monkeypatch):
+    monkeypatch.setattr("buildflow_nb.runtime.supervisor.START_GRACE_S", PATIENCE_S)
+    source, forever = FakeSource([[1]], endless=True), threading.Event()
+
+    @app.consumer(source=source)
+    def good(x: int) -> int:
+        return x
+
+    @app.consumer(source=FakeSource([]))
+    class Slow:
+        def setup(self) -> None:
+            forever.wait(PATIENCE_S)
+
+        def process(self, x: int) -> int:
+            return x
+
+    def interrupt() -> None:
+        until(lambda: source.tape.opened)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        app.run(block=False)
+    assert app.handle is None
+    until(lambda: source.tape.closed)
+    forever.set()

@@ -46,7 +46,8 @@ class Kernel:
 
     def send(self, code, cell_id=None):
         """Ask for a cell; gives the id of the question."""
-        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
+        # Not to stop on errors: for a moment after one, the kernel would drop the next question.
+        content = {"code": code, "silent": False, "store_history": True, "stop_on_error": False}
         content |= {"user_expressions": {}, "allow_stdin": False}
         message = self.client.session.msg("execute_request", content)
         if cell_id is not None:
