@@ -46,7 +46,7 @@ _LAYOUT = (
     "white-space:nowrap;background:none;vertical-align:top}"
     ".bf th{font-weight:500;color:var(--mute);padding:6px 10px}.bf td{padding:7px 10px}"
     ".bf tr:last-child td{border-bottom:0}.bf .l{text-align:left}"
-    ".bf td.w{white-space:normal;overflow-wrap:anywhere;text-align:left}"
+    ".bf td.w{white-space:normal;overflow-wrap:anywhere;min-width:10em;text-align:left}"
     ".bf code,.bf pre{font:12px/1.5 var(--jp-code-font-family,monospace);color:inherit;"
     "background:none;padding:0}"
     ".bf pre{margin:0;padding:10px 14px;background:var(--soft);overflow:auto;max-height:24em}"

@@ -92,7 +92,7 @@ def test_the_cell_that_was_run_again_changed_the_running_endpoint(text):
 def test_send_peek_and_failures_show_what_they_should(text):
     assert "carrier='HA'" in text["send"]
     assert "delay=1272.0" in text["send"]
-    assert text["peek"].count("Flight(") == 8
+    assert text["peek"].count("Flight(") == 7
     assert "dropped" in text["peek"]
     assert "Arrival(" in text["peek"]
     assert "flights.csv line 336778" in text["failures"]
