@@ -14,6 +14,7 @@ from typing import Any
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.notebook.dashboard import Dashboard
 from buildflow_nb.notebook.listings import Declared, Failures, Lines, Passages, Traceback
 from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.session import Session, say
@@ -38,18 +39,16 @@ def _run(session: Session, values: Values) -> None:
         raise UsageError(msg)
     before = flow.handle
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
-    dashboard = session.dashboards.show(handle, live=session.cell_id is not None)
-    if not bounded:
-        return
     try:
-        _wait(handle, values)
-        if handle is not before and values["until"] is None:
-            handle.stop()  # --duration and --count bound the run; --until only waits
-    finally:
-        dashboard.refresh()
+        dashboard = session.dashboards.show(handle, live=session.cell_id is not None)
+        if bounded:
+            _wait(handle, values, dashboard, ours=handle is not before)
+    except KeyboardInterrupt as error:
+        msg = f"interrupted; flow {handle.flow_id!r} keeps running, %buildflow stop ends it"
+        raise UsageError(msg) from error
 
 
-def _wait(handle: RunHandle, values: Values) -> None:
+def _wait(handle: RunHandle, values: Values, dashboard: Dashboard, *, ours: bool) -> None:
     try:
         handle.wait_until(
             drained=values["until"] == "drained",
@@ -57,12 +56,13 @@ def _wait(handle: RunHandle, values: Values) -> None:
             count=values["count"],
             timeout=values["timeout"],
         )
+        if ours and values["until"] is None:
+            handle.stop()  # --duration and --count bound the run; --until only waits
     except RunError as error:
         msg = f"{error}; %buildflow failures and %buildflow logs tell more"
         raise UsageError(msg) from error
-    except KeyboardInterrupt as error:
-        msg = f"interrupted; flow {handle.flow_id!r} keeps running, %buildflow stop ends it"
-        raise UsageError(msg) from error
+    finally:
+        dashboard.refresh()
 
 
 def _stop(session: Session, values: Values) -> None:
