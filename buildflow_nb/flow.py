@@ -27,13 +27,12 @@ from buildflow_nb.core.options import (
     ConsumerOptions,
     FlowOptions,
     ServiceOptions,
-    nearest,
     takes_options,
 )
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.registry import Changes, Registry
 from buildflow_nb.core.snapshot import Failure, FlowSnapshot, Passage
-from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.handle import RunHandle, unknown_processor
 from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.signals import serve_until_ended
 from buildflow_nb.runtime.supervisor import RunPlan
@@ -316,10 +315,7 @@ class Flow:
     def _known(self, processor_id: str) -> ProcessorSpec:
         known = self.registry.processors
         if processor_id not in known:
-            names = ", ".join(known) or "none is declared"
-            near = nearest(processor_id, known)
-            msg = f"no processor {processor_id!r}{near} (there is: {names})"
-            raise UsageError(msg)
+            raise unknown_processor(processor_id, list(known))
         return known[processor_id]
 
 

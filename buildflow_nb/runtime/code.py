@@ -15,7 +15,7 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from types import AsyncGeneratorType, GeneratorType, NoneType
+from types import GeneratorType, NoneType
 from typing import Any, cast
 
 from buildflow_nb.core.decode import Decoder, compile_decoder
@@ -23,6 +23,7 @@ from buildflow_nb.core.encode import Encoder, compile_encoder
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
+from buildflow_nb.runtime.calls import being_cancelled, listed
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("Code", "Outcome", "compile_code")
@@ -130,12 +131,9 @@ class Code:
                 continue
             try:
                 results.append(await call(value))
-            except asyncio.CancelledError as error:
-                if _being_cancelled():
+            except BaseException as error:  # user code, sys.exit too
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
                     raise
-                faults[len(results)] = error
-                results.append(None)
-            except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
                 faults[len(results)] = error
                 results.append(None)
         self._finish(outcome)
@@ -245,21 +243,8 @@ def _listing(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def _async_listing(
     call: Callable[[Any], AsyncIterator[Any]],
 ) -> Callable[[Any], Awaitable[list[Any]]]:
-    async def listed(value: object) -> list[Any]:
-        stream = call(value)
-        try:
-            return [item async for item in stream]
-        finally:
-            if isinstance(stream, AsyncGeneratorType):
-                await stream.aclose()
-
-    return listed
+    return lambda value: listed(call(value))
 
 
 def _skipping(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value is _FAULTY else call(value)
-
-
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

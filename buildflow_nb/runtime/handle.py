@@ -24,7 +24,7 @@ from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.loop import AT_EXIT, LoopThread, loop_thread
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 
-__all__ = ("RunHandle",)
+__all__ = ("RunHandle", "unknown_processor")
 
 _LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
@@ -153,7 +153,7 @@ class RunHandle:
         wanted = list(known) if ids is None else list(ids)
         for processor_id in wanted:
             if processor_id not in known:
-                raise _unknown(processor_id, list(known))
+                raise unknown_processor(processor_id, list(known))
         specs = [known[processor_id] for processor_id in wanted]
         self._thread.run(self._supervisor.restart(specs), START_TIMEOUT_S)
 
@@ -242,7 +242,7 @@ class RunHandle:
 
     async def _send(self, processor_id: str, element: object) -> list[object]:
         if processor_id not in self._supervisor.units:
-            raise _unknown(processor_id, list(self._supervisor.units))
+            raise unknown_processor(processor_id, list(self._supervisor.units))
         return await self._supervisor.send(processor_id, element)
 
     async def _drain_at_exit(self, timeout_s: float) -> None:
@@ -287,7 +287,7 @@ class RunHandle:
     def _ledger(self, processor_id: str) -> Ledger:
         found = self._supervisor.ledgers.get(processor_id)
         if found is None:
-            raise _unknown(processor_id, list(self._supervisor.ledgers))
+            raise unknown_processor(processor_id, list(self._supervisor.ledgers))
         return found
 
 
@@ -315,7 +315,8 @@ def _finished(snapshot: FlowSnapshot) -> int:
     return sum(p.elements_in - p.in_flight for p in snapshot.processors)
 
 
-def _unknown(processor_id: str, known: list[str]) -> UsageError:
+def unknown_processor(processor_id: str, known: list[str]) -> UsageError:
+    """The error for an id that names no processor, with the nearest that does."""
     names = ", ".join(known) or "none is declared"
     return UsageError(
         f"no processor {processor_id!r}{nearest(processor_id, known)} (there is: {names})"

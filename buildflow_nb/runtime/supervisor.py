@@ -154,15 +154,15 @@ class Supervisor:
         return await unit.send(element)
 
     async def _start(self, specs: Sequence[ProcessorSpec]) -> None:
-        for spec in specs:
-            self._launch(await self._make(spec))
-        tasks = [self._starts[spec.id] for spec in specs]
-        if tasks:
-            await asyncio.wait(tasks, timeout=START_GRACE_S)
+        await self._launch([await self._make(spec) for spec in specs])
 
-    def _launch(self, unit: Unit) -> None:
-        self.units[unit.spec.id] = unit
-        self._starts[unit.spec.id] = asyncio.create_task(self._bring_up(unit))
+    async def _launch(self, units: Sequence[Unit]) -> None:
+        for unit in units:
+            self.units[unit.spec.id] = unit
+            self._starts[unit.spec.id] = asyncio.create_task(self._bring_up(unit))
+        if units:
+            tasks = [self._starts[unit.spec.id] for unit in units]
+            await asyncio.wait(tasks, timeout=START_GRACE_S)
 
     async def _bring_up(self, unit: Unit) -> None:
         try:
@@ -212,8 +212,7 @@ class Supervisor:
         unit = await self._make(spec)
         if isinstance(old, Consumer) and isinstance(unit, Consumer) and inherits:
             unit.inherit(old)
-        self._launch(unit)
-        await asyncio.wait([self._starts[spec.id]], timeout=START_GRACE_S)
+        await self._launch([unit])
 
     async def _remove(self, processor_id: str) -> None:
         unit = self.units.pop(processor_id, None)

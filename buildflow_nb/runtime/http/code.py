@@ -6,22 +6,22 @@ Async functions run on the loop, sync ones on a thread of the route's crew. A fu
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from functools import partial
-from types import AsyncGeneratorType, GeneratorType
+from types import GeneratorType
 from typing import Any
 
 from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.http_binding import plan_binding
+from buildflow_nb.runtime.calls import listed
 from buildflow_nb.runtime.http.answer import compile_answer
 from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.crew import Crew
 from buildflow_nb.runtime.http.gate import Gate
 from buildflow_nb.runtime.logs import LogRing, current
 
-__all__ = ("RouteCode", "RouteSpec", "being_cancelled")
+__all__ = ("RouteCode", "RouteSpec")
 
 RouteSpec = CollectorSpec | EndpointSpec
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -90,7 +90,7 @@ class RouteCode:
         try:
             found = self.binding.invoke(self._call, arguments)
             if self.spec.processor.many:
-                return await _listed(found)
+                return await listed(found)
             return _unrolled(await found)
         except _EXITS as error:
             raise _exited(error) from error
@@ -109,19 +109,5 @@ def _unrolled(result: Any) -> Any:
     return list(result) if type(result) is GeneratorType else result
 
 
-async def _listed(stream: Any) -> list[Any]:
-    try:
-        return [item async for item in stream]
-    finally:
-        if isinstance(stream, AsyncGeneratorType):
-            await stream.aclose()
-
-
 def _exited(error: BaseException) -> RuntimeError:
     return RuntimeError(f"{type(error).__name__}: {error}".rstrip(": "))
-
-
-def being_cancelled() -> bool:
-    """Whether somebody cancelled this task, rather than user code raising CancelledError."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -21,10 +21,11 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
+from buildflow_nb.runtime.calls import being_cancelled
 from buildflow_nb.runtime.http.answer import FAILED, error_answer, fault_of, own_answer
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.body import body_at_hand, read_body
-from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, being_cancelled
+from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
 from buildflow_nb.runtime.http.collection import Collection, flatten
 from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
 from buildflow_nb.runtime.http.delivery import Delivery
