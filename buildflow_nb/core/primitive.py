@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
 
@@ -30,6 +30,7 @@ __all__ = (
     "Managed",
     "Readable",
     "Sink",
+    "Site",
     "Source",
     "Wire",
     "Writable",
@@ -51,8 +52,9 @@ class Wire(Enum):
 class Env:
     """Where clients connect and with which credentials: the only thing a stack changes.
 
-    `endpoints` maps a service ("sqs", "storage", …) to a URL; an absent one means the real cloud.
-    `folder` is where relative paths start.
+    `endpoints` maps a service ("s3", "sqs", "sts", "storage", "pubsub") to an `http://` URL; an
+    absent one means the real cloud. `aws_region` and `gcp_project` are for primitives that name
+    none. `folder` is where relative paths start.
     """
 
     stack: str = "local"
@@ -60,6 +62,8 @@ class Env:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     aws: AWSCredentials = field(default_factory=AWSCredentials)
     gcp: GCPCredentials = field(default_factory=GCPCredentials)
+    aws_region: str | None = None
+    gcp_project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,21 +184,58 @@ class Writable(Protocol):
         ...
 
 
+class Site(Protocol):
+    """Where a primitive declares its cloud resources while a Pulumi program runs.
+
+    Everything declared with the options that it gives belongs to the primitive's component and is
+    made by the explicit provider of the flow's credentials, region and endpoints.
+    """
+
+    @property
+    def env(self) -> Env:
+        """The stack's endpoints and defaults."""
+        ...
+
+    def aws(
+        self,
+        region: str | None = None,
+        account: str | None = None,
+        *,
+        after: Sequence[pulumi.Resource] = (),
+    ) -> pulumi.ResourceOptions:
+        """Options for an AWS resource, made after those others."""
+        ...
+
+    def gcp(
+        self, project: str | None = None, *, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
+        """Options for a Google Cloud resource, made after those others."""
+        ...
+
+    def made(self, primitive: Managed) -> Mapping[str, Any] | None:
+        """What `resources` of another primitive gave; `None` if the flow does not manage it."""
+        ...
+
+
 @runtime_checkable
 class Managed(Protocol):
-    """A primitive whose cloud resources the flow owns."""
+    """A primitive whose cloud resources the flow can own."""
 
     @property
     def primitive_id(self) -> str:
         """Stable name, unique in a flow."""
         ...
 
-    def parents(self) -> tuple[Managed, ...]:
-        """Primitives that must exist first."""
+    def owned(self) -> tuple[Managed, ...]:
+        """Primitives that are managed along with this one, without being named."""
         ...
 
-    def resources(self, made: Mapping[str, pulumi.Resource]) -> pulumi.Resource:
-        """Declare the resources; `made` holds the parents' resources by id."""
+    def parents(self) -> tuple[Managed, ...]:
+        """Primitives that must exist first, if the flow manages them."""
+        ...
+
+    def resources(self, site: Site) -> Mapping[str, Any]:
+        """Declare the resources, and give the outputs that others may need (an ARN, a URL)."""
         ...
 
 

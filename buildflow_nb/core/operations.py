@@ -1,0 +1,139 @@
+"""Changes of a stack's cloud resources, as data; every face renders the same events.
+
+An operation (preview, apply, refresh, destroy) is a stream: steps as they are planned, started and
+ended, diagnostics as the engine gives them, one summary at the end. Values that the engine holds
+secret arrive here as `[secret]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+__all__ = (
+    "Diagnostic",
+    "Op",
+    "Operation",
+    "OperationEvent",
+    "OperationListener",
+    "PropertyChange",
+    "Result",
+    "Step",
+    "StepDone",
+    "StepFailed",
+    "StepPlanned",
+    "StepStarted",
+    "Summary",
+)
+
+
+class Operation(Enum):
+    """What a person asked for."""
+
+    PREVIEW = "preview"
+    APPLY = "apply"
+    REFRESH = "refresh"
+    DESTROY = "destroy"
+
+
+class Op(Enum):
+    """What happens to one resource."""
+
+    SAME = "same"
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    DELETE = "delete"
+    READ = "read"
+
+
+class Result(Enum):
+    """How an operation ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyChange:
+    """One property of a resource; `old` or `new` is None where it was or will be absent."""
+
+    path: str
+    old: object
+    new: object
+    forces_replacement: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One resource and what happens to it; `primitive_id` names the primitive that owns it.
+
+    `type` is the engine's ("aws:sqs/queue:Queue"), `name` the resource's name in the program.
+    """
+
+    urn: str
+    op: Op
+    type: str
+    name: str
+    primitive_id: str | None
+    changes: tuple[PropertyChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlanned:
+    """A preview found that this step would be taken."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step is under way."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A step was taken, in so many seconds."""
+
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step could not be taken; the reason comes as a diagnostic with the same urn."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """What the engine, a provider or the program says; severity is info, warning or error."""
+
+    severity: str
+    message: str
+    urn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How it ended: steps by kind, without those that stay the same.
+
+    `error` is the one line that says what failed, `text` everything that the engine said.
+    """
+
+    operation: Operation
+    result: Result
+    changes: Mapping[Op, int] = field(default_factory=dict)
+    unchanged: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    text: str = ""
+
+
+OperationEvent = StepPlanned | StepStarted | StepDone | StepFailed | Diagnostic | Summary
+OperationListener = Callable[[OperationEvent], None]

@@ -1,0 +1,1 @@
+"""Cloud resources: what a flow manages becomes a Pulumi program, run on the stack at hand."""
