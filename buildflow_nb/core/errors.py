@@ -13,6 +13,7 @@ __all__ = (
     "ConfigError",
     "ConversionError",
     "DeclarationError",
+    "InfraError",
     "PartialPushError",
     "PermanentError",
     "RunError",
@@ -67,3 +68,14 @@ class PartialPushError(BuildFlowError):
     def __init__(self, message: str, failed: Mapping[int, Exception]) -> None:
         super().__init__(message)
         self.failed = dict(failed)
+
+
+class InfraError(BuildFlowError):
+    """Cloud resources could not be previewed, applied, refreshed or destroyed.
+
+    `text` is everything that the engine said, for whoever asks for it.
+    """
+
+    def __init__(self, message: str, text: str = "") -> None:
+        super().__init__(message)
+        self.text = text

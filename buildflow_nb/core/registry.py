@@ -82,9 +82,9 @@ class Registry:
             self._services[service.id] = service
 
     def manage(self, primitive_id: str, primitive: object) -> None:
-        """Add a managed primitive, or replace the one of the same id."""
+        """Add a managed primitive, or replace the one of the same class and id."""
         with self._lock:
-            self._managed[primitive_id] = primitive
+            self._managed[f"{type(primitive).__name__} {primitive_id}"] = primitive
 
     def remove(self, processor_id: str) -> bool:
         """Take a processor away; whether it was there."""

@@ -1,0 +1,84 @@
+"""The explicit providers of a program: a flow's credentials, region and endpoints, and no others.
+
+A provider is made once for each cloud, region and account (or project), when the first resource
+asks for it. Credentials are Pulumi secrets, so state and logs hold them encrypted or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+
+from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.primitive import Env
+
+__all__ = ("Providers",)
+
+AWS_SERVICES = ("s3", "sqs", "sts")
+
+
+class Providers:
+    """Makes and keeps the providers of one run of a program."""
+
+    def __init__(self, env: Env) -> None:
+        self._env = env
+        self._made: dict[str, pulumi.ProviderResource] = {}
+
+    def aws(self, region: str | None, account: str | None) -> pulumi.ProviderResource:
+        """The AWS provider of a region, limited to an account if one is given."""
+        place = region or self._env.aws_region
+        name = "-".join(["aws", *(part for part in (place, account) if part)])
+        if name not in self._made:
+            self._made[name] = _aws(name, self._env, place, account)
+        return self._made[name]
+
+    def gcp(self, project: str | None) -> pulumi.ProviderResource:
+        """The Google Cloud provider of a project."""
+        place = project or self._env.gcp_project
+        name = f"gcp-{place}" if place else "gcp"
+        if name not in self._made:
+            self._made[name] = _gcp(name, self._env, place)
+        return self._made[name]
+
+
+def _aws(name: str, env: Env, region: str | None, account: str | None) -> pulumi.ProviderResource:
+    import pulumi_aws as aws
+
+    endpoints = {s: env.endpoints[s] for s in AWS_SERVICES if s in env.endpoints}
+    local = bool(endpoints)  # an endpoint of one's own knows no AWS accounts to ask about
+    return aws.Provider(
+        name,
+        region=region,
+        access_key=_hidden(env.aws.access_key_id),
+        secret_key=_hidden(env.aws.secret_access_key),
+        token=_hidden(env.aws.session_token),
+        allowed_account_ids=[account] if account and not local else None,
+        endpoints=[aws.ProviderEndpointArgs(**endpoints)] if local else None,
+        s3_use_path_style=local or None,
+        skip_credentials_validation=local or None,
+        skip_metadata_api_check=local or None,
+        skip_region_validation=local or None,
+        skip_requesting_account_id=local or None,
+    )
+
+
+def _gcp(name: str, env: Env, project: str | None) -> pulumi.ProviderResource:
+    import pulumi_gcp as gcp
+
+    ends: Mapping[str, str] = env.endpoints
+    return gcp.Provider(
+        name,
+        project=project,
+        credentials=_hidden(env.gcp.service_account_info),
+        storage_custom_endpoint=_below(ends.get("storage"), "storage/v1/"),
+        pubsub_custom_endpoint=_below(ends.get("pubsub"), "v1/"),
+    )
+
+
+def _below(endpoint: str | None, path: str) -> str | None:
+    return f"{endpoint.rstrip('/')}/{path}" if endpoint else None
+
+
+def _hidden(secret: Secret | None) -> pulumi.Output[str] | None:
+    return pulumi.Output.secret(secret.reveal()) if secret is not None else None

@@ -1,0 +1,162 @@
+"""Finds Pulumi's command line program, which holds the engine, or gets it.
+
+It is looked for on PATH, then in this project's own cache; the first that fits is used. Otherwise
+the SDK's installer downloads it into the cache, which is bounded in time and happens once. No
+package index holds the program, so a machine without it and without that download site needs
+another way, which the error tells.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from buildflow_nb.core.errors import InfraError
+
+__all__ = ("Cli", "cached_root", "find_cli", "get_cli")
+
+OLDEST = (3, 205, 1)  # the first that streams its events over gRPC
+SITE = ("get.pulumi.com", 443)
+REACH_S = 5.0  # to tell an unreachable site from a slow one
+DOWNLOAD_S = 300.0  # about 100 MB
+VERSION_S = 30.0  # `pulumi version` takes 0.25 s
+_VERSION = re.compile(r"^v?(\d+)\.(\d+)\.(\d+)")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """A program that fits: `path` to it, its version, and in words where it came from."""
+
+    path: Path
+    version: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"Pulumi {self.version}, {self.origin}: {self.path}"
+
+
+def cached_root() -> Path:
+    """The folder of this project's own copy, outside any checkout: `bin/pulumi` lies in it."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "buildflow_nb" / "pulumi" / installed_version("pulumi")
+
+
+def find_cli() -> Cli | None:
+    """The program of this machine, or None if there is none that fits."""
+    return next((cli for cli, _ in _candidates() if cli is not None), None)
+
+
+def get_cli(say: Say = lambda _: None) -> Cli:
+    """The program of this machine, downloaded if need be.
+
+    Raises:
+        InfraError: it is not here and cannot be had; says what to do.
+    """
+    found = find_cli()
+    if found is not None:
+        return found
+    try:
+        return _download(say)
+    except OSError as error:
+        raise InfraError(_how_to_mend(str(error))) from error
+
+
+def _candidates() -> Iterator[tuple[Cli | None, str]]:
+    """Each place with what fits there, or why nothing does."""
+    on_path = shutil.which("pulumi")
+    name = "pulumi.exe" if os.name == "nt" else "pulumi"
+    places = [(Path(on_path), "on PATH")] if on_path else []
+    places.append((cached_root() / "bin" / name, "this project's own copy"))
+    for path, origin in places:
+        yield _checked(path, origin)
+
+
+def _checked(path: Path, origin: str) -> tuple[Cli | None, str]:
+    if not path.is_file():
+        return None, f"{path}: not there"
+    version = _version_of(str(path), path.stat().st_mtime_ns)
+    parsed = _VERSION.match(version)
+    if parsed is None:
+        return None, f"{path}: did not tell its version ({version})"
+    numbers = tuple(int(part) for part in parsed.groups())
+    wanted = _VERSION.match(installed_version("pulumi"))
+    if numbers < OLDEST or (wanted is not None and numbers[0] != int(wanted[1])):
+        oldest = ".".join(map(str, OLDEST))
+        return None, f"{path}: version {version.removeprefix('v')}, but {oldest} or later is needed"
+    return Cli(path, version.removeprefix("v"), origin), ""
+
+
+@lru_cache(maxsize=16)
+def _version_of(path: str, _modified_ns: int) -> str:
+    """What a program says of itself; asked once for each file as it stands."""
+    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        told = subprocess.run(  # noqa: S603  (a path that was found, and no shell)
+            [path, "version"],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_S,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"it does not run: {error}"
+    return told.stdout.strip() or told.stderr.strip() or "it said nothing"
+
+
+def _download(say: Say) -> Cli:
+    """Let the SDK's installer fetch the program into the cache, with a deadline.
+
+    Raises:
+        OSError: the site cannot be reached, or the installer failed.
+    """
+    with socket.create_connection(SITE, timeout=REACH_S):
+        pass  # the installer itself has no deadline, and would wait long for nothing
+    root = cached_root()
+    say(f"getting Pulumi {root.name} (about 100 MB, once) into {root}")
+    outcome: list[Exception | None] = []
+
+    def install() -> None:
+        from pulumi.automation import PulumiCommand
+
+        try:
+            PulumiCommand.install(root=str(root))
+            outcome.append(None)
+        except Exception as error:  # noqa: BLE001  (an installer's script may fail in any way)
+            outcome.append(error)
+
+    thread = threading.Thread(target=install, name="pulumi install", daemon=True)
+    thread.start()
+    thread.join(DOWNLOAD_S)
+    if not outcome:
+        msg = f"the download was not finished in {DOWNLOAD_S:g} s"
+        raise TimeoutError(msg)
+    if outcome[0] is not None:
+        msg = f"the installer failed: {outcome[0]}"
+        raise OSError(msg)
+    found = find_cli()
+    if found is None:
+        msg = "the installer left no program that fits"
+        raise OSError(msg)
+    return found
+
+
+def _how_to_mend(why: str) -> str:
+    tried = "; ".join(reason for _, reason in _candidates() if reason)
+    return (
+        f"the Pulumi program is not on this machine ({tried}) and could not be downloaded ({why}); "
+        "install it as https://www.pulumi.com/docs/install says, or put it into "
+        f"{cached_root() / 'bin'}; from a checkout with a Go toolchain, "
+        "`python -m tools.pulumi_cli` builds it"
+    )

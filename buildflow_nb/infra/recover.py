@@ -1,0 +1,121 @@
+"""What a sudden end left behind, and how the next operation mends it.
+
+* A lock of an engine that is dead is removed; of one that lives, the error names it.
+* An engine that outlived its kernel is asked to end, then killed: it has lost its program.
+* Creations that were cut off are looked up and adopted (`adopt.py`), before anything is made again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+from pulumi.automation.errors import ConcurrentUpdateError
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.operations import Diagnostic, OperationListener
+from buildflow_nb.infra.adopt import adopted
+from buildflow_nb.infra.deployment import Deployment
+
+if TYPE_CHECKING:
+    from buildflow_nb.infra.engine import LeanStack
+
+__all__ = ("Recovery",)
+
+END_S = 30.0  # for the step that an orphaned engine has under way
+_LOCK = re.compile(r"created by (?P<who>[^\s@]*@(?P<host>\S+)) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+
+
+class Recovery:
+    """Mends one stack's state; used by whoever holds the stack's turn."""
+
+    def __init__(self, deployment: Deployment, stack: LeanStack, tell: OperationListener) -> None:
+        self._deployment = deployment
+        self._stack = stack
+        self._tell = tell
+
+    def before(self, orphan: int | None) -> None:
+        """Mend what is known to be left: `orphan` is the engine of a holder that died, if any."""
+        if orphan:
+            _end_engine(orphan)
+        if not self.pending(unknown=orphan is not None):
+            return
+        try:
+            self._adopt()
+        except ConcurrentUpdateError as error:
+            self.unlock(str(error))
+
+    def pending(self, *, unknown: bool = False) -> bool:
+        """Whether the state has operations that were cut off.
+
+        A state that is not on this machine cannot be read in passing: `unknown` is answered then.
+        """
+        path = self._deployment.state
+        if path is None:
+            return unknown
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False  # the engine says better what is wrong with it
+        latest = state.get("checkpoint", {}).get("latest") or {}
+        return bool(latest.get("pending_operations"))
+
+    def unlock(self, text: str) -> None:
+        """Remove the lock that the engine complains about, if its holder is dead.
+
+        Raises:
+            InfraError: it lives, or lives on another machine.
+        """
+        name = self._stack.name
+        for lock in _LOCK.finditer(text):
+            pid = int(lock["pid"])
+            if lock["host"] != socket.gethostname() or _is_engine(pid):
+                msg = (
+                    f"stack {name!r} is locked by {lock['who']} (process {pid}) "
+                    f"since {lock['at']}; wait until it has ended; if it is dead, "
+                    "`pulumi cancel` removes its lock"
+                )
+                raise InfraError(msg, text)
+        self._stack.cancel()
+        self._say(f"removed the lock that a dead engine left on stack {name!r}")
+        if self.pending(unknown=True):
+            self._adopt()
+
+    def _adopt(self) -> None:
+        before = self._stack.export_stack()
+        after, unknown = adopted(before, self._deployment.env)
+        self._stack.import_stack(after)
+        self._say("an operation was cut off before; what it had begun is looked up again")
+        for urn in unknown:
+            name = urn.rpartition("::")[2]
+            text = f"the creation of {name} was cut off; look whether it is there: {urn}"
+            self._tell(Diagnostic("warning", text, urn))
+
+    def _say(self, text: str) -> None:
+        self._tell(Diagnostic("info", text))
+
+
+def _is_engine(pid: int) -> bool:
+    """Whether a process lives and is an engine, and not a later one with the same id."""
+    try:
+        return "pulumi" in psutil.Process(pid).name()
+    except psutil.Error:
+        return False
+
+
+def _end_engine(pid: int) -> None:
+    """End an engine whose kernel died, in the order in which a person would."""
+    for end in (psutil.Process.terminate, psutil.Process.kill):
+        if not _is_engine(pid):
+            return
+        try:
+            end(psutil.Process(pid))
+        except psutil.Error:
+            return
+        deadline = time.monotonic() + END_S
+        while _is_engine(pid) and time.monotonic() < deadline:
+            time.sleep(0.1)

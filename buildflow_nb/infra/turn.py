@@ -1,0 +1,103 @@
+"""One operation at a time for each stack, also from several kernels and terminals.
+
+Whoever works on a stack holds a lock on a file, which the system takes from a process that dies.
+The file says who works and which engine; a text that is left in it means that its writer died in
+the middle, and whoever comes next has to recover.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.operations import Operation
+
+__all__ = ("Turn", "take_turn")
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """Who works on the stack; `engine` is the process id of the engine, 0 while there is none."""
+
+    operation: str
+    pid: int
+    since: str
+    engine: int = 0
+
+
+class Turn:
+    """A lock that is held. `unfinished` is the engine's process id if the last holder died."""
+
+    def __init__(self, file: IO[str], operation: Operation) -> None:
+        self._file = file
+        before = _read(file)
+        self.unfinished = before.engine if before is not None else None
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._record = _Record(operation.value, os.getpid(), now)
+        self._write(json.dumps(asdict(self._record)))
+
+    def engine(self, pid: int) -> None:
+        """Note which engine works now."""
+        self._record = replace(self._record, engine=pid)
+        self._write(json.dumps(asdict(self._record)))
+
+    def finish(self) -> None:
+        """Nothing is left to recover."""
+        self._write("")
+
+    def _write(self, text: str) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(text)
+        self._file.flush()
+
+
+@contextmanager
+def take_turn(path: Path, stack: str, operation: Operation) -> Iterator[Turn]:
+    """Hold the stack's lock; call `finish` on it when the state is known to be whole.
+
+    Raises:
+        InfraError: another process works on the stack; names it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "r+", encoding="utf-8") as file:
+        if not _locked(file):
+            other = _read(file)
+            who = (
+                f"by process {other.pid} ({other.operation}, since {other.since})" if other else ""
+            )
+            msg = (
+                f"stack {stack!r} is being changed {who}; only one operation runs at a time: "
+                "wait until it has ended, or interrupt it"
+            )
+            raise InfraError(" ".join(msg.split()))
+        yield Turn(file, operation)
+
+
+def _locked(file: IO[str]) -> bool:
+    """Whether the lock could be had; the system lets go of it when the file is closed."""
+    try:
+        import fcntl
+    except ImportError:
+        return True  # Windows: the engine's own lock remains
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _read(file: IO[str]) -> _Record | None:
+    file.seek(0)
+    try:
+        return _Record(**json.loads(file.read()))
+    except (ValueError, TypeError):
+        return None

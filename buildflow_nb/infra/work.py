@@ -1,0 +1,172 @@
+"""One operation of the engine, from the lock to the summary; runs on a thread of its own.
+
+Imported when an operation begins, since it loads the SDK.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pulumi import automation
+from pulumi.automation.errors import (
+    CommandError,
+    ConcurrentUpdateError,
+    InlineSourceRuntimeError,
+    StackNotFoundError,
+)
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.operations import Operation, OperationListener, Result, Summary
+from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.engine import Engine, LeanStack
+from buildflow_nb.infra.narrate import Narrator, first_error
+from buildflow_nb.infra.program import program
+from buildflow_nb.infra.pulumi_cli import Cli
+from buildflow_nb.infra.recover import Recovery
+from buildflow_nb.infra.turn import Turn, take_turn
+
+__all__ = ("Work",)
+
+KEPT_FILES = 40  # logs, and files of its history, four an operation
+WRONG_PASSPHRASE = "incorrect passphrase"  # noqa: S105  (what the engine says)
+
+
+class Work:
+    """An operation on a stack."""
+
+    def __init__(
+        self, deployment: Deployment, operation: Operation, cli: Cli, tell: OperationListener
+    ) -> None:
+        self._deployment = deployment
+        self._operation = operation
+        self._tell = tell
+        self._engine = Engine(cli, deployment.hidden())
+        self._narrator = Narrator(tell, operation)
+
+    def interrupt(self) -> None:
+        """Ask the engine to end after the step under way; asked again, kill it."""
+        self._engine.interrupt()
+
+    def do(self, began: float) -> Summary:
+        """Do it, and give how it ended; `began` is on the monotonic clock, in seconds.
+
+        Raises:
+            InfraError: it could not begin.
+        """
+        found = self._deployment
+        found.prepare()
+        with take_turn(found.lock, found.stack.name, self._operation) as turn:
+            self._engine.on_start = turn.engine
+            stack = self._stack()
+            recovery = Recovery(found, stack, self._tell)
+            recovery.before(turn.unfinished)
+            failure = self._run(stack, recovery)
+            self._end(turn, recovery)
+            self._prune()
+        return self._summary(failure, time.monotonic() - began)
+
+    def _end(self, turn: Turn, recovery: Recovery) -> None:
+        if not recovery.pending():
+            turn.finish()
+
+    def _stack(self) -> LeanStack:
+        found = self._deployment
+        workspace = automation.LocalWorkspace(
+            work_dir=str(found.work_dir),
+            program=program(found.managed, found.env, protect=found.protect),
+            env_vars=found.environment(),
+            project_settings=automation.ProjectSettings(found.name, runtime="python"),
+            pulumi_command=self._engine,
+        )
+        return LeanStack(found.stack.name, workspace)
+
+    def _run(self, stack: LeanStack, recovery: Recovery) -> CommandError | None:
+        """Run the engine, again if what stopped it could be mended."""
+        state = self._deployment.state
+        if state is not None and not state.exists():
+            if self._operation is Operation.DESTROY:
+                return None
+            stack.workspace.create_stack(stack.name)
+        try:
+            return self._attempt(stack)
+        except StackNotFoundError:
+            if self._operation is Operation.DESTROY:
+                return None
+            stack.workspace.create_stack(stack.name)
+        except ConcurrentUpdateError as error:
+            recovery.unlock(str(error))
+        return self._attempt(stack, last=True)
+
+    def _attempt(self, stack: LeanStack, *, last: bool = False) -> CommandError | None:
+        try:
+            self._operations(stack)[self._operation]()
+        except (StackNotFoundError, ConcurrentUpdateError) as error:
+            if not last:
+                raise
+            return error
+        except CommandError as error:
+            return error
+        except RuntimeError as error:  # a preview that was cut off has no summary
+            raise InfraError(str(error)) from error
+        return None
+
+    def _operations(self, stack: LeanStack) -> dict[Operation, Callable[[], object]]:
+        hear = self._narrator.hear
+        refresh = self._deployment.refresh or None
+        return {
+            Operation.PREVIEW: lambda: stack.preview(
+                color="never", on_event=hear, refresh=refresh, suppress_progress=True
+            ),
+            Operation.APPLY: lambda: stack.up(
+                color="never",
+                on_event=hear,
+                refresh=refresh,
+                suppress_progress=True,
+                suppress_outputs=True,
+            ),
+            Operation.REFRESH: lambda: stack.refresh(
+                color="never", on_event=hear, run_program=True, suppress_progress=True
+            ),
+            Operation.DESTROY: lambda: stack.destroy(
+                color="never", on_event=hear, run_program=True, suppress_progress=True
+            ),
+        }
+
+    def _summary(self, failure: CommandError | None, seconds: float) -> Summary:
+        heard = self._narrator
+        result, error, text = Result.DONE, "", ""
+        if failure is not None:
+            text = str(failure)
+            result = Result.CANCELLED if self._engine.interrupted else Result.FAILED
+            error = self._reason(failure, text)
+        return Summary(
+            self._operation, result, heard.changes, heard.unchanged, seconds, error, text
+        )
+
+    def _reason(self, failure: CommandError, text: str) -> str:
+        """The one line that says what failed, and how to mend it where that is known."""
+        name = self._deployment.stack.name
+        if self._engine.interrupted:
+            return f"{self._operation.value} was interrupted; what was done is kept"
+        if WRONG_PASSPHRASE in text:
+            return (
+                f"stack {name!r} was made with another passphrase; set PULUMI_CONFIG_PASSPHRASE "
+                "to that one, or put it back into .buildflow/passphrase"
+            )
+        told = next(iter(self._narrator.errors), "") or first_error(text)
+        if isinstance(failure, InlineSourceRuntimeError):
+            told = told.partition("runtime error: ")[2] or told
+        return told.strip().partition("\n")[0] or f"the engine failed: {text.strip()[-300:]}"
+
+    def _prune(self) -> None:
+        """Keep the newest of what the engine leaves behind at every command."""
+        found = self._deployment
+        places = [found.home / "logs"]
+        if found.stack.backend_url is None and found.state is not None:
+            history = found.state.parents[2] / "history" / found.name / found.stack.name
+            places.append(history)
+        for place in places:
+            files = sorted(place.glob("*"), key=lambda path: path.stat().st_mtime)
+            for path in files[:-KEPT_FILES]:
+                path.unlink(missing_ok=True)
