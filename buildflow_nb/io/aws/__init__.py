@@ -1,1 +1,5 @@
 """Primitives of AWS."""
+
+from buildflow_nb.io.aws.sqs import SQSQueue
+
+__all__ = ("SQSQueue",)

@@ -1,0 +1,75 @@
+"""boto3 clients: one for each service, region, endpoint and set of credentials, made when needed.
+
+Making a client costs some 50 ms, and a client may be used by many threads, so they are kept for the
+life of the process and shared. A stack's `Env` says where they connect; nothing here knows which
+endpoints are emulators.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from buildflow_nb.core.credentials import AWSCredentials, Secret
+from buildflow_nb.core.primitive import Env
+
+__all__ = ("connect", "default_region")
+
+CONNECT_S = 5
+READ_S = 30  # a long poll takes 20 s; anything else that takes longer is dead
+ATTEMPTS = 2  # the pipeline tries again too, and shows that it does
+CONNECTIONS = 32  # kept open; as many as the threads of two busy queues
+
+_lock = threading.Lock()  # neither a boto3 session nor these dicts are safe without it
+_sessions: dict[AWSCredentials, Any] = {}
+_clients: dict[tuple[str, str | None, str | None, AWSCredentials], Any] = {}
+
+
+def connect(env: Env, service: str, region: str | None) -> Any:
+    """The client of a service ("sqs", "s3"); blocks where it has to be made.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: no region is known.
+    """
+    key = (service, region or env.aws_region, env.endpoints.get(service), env.aws)
+    with _lock:
+        if key not in _clients:
+            _clients[key] = _make(*key)
+        return _clients[key]
+
+
+def _make(service: str, region: str | None, endpoint: str | None, keys: AWSCredentials) -> Any:
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        max_pool_connections=CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        # Another host has no name for each bucket.
+        s3={"addressing_style": "path"} if endpoint else None,
+    )
+    session = _session(keys)
+    return session.client(service, region_name=region, endpoint_url=endpoint, config=config)
+
+
+def _session(keys: AWSCredentials) -> Any:
+    import boto3
+
+    if keys not in _sessions:
+        _sessions[keys] = boto3.Session(
+            aws_access_key_id=_shown(keys.access_key_id),
+            aws_secret_access_key=_shown(keys.secret_access_key),
+            aws_session_token=_shown(keys.session_token),
+        )
+    return _sessions[keys]
+
+
+def _shown(secret: Secret | None) -> str | None:
+    return None if secret is None else secret.reveal()
+
+
+def default_region(options: object) -> str | None:
+    """The region that options of a cloud provider name: ours, or anything with `default_region`."""
+    found = getattr(options, "default_region", None) or getattr(options, "aws_region", None)
+    return found if isinstance(found, str) else None
