@@ -35,7 +35,7 @@ from buildflow_nb.io._layout import (
 from buildflow_nb.io._paths import fault
 from buildflow_nb.io._text_file import TextFile
 
-__all__ = ("CsvReader", "CsvWriter")
+__all__ = ("CsvReader", "CsvWriter", "csv_header", "csv_rows")
 
 FIELD_BYTES = 1 << 28  # a quote that is never closed must not swallow a whole file
 # Types whose text by `str` is what a reader expects.
@@ -198,11 +198,23 @@ class CsvWriter:
         """Nothing is held open."""
 
     def _append(self, layout: Layout, items: Sequence[object]) -> None:
-        rows = zip(*map(_texts, layout.columns(items)), strict=True)
-        body = _rendered(rows).encode()
-        header = _rendered([layout.names]).encode()
+        header, body = csv_header(layout), csv_rows(layout, items)
         self._appender.append(lambda size: body if size else header + body)
         self._layout = layout
+
+
+def csv_header(layout: Layout) -> bytes:
+    """The line that names the columns."""
+    return _rendered([layout.names]).encode()
+
+
+def csv_rows(layout: Layout, items: Sequence[object]) -> bytes:
+    """The items as rows of these columns.
+
+    Raises:
+        ConversionError: an item has a field that is no column; the other `ELEMENT_FAULTS` too.
+    """
+    return _rendered(zip(*map(_texts, layout.columns(items)), strict=True)).encode()
 
 
 def _rendered(rows: Iterable[Sequence[Any]]) -> str:

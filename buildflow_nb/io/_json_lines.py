@@ -16,7 +16,7 @@ from buildflow_nb.io._layout import ELEMENT_FAULTS, write_sound
 from buildflow_nb.io._paths import fault
 from buildflow_nb.io._text_file import TextFile
 
-__all__ = ("JsonLinesReader", "JsonLinesWriter")
+__all__ = ("JsonLinesReader", "JsonLinesWriter", "json_lines")
 
 _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
@@ -100,9 +100,18 @@ class JsonLinesWriter:
         """Nothing is held open."""
 
     def _append(self, items: Sequence[object]) -> None:
-        encode = _encoder(items)
-        data = encode(items)
+        data = json_lines(items)
         self._appender.append(lambda _: data)
+
+
+def json_lines(items: Sequence[object]) -> bytes:
+    """The items, one JSON value a line.
+
+    Raises:
+        TypeError: part of one has no JSON form; the other `ELEMENT_FAULTS` too.
+    """
+    encode = _encoder(items)
+    return encode(items)
 
 
 def _encoder(items: Sequence[object]) -> Callable[[Sequence[object]], bytes]:

@@ -12,21 +12,13 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from buildflow_nb.core.errors import ConversionError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
-from buildflow_nb.io._arrow import arrow_schema, arrow_table, kinds_of, record_rows
-from buildflow_nb.io._kinds import Kind
-from buildflow_nb.io._layout import (
-    ELEMENT_FAULTS,
-    Layout,
-    declared_layout,
-    fitted_layout,
-    seen_layout,
-    write_sound,
-)
+from buildflow_nb.io._arrow import record_rows
+from buildflow_nb.io._layout import ELEMENT_FAULTS, Layout, write_sound
 from buildflow_nb.io._paths import fault
+from buildflow_nb.io._tables import Tables
 
 __all__ = ("ParquetReader", "ParquetWriter")
 
@@ -101,10 +93,7 @@ class ParquetWriter:
 
     def __init__(self, path: str, element: object) -> None:
         self._path = Path(path)
-        self._layout = declared_layout(element)
-        self._kinds: dict[str, Kind] = {}
-        self._schema: Any = None
-        self._existing: Any = None
+        self._tables = Tables(element)
         self._token = secrets.token_hex(3)  # two writers may both make part 7
 
     def open(self) -> None:
@@ -118,19 +107,18 @@ class ParquetWriter:
         try:
             self._path.mkdir(parents=True, exist_ok=True)
             parts = _parts(self._path)
-            self._existing = pq.read_schema(parts[0]) if parts else None
+            existing = pq.read_schema(parts[0]) if parts else None
         except pa.ArrowInvalid as error:
             msg = f"{parts[0]} is not Parquet; move it away"
             raise PermanentError(msg) from error
         except OSError as error:
             raise fault(error, str(self._path), "written") from error
-        if self._existing is not None:
-            where = f"folder {self._path}"
-            self._layout = fitted_layout(self._layout, self._existing.names, where)
+        if existing is not None:
+            self._tables.continue_from(existing, f"folder {self._path}")
 
     def write(self, items: Sequence[object]) -> None:
         """Write the items as one part."""
-        layout = self._layout or seen_layout(items)
+        layout = self._tables.layout(items)
         write_sound(items, lambda sound: self._write_part(layout, sound), ELEMENT_FAULTS)
 
     def close(self) -> None:
@@ -139,9 +127,7 @@ class ParquetWriter:
     def _write_part(self, layout: Layout, items: Sequence[object]) -> None:
         import pyarrow.parquet as pq
 
-        columns = layout.columns(items)
-        kinds, schema = self._typed(layout, columns)
-        table = arrow_table(kinds, schema, columns)
+        table = self._tables.make(layout, items)
         number = _next_number(self._path)
         temporary = self._path / f".part-{number:05d}-{self._token}.tmp"
         try:
@@ -154,29 +140,7 @@ class ParquetWriter:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise fault(error, str(self._path), "written") from error
-        self._layout, self._kinds, self._schema = layout, kinds, schema
-
-    def _typed(
-        self, layout: Layout, columns: Sequence[Sequence[Any]]
-    ) -> tuple[dict[str, Kind], Any]:
-        """The column types; once a part is written, those of that part."""
-        if self._schema is not None:
-            return self._kinds, self._schema
-        if not layout.names:
-            msg = "the element has no fields"
-            raise ConversionError(msg)
-        kinds = kinds_of(layout, columns)
-        schema = arrow_schema(kinds)
-        if self._existing is not None and not schema.equals(self._existing):
-            for mine, other in zip(schema, self._existing, strict=True):
-                if layout.hints and mine.type != other.type:
-                    msg = (
-                        f"folder {self._path} holds {other.type} in column {mine.name!r}, but the "
-                        f"elements have {mine.type}; write elsewhere, or move it away"
-                    )
-                    raise PermanentError(msg)
-            schema = self._existing
-        return kinds, schema
+        self._tables.keep()
 
 
 def _next_number(folder: Path) -> int:

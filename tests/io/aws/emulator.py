@@ -64,7 +64,8 @@ class Emulator:
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 text = (self._folder / "log").read_text()
-                raise RuntimeError(f"ministack did not start: {text[-2000:]}")
+                msg = f"ministack did not start: {text[-2000:]}"
+                raise RuntimeError(msg)
             time.sleep(0.05)
 
     def stop(self) -> None:

@@ -1,0 +1,140 @@
+"""A data set of parts: each push becomes one object, whole by itself, that is never touched again.
+
+Object stores cannot append. So a folder of parts is written, each with its header or schema, which
+pandas, Polars, DuckDB and Spark read as one table. All parts of a sink have the same columns: those
+of the declared type, or else of the first part.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from buildflow_nb.core.errors import PartialPushError
+from buildflow_nb.io._csv import csv_header, csv_rows
+from buildflow_nb.io._json_lines import json_lines
+from buildflow_nb.io._layout import (
+    ELEMENT_FAULTS,
+    Layout,
+    declared_layout,
+    seen_layout,
+    write_sound,
+)
+from buildflow_nb.io._tables import Tables
+from buildflow_nb.types.portable import FileFormat
+
+__all__ = ("PartNames", "Parts", "parts_of", "sound_part")
+
+
+class Parts(Protocol):
+    """Encodes pushes in one format; `keep` is told when the last one was written."""
+
+    ending: str
+    content_type: str
+
+    def encode(self, items: Sequence[object]) -> bytes:
+        """The items as a whole object.
+
+        Raises:
+            ConversionError: one cannot be written; the other `ELEMENT_FAULTS` too.
+        """
+        ...
+
+    def keep(self) -> None:
+        """Write later parts with the columns of the last one."""
+        ...
+
+
+class _CsvParts:
+    ending = "csv"
+    content_type = "text/csv; charset=utf-8"
+
+    def __init__(self, element: object) -> None:
+        self._layout = self._draft = declared_layout(element)
+
+    def encode(self, items: Sequence[object]) -> bytes:
+        layout: Layout = self._layout or seen_layout(items)
+        body = csv_header(layout) + csv_rows(layout, items)
+        self._draft = layout
+        return body
+
+    def keep(self) -> None:
+        self._layout = self._draft
+
+
+class _JsonParts:
+    ending = "json"
+    content_type = "application/x-ndjson"
+
+    def encode(self, items: Sequence[object]) -> bytes:
+        return json_lines(items)
+
+    def keep(self) -> None:
+        pass  # every line names its fields itself
+
+
+class _ParquetParts:
+    ending = "parquet"
+    content_type = "application/vnd.apache.parquet"
+
+    def __init__(self, element: object) -> None:
+        self._tables = Tables(element)
+
+    def encode(self, items: Sequence[object]) -> bytes:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = self._tables.make(self._tables.layout(items), items)
+        with pa.BufferOutputStream() as stream:
+            pq.write_table(table, stream)
+            return bytes(stream.getvalue())
+
+    def keep(self) -> None:
+        self._tables.keep()
+
+
+def parts_of(file_format: FileFormat, element: object) -> Parts:
+    """The encoder of parts of this format, for elements of a declared type or of none."""
+    if file_format is FileFormat.CSV:
+        return _CsvParts(element)
+    return _JsonParts() if file_format is FileFormat.JSON else _ParquetParts(element)
+
+
+def sound_part(
+    parts: Parts, items: Sequence[object]
+) -> tuple[bytes | None, PartialPushError | None]:
+    """One part of all elements that can be written, and what to say of the others."""
+    try:
+        return parts.encode(items), None
+    except ELEMENT_FAULTS:
+        pass
+    try:
+        write_sound(items, lambda some: _try(parts.encode, some), ELEMENT_FAULTS)
+    except PartialPushError as partial:
+        sound = [item for i, item in enumerate(items) if i not in partial.failed]
+        return (parts.encode(sound) if sound else None), partial
+    return parts.encode(items), None
+
+
+def _try(encode: Callable[[Sequence[object]], bytes], items: Sequence[object]) -> None:
+    encode(items)
+
+
+class PartNames:
+    """Names of parts that sort by the time at which a sink wrote them, and never meet another's."""
+
+    def __init__(self, folder: str, ending: str) -> None:
+        self._prefix = f"{folder}/" if folder else ""
+        self._ending = ending
+        self._token = secrets.token_hex(4)  # two sinks may write at the same microsecond
+        self._number = 0
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def next(self) -> str:
+        """The next name, as `folder/part-20260131T120000.123456Z-000001-1f2e3d4c.csv`."""
+        self._last = max(self._last, datetime.now(UTC))  # a clock may be set back
+        self._number += 1
+        time = f"{self._last:%Y%m%dT%H%M%S.%f}Z"
+        return f"{self._prefix}part-{time}-{self._number:06d}-{self._token}.{self._ending}"
