@@ -1,0 +1,161 @@
+"""What changes between the inputs of the last update and those of a program, path by path.
+
+The last inputs are compared, not the last outputs, since a program can only change inputs; but an
+input that is new to a program and says what is so already changes nothing, nor does one that a
+program leaves to the cloud again. `refresh` writes what it found into the last inputs, which is how
+drift becomes a change.
+
+Source: pulumi, `DiffResponse` in provider.proto; the paths are those of sdk/go/property.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TypeAlias
+
+from pulumi.runtime.proto import provider_pb2 as proto
+
+from buildflow_nb.infra.local_cloud.provider.codec import Plain
+from buildflow_nb.infra.local_cloud.provider.kinds import Kind, same
+from buildflow_nb.infra.local_cloud.provider.names import DEFAULTS, defaulted
+from buildflow_nb.infra.local_cloud.provider.schema import Input, Schema
+
+__all__ = ("Difference", "changed", "difference")
+
+Change: TypeAlias = "proto.PropertyDiff.Kind.ValueType"
+_REPLACING = {
+    proto.PropertyDiff.ADD: proto.PropertyDiff.ADD_REPLACE,
+    proto.PropertyDiff.DELETE: proto.PropertyDiff.DELETE_REPLACE,
+    proto.PropertyDiff.UPDATE: proto.PropertyDiff.UPDATE_REPLACE,
+}
+
+
+@dataclass(slots=True)
+class Difference:
+    """Kinds of change by path, and the inputs that force a replacement."""
+
+    paths: dict[str, Change] = field(default_factory=dict)
+    replaces: list[str] = field(default_factory=list)
+    delete_first: bool = False
+
+    def response(self) -> proto.DiffResponse:
+        """The answer as the engine wants it."""
+        some, none = proto.DiffResponse.DIFF_SOME, proto.DiffResponse.DIFF_NONE
+        return proto.DiffResponse(
+            changes=some if self.paths else none,
+            diffs=sorted({_root(path) for path in self.paths}),
+            replaces=self.replaces,
+            detailedDiff={
+                path: proto.PropertyDiff(kind=kind, inputDiff=True)
+                for path, kind in self.paths.items()
+            },
+            hasDetailedDiff=True,
+            deleteBeforeReplace=self.delete_first,
+        )
+
+
+def difference(
+    schema: Schema,
+    old_inputs: dict[str, Plain],
+    old_state: Mapping[str, Plain],
+    news: dict[str, Plain],
+    ignored: Collection[str] = (),
+) -> Difference:
+    """Compare the last inputs and outputs with new inputs."""
+    found = Difference()
+    for name in changed(schema, old_inputs, old_state, news):
+        if name in ignored:
+            continue
+        declared = schema.inputs.get(name, Input())
+        _walk(name, declared, old_inputs.get(name), news.get(name), found)
+        if declared.replaces:
+            found.replaces.append(name)
+    found.delete_first = bool(found.replaces) and _name_is_taken(schema, old_inputs, news)
+    return found
+
+
+def changed(
+    schema: Schema,
+    old_inputs: Mapping[str, Plain],
+    old_state: Mapping[str, Plain],
+    news: Mapping[str, Plain],
+) -> list[str]:
+    """The names of the inputs that do not mean what they meant."""
+    names = sorted((old_inputs.keys() | news.keys()) - {DEFAULTS})
+    return [
+        n for n in names if not _kept(schema.inputs.get(n, Input()), n, old_inputs, old_state, news)
+    ]
+
+
+def _kept(
+    declared: Input,
+    name: str,
+    old_inputs: Mapping[str, Plain],
+    old_state: Mapping[str, Plain],
+    news: Mapping[str, Plain],
+) -> bool:
+    old, new = old_inputs.get(name), news.get(name)
+    if new is None:
+        return declared.computed or old is None
+    return _equal(declared, old_state.get(name) if old is None else old, new)
+
+
+def _equal(declared: Input, old: Plain, new: Plain) -> bool:
+    """Whether two values mean the same, part by part."""
+    if declared.kind is Kind.OBJECT and isinstance(old, dict) and isinstance(new, dict):
+        return all(
+            _kept(declared.parts.get(name, Input()), name, old, {}, new)
+            for name in old.keys() | new.keys()
+        )
+    if declared.kind is Kind.OBJECTS and isinstance(old, list) and isinstance(new, list):
+        part = Input(Kind.OBJECT, parts=declared.parts)
+        return len(old) == len(new) and all(map(lambda a, b: _equal(part, a, b), old, new))
+    return same(declared.kind, old, new)
+
+
+def _walk(path: str, declared: Input, old: Plain, new: Plain, found: Difference) -> None:
+    """Note the innermost paths at which two values differ."""
+    if _equal(declared, old, new) or (new is None and declared.computed):
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            part = _part(declared, key)
+            _walk(_below(path, key), part, old.get(key), new.get(key), found)
+    elif isinstance(old, list) and isinstance(new, list):
+        part = Input(Kind.OBJECT, parts=declared.parts, replaces=declared.replaces)
+        for position, (one, other) in enumerate(zip_longest(old, new)):
+            _walk(f"{path}[{position}]", part, one, other, found)
+    else:
+        kind = _kind(old, new)
+        found.paths[path] = _REPLACING[kind] if declared.replaces else kind
+
+
+def _part(declared: Input, key: str) -> Input:
+    part = declared.parts.get(key)
+    if part is None:
+        return Input(replaces=declared.replaces)
+    return Input(part.kind, replaces=declared.replaces, computed=part.computed, parts=part.parts)
+
+
+def _kind(old: Plain, new: Plain) -> Change:
+    if old is None:
+        return proto.PropertyDiff.ADD
+    return proto.PropertyDiff.DELETE if new is None else proto.PropertyDiff.UPDATE
+
+
+def _name_is_taken(schema: Schema, olds: dict[str, Plain], news: dict[str, Plain]) -> bool:
+    """Whether the old resource has to go first, because the new one is given its very name."""
+    if schema.name is None:
+        return False
+    name = schema.name.name
+    return name not in defaulted(news) and same(Kind.TEXT, olds.get(name), news.get(name))
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if key.isidentifier() else f'{path}["{key}"]'
+
+
+def _root(path: str) -> str:
+    return path.partition(".")[0].partition("[")[0]

@@ -1,0 +1,31 @@
+"""The provider servers and the emulators behind them, once for all of these tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildflow_nb.infra.local_cloud.provider import ProviderServers
+from tests.infra.local_cloud.provider.emulators import ministack
+from tests.infra.local_cloud.provider.instance import Instance
+
+
+@pytest.fixture(scope="session")
+def ports():
+    servers = ProviderServers()
+    yield servers.start()
+    servers.stop()
+
+
+@pytest.fixture(scope="session")
+def aws_url(tmp_path_factory):
+    with ministack(tmp_path_factory.mktemp("ministack")) as url:
+        yield url
+
+
+@pytest.fixture
+def aws(ports, aws_url):
+    instance = Instance(ports["aws"])
+    instance.attach()
+    instance.configure(region="us-east-1", endpoints=[{"s3": aws_url, "sqs": aws_url}])
+    with instance.channel:
+        yield instance
