@@ -1,0 +1,124 @@
+"""Leases: which message is out under which ack id, until when, and with whom.
+
+What is delivered together shares one `Grant`, so a delivery costs one heap entry however many
+messages it has; extending a lease moves its messages to a new grant. Old heap entries are left
+behind and found to be void when their time comes.
+"""
+
+from __future__ import annotations
+
+import heapq
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import TypeAlias
+
+from buildflow_nb.infra.local_cloud.pubsub.message import Message
+
+__all__ = ("ACK_ID_BYTES", "Grant", "Held", "Holder", "Leases")
+
+_PREFIX_BYTES = 4  # tells the ids of one server's life from those of another
+_COUNTER_DIGITS = 12  # hexadecimal; at a million messages a second it lasts eight years
+ACK_ID_BYTES = 2 * _PREFIX_BYTES + _COUNTER_DIGITS
+
+
+@dataclass(slots=True, eq=False)
+class Holder:
+    """Somebody who holds messages over several deliveries: a stream. Counts what it holds."""
+
+    messages: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Grant:
+    """The terms of messages that were leased together; `deadline` is in the clock's seconds."""
+
+    deadline: float
+    holder: Holder | None
+
+
+Held: TypeAlias = tuple[Message, Grant]
+
+
+class Leases:
+    """All messages of a subscription that are out."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Held] = {}
+        self._alarms: list[tuple[float, int, tuple[str, ...]]] = []
+        self._prefix = secrets.token_hex(_PREFIX_BYTES)
+        self._counter = 0
+        self._alarm_counter = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def messages(self) -> Iterator[Message]:
+        """Give the messages that are out."""
+        return (message for message, _ in self._held.values())
+
+    def grant(
+        self, messages: Sequence[Message], deadline: float, holder: Holder | None
+    ) -> list[str]:
+        """Lease messages until `deadline`, and give an ack id for each."""
+        prefix, first = self._prefix, self._counter
+        self._counter += len(messages)
+        ack_ids = [f"{prefix}{number:012x}" for number in range(first, self._counter)]
+        grant = Grant(deadline, holder)
+        self._held.update(zip(ack_ids, zip(messages, repeat(grant)), strict=False))
+        if holder is not None:
+            holder.messages += len(messages)
+            holder.bytes += sum(message.size for message in messages)
+        self._set_alarm(deadline, tuple(ack_ids))
+        return ack_ids
+
+    def extend(self, ack_ids: Iterable[str], deadline: float) -> list[str]:
+        """Move leases to a new deadline, and give the ids that are not leased."""
+        unknown, moved, grants = [], [], dict[Holder | None, Grant]()
+        for ack_id in ack_ids:
+            held = self._held.get(ack_id)
+            if held is None:
+                unknown.append(ack_id)
+                continue
+            holder = held[1].holder
+            grant = grants.get(holder)
+            if grant is None:
+                grant = grants[holder] = Grant(deadline, holder)
+            self._held[ack_id] = (held[0], grant)
+            moved.append(ack_id)
+        if moved:
+            self._set_alarm(deadline, tuple(moved))
+        return unknown
+
+    def end(self, ack_id: str) -> Message | None:
+        """Take a message back, if it is out under this id."""
+        held = self._held.pop(ack_id, None)
+        if held is None:
+            return None
+        message, grant = held
+        if grant.holder is not None:
+            grant.holder.messages -= 1
+            grant.holder.bytes -= message.size
+        return message
+
+    def clear(self) -> None:
+        """Take everything back."""
+        for ack_id in list(self._held):
+            self.end(ack_id)
+        self._alarms.clear()
+
+    def lapsed(self, now: float) -> list[str]:
+        """Give the ids whose deadline has passed; they stay leased until they are ended."""
+        found = []
+        while self._alarms and self._alarms[0][0] <= now:
+            for ack_id in heapq.heappop(self._alarms)[2]:
+                held = self._held.get(ack_id)
+                if held is not None and held[1].deadline <= now:
+                    found.append(ack_id)
+        return found
+
+    def _set_alarm(self, deadline: float, ack_ids: tuple[str, ...]) -> None:
+        self._alarm_counter += 1
+        heapq.heappush(self._alarms, (deadline, self._alarm_counter, ack_ids))

@@ -1,0 +1,155 @@
+"""A published message: checked, numbered and serialised once, then shared by all who hold it.
+
+`Message.framed` is the message as field 2 of a `ReceivedMessage`, so a delivery only prepends an
+ack id. Id and publish time are appended to the publisher's bytes instead of being set: in
+protobuf the last value of a field wins ("Encoding", section "Last One Wins").
+
+Limits are those of the Pub/Sub documentation, "Quotas and limits", section "Resource limits".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from buildflow_nb.infra.local_cloud.pubsub.proto import (
+    Pb,
+    PubsubMessage,
+    ReceivedMessage,
+    Timestamp,
+)
+from buildflow_nb.infra.local_cloud.pubsub.status import invalid
+from buildflow_nb.infra.local_cloud.pubsub.wire import length_delimited, tag, varint
+
+__all__ = ("Message", "check_messages", "stamp", "to_timestamp")
+
+MOST_MESSAGES = 1_000  # in one publish request
+MOST_REQUEST_BYTES = 10_000_000
+MOST_ATTRIBUTES = 100
+MOST_KEY_BYTES = 256
+MOST_VALUE_BYTES = 1_024
+MOST_ORDERING_KEY_BYTES = 1_024
+NANOS = 1_000_000_000
+
+_ID_TAG, _TIME_FIELD, _MESSAGE_TAG = tag(3), 4, tag(2)
+
+
+class Message:
+    """A message of a topic; `seq` grows with every message that the server takes.
+
+    `published` is in seconds since the epoch; `size` is in bytes.
+    """
+
+    __slots__ = ("_attributes", "framed", "key", "published", "seq", "size")
+
+    def __init__(self, seq: int, published: float, key: str, framed: bytes) -> None:
+        self.seq = seq
+        self.published = published
+        self.key = key
+        self.framed = framed
+        self.size = len(framed)
+        self._attributes: Mapping[str, str] | None = None
+
+    def decode(self) -> Pb:
+        """Give the message as a `PubsubMessage` that the caller may change."""
+        return ReceivedMessage.FromString(self.framed).message
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """Attributes, decoded on first use: only filters ask for them."""
+        if self._attributes is None:
+            self._attributes = dict(self.decode().attributes)
+        return self._attributes
+
+    @classmethod
+    def restore(cls, encoded: bytes) -> Message:
+        """Make a message again from a serialised `PubsubMessage` with its id and time."""
+        raw = PubsubMessage.FromString(encoded)
+        published = raw.publish_time.ToNanoseconds() / NANOS
+        return cls(int(raw.message_id), published, raw.ordering_key, length_delimited(2, encoded))
+
+
+def check_messages(request: Pb) -> None:
+    """Refuse what Google refuses to publish.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if there is no message, there are too many or one is
+            empty, too large, or has attributes beyond the limits.
+    """
+    messages = request.messages
+    if not messages:
+        message = "The value for message_count is too small. You passed 0; the minimum is 1."
+        raise invalid(message)
+    if len(messages) > MOST_MESSAGES:
+        message = (
+            f"The value for message_count is too large. You passed {len(messages)} in the "
+            f"request, but the maximum value is {MOST_MESSAGES}."
+        )
+        raise invalid(message)
+    size = request.ByteSize()
+    if size > MOST_REQUEST_BYTES:
+        message = (
+            f"The value for request_size is too large. You passed {size} in the request, but the "
+            f"maximum value is {MOST_REQUEST_BYTES}."
+        )
+        raise invalid(message)
+    for one in messages:
+        if one.attributes:
+            _check_attributes(one.attributes)
+        elif not one.data:
+            message = (
+                "One or more messages in the publish request is empty. Each message must contain "
+                "either non-empty data, or at least one attribute."
+            )
+            raise invalid(message)
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    if len(attributes) > MOST_ATTRIBUTES:
+        message = f"A message has {len(attributes)} attributes; the maximum is {MOST_ATTRIBUTES}."
+        raise invalid(message)
+    for key, value in attributes.items():
+        if not key or len(key.encode()) > MOST_KEY_BYTES or key.startswith("goog"):
+            message = (
+                f"Invalid attribute key {key[:40]!r}: it must have 1 to {MOST_KEY_BYTES} bytes "
+                "and must not start with goog."
+            )
+            raise invalid(message)
+        if len(value.encode()) > MOST_VALUE_BYTES:
+            message = (
+                f"The value of attribute {key!r} has {len(value.encode())} bytes; the maximum is "
+                f"{MOST_VALUE_BYTES}."
+            )
+            raise invalid(message)
+
+
+def stamp(incoming: Sequence[Pb], first: int, published: float) -> list[Message]:
+    """Number messages from `first` on, all published at one time.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT, if an ordering key is too long.
+    """
+    time_field = length_delimited(_TIME_FIELD, to_timestamp(published).SerializeToString())
+    messages = []
+    for seq, one in enumerate(incoming, first):
+        key = one.ordering_key
+        if key and len(key.encode()) > MOST_ORDERING_KEY_BYTES:
+            message = f"An ordering key has more than {MOST_ORDERING_KEY_BYTES} bytes."
+            raise invalid(message)
+        digits = b"%d" % seq
+        encoded = b"%b%b%c%b%b" % (
+            one.SerializeToString(),
+            _ID_TAG,
+            len(digits),
+            digits,
+            time_field,
+        )
+        framed = b"%b%b%b" % (_MESSAGE_TAG, varint(len(encoded)), encoded)
+        messages.append(Message(seq, published, key, framed))
+    return messages
+
+
+def to_timestamp(seconds: float) -> Pb:
+    """Give a time since the epoch as protobuf writes it."""
+    timestamp = Timestamp()
+    timestamp.FromNanoseconds(round(seconds * NANOS))
+    return timestamp
