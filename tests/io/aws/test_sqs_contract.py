@@ -8,7 +8,8 @@ import pytest
 
 from buildflow_nb.io.aws import SQSQueue
 from tests.io import contract
-from tests.io.contract import SinkContract, SourceContract, drain, run
+from tests.io.aws.endless import EndlessSourceContract
+from tests.io.contract import SinkContract, run
 
 pytestmark = pytest.mark.emulator
 
@@ -36,9 +37,7 @@ class Queue:
         return SQSQueue(queue_name(folder))
 
 
-class TestSource(Queue, SourceContract):
-    bounded = False
-    consumes = True
+class TestSource(Queue, EndlessSourceContract):
     expected = TEXTS
 
     def prepare(self, folder):
@@ -48,18 +47,6 @@ class TestSource(Queue, SourceContract):
             ids = {"MessageGroupId": "g", "MessageDeduplicationId": uuid.uuid4().hex}
             self.sqs.send_message(QueueUrl=url, MessageBody=text, **(ids if primitive.fifo else {}))
         return primitive
-
-    def test_what_is_given_back_comes_again(self, tmp_path):
-        primitive = self.prepare(tmp_path)
-
-        async def go():
-            async with primitive.source(contract.Env()) as source:
-                batch = await source.pull()
-                await source.settle(batch.receipts[:1], ok=False)
-                await source.settle(batch.receipts[1:], ok=True)
-                return [*batch.items[1:], *await drain(source, 1)]
-
-        assert sorted(run(go())) == sorted(self.expected)
 
 
 class TestFifoSource(TestSource):
