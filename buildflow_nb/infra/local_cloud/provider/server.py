@@ -14,6 +14,7 @@ import grpc
 from pulumi.runtime.proto import provider_pb2_grpc as protocol
 
 from buildflow_nb.infra.local_cloud.provider.aws import AWS
+from buildflow_nb.infra.local_cloud.provider.gcp import GCP
 from buildflow_nb.infra.local_cloud.provider.resource import Package
 from buildflow_nb.infra.local_cloud.provider.service import ProviderService
 
@@ -28,7 +29,7 @@ STOP_S = 5.0  # for requests in work when the servers stop; then they are cut
 class ProviderServers:
     """The provider servers of the local cloud."""
 
-    def __init__(self, packages: Sequence[Package[Any]] = (AWS,)) -> None:
+    def __init__(self, packages: Sequence[Package[Any]] = (AWS, GCP)) -> None:
         self._packages = packages
         self._servers: list[grpc.Server] = []
 
