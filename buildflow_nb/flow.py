@@ -7,11 +7,9 @@ again swaps its processor live.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +20,7 @@ from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_sp
 from buildflow_nb.core.errors import ConfigError, DeclarationError, UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
+from buildflow_nb.core.operations import Operation, OperationListener, Outcome
 from buildflow_nb.core.options import (
     CollectorOptions,
     ConsumerOptions,
@@ -29,9 +28,12 @@ from buildflow_nb.core.options import (
     ServiceOptions,
     takes_options,
 )
-from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.primitive import Managed
 from buildflow_nb.core.registry import Changes, Registry
 from buildflow_nb.core.snapshot import Failure, FlowSnapshot, Passage
+from buildflow_nb.core.surroundings import kernel, must_not_block
+from buildflow_nb.infra.ask import ask
+from buildflow_nb.infra.place import Confirm, Place, finished
 from buildflow_nb.runtime.handle import RunHandle, unknown_processor
 from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.signals import serve_until_ended
@@ -71,7 +73,8 @@ class Flow:
         self.flow_id = flow_id
         self.options = chosen if chosen is not None else FlowOptions()
         self.config: Config = find_config(Path.cwd())
-        self.stack = self.config.stack(self.options.stack).name
+        self.place = Place(self.config, self.config.stack(self.options.stack), self.options)
+        self.stack = self.place.stack.name
         self.registry = Registry(self._changed)
         self.handle: RunHandle | None = None
         self._running = threading.Lock()
@@ -170,6 +173,8 @@ class Flow:
                 raise DeclarationError(msg)
         for primitive in primitives:
             self.registry.manage(primitive.primitive_id, primitive)  # type: ignore[attr-defined]
+        if kernel() is not None and any(isinstance(p, Managed) for p in primitives):
+            self.place.expect_operations()
 
     def remove(self, processor_id: str) -> None:
         """Take a processor out of the flow; a running one finishes what is in flight and stops.
@@ -228,30 +233,22 @@ class Flow:
                     self.handle = self._begin(serve_host, serve_port, event_subscriber)
                 return self.handle
 
-        blocks = block if block is not None else not _in_kernel_or_loop()
+        blocks = block if block is not None else not must_not_block()
         return serve_until_ended(begin) if blocks else begin()
 
     def _begin(self, host: str, port: int, listener: Listener | None) -> RunHandle:
         if not self.registry.processors:
             msg = f"flow {self.flow_id!r} has no processor; declare one with @app.consumer(...)"
             raise UsageError(msg)
-        if _kernel() is not None:
+        if kernel() is not None:
             _drain_older(self.flow_id)
-        handle = RunHandle(RunPlan(self.flow_id, self.env(), host, port), self.registry)
+        self.place.need(_primitives(self.registry.processors.values()))
+        handle = RunHandle(RunPlan(self.flow_id, self.place.env(), host, port), self.registry)
         if listener is not None:
             handle.subscribe(listener)
         handle.begin()
         _LATEST[self.flow_id] = handle
         return handle
-
-    def env(self) -> Env:
-        """Where this flow's clients connect, on its stack."""
-        return Env(
-            stack=self.stack,
-            folder=self.config.folder,
-            aws=self.options.aws,
-            gcp=self.options.gcp,
-        )
 
     def snapshot(self) -> FlowSnapshot:
         """The flow at this moment, also when it does not run."""
@@ -290,6 +287,62 @@ class Flow:
         run = self._run_of(processor_id)
         return [] if run is None else run.logs(processor_id, after)
 
+    # -- cloud resources -----------------------------------------------------------------------
+
+    def preview(self, listener: OperationListener = lambda _: None) -> Outcome:
+        """What `apply` would create, change and delete.
+
+        Raises:
+            InfraError: the engine cannot work, or the program or a provider failed.
+        """
+        return finished(self.place.operate(Operation.PREVIEW, self.registry.managed, listener))
+
+    def apply(
+        self,
+        *,
+        yes: bool = False,
+        confirm: Confirm = ask,
+        listener: OperationListener = lambda _: None,
+    ) -> Outcome:
+        """Make the cloud resources as declared; `confirm` is asked unless `yes` or the options say.
+
+        Raises:
+            RejectedError: the answer was no.
+            InfraError: it failed or was interrupted; what was done is kept.
+            UsageError: nobody can be asked.
+        """
+        return self._change(Operation.APPLY, confirm=None if yes else confirm, listener=listener)
+
+    def refresh(self, listener: OperationListener = lambda _: None) -> Outcome:
+        """Look at the cloud and note what was changed there behind the flow's back.
+
+        Raises:
+            InfraError: it failed or was interrupted.
+        """
+        return finished(self.place.operate(Operation.REFRESH, self.registry.managed, listener))
+
+    def destroy(
+        self,
+        *,
+        yes: bool = False,
+        confirm: Confirm = ask,
+        listener: OperationListener = lambda _: None,
+    ) -> Outcome:
+        """Delete every cloud resource of the stack; `confirm` is asked as for `apply`.
+
+        Raises:
+            RejectedError: the answer was no.
+            InfraError: it failed or was interrupted; what was done is kept.
+            UsageError: nobody can be asked.
+        """
+        return self._change(Operation.DESTROY, confirm=None if yes else confirm, listener=listener)
+
+    def _change(
+        self, operation: Operation, *, confirm: Confirm | None, listener: OperationListener
+    ) -> Outcome:
+        wanted = confirm if self.options.require_confirmation else None
+        return self.place.change(operation, self.registry.managed, wanted, listener)
+
     def __repr__(self) -> str:
         snapshot = self.snapshot()
         head = f"Flow {self.flow_id!r} on stack {self.stack!r}: {snapshot.state.value}"
@@ -303,6 +356,7 @@ class Flow:
 
     def _changed(self, changes: Changes) -> None:
         if self.handle is not None and self.handle.running:
+            self.place.need(_primitives(self.registry.processors.values()))
             self.handle.apply(changes)
 
     def _run_of(self, processor_id: str | None) -> RunHandle | None:
@@ -319,25 +373,18 @@ class Flow:
         return known[processor_id]
 
 
+def _primitives(specs: Iterable[ProcessorSpec]) -> Iterator[object]:
+    """Everything that these processors read and write."""
+    for spec in specs:
+        for name in ("source", "sink"):
+            yield getattr(spec, name, None)
+        yield getattr(spec.options, "dead_letter", None)
+
+
 def _expect(value: object, kind: type, method: str, maker: str) -> None:
     if not isinstance(value, kind):
         msg = f"{method} takes what {maker} gives, got {type(value).__name__}"
         raise DeclarationError(msg)
-
-
-def _in_kernel_or_loop() -> bool:
-    """Whether blocking here would hold up a kernel or an event loop."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _kernel() is not None
-    return True
-
-
-def _kernel() -> object | None:
-    """The Jupyter kernel that this process is, if it is one."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return getattr(shell, "kernel", None)
 
 
 def _drain_older(flow_id: str) -> None:

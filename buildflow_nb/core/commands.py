@@ -112,6 +112,11 @@ def _processor(help_: str, many: str | None = None) -> Option:
 
 _TIMEOUT = Option("timeout", "give up after this long", ("--timeout",), seconds)
 
+_YES = Option("yes", "do not ask", ("--yes", "-y"), flag=True)
+_VERBOSE = Option(
+    "verbose", "when it fails, show all that the engine said", ("--verbose",), flag=True
+)
+
 _TABLE = (
     Command(
         "run",
@@ -179,6 +184,44 @@ _TABLE = (
             Option("level", "this level and above", ("--level",), choices=LOG_LEVELS),
         ),
         example="logs price --level WARNING",
+    ),
+    Command(
+        "preview",
+        "show what apply would create, change and delete; nothing is touched",
+        (_VERBOSE,),
+        example="preview",
+    ),
+    Command(
+        "apply",
+        "create and change cloud resources so that they are as declared; asks first",
+        (_YES, _VERBOSE),
+        example="apply --yes",
+    ),
+    Command(
+        "refresh",
+        "look at the cloud and note what was changed there; nothing is touched",
+        (_VERBOSE,),
+        example="refresh",
+    ),
+    Command(
+        "destroy",
+        "delete every cloud resource of the stack; asks first",
+        (_YES, _VERBOSE),
+        example="destroy --yes",
+    ),
+    Command(
+        "cloud",
+        "the local cloud of this folder: where it is, start it, stop it, or forget what is in it",
+        (
+            Option(
+                "action",
+                "what to do",
+                default="status",
+                choices=("status", "start", "stop", "reset"),
+                many="?",
+            ),
+        ),
+        example="cloud status",
     ),
     Command(
         "nest_asyncio",

@@ -16,6 +16,7 @@ __all__ = (
     "InfraError",
     "PartialPushError",
     "PermanentError",
+    "RejectedError",
     "RunError",
     "ServeError",
     "TemporaryError",
@@ -79,3 +80,7 @@ class InfraError(BuildFlowError):
     def __init__(self, message: str, text: str = "") -> None:
         super().__init__(message)
         self.text = text
+
+
+class RejectedError(InfraError):
+    """A person was asked about changes and said no; nothing was changed."""

@@ -17,6 +17,7 @@ __all__ = (
     "Operation",
     "OperationEvent",
     "OperationListener",
+    "Outcome",
     "PropertyChange",
     "Result",
     "Step",
@@ -68,17 +69,24 @@ class PropertyChange:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One resource and what happens to it; `primitive_id` names the primitive that owns it.
+    """One resource and what happens to it.
 
     `type` is the engine's ("aws:sqs/queue:Queue"), `name` the resource's name in the program.
+    `owner` names the primitive that it belongs to by class and id ("SQSQueue orders"); the step of
+    the primitive itself has the type `buildflow:CLASS`.
     """
 
     urn: str
     op: Op
     type: str
     name: str
-    primitive_id: str | None
+    owner: str
     changes: tuple[PropertyChange, ...] = ()
+
+    @property
+    def of_primitive(self) -> bool:
+        """Whether this is the node of a primitive, which has no properties of its own."""
+        return self.type.startswith("buildflow:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +145,22 @@ class Summary:
 
 OperationEvent = StepPlanned | StepStarted | StepDone | StepFailed | Diagnostic | Summary
 OperationListener = Callable[[OperationEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An operation as a whole, once it has ended: its events, and the summary apart."""
+
+    summary: Summary
+    events: tuple[OperationEvent, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What changed, or would change, in the engine's order."""
+        told = (StepPlanned, StepDone, StepFailed)
+        return tuple(event.step for event in self.events if isinstance(event, told))
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything is as declared."""
+        return self.summary.result is Result.DONE and not self.summary.changes

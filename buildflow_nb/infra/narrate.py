@@ -112,7 +112,7 @@ class Narrator:
             self._tell(StepDone(step, time.monotonic() - self._began.pop(step.urn, 0.0)))
 
     def _read(self, step: Step) -> None:
-        if self._operation is not Operation.REFRESH or step.type.startswith(_COMPONENT):
+        if self._operation is not Operation.REFRESH or step.of_primitive:
             return
         found = step.op if step.op in (Op.UPDATE, Op.DELETE) else Op.SAME
         self._note(replace(step, op=found))
@@ -125,7 +125,11 @@ class Narrator:
             self._tell(StepFailed(step))
 
     def _note(self, step: Step) -> None:
-        if not step.type.startswith(_COMPONENT):
+        if step.of_primitive:
+            return
+        if step.op is Op.SAME:
+            self._ends.setdefault(step.urn, Op.SAME)  # what a refresh found is the news
+        else:
             self._ends[step.urn] = step.op
 
     def _diagnostic(self, event: Any) -> None:
@@ -144,12 +148,17 @@ def _step(meta: StepEventMetadata) -> Step | None:
     if op is None or meta.type.startswith(_OWN):
         return None
     state = meta.new or meta.old
-    component = meta.type.startswith(_COMPONENT)
-    owner = meta.urn if component else (state.parent if state is not None else "")
-    owned = component or (owner or "").partition("::")[2].partition("::")[2].startswith(_COMPONENT)
-    return Step(
-        meta.urn, op, meta.type, _name(meta.urn), _name(owner) if owned else None, _changes(meta)
-    )
+    above = state.parent if state is not None else ""
+    owner = _owner(meta.urn) or _owner(above or "")
+    return Step(meta.urn, op, meta.type, _name(meta.urn), owner, _changes(meta))
+
+
+def _owner(urn: str) -> str:
+    """The primitive whose component a urn names, as `CLASS ID`, or "" if it names another."""
+    kind = urn.split("::", 3)[2:3]
+    if not kind or "$" in kind[0] or not kind[0].startswith(_COMPONENT):
+        return ""
+    return f"{kind[0].removeprefix(_COMPONENT)} {_name(urn)}"
 
 
 def _name(urn: str) -> str:

@@ -18,6 +18,7 @@ from typing import IO
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
+from buildflow_nb.infra.file_lock import try_lock
 
 __all__ = ("Turn", "take_turn")
 
@@ -69,7 +70,7 @@ def take_turn(path: Path, stack: str, operation: Operation) -> Iterator[Turn]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(handle, "r+", encoding="utf-8") as file:
-        if not _locked(file):
+        if not try_lock(file.fileno()):
             other = _read(file)
             who = (
                 f"by process {other.pid} ({other.operation}, since {other.since})" if other else ""
@@ -80,19 +81,6 @@ def take_turn(path: Path, stack: str, operation: Operation) -> Iterator[Turn]:
             )
             raise InfraError(" ".join(msg.split()))
         yield Turn(file, operation)
-
-
-def _locked(file: IO[str]) -> bool:
-    """Whether the lock could be had; the system lets go of it when the file is closed."""
-    try:
-        import fcntl
-    except ImportError:
-        return True  # Windows: the engine's own lock remains
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _read(file: IO[str]) -> _Record | None:

@@ -11,12 +11,17 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.core.errors import InfraError, RunError, UsageError
+from buildflow_nb.core.operations import Operation, Outcome
 from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.infra.ask import answer, question
+from buildflow_nb.infra.local_cloud.steer import steer
+from buildflow_nb.infra.report import headline
 from buildflow_nb.notebook.dashboard import Dashboard
 from buildflow_nb.notebook.listings import Declared, Failures, Lines, Passages, Traceback
 from buildflow_nb.notebook.manual import manual
+from buildflow_nb.notebook.operation_view import OperationView
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.runtime.handle import RunHandle
 
@@ -158,6 +163,57 @@ def _rank(level: str) -> int:
     return LOG_LEVELS.index(level) if level in LOG_LEVELS else len(LOG_LEVELS)
 
 
+def _preview(session: Session, values: Values) -> None:
+    flow = session.flow()
+    view = OperationView(Operation.PREVIEW, flow.stack)
+    _told(values, lambda: flow.preview(view.hear))
+
+
+def _refresh(session: Session, values: Values) -> None:
+    flow = session.flow()
+    view = OperationView(Operation.REFRESH, flow.stack)
+    _told(values, lambda: flow.refresh(view.hear))
+
+
+def _apply(session: Session, values: Values) -> None:
+    flow = session.flow()
+    view = OperationView(Operation.APPLY, flow.stack)
+    confirm = _confirm(flow.stack)
+    _told(values, lambda: flow.apply(yes=values["yes"], confirm=confirm, listener=view.hear))
+
+
+def _destroy(session: Session, values: Values) -> None:
+    flow = session.flow()
+    view = OperationView(Operation.DESTROY, flow.stack)
+    confirm = _confirm(flow.stack)
+    _told(values, lambda: flow.destroy(yes=values["yes"], confirm=confirm, listener=view.hear))
+
+
+def _confirm(stack: str) -> Callable[[Outcome], bool]:
+    def confirm(plan: Outcome) -> bool:
+        view = OperationView(Operation.PREVIEW, stack)
+        view.take(plan)
+        return answer(question(plan))
+
+    return confirm
+
+
+def _told(values: Values, operation: Callable[[], Outcome]) -> None:
+    """Carry out an operation; what it did not show itself is said."""
+    try:
+        outcome = operation()
+    except InfraError as error:
+        if values["verbose"] and error.text:
+            say(error.text)
+        raise
+    if outcome.nothing_to_do and outcome.summary.operation is Operation.PREVIEW:
+        say(headline(outcome))
+
+
+def _cloud(session: Session, values: Values) -> None:
+    say(steer(session.flow().config.folder, values["action"]))
+
+
 def _nest_asyncio(session: Session, values: Values) -> None:  # noqa: ARG001
     import nest_asyncio
 
@@ -179,6 +235,11 @@ VERBS: Mapping[str, Callable[[Session, Values], object]] = {
     "peek": _peek,
     "failures": _failures,
     "logs": _logs,
+    "preview": _preview,
+    "apply": _apply,
+    "refresh": _refresh,
+    "destroy": _destroy,
+    "cloud": _cloud,
     "nest_asyncio": _nest_asyncio,
     "help": _help,
 }

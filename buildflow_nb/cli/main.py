@@ -1,0 +1,131 @@
+"""`buildflow COMMAND`: the project's flow, from a terminal.
+
+The commands and their options are those of the line magics, from the same table.
+Exit codes: 0 done, 1 failed or rejected, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from buildflow_nb.cli.entry import load_flow
+from buildflow_nb.core.commands import COMMANDS, Invocation, help_text, parse
+from buildflow_nb.core.config import find_config
+from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, UsageError
+from buildflow_nb.core.operations import OperationEvent, Outcome
+from buildflow_nb.infra.local_cloud.steer import steer
+from buildflow_nb.infra.report import headline, line, plan_text
+
+__all__ = ("main",)
+
+PROGRAM = "buildflow"
+FAILED, USAGE = 1, 2
+Values = Mapping[str, Any]
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    try:
+        _run(_asked(sys.argv[1:] if words is None else words))
+    except (UsageError, ConfigError) as error:
+        sys.stderr.write(_as_typed_here(f"{PROGRAM}: {error}\n"))
+        return USAGE
+    except BuildFlowError as error:
+        sys.stderr.write(_as_typed_here(f"{PROGRAM}: {error}\n"))
+        return FAILED
+    return 0
+
+
+def _asked(words: list[str]) -> Invocation:
+    asked = parse(shlex.join(words))
+    name = asked.command.name
+    if name not in _COMMANDS:
+        known = ", ".join(_COMMANDS)
+        msg = f"{name} is for notebooks; in a terminal there is {known}"
+        raise UsageError(msg)
+    return asked
+
+
+def _as_typed_here(text: str) -> str:
+    """Messages name commands as a notebook has them; a terminal has them without the sign."""
+    return text.replace(f"%{PROGRAM}", PROGRAM)
+
+
+def _run(asked: Invocation) -> None:
+    if asked.help:
+        _say(help_text(asked.command))
+        return
+    try:
+        _COMMANDS[asked.command.name](asked.values)
+    except InfraError as error:
+        if asked.values.get("verbose") and error.text:
+            sys.stderr.write(f"{error.text}\n")
+        raise
+
+
+def _preview(values: Values) -> None:  # noqa: ARG001
+    _say(plan_text(load_flow(Path.cwd()).preview(_warn)))
+
+
+def _apply(values: Values) -> None:
+    flow = load_flow(Path.cwd())
+    _end(flow.apply(yes=values["yes"], listener=_tell))
+
+
+def _refresh(values: Values) -> None:  # noqa: ARG001
+    _end(load_flow(Path.cwd()).refresh(_tell))
+
+
+def _destroy(values: Values) -> None:
+    flow = load_flow(Path.cwd())
+    _end(flow.destroy(yes=values["yes"], listener=_tell))
+
+
+def _help(values: Values) -> None:
+    names = [values["topic"]] if values["topic"] in _COMMANDS else list(_COMMANDS)
+    _say("\n\n".join(help_text(COMMANDS[name]) for name in names))
+
+
+def _cloud(values: Values) -> None:
+    _say(steer(find_config(Path.cwd()).folder, values["action"]))
+
+
+def _tell(event: OperationEvent) -> None:
+    text = line(event)
+    if text:
+        _say(text)
+
+
+def _warn(event: OperationEvent) -> None:
+    """A preview shows its plan as a whole; only what else is said is news."""
+    text = line(event)
+    if text and "severity" in getattr(type(event), "__slots__", ()):
+        _say(text)
+
+
+def _end(outcome: Outcome) -> None:
+    if outcome.nothing_to_do and outcome.summary.operation.value == "preview":
+        _say(headline(outcome))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(_as_typed_here(f"{text}\n"))
+    sys.stdout.flush()
+
+
+_COMMANDS: Mapping[str, Callable[[Values], None]] = {
+    "preview": _preview,
+    "apply": _apply,
+    "refresh": _refresh,
+    "destroy": _destroy,
+    "cloud": _cloud,
+    "help": _help,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

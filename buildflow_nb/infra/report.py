@@ -1,0 +1,117 @@
+"""An operation as plain text: what a terminal shows, and what a saved notebook falls back to.
+
++ S3Bucket s3://my-bucket
+    + aws:s3/bucket:Bucket my-bucket
+        bucket: "my-bucket"
+~ SQSQueue orders
+    ~ aws:sqs/queue:Queue orders
+        visibilityTimeoutSeconds: 30 -> 60
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from buildflow_nb.core.operations import (
+    Diagnostic,
+    Op,
+    Operation,
+    OperationEvent,
+    Outcome,
+    PropertyChange,
+    Step,
+    StepDone,
+    StepFailed,
+    Summary,
+)
+
+__all__ = ("SIGNS", "changed", "headline", "line", "plan_text", "shown_value")
+
+SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-", Op.READ: "?"}
+_DONE = {
+    Op.CREATE: "created",
+    Op.UPDATE: "updated",
+    Op.REPLACE: "replaced",
+    Op.DELETE: "deleted",
+    Op.READ: "read",
+}
+_FOUND = {Op.UPDATE: "has changed", Op.DELETE: "is gone"}  # what a refresh finds
+LONGEST = 200  # characters of one value; a policy is longer
+
+
+def shown_value(value: object) -> str:
+    """A property's value in one short line."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def changed(change: PropertyChange) -> str:
+    """One property as it was and as it will be."""
+    forces = "  (forces replacement)" if change.forces_replacement else ""
+    if change.old is None:
+        return f"{change.path}: {shown_value(change.new)}{forces}"
+    new = shown_value(change.new) if change.new is not None else "removed"
+    return f"{change.path}: {shown_value(change.old)} → {new}{forces}"
+
+
+def headline(outcome: Outcome) -> str:
+    """The counts of an operation in one line."""
+    summary = outcome.summary
+    if outcome.nothing_to_do:
+        same = f": {_resources(summary.unchanged)} as declared" if summary.unchanged else ""
+        return f"nothing to do{same}"
+    if summary.operation is Operation.PREVIEW:
+        counts = ", ".join(f"{n} to {op.value}" for op, n in _in_order(summary.changes))
+        rest = f", {summary.unchanged} unchanged" if summary.unchanged else ""
+        return f"{counts}{rest}"
+    if summary.operation is Operation.REFRESH:
+        counts = ", ".join(
+            f"{n} {_FOUND.get(op, op.value)}" for op, n in _in_order(summary.changes)
+        )
+    else:
+        counts = ", ".join(f"{n} {_DONE[op]}" for op, n in _in_order(summary.changes))
+    return f"{counts or 'nothing changed'} in {summary.seconds:.1f} s"
+
+
+def plan_text(outcome: Outcome) -> str:
+    """A preview as text: primitives, their resources, the properties that change."""
+    return "\n".join([headline(outcome), *_plan_lines(outcome)])
+
+
+def _plan_lines(outcome: Outcome) -> Iterator[str]:
+    by_owner: dict[str, list[Step]] = {}
+    for step in outcome.steps:
+        by_owner.setdefault(step.owner, []).append(step)
+    for owner, steps in by_owner.items():
+        own = next((step.op for step in steps if step.of_primitive), Op.UPDATE)
+        if owner:
+            yield f"{SIGNS[own]} {owner}"
+        for step in steps:
+            if not step.of_primitive:
+                yield f"    {SIGNS[step.op]} {step.type} {step.name}"
+                yield from (f"        {changed(change)}" for change in step.changes)
+
+
+def line(event: OperationEvent) -> str:
+    """One event as a line of progress, "" for what is no news."""
+    if isinstance(event, StepDone) and not event.step.of_primitive:
+        word = _DONE[event.step.op]
+        return f"{SIGNS[event.step.op]} {event.step.type} {event.step.name} {word}"
+    if isinstance(event, StepFailed):
+        return f"! {event.step.type} {event.step.name} failed"
+    if isinstance(event, Diagnostic) and event.severity in ("warning", "error"):
+        return f"{event.severity}: {event.message}"
+    if isinstance(event, Diagnostic) and not event.urn:
+        return event.message
+    if isinstance(event, Summary):
+        return headline(Outcome(event)) if not event.error else ""
+    return ""
+
+
+def _in_order(changes: Mapping[Op, int]) -> list[tuple[Op, int]]:
+    return [(op, changes[op]) for op in SIGNS if changes.get(op)]
+
+
+def _resources(count: int) -> str:
+    return f"{count} resource{'s' if count != 1 else ''}"

@@ -1,0 +1,141 @@
+"""An operation under a cell: the plan, and then step by step how it goes.
+
+The view is a card of HTML with a text twin, replaced a few times a second while the operation
+runs; what stays in the saved notebook is its end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from buildflow_nb.core.operations import (
+    Op,
+    Operation,
+    OperationEvent,
+    Outcome,
+    Result,
+    Step,
+    StepDone,
+    StepFailed,
+    StepPlanned,
+    StepStarted,
+    Summary,
+)
+from buildflow_nb.infra.report import SIGNS, changed, headline, line, plan_text
+from buildflow_nb.notebook import markup
+from buildflow_nb.notebook.markup import quote
+
+__all__ = ("OperationView",)
+
+EVERY_S = 0.25  # between two updates of the view
+_TONES = {Op.CREATE: "ok", Op.UPDATE: "warn", Op.REPLACE: "warn", Op.DELETE: "err"}
+_STATES = {StepPlanned: "planned", StepStarted: "…", StepFailed: "failed"}
+
+
+class OperationView:
+    """What a cell shows of one operation; hears its events on the kernel's main thread."""
+
+    def __init__(self, operation: Operation, stack: str) -> None:
+        self._title = f"{operation.value} · stack {stack}"
+        self._operation = operation
+        self._steps: dict[str, tuple[Step, str]] = {}
+        self._said: list[OperationEvent] = []
+        self._summary: Summary | None = None
+        self._shown_at = 0.0
+        self._handle: object = None
+
+    def hear(self, event: OperationEvent) -> None:
+        """Take in one event, and show it soon."""
+        if isinstance(event, (StepPlanned, StepStarted, StepDone, StepFailed)):
+            taken = f"{event.seconds:.1f} s" if isinstance(event, StepDone) else ""
+            state = taken or _STATES.get(type(event), "")
+            self._steps[event.step.urn] = (event.step, state)
+        elif isinstance(event, Summary):
+            self._summary = event
+        else:
+            self._said.append(event)
+        if isinstance(event, Summary) or time.monotonic() - self._shown_at > EVERY_S:
+            self.show()
+
+    def take(self, outcome: Outcome) -> None:
+        """Show an operation that has ended."""
+        self._shown_at = time.monotonic()
+        for event in outcome.events:
+            self.hear(event)
+        self.hear(outcome.summary)
+
+    def show(self) -> None:
+        """Show the view under the cell, or replace what is shown."""
+        from IPython.display import display, update_display
+
+        self._shown_at = time.monotonic()
+        bundle = self.bundle()
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            shown = self._handle.display_id  # type: ignore[attr-defined]
+            update_display(bundle, raw=True, display_id=shown)  # type: ignore[no-untyped-call]
+
+    def bundle(self) -> dict[str, str]:
+        """Both forms, by MIME type."""
+        return {"text/html": self.html(), "text/plain": self.text()}
+
+    def text(self) -> str:
+        """The operation as text."""
+        head = f"{self._title}: {self._headline()}"
+        if self._operation is Operation.PREVIEW and self._summary is not None:
+            return f"{self._title}: {plan_text(self._outcome(self._summary))}"
+        rows = [
+            f"  {SIGNS[step.op]} {step.type} {step.name}  {state}"
+            for step, state in self._steps.values()
+            if not step.of_primitive
+        ]
+        return "\n".join([head, *rows, *filter(None, (line(event) for event in self._said))])
+
+    def html(self) -> str:
+        """The operation as a card."""
+        header = f"<b>{quote(self._title)}</b><span class='grow'></span>{self._chip()}"
+        rows = [row for step, state in self._ordered() for row in _rows(step, state)]
+        body = markup.table(self._title, [], rows) if rows else ""
+        said = "\n".join(filter(None, (line(event) for event in self._said)))
+        if said:
+            body += f'<pre class="{self._tone()}">{quote(said)}</pre>'
+        return markup.card(self._title, header, body)
+
+    def _ordered(self) -> list[tuple[Step, str]]:
+        """Primitives, each with its resources below it."""
+        by_owner: dict[str, list[tuple[Step, str]]] = {}
+        for step, state in self._steps.values():
+            by_owner.setdefault(step.owner, []).append((step, state))
+        return [
+            pair
+            for pairs in by_owner.values()
+            for pair in sorted(pairs, key=lambda pair: not pair[0].of_primitive)
+        ]
+
+    def _outcome(self, summary: Summary) -> Outcome:
+        return Outcome(summary, tuple(StepPlanned(step) for step, _ in self._steps.values()))
+
+    def _headline(self) -> str:
+        if self._summary is None:
+            return "running …"
+        return self._summary.error or headline(self._outcome(self._summary))
+
+    def _chip(self) -> str:
+        return f'<span class="{self._tone()}">{quote(self._headline(), 300)}</span>'
+
+    def _tone(self) -> str:
+        tones: Mapping[Result, str] = {Result.DONE: "ok", Result.FAILED: "err"}
+        return "info" if self._summary is None else tones.get(self._summary.result, "warn")
+
+
+def _rows(step: Step, state: str) -> list[list[markup.Cell]]:
+    tone = _TONES.get(step.op, "mute")
+    sign = f'<span class="{tone}">{SIGNS.get(step.op, "")} {step.op.value}</span>'
+    name = quote(step.owner) if step.of_primitive else f"{quote(step.type)} {quote(step.name)}"
+    shown = f"<b>{name}</b>" if step.of_primitive else f"&emsp;{name}"
+    changes = "".join(
+        f"<br>&emsp;&emsp;<code>{quote(changed(change))}</code>" for change in step.changes
+    )
+    return [[(sign, "l"), (shown + changes, "w"), (quote(state), "mute")]]
