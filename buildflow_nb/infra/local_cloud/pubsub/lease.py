@@ -52,8 +52,8 @@ class Leases:
         self._counter = 0
         self._alarm_counter = 0
 
-    def __len__(self) -> int:
-        return len(self._held)
+    def __contains__(self, ack_id: str) -> bool:
+        return ack_id in self._held
 
     def messages(self) -> Iterator[Message]:
         """Give the messages that are out."""

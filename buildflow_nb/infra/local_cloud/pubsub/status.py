@@ -18,6 +18,7 @@ from buildflow_nb.core.errors import BuildFlowError
 
 __all__ = (
     "INVALID_ACK_ID",
+    "TRY_AGAIN",
     "StatusError",
     "already_exists",
     "failed_precondition",
@@ -28,6 +29,7 @@ __all__ = (
 )
 
 INVALID_ACK_ID = "PERMANENT_FAILURE_INVALID_ACK_ID"
+TRY_AGAIN = "TRANSIENT_FAILURE_INVALID_ACK_ID"  # clients repeat whatever is TRANSIENT_
 DETAILS_KEY = "grpc-status-details-bin"  # gRPC's key for a serialised google.rpc.Status
 
 
@@ -85,11 +87,14 @@ def unimplemented(message: str) -> StatusError:
     return StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
-def invalid_ack_ids(ack_ids: Iterable[str]) -> StatusError:
-    """Say which acknowledgements of an exactly-once subscription came too late."""
+def invalid_ack_ids(gone: Iterable[str], spared: Iterable[str]) -> StatusError:
+    """Say which acknowledgements of an exactly-once subscription came too late.
+
+    `spared` are those of the same request that were not applied, and are to be tried again.
+    """
     return StatusError(
         grpc.StatusCode.FAILED_PRECONDITION,
         "Some acknowledgement ids in the request were invalid: they may have expired, so that "
         "their messages will be delivered again.",
-        dict.fromkeys(ack_ids, INVALID_ACK_ID),
+        {**dict.fromkeys(spared, TRY_AGAIN), **dict.fromkeys(gone, INVALID_ACK_ID)},
     )

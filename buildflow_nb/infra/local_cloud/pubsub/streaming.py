@@ -121,7 +121,9 @@ class Stream:
         room = min(RESPONSE_BYTES, self._most_bytes - held.bytes)
         if limit <= 0 or room <= 0:
             return b""
-        return self._subscription.take(limit, room, self._deadline_s, held).encode()
+        delivery = self._subscription.take(limit, room, self._deadline_s, held)
+        # Clients believe the properties of the latest answer, so every answer has to carry them.
+        return delivery.encode() + self._properties() if delivery else b""
 
     def _properties(self) -> bytes:
         config = self._subscription.config
@@ -192,8 +194,8 @@ class Stream:
 
     async def _confirm(self, field: str, done: list[str], unknown: list[str]) -> None:
         confirmation = {"ack_ids": done, "invalid_ack_ids": unknown}
-        answer = proto.StreamingPullResponse(**{field: confirmation})
-        await self._confirmations.put(encode(answer))
+        answer = encode(proto.StreamingPullResponse(**{field: confirmation}))
+        await self._confirmations.put(answer + self._properties())
         self._subscription.news.set()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from buildflow_nb.infra.local_cloud.pubsub import proto
 from buildflow_nb.infra.local_cloud.pubsub.broker import Broker
 from buildflow_nb.infra.local_cloud.pubsub.calls import Calls
@@ -109,11 +111,11 @@ class Subscriber:
                 f"{LONGEST_ACK_DEADLINE_S} seconds."
             )
             raise invalid(message)
+        _check_exactly_once(subscription, request.ack_ids)
         if deadline_s == 0:
-            unknown = subscription.give_back(request.ack_ids)
+            subscription.give_back(request.ack_ids)
         else:
-            unknown = subscription.extend(request.ack_ids, deadline_s)
-        _check_exactly_once(subscription, unknown)
+            subscription.extend(request.ack_ids, deadline_s)
         return proto.Empty()
 
     def acknowledge(self, request: Pb) -> Pb:
@@ -122,7 +124,8 @@ class Subscriber:
         if not request.ack_ids:
             message = "No ack ids specified; give at least one in ack_ids."
             raise invalid(message)
-        _check_exactly_once(subscription, subscription.acknowledge(request.ack_ids))
+        _check_exactly_once(subscription, request.ack_ids)
+        subscription.acknowledge(request.ack_ids)
         return proto.Empty()
 
     def _check_dead_letter_topic(self, config: Pb) -> None:
@@ -141,7 +144,14 @@ class Subscriber:
         return shown
 
 
-def _check_exactly_once(subscription: Subscription, unknown: list[str]) -> None:
-    """Answer late acknowledgements with an error where the subscription promises one."""
-    if unknown and subscription.config.enable_exactly_once_delivery:
-        raise invalid_ack_ids(unknown)
+def _check_exactly_once(subscription: Subscription, ack_ids: Collection[str]) -> None:
+    """Refuse a request with late ids as a whole, where the subscription promises to tell.
+
+    Clients take a refusal for the fate of every id that it does not name, so nothing of the
+    request is applied, and it names the ids that are still good as to be tried again.
+    """
+    if not subscription.config.enable_exactly_once_delivery:
+        return
+    gone = set(subscription.not_leased(ack_ids))
+    if gone:
+        raise invalid_ack_ids(gone, [ack_id for ack_id in ack_ids if ack_id not in gone])

@@ -117,6 +117,10 @@ class Subscription:
             self.news.set()
         return unknown
 
+    def not_leased(self, ack_ids: Iterable[str]) -> list[str]:
+        """Give the ids that are not leased (any more)."""
+        return [ack_id for ack_id in ack_ids if ack_id not in self._leases]
+
     def extend(self, ack_ids: Iterable[str], deadline_s: float) -> list[str]:
         """Lease for `deadline_s` seconds from now, and give the ids that are not leased."""
         return self._leases.extend(ack_ids, self._clock.now() + deadline_s)
