@@ -26,7 +26,21 @@ __all__ = (
     "StepPlanned",
     "StepStarted",
     "Summary",
+    "Unknown",
 )
+
+
+class Unknown:
+    """A value that only the cloud can give, once the resource is there."""
+
+    def __repr__(self) -> str:
+        return "(known after apply)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Unknown)
+
+    def __hash__(self) -> int:
+        return hash(Unknown)
 
 
 class Operation(Enum):

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from pulumi.automation import DiffKind, EngineEvent, OpType, StepEventMetadata
+from pulumi.runtime.rpc import UNKNOWN
 
 from buildflow_nb.core.operations import (
     Diagnostic,
@@ -27,6 +28,7 @@ from buildflow_nb.core.operations import (
     StepFailed,
     StepPlanned,
     StepStarted,
+    Unknown,
 )
 
 __all__ = ("Narrator", "first_error")
@@ -189,8 +191,21 @@ def _change(path: str, kind: DiffKind, old: object, new: object) -> PropertyChan
 
 
 def _inputs(state: Any) -> Mapping[str, Any]:
-    found = state.inputs if state is not None else None
-    return {key: value for key, value in (found or {}).items() if key != _INNER}
+    """What the program asked for, without what the provider filled in."""
+    found = (state.inputs if state is not None else None) or {}
+    filled = {_INNER, *found.get(_INNER, ())}
+    return {key: _known(value) for key, value in found.items() if key not in filled}
+
+
+def _known(value: Any) -> Any:
+    """A value with the engine's stand-in for unknown ones made plain."""
+    if value == UNKNOWN:
+        return Unknown()
+    if isinstance(value, list):
+        return [_known(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _known(item) for key, item in value.items()}
+    return value
 
 
 def _at(properties: object, path: str) -> object:

@@ -11,7 +11,8 @@ import json
 import re
 import socket
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from pulumi.automation.errors import ConcurrentUpdateError
@@ -54,15 +55,30 @@ class Recovery:
 
         A state that is not on this machine cannot be read in passing: `unknown` is answered then.
         """
-        path = self._deployment.state
-        if path is None:
+        if self._deployment.state is None:
             return unknown
+        return bool(self._latest().get("pending_operations"))
+
+    def empty(self) -> bool:
+        """Whether the state has no resource.
+
+        Raises:
+            StackNotFoundError: there is no such stack.
+        """
+        if self._deployment.state is None:
+            return not (self._stack.export_stack().deployment or {}).get("resources")
+        return not self._latest().get("resources") and not self.pending()
+
+    def _latest(self) -> Mapping[str, Any]:
+        """The state, where it is a file of this machine; of a damaged one the engine tells more."""
+        path = self._deployment.state
         try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+            state = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+        except FileNotFoundError:
+            return {}
         except (OSError, ValueError):
-            return False  # the engine says better what is wrong with it
-        latest = state.get("checkpoint", {}).get("latest") or {}
-        return bool(latest.get("pending_operations"))
+            return {"resources": ["unreadable"]}
+        return state.get("checkpoint", {}).get("latest") or {}
 
     def unlock(self, text: str) -> None:
         """Remove the lock that the engine complains about, if its holder is dead.

@@ -24,6 +24,7 @@ from buildflow_nb.core.operations import (
     StepDone,
     StepFailed,
     Summary,
+    Unknown,
 )
 
 __all__ = ("SIGNS", "changed", "headline", "line", "plan_text", "shown_value")
@@ -42,7 +43,8 @@ LONGEST = 200  # characters of one value; a policy is longer
 
 def shown_value(value: object) -> str:
     """A property's value in one short line."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    text = text.replace(f'"{Unknown()}"', repr(Unknown()))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
@@ -59,8 +61,9 @@ def headline(outcome: Outcome) -> str:
     """The counts of an operation in one line."""
     summary = outcome.summary
     if outcome.nothing_to_do:
-        same = f": {_resources(summary.unchanged)} as declared" if summary.unchanged else ""
-        return f"nothing to do{same}"
+        if summary.operation is Operation.DESTROY or not summary.unchanged:
+            return "nothing to do: the stack is empty"
+        return f"nothing to do: {_resources(summary.unchanged)} as declared"
     if summary.operation is Operation.PREVIEW:
         counts = ", ".join(f"{n} to {op.value}" for op, n in _in_order(summary.changes))
         rest = f", {summary.unchanged} unchanged" if summary.unchanged else ""
@@ -84,13 +87,18 @@ def _plan_lines(outcome: Outcome) -> Iterator[str]:
     for step in outcome.steps:
         by_owner.setdefault(step.owner, []).append(step)
     for owner, steps in by_owner.items():
-        own = next((step.op for step in steps if step.of_primitive), Op.UPDATE)
         if owner:
-            yield f"{SIGNS[own]} {owner}"
+            yield f"{SIGNS[_overall(steps)]} {owner}"
         for step in steps:
             if not step.of_primitive:
                 yield f"    {SIGNS[step.op]} {step.type} {step.name}"
                 yield from (f"        {changed(change)}" for change in step.changes)
+
+
+def _overall(steps: list[Step]) -> Op:
+    """What happens to a primitive, told by its own step or else by those of its resources."""
+    told = [step.op for step in steps if step.of_primitive] or [step.op for step in steps]
+    return told[0] if len(set(told)) == 1 else Op.UPDATE
 
 
 def line(event: OperationEvent) -> str:

@@ -84,14 +84,15 @@ class Work:
     def _run(self, stack: LeanStack, recovery: Recovery) -> CommandError | None:
         """Run the engine, again if what stopped it could be mended."""
         state = self._deployment.state
-        if state is not None and not state.exists():
-            if self._operation is Operation.DESTROY:
-                return None
-            stack.workspace.create_stack(stack.name)
+        destroys = self._operation is Operation.DESTROY
         try:
+            if destroys and recovery.empty():
+                return None  # an engine that destroys nothing would leave the program's providers
+            if state is not None and not state.exists():
+                stack.workspace.create_stack(stack.name)
             return self._attempt(stack)
         except StackNotFoundError:
-            if self._operation is Operation.DESTROY:
+            if destroys:
                 return None
             stack.workspace.create_stack(stack.name)
         except ConcurrentUpdateError as error:

@@ -46,6 +46,7 @@ class Supervisor:
         self._folder = folder
         self._idle_s = idle_s
         self._children: list[Child] = []
+        self._providers = ProviderServers()
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,6 +62,7 @@ class Supervisor:
         async with AsyncExitStack() as stack:
             stack.callback(self._withdraw)
             stack.push_async_callback(self._stop_children)
+            stack.callback(self._providers.stop)
             await self._start()
             await self._watch()
             log.info("stopping")
@@ -76,7 +78,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             for child in self._children:
                 group.create_task(child.start())
-            providers = group.create_task(asyncio.to_thread(ProviderServers().start))
+            providers = group.create_task(asyncio.to_thread(self._providers.start))
         write_record(self._folder, CloudRecord(this_process(), where, providers.result()))
         log.info("ready: %s", where)
 

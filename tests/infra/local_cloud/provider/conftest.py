@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.infra.local_cloud.provider import ProviderServers
-from tests.infra.local_cloud.provider.emulators import ministack
+from tests.infra.local_cloud.provider import emulators
+from tests.infra.local_cloud.provider.fake_storage import fake_storage
 from tests.infra.local_cloud.provider.instance import Instance
 
 
@@ -18,8 +19,20 @@ def ports():
 
 @pytest.fixture(scope="session")
 def aws_url(tmp_path_factory):
-    with ministack(tmp_path_factory.mktemp("ministack")) as url:
+    with emulators.ministack(tmp_path_factory.mktemp("ministack")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def pubsub_url(tmp_path_factory):
+    with emulators.pubsub(tmp_path_factory.mktemp("pubsub")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def storage():
+    with fake_storage() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -27,5 +40,16 @@ def aws(ports, aws_url):
     instance = Instance(ports["aws"])
     instance.attach()
     instance.configure(region="us-east-1", endpoints=[{"s3": aws_url, "sqs": aws_url}])
+    with instance.channel:
+        yield instance
+
+
+@pytest.fixture
+def gcp(ports, storage, pubsub_url):
+    instance = Instance(ports["gcp"])
+    instance.attach()
+    instance.configure(
+        project="proj", storageCustomEndpoint=storage.url, pubsubCustomEndpoint=pubsub_url
+    )
     with instance.channel:
         yield instance

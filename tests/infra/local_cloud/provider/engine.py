@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from pulumi import automation as auto
+from pulumi.automation.events import DiffKind, OpType
 
 from buildflow_nb.infra.pulumi_cli import find_cli
 
 PASSPHRASE = "for tests"  # noqa: S105
+MARKS = [
+    pytest.mark.pulumi,
+    pytest.mark.emulator,
+    # The SDKs warn of their own deprecated classes when they are imported.
+    pytest.mark.filterwarnings("ignore:.*has been deprecated in favor of:DeprecationWarning"),
+]
 
 
 def command() -> auto.PulumiCommand:
@@ -23,6 +31,23 @@ def command() -> auto.PulumiCommand:
             pytest.skip("no pulumi on this machine")
         root = str(found.path.parent.parent)
     return auto.PulumiCommand(root=root)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A step of the engine: its operation, and the kind of change by path."""
+
+    op: str
+    paths: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_event(cls, metadata: auto.StepEventMetadata) -> Done:
+        diff = metadata.detailed_diff or {}
+        paths = {path: str(DiffKind(d.diff_kind).value) for path, d in diff.items()}
+        return cls(str(OpType(metadata.op).value), paths)
+
+
+Told = dict[str, list[Done]]
 
 
 class Project:
@@ -49,22 +74,22 @@ class Project:
             opts=auto.LocalWorkspaceOptions(env_vars=env, pulumi_command=command()),
         )
 
-    def up(self, program: Callable[[], None]) -> dict[str, dict]:
-        """Update the stack; gives what was done by resource name: operation, changed paths."""
+    def up(self, program: Callable[[], None]) -> Told:
+        """Update the stack; gives the steps by resource name."""
         self.stack.workspace.program = program
         return self._told(lambda told: self.stack.up(on_event=told, color="never"))
 
-    def preview(self, program: Callable[[], None]) -> dict[str, dict]:
+    def preview(self, program: Callable[[], None]) -> Told:
         self.stack.workspace.program = program
         return self._told(lambda told: self.stack.preview(on_event=told, color="never"))
 
-    def refresh(self, program: Callable[[], None]) -> dict[str, dict]:
+    def refresh(self, program: Callable[[], None]) -> Told:
         self.stack.workspace.program = program
         return self._told(
             lambda told: self.stack.refresh(on_event=told, color="never", run_program=True)
         )
 
-    def destroy(self, program: Callable[[], None]) -> dict[str, dict]:
+    def destroy(self, program: Callable[[], None]) -> Told:
         self.stack.workspace.program = program
         return self._told(
             lambda told: self.stack.destroy(on_event=told, color="never", run_program=True)
@@ -78,17 +103,30 @@ class Project:
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         return "".join(path.read_text(errors="replace") for path in files)
 
-    def _told(self, run: Callable[[Callable[[auto.EngineEvent], None]], object]) -> dict[str, dict]:
-        found: dict[str, dict] = {}
+    def _told(self, run: Callable[[Callable[[auto.EngineEvent], None]], object]) -> Told:
+        found: Told = {}
 
         def hear(event: auto.EngineEvent) -> None:
-            if event.resource_pre_event is not None:
-                metadata = event.resource_pre_event.metadata
-                if not metadata.type.startswith("pulumi:"):
-                    paths = {p: d.diff_kind for p, d in (metadata.detailed_diff or {}).items()}
-                    entry = found.setdefault(metadata.urn.rpartition("::")[2], {"ops": []})
-                    entry["ops"].append(str(getattr(metadata.op, "value", metadata.op)))
-                    entry.setdefault("paths", paths)
+            before, after = event.resource_pre_event, event.res_outputs_event
+            heard = before or after
+            if heard is None or heard.metadata.type.startswith("pulumi:"):
+                return
+            done = Done.from_event(heard.metadata)
+            name = heard.metadata.urn.rpartition("::")[2]
+            if before is not None:
+                found.setdefault(name, []).append(done)
+            elif found[name][-1].op == "refresh":  # what it found, it tells afterwards
+                found[name][-1] = done
 
         run(hear)
         return found
+
+
+def ops(told: Told) -> dict[str, str]:
+    """What was done by resource name, several steps with a blank between."""
+    return {name: " ".join(done.op for done in steps) for name, steps in told.items()}
+
+
+def paths(told: Told) -> dict[str, dict[str, str]]:
+    """The kinds of change by path, of each resource that changes."""
+    return {name: steps[0].paths for name, steps in told.items() if steps[0].paths}

@@ -31,7 +31,7 @@ __all__ = ("MEMBER_INPUTS", "IAMMember", "Policy")
 Policy = dict[str, Any]  # the JSON form: bindings [{role, members, condition}], etag, version
 
 LOCK_S = 60.0  # for the changes ahead in the queue, each of two calls
-VERSION = 3  # of the policy format; the only one with conditions
+VERSION = 3  # of the policy format; the first with conditions
 ID = re.compile(
     r"(?P<parent>b/[^/ ]+|projects/[^/ ]+/(?:topics|subscriptions)/[^/ ]+)[/ ]"
     r"(?P<role>(?:(?:projects|organizations)/[^/ ]+/)?roles/[^/ ]+)[/ ](?P<member>\S+)"
@@ -91,10 +91,12 @@ class IAMMember(Resource[GCPCloud]):
                 raise InfraError(msg)
             if _binding(policy, role, member, inputs.get("condition")) is None:
                 binding: dict[str, Any] = {"role": role, "members": [member]}
+                bindings = [*policy.get("bindings", ()), binding]
+                new = {**policy, "bindings": bindings}
                 if inputs.get("condition"):
                     binding["condition"] = inputs["condition"]
-                bindings = [*policy.get("bindings", ()), binding]
-                self.set_policy(cloud, parent, {**policy, "version": VERSION, "bindings": bindings})
+                    new["version"] = VERSION
+                self.set_policy(cloud, parent, new)
         return f"{parent}/{role}/{member}"
 
     def read(
