@@ -31,7 +31,7 @@ from buildflow_nb.infra.stack import operate, warm_up
 __all__ = ("Confirm", "LocalEndpoints", "Place", "finished")
 
 LOCAL_REGION = "us-east-1"
-LOCAL_PROJECT = "local"
+LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
 _ACCOUNT = "000000000000"  # ministack takes twelve digits as the account's id
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCP_PROJECT", "GCLOUD_PROJECT")
 

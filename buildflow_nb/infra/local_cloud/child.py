@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,13 +35,16 @@ def clean_environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start an emulator; `ready` is asked until it says that the emulator answers."""
+    """How to start an emulator, and the port where it listens once it is ready.
+
+    `after` names another one that has to be ready first.
+    """
 
     name: str
     words: Sequence[str]
     port: int
     environment: Mapping[str, str] = field(default_factory=dict)
-    ready: Callable[[int], Awaitable[bool]] | None = None
+    after: str = ""
 
 
 class Child:
@@ -54,7 +57,7 @@ class Child:
         self._note = note
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._stopping = False
+        self.ready = asyncio.Event()
 
     @property
     def process(self) -> ProcessId | None:
@@ -76,11 +79,11 @@ class Child:
         """
         await self._spawn()
         await self._ready()
+        self.ready.set()
         self._watch = asyncio.create_task(self._keep_up(), name=f"keep {self.command.name} up")
 
     async def stop(self) -> None:
         """Ask it to end and wait; kill it if it does not."""
-        self._stopping = True
         if self._watch is not None:
             self._watch.cancel()
         if self._process is None or self._process.returncode is not None:
@@ -110,8 +113,7 @@ class Child:
     async def _ready(self) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_S
-        ask = self.command.ready or accepts
-        while not await ask(self.command.port):
+        while not await _accepts(self.command.port):
             ended = self._process is None or self._process.returncode is not None
             if ended or loop.time() > deadline:
                 await self.stop()
@@ -129,7 +131,7 @@ class Child:
             await self._spawn()
 
 
-async def accepts(port: int) -> bool:
+async def _accepts(port: int) -> bool:
     """Whether something listens at a port of the loopback."""
     try:
         _, writer = await asyncio.wait_for(asyncio.open_connection(HOST, port), 1.0)

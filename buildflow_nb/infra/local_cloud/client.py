@@ -112,5 +112,5 @@ def reset_cloud(project: Path) -> None:
     """Stop it and forget everything that was in it."""
     stop_cloud(project)
     folder = local_folder(project)
-    for name in ("aws", "pubsub", "storage"):
+    for name in ("aws", "gcp", "storage"):
         shutil.rmtree(folder / name, ignore_errors=True)

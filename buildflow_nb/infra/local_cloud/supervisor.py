@@ -77,10 +77,16 @@ class Supervisor:
         ]
         async with asyncio.TaskGroup() as group:
             for child in self._children:
-                group.create_task(child.start())
+                group.create_task(self._start_child(child))
             providers = group.create_task(asyncio.to_thread(self._providers.start))
         write_record(self._folder, CloudRecord(this_process(), where, providers.result()))
         log.info("ready: %s", where)
+
+    async def _start_child(self, child: Child) -> None:
+        for other in self._children:
+            if other.command.name == child.command.after:
+                await other.ready.wait()
+        await child.start()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
