@@ -11,7 +11,7 @@ Source: pulumi, `DiffResponse` in provider.proto; the paths are those of sdk/go/
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TypeAlias
 
@@ -69,7 +69,7 @@ def difference(
         if name in ignored:
             continue
         declared = schema.inputs.get(name, Input())
-        _walk(name, declared, old_inputs.get(name), news.get(name), found)
+        _walk(name, declared, _before(name, old_inputs, old_state), news.get(name), found)
         if declared.replaces:
             found.replaces.append(name)
     found.delete_first = bool(found.replaces) and _name_is_taken(schema, old_inputs, news)
@@ -98,8 +98,20 @@ def _kept(
 ) -> bool:
     old, new = old_inputs.get(name), news.get(name)
     if new is None:
-        return declared.computed or old is None
-    return _equal(declared, old_state.get(name) if old is None else old, new)
+        return declared.computed or _says_nothing(old)
+    before = _before(name, old_inputs, old_state)
+    return (_says_nothing(new) and _says_nothing(before)) or _equal(declared, before, new)
+
+
+def _before(name: str, old_inputs: Mapping[str, Plain], old_state: Mapping[str, Plain]) -> Plain:
+    """What a program that now says something has to be compared with."""
+    old = old_inputs.get(name)
+    return old_state.get(name) if old is None else old
+
+
+def _says_nothing(value: Plain) -> bool:
+    """Whether a cloud takes the value for one that was left out; zero is said, false is not."""
+    return value is None or value is False or value in ("", [], {})
 
 
 def _equal(declared: Input, old: Plain, new: Plain) -> bool:
@@ -116,27 +128,33 @@ def _equal(declared: Input, old: Plain, new: Plain) -> bool:
 
 
 def _walk(path: str, declared: Input, old: Plain, new: Plain, found: Difference) -> None:
-    """Note the innermost paths at which two values differ."""
-    if _equal(declared, old, new) or (new is None and declared.computed):
-        return
+    """Note the innermost paths at which two values that differ do so."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             part = _part(declared, key)
-            _walk(_below(path, key), part, old.get(key), new.get(key), found)
+            if not _kept_part(declared, part, key, old, new):
+                _walk(_below(path, key), part, old.get(key), new.get(key), found)
     elif isinstance(old, list) and isinstance(new, list):
         part = Input(Kind.OBJECT, parts=declared.parts, replaces=declared.replaces)
         for position, (one, other) in enumerate(zip_longest(old, new)):
-            _walk(f"{path}[{position}]", part, one, other, found)
+            if not _equal(part, one, other):
+                _walk(f"{path}[{position}]", part, one, other, found)
     else:
         kind = _kind(old, new)
         found.paths[path] = _REPLACING[kind] if declared.replaces else kind
 
 
+def _kept_part(
+    whole: Input, part: Input, key: str, old: dict[str, Plain], new: dict[str, Plain]
+) -> bool:
+    if whole.kind is Kind.OBJECT:
+        return _kept(part, key, old, {}, new)
+    return same(part.kind, old.get(key), new.get(key))  # in a table an empty text is a text
+
+
 def _part(declared: Input, key: str) -> Input:
-    part = declared.parts.get(key)
-    if part is None:
-        return Input(replaces=declared.replaces)
-    return Input(part.kind, replaces=declared.replaces, computed=part.computed, parts=part.parts)
+    part = declared.parts.get(key, Input())
+    return replace(part, replaces=declared.replaces)
 
 
 def _kind(old: Plain, new: Plain) -> Change:

@@ -48,7 +48,7 @@ class AutoName:
         if news.values.get(self.name) is not None:
             return None
         old = olds.values.get(self.name)
-        if isinstance(old, str) and self.name in defaulted(olds.values):
+        if isinstance(old, str) and self.name in defaulted(olds.values) and self._fits(old, news):
             return old
         return self._new(request, news)
 
@@ -72,6 +72,10 @@ class AutoName:
         ending = self._ending(news)
         room = self.at_most - len(digits) - len(ending)
         return self._cased(prefix)[:room] + digits + ending
+
+    def _fits(self, name: str, news: Bag) -> bool:
+        """Whether a name has the ending that the inputs now ask for."""
+        return not self.suffix or name.endswith(self.suffix) == bool(self._ending(news))
 
     def _cased(self, text: str) -> str:
         return text.lower() if self.lower else text

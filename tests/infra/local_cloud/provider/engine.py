@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from pulumi.automation.events import DiffKind, OpType
 from buildflow_nb.infra.pulumi_cli import find_cli
 
 PASSPHRASE = "for tests"  # noqa: S105
+NOT_ASKED = object()
 MARKS = [
     pytest.mark.pulumi,
     pytest.mark.emulator,
     # The SDKs warn of their own deprecated classes when they are imported.
     pytest.mark.filterwarnings("ignore:.*has been deprecated in favor of:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
@@ -74,29 +77,40 @@ class Project:
             opts=auto.LocalWorkspaceOptions(env_vars=env, pulumi_command=command()),
         )
 
+        self.stack.info = lambda *_: NOT_ASKED  # a command of its own, after every operation
+        self.results: auto.OutputMap = {}
+
     def up(self, program: Callable[[], None]) -> Told:
         """Update the stack; gives the steps by resource name."""
         self.stack.workspace.program = program
-        return self._told(lambda told: self.stack.up(on_event=told, color="never"))
+
+        def run(told: Callable[[auto.EngineEvent], None]) -> None:
+            self.results = self.stack.up(on_event=told, color="never").outputs
+
+        return self._told(run)
 
     def preview(self, program: Callable[[], None]) -> Told:
         self.stack.workspace.program = program
         return self._told(lambda told: self.stack.preview(on_event=told, color="never"))
 
     def refresh(self, program: Callable[[], None]) -> Told:
+        """Refresh the stack; gives what it found, without what the program says to that."""
         self.stack.workspace.program = program
-        return self._told(
+        told = self._told(
             lambda told: self.stack.refresh(on_event=told, color="never", run_program=True)
         )
+        return {name: steps[:1] for name, steps in told.items()}
 
     def destroy(self, program: Callable[[], None]) -> Told:
+        """Destroy the stack's resources; gives that, without what the program says before."""
         self.stack.workspace.program = program
-        return self._told(
+        told = self._told(
             lambda told: self.stack.destroy(on_event=told, color="never", run_program=True)
         )
+        return {name: steps[-1:] for name, steps in told.items()}
 
     def outputs(self) -> dict[str, object]:
-        return {name: output.value for name, output in self.stack.outputs().items()}
+        return {name: output.value for name, output in self.results.items()}
 
     def texts(self) -> str:
         """Everything that this project has written, to look for secrets in it."""
@@ -122,6 +136,13 @@ class Project:
         return found
 
 
+@pytest.fixture(autouse=True)
+def swept():
+    """Take away what the SDK leaves behind in a failing program: event loops, not closed."""
+    yield
+    gc.collect()
+
+
 def ops(told: Told) -> dict[str, str]:
     """What was done by resource name, several steps with a blank between."""
     return {name: " ".join(done.op for done in steps) for name, steps in told.items()}
@@ -129,4 +150,5 @@ def ops(told: Told) -> dict[str, str]:
 
 def paths(told: Told) -> dict[str, dict[str, str]]:
     """The kinds of change by path, of each resource that changes."""
-    return {name: steps[0].paths for name, steps in told.items() if steps[0].paths}
+    found = {name: [d.paths for d in steps if d.paths] for name, steps in told.items()}
+    return {name: changes[0] for name, changes in found.items() if changes}

@@ -80,9 +80,9 @@ class Instance:
             timeout=DEADLINE_S,
         )
 
-    def update(
-        self, token, resource_id, olds: Bag, old_inputs: Bag, news: Bag, preview=False
-    ) -> Bag:
+    def update(self, token, resource_id, *bags: Bag, preview=False) -> Bag:
+        """Update from the last outputs and inputs to new inputs; gives the new outputs."""
+        olds, old_inputs, news = bags
         answer = self.stub.Update(
             proto.UpdateRequest(
                 **_who(token, "thing"),
