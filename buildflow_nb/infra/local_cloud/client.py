@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ def start_cloud(project: Path) -> CloudRecord:
             env=clean_environment(),
             start_new_session=True,
         )
+    # It outlives this process; if it ends first, somebody has to take note of that.
+    threading.Thread(target=process.wait, name="local cloud", daemon=True).start()
     return _await_record(folder, process, log)
 
 
@@ -79,7 +82,7 @@ def _await_record(folder: Path, process: subprocess.Popen[bytes], log: Path) -> 
         record = read_record(folder)
         if record is not None:
             return record
-        if process.poll():  # a second supervisor ends with 0: then the first one is waited for
+        if process.returncode:  # a second supervisor ends with 0, and the first is waited for
             break
         time.sleep(ASK_EVERY_S)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
