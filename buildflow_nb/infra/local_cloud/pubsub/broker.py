@@ -109,8 +109,9 @@ class Broker:
         topic = self.topic(name)
         del self.topics[name]
         self.policies.pop(name, None)
-        for subscription in topic.subscriptions:
-            subscription.config.topic = DELETED_TOPIC
+        for subscription in self.subscriptions.values():
+            if subscription.config.topic == topic.name:
+                subscription.config.topic = DELETED_TOPIC
         for snapshot in self.snapshots.values():
             if snapshot.config.topic == name:
                 snapshot.config.topic = DELETED_TOPIC

@@ -1,8 +1,8 @@
 """Leases: which message is out under which ack id, until when, and with whom.
 
 What is delivered together shares one `Grant`, so a delivery costs one heap entry however many
-messages it has; extending a lease moves its messages to a new grant. Old heap entries are left
-behind and found to be void when their time comes.
+messages it has. Extending moves a message to a new grant. A grant that nothing is left of forgets
+its ids, and falls out of the heap when its time comes.
 """
 
 from __future__ import annotations
@@ -33,10 +33,15 @@ class Holder:
 
 @dataclass(slots=True, eq=False)
 class Grant:
-    """The terms of messages that were leased together; `deadline` is in the clock's seconds."""
+    """The terms of messages that were leased together; `left` of them still are.
+
+    `deadline` is in the clock's seconds.
+    """
 
     deadline: float
     holder: Holder | None
+    ack_ids: list[str]
+    left: int
 
 
 Held: TypeAlias = tuple[Message, Grant]
@@ -47,7 +52,7 @@ class Leases:
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
-        self._alarms: list[tuple[float, int, tuple[str, ...]]] = []
+        self._alarms: list[tuple[float, int, Grant]] = []
         self._prefix = secrets.token_hex(_PREFIX_BYTES)
         self._counter = 0
         self._alarm_counter = 0
@@ -66,30 +71,33 @@ class Leases:
         prefix, first = self._prefix, self._counter
         self._counter += len(messages)
         ack_ids = [f"{prefix}{number:012x}" for number in range(first, self._counter)]
-        grant = Grant(deadline, holder)
+        grant = Grant(deadline, holder, ack_ids, len(ack_ids))
         self._held.update(zip(ack_ids, zip(messages, repeat(grant)), strict=False))
         if holder is not None:
             holder.messages += len(messages)
             holder.bytes += sum(message.size for message in messages)
-        self._set_alarm(deadline, tuple(ack_ids))
+        self._set_alarm(grant)
         return ack_ids
 
     def extend(self, ack_ids: Iterable[str], deadline: float) -> list[str]:
         """Move leases to a new deadline, and give the ids that are not leased."""
-        unknown, moved, grants = [], [], dict[Holder | None, Grant]()
+        unknown = []
+        grants: dict[Holder | None, Grant] = {}
         for ack_id in ack_ids:
             held = self._held.get(ack_id)
             if held is None:
                 unknown.append(ack_id)
                 continue
-            holder = held[1].holder
-            grant = grants.get(holder)
+            message, old = held
+            grant = grants.get(old.holder)
             if grant is None:
-                grant = grants[holder] = Grant(deadline, holder)
-            self._held[ack_id] = (held[0], grant)
-            moved.append(ack_id)
-        if moved:
-            self._set_alarm(deadline, tuple(moved))
+                grant = grants[old.holder] = Grant(deadline, old.holder, [], 0)
+            grant.ack_ids.append(ack_id)
+            grant.left += 1
+            self._leave(old)
+            self._held[ack_id] = (message, grant)
+        for grant in grants.values():
+            self._set_alarm(grant)
         return unknown
 
     def end(self, ack_id: str) -> Message | None:
@@ -98,6 +106,7 @@ class Leases:
         if held is None:
             return None
         message, grant = held
+        self._leave(grant)
         if grant.holder is not None:
             grant.holder.messages -= 1
             grant.holder.bytes -= message.size
@@ -111,14 +120,22 @@ class Leases:
 
     def lapsed(self, now: float) -> list[str]:
         """Give the ids whose deadline has passed; they stay leased until they are ended."""
-        found = []
+        found: list[str] = []
         while self._alarms and self._alarms[0][0] <= now:
-            for ack_id in heapq.heappop(self._alarms)[2]:
-                held = self._held.get(ack_id)
-                if held is not None and held[1].deadline <= now:
-                    found.append(ack_id)
+            grant = heapq.heappop(self._alarms)[2]
+            found += (
+                ack_id
+                for ack_id in grant.ack_ids
+                if (held := self._held.get(ack_id)) is not None and held[1] is grant
+            )
         return found
 
-    def _set_alarm(self, deadline: float, ack_ids: tuple[str, ...]) -> None:
+    @staticmethod
+    def _leave(grant: Grant) -> None:
+        grant.left -= 1
+        if not grant.left:
+            grant.ack_ids = []  # it may stay in the heap for minutes
+
+    def _set_alarm(self, grant: Grant) -> None:
         self._alarm_counter += 1
-        heapq.heappush(self._alarms, (deadline, self._alarm_counter, ack_ids))
+        heapq.heappush(self._alarms, (grant.deadline, self._alarm_counter, grant))

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 
 from buildflow_nb.infra.local_cloud.pubsub.proto import (
     Pb,
-    PubsubMessage,
     ReceivedMessage,
     Timestamp,
 )
 from buildflow_nb.infra.local_cloud.pubsub.status import invalid
 from buildflow_nb.infra.local_cloud.pubsub.wire import length_delimited, tag, varint
 
-__all__ = ("Message", "check_messages", "stamp", "to_timestamp")
+__all__ = ("MICROS", "Message", "check_messages", "stamp", "to_timestamp")
 
 MOST_MESSAGES = 1_000  # in one publish request
 MOST_REQUEST_BYTES = 10_000_000
@@ -28,7 +27,7 @@ MOST_ATTRIBUTES = 100
 MOST_KEY_BYTES = 256
 MOST_VALUE_BYTES = 1_024
 MOST_ORDERING_KEY_BYTES = 1_024
-NANOS = 1_000_000_000
+MICROS = 1_000_000  # what a float of seconds since the epoch can tell apart
 
 _ID_TAG, _TIME_FIELD, _MESSAGE_TAG = tag(3), 4, tag(2)
 
@@ -61,11 +60,11 @@ class Message:
         return self._attributes
 
     @classmethod
-    def restore(cls, encoded: bytes) -> Message:
-        """Make a message again from a serialised `PubsubMessage` with its id and time."""
-        raw = PubsubMessage.FromString(encoded)
-        published = raw.publish_time.ToNanoseconds() / NANOS
-        return cls(int(raw.message_id), published, raw.ordering_key, length_delimited(2, encoded))
+    def restore(cls, framed: bytes) -> Message:
+        """Make a message again from its `framed` form."""
+        raw = ReceivedMessage.FromString(framed).message
+        published = raw.publish_time.ToMicroseconds() / MICROS
+        return cls(int(raw.message_id), published, raw.ordering_key, framed)
 
 
 def check_messages(request: Pb) -> None:
@@ -128,6 +127,7 @@ def stamp(incoming: Sequence[Pb], first: int, published: float) -> list[Message]
     Raises:
         StatusError: INVALID_ARGUMENT, if an ordering key is too long.
     """
+    published = round(published * MICROS) / MICROS
     time_field = length_delimited(_TIME_FIELD, to_timestamp(published).SerializeToString())
     messages = []
     for seq, one in enumerate(incoming, first):
@@ -135,6 +135,8 @@ def stamp(incoming: Sequence[Pb], first: int, published: float) -> list[Message]
         if key and len(key.encode()) > MOST_ORDERING_KEY_BYTES:
             message = f"An ordering key has more than {MOST_ORDERING_KEY_BYTES} bytes."
             raise invalid(message)
+        if one.HasField("publish_time"):
+            one.ClearField("publish_time")  # messages inside of messages would be merged
         digits = b"%d" % seq
         encoded = b"%b%b%c%b%b" % (
             one.SerializeToString(),
@@ -151,5 +153,5 @@ def stamp(incoming: Sequence[Pb], first: int, published: float) -> list[Message]
 def to_timestamp(seconds: float) -> Pb:
     """Give a time since the epoch as protobuf writes it."""
     timestamp = Timestamp()
-    timestamp.FromNanoseconds(round(seconds * NANOS))
+    timestamp.FromMicroseconds(round(seconds * MICROS))
     return timestamp

@@ -7,7 +7,6 @@ repeats nor skips what stayed (Google's AIP-158, "Pagination").
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -43,7 +42,7 @@ def _encode(name: str) -> str:
 
 def _decode(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
-    except (binascii.Error, UnicodeError) as error:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except ValueError as error:
         message = "Invalid page_token given; pass on the next_page_token of the last answer."
         raise invalid(message) from error

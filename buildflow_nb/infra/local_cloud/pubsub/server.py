@@ -104,7 +104,7 @@ class PubSubServer:
             await asyncio.to_thread(StateFile(self._options.state).save, self._broker)
 
     def create_topic(self, name: str) -> None:
-        """Make a topic, unless there is one of this name.
+        """Make a topic of the running server, unless there is one of this name.
 
         Raises:
             StatusError: INVALID_ARGUMENT, if Google would refuse the name.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from buildflow_nb.infra.local_cloud.pubsub.history import History
-from buildflow_nb.infra.local_cloud.pubsub.message import Message, to_timestamp
+from buildflow_nb.infra.local_cloud.pubsub.message import MICROS, Message, to_timestamp
 from buildflow_nb.infra.local_cloud.pubsub.proto import Pb
 from buildflow_nb.infra.local_cloud.pubsub.status import failed_precondition
 from buildflow_nb.infra.local_cloud.pubsub.subscription import Subscription
@@ -34,7 +34,7 @@ class Snapshot:
 
     def expires(self) -> float:
         """Give the time of its end in seconds since the epoch."""
-        return float(self.config.expire_time.ToNanoseconds() / 1e9)
+        return float(self.config.expire_time.ToMicroseconds() / MICROS)
 
 
 def take_snapshot(config: Pb, subscription: Subscription, last_seq: int, wall: float) -> Snapshot:

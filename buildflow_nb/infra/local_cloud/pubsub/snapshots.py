@@ -5,6 +5,7 @@ from __future__ import annotations
 from buildflow_nb.infra.local_cloud.pubsub import proto
 from buildflow_nb.infra.local_cloud.pubsub.broker import Broker
 from buildflow_nb.infra.local_cloud.pubsub.calls import Calls
+from buildflow_nb.infra.local_cloud.pubsub.message import MICROS
 from buildflow_nb.infra.local_cloud.pubsub.names import (
     check_labels,
     check_name,
@@ -102,11 +103,11 @@ class Snapshots:
         if target == "time":
             topic = self._broker.topics.get(subscription.config.topic)
             retention_s = topic.retention_s if topic is not None else 0.0
-            since = request.time.ToNanoseconds() / 1e9
+            since = request.time.ToMicroseconds() / MICROS
             seek_to_time(subscription, since, self._broker.clock.wall(), retention_s)
         elif target == "snapshot":
             snapshot = self._broker.snapshot(request.snapshot)
-            if snapshot.config.topic != subscription.config.topic:
+            if snapshot.history is not subscription.history:
                 message = (
                     f"Snapshot {snapshot.config.name} is of topic {snapshot.config.topic}, not of "
                     f"{subscription.config.topic}; seek to one of the subscription's own topic."

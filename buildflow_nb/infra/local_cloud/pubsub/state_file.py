@@ -99,8 +99,7 @@ class StateFile:
 def _lines(broker: Broker) -> Iterator[Line]:
     yield {"format": FORMAT, "version": VERSION, "last_seq": broker.last_seq}
     for message in broker.messages().values():
-        encoded = message.decode().SerializeToString()
-        yield {"message": base64.b64encode(encoded).decode()}
+        yield {"message": base64.b64encode(message.framed).decode()}
     for topic in broker.topics.values():
         yield {"topic": _dump(topic.config), "history": _seqs(topic.history)}
     for subscription in broker.subscriptions.values():

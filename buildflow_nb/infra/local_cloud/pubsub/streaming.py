@@ -35,6 +35,13 @@ LINGER_S = 0.002  # under load, small publishes leave together: at most 500 answ
 MOST_CONFIRMATIONS = 64  # answers that wait to be written; then nothing more is read
 UNLIMITED = 1 << 62
 
+_FIRST_ONLY = (
+    "subscription",
+    "max_outstanding_messages",
+    "max_outstanding_bytes",
+    "protocol_version",
+)
+
 
 class StreamingPull:
     """Streaming pulls of a broker's subscriptions."""
@@ -83,6 +90,8 @@ class Stream:
         try:
             await context.write(self._properties())
             await self._write_all(context)
+            if reader.done():
+                reader.result()  # what went wrong unexpectedly must not look like a quiet end
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
@@ -139,9 +148,7 @@ class Stream:
     async def _read_all(self, requests: AsyncIterator[Pb]) -> None:
         try:
             async for request in requests:
-                if request.subscription:
-                    message = "Only the first request of a stream may name its subscription."
-                    raise invalid(message)
+                _check_later_request(request)
                 await self._read(request)
         except StatusError as error:
             self._failure = error
@@ -201,6 +208,13 @@ class Stream:
 
 def _limit(value: int) -> int:
     return value if value > 0 else UNLIMITED
+
+
+def _check_later_request(request: Pb) -> None:
+    for field in _FIRST_ONLY:
+        if getattr(request, field):
+            message = f"Only the first request of a stream may set {field}."
+            raise invalid(message)
 
 
 def _bad_deadline(value: int) -> StatusError:

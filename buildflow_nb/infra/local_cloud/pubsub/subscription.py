@@ -182,6 +182,7 @@ class Subscription:
         message = self._leases.end(ack_id)
         if message is None:
             return False
+        self.news.set()  # its holder has room again, even if the message itself has to wait
         failures = self._failures[message.seq] = self._failures.get(message.seq, 0) + 1
         ready_at = self._clock.now() + self._backoff.delay(failures)
         kept = [] if self._bury(message, failures) else [message]

@@ -56,6 +56,7 @@ _MISSING = ("bigquery_config", "cloud_storage_config", "bigtable_config")
 def fill_defaults(config: Pb) -> None:
     """Set what the client left open to what Google would choose."""
     config.ack_deadline_seconds = config.ack_deadline_seconds or SHORTEST_ACK_DEADLINE_S
+    config.ClearField("topic_message_retention_duration")  # for answers only
     config.state = Config.State.Value("ACTIVE")
     if not config.HasField("push_config"):
         config.push_config.SetInParent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -10,13 +11,15 @@ from buildflow_nb.infra.local_cloud.pubsub.message import Message
 from buildflow_nb.infra.local_cloud.pubsub.names import check_labels
 from buildflow_nb.infra.local_cloud.pubsub.proto import Pb
 from buildflow_nb.infra.local_cloud.pubsub.retry import seconds
-from buildflow_nb.infra.local_cloud.pubsub.status import unimplemented
+from buildflow_nb.infra.local_cloud.pubsub.status import StatusError, unimplemented
 from buildflow_nb.infra.local_cloud.pubsub.subscription import Subscription
 from buildflow_nb.infra.local_cloud.pubsub.subscription_config import check_retention
 
 __all__ = ("IMMUTABLE_FIELDS", "Listener", "Topic", "check_topic")
 
 Listener: TypeAlias = Callable[[Sequence[Pb]], None]  # is given what was just published
+
+logger = logging.getLogger(__name__)
 
 IMMUTABLE_FIELDS = frozenset({"name", "state", "satisfies_pzs", "tags"})
 
@@ -68,7 +71,13 @@ class Topic:
         if self.listeners:
             decoded = [message.decode() for message in messages]
             for listener in list(self.listeners):
-                listener(decoded)
+                self._tell(listener, decoded)
+
+    def _tell(self, listener: Listener, messages: Sequence[Pb]) -> None:
+        try:
+            listener(messages)
+        except StatusError as error:  # the messages are published; their publisher did no wrong
+            logger.warning("what was published to %s was not passed on: %s", self.name, error)
 
     def fullest(self) -> int:
         """Give the bytes in the fullest of the subscriptions."""

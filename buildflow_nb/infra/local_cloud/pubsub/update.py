@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from buildflow_nb.infra.local_cloud.pubsub.proto import Pb
+from buildflow_nb.infra.local_cloud.pubsub.proto import FieldMask, Pb
 from buildflow_nb.infra.local_cloud.pubsub.status import invalid
 
 __all__ = ("updated",)
@@ -17,7 +17,15 @@ def updated(current: Pb, wanted: Pb, mask: Pb, immutable: Set[str]) -> Pb:
         StatusError: INVALID_ARGUMENT, if the mask is empty, or names a field that there is not or
             that cannot be changed.
     """
-    kind = current.DESCRIPTOR.name
+    _check_mask(mask, current.DESCRIPTOR, immutable)
+    result = type(current)()
+    result.CopyFrom(current)
+    mask.MergeMessage(wanted, result, replace_message_field=True, replace_repeated_field=True)
+    return result
+
+
+def _check_mask(mask: Pb, descriptor: Pb, immutable: Set[str]) -> None:
+    kind = descriptor.name
     if not mask.paths:
         message = (
             f"The update_mask in the Update{kind}Request must be set, and must contain a "
@@ -25,25 +33,16 @@ def updated(current: Pb, wanted: Pb, mask: Pb, immutable: Set[str]) -> Pb:
         )
         raise invalid(message)
     for path in mask.paths:
-        field = path.split(".", 1)[0]
-        if field not in current.DESCRIPTOR.fields_by_name:
+        if not FieldMask(paths=[path]).IsValidForDescriptor(descriptor):
             message = (
                 f"Invalid update_mask provided in the Update{kind}Request: '{path}' is not a "
                 f"known {kind} field. Note that field paths must be of the form 'push_config' "
                 "rather than 'pushConfig'."
             )
             raise invalid(message)
-        if field in immutable:
+        if path.split(".", 1)[0] in immutable:
             message = (
                 f"Invalid update_mask provided in the Update{kind}Request: the '{path}' field in "
                 f"the {kind} is not mutable."
             )
             raise invalid(message)
-    result = type(current)()
-    result.CopyFrom(current)
-    try:
-        mask.MergeMessage(wanted, result, True, True)
-    except ValueError as error:
-        message = f"Invalid update_mask provided in the Update{kind}Request: {error}"
-        raise invalid(message) from error
-    return result
