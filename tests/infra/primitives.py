@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ("Broken", "Link", "Plain", "Q")
+__all__ = ("Broken", "Link", "Plain", "Q", "T")
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,27 @@ class Plain:
     """A primitive without cloud resources, such as a file."""
 
     primitive_id: str
+
+
+@dataclass(frozen=True)
+class T:
+    """A topic: unlike a queue, it cannot be made twice. `above` is made before it."""
+
+    name: str
+    above: tuple = ()
+
+    @property
+    def primitive_id(self) -> str:
+        return self.name
+
+    def owned(self):
+        return ()
+
+    def parents(self):
+        return self.above
+
+    def resources(self, site):
+        import pulumi_gcp as gcp
+
+        topic = gcp.pubsub.Topic(self.name, name=self.name, opts=site.gcp())
+        return {"name": topic.name}
