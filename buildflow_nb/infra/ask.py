@@ -31,15 +31,17 @@ def question(plan: Outcome) -> str:
     return f"Apply {'this change' if count == 1 else f'these {count} changes'}? [y/N] "
 
 
-def answer(text: str, read: Callable[[str], str] = input) -> bool:
+def answer(text: str, read: Callable[[str], str] | None = None) -> bool:
     """Ask until the answer is yes or no; nothing means no.
+
+    `read` stands in for `input`, which is looked up late: a kernel exchanges it for each cell.
 
     Raises:
         UsageError: nobody can be asked, or the question was interrupted.
     """
     while True:
         try:
-            said = read(text).strip().lower()
+            said = (read or input)(text).strip().lower()
         except (EOFError, NotImplementedError) as error:  # no terminal; a kernel without a person
             msg = (
                 "this asks before it changes anything, and nobody can answer here; add --yes, "

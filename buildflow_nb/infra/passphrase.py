@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -50,14 +51,13 @@ def _text(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    """Make the file whole or not at all; if two processes do it at once, the first one wins."""
+    """Make the file whole or not at all; if several do it at once, the first one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle, partial = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(secrets.token_urlsafe(BYTES))
         with suppress(FileExistsError):
             os.link(partial, path)
     finally:
-        partial.unlink()
+        os.unlink(partial)  # noqa: PTH108  (mkstemp gives a name, not a path)

@@ -37,7 +37,7 @@ _DONE = {
     Op.DELETE: "deleted",
     Op.READ: "read",
 }
-_FOUND = {Op.UPDATE: "has changed", Op.DELETE: "is gone"}  # what a refresh finds
+_FOUND = {Op.UPDATE: "changed", Op.DELETE: "gone"}  # what a refresh finds
 LONGEST = 200  # characters of one value; a policy is longer
 
 

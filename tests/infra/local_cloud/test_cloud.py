@@ -1,0 +1,235 @@
+"""The local cloud as a process: found again, kept up, stopped with its state, started anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.infra.local_cloud import client, emulators
+from buildflow_nb.infra.local_cloud.client import (
+    cloud_status,
+    find_cloud,
+    reset_cloud,
+    start_cloud,
+    stop_cloud,
+)
+from buildflow_nb.infra.local_cloud.record import local_folder
+from buildflow_nb.infra.local_cloud.steer import steer
+
+pytestmark = pytest.mark.emulator
+DEADLINE_S = 30.0
+
+
+@pytest.fixture
+def project(tmp_path):
+    yield tmp_path
+    stop_cloud(tmp_path)
+
+
+def sqs(record):
+    return boto3.client(
+        "sqs",
+        endpoint_url=record.endpoints["sqs"],
+        region_name="us-east-1",
+        aws_access_key_id="000000000000",
+        aws_secret_access_key="local",  # noqa: S106  (the emulator takes anything)
+    )
+
+
+def until(condition, what: str):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def descendants(record) -> list[psutil.Process]:
+    return psutil.Process(record.process.pid).children(recursive=True)
+
+
+def test_it_is_started_found_again_and_stopped_with_its_state(project):
+    assert find_cloud(project) is None
+    record = start_cloud(project)
+    assert start_cloud(project) == record
+    assert find_cloud(project) == record
+    url = sqs(record).create_queue(QueueName="kept")["QueueUrl"]
+    sqs(record).send_message(QueueUrl=url, MessageBody="hello")
+
+    assert stop_cloud(project)
+    assert find_cloud(project) is None
+    assert not stop_cloud(project)
+    again = start_cloud(project)
+    assert again.endpoints == record.endpoints, "it comes back where it was"
+    found = sqs(again).receive_message(QueueUrl=url, WaitTimeSeconds=5)
+    assert [m["Body"] for m in found["Messages"]] == ["hello"]
+
+    reset_cloud(project)
+    empty = start_cloud(project)
+    assert sqs(empty).list_queues().get("QueueUrls", []) == []
+
+
+def test_everything_listens_on_the_loopback_alone(project):
+    record = start_cloud(project)
+    processes = [psutil.Process(record.process.pid), *descendants(record)]
+    assert len(processes) == 4
+    listening = {
+        connection.laddr.ip
+        for process in processes
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
+
+
+def test_what_it_leaves_in_the_folder_is_for_its_owner(project):
+    start_cloud(project)
+    folder = local_folder(project)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "cloud.json").stat().st_mode & 0o777 == 0o600
+    assert {path.name for path in (folder / "logs").iterdir()} == {
+        "aws.log", "cloud.log", "gcp.log", "storage.log",
+    }  # fmt: skip
+
+
+def test_no_key_of_the_user_reaches_it(project, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "real-looking-secret")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/real-looking.json")
+    record = start_cloud(project)
+    for process in [psutil.Process(record.process.pid), *descendants(record)]:
+        assert not {name for name in process.environ() if name.startswith(("AWS_", "GOOGLE_"))}
+
+
+def test_many_who_start_it_at_once_get_the_same(project):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(start_cloud(project))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+    assert len(found) == 4
+    assert len({record.process.pid for record in found}) == 1
+
+
+def test_a_stale_file_is_recognised(project):
+    record = start_cloud(project)
+    folder = local_folder(project)
+    text = (folder / "cloud.json").read_text()
+    stop_cloud(project)
+    (folder / "cloud.json").write_text(text)
+    assert find_cloud(project) is None
+    told = json.loads(text)
+    told["process"] = {"pid": os.getpid(), "began": 0.0}  # its number is used by another now
+    (folder / "cloud.json").write_text(json.dumps(told))
+    assert find_cloud(project) is None
+    (folder / "cloud.json").write_text("{ damaged")
+    assert find_cloud(project) is None
+    assert start_cloud(project).endpoints == record.endpoints
+
+
+def test_an_emulator_that_dies_is_started_again_where_it_was(project):
+    record = start_cloud(project)
+    url = sqs(record).create_queue(QueueName="again")["QueueUrl"]
+    (victim,) = (p for p in descendants(record) if "ministack" in " ".join(p.cmdline()))
+    victim.kill()
+    victim.wait(DEADLINE_S)
+
+    def answers():
+        try:
+            sqs(record).list_queues()
+        except Exception:  # noqa: BLE001  (whatever boto3 makes of a closed port)
+            return False
+        return True
+
+    until(answers, "the emulator came back")
+    assert url.startswith(record.endpoints["sqs"])
+
+
+def test_a_supervisor_that_was_killed_leaves_nothing_in_the_way(project):
+    record = start_cloud(project)
+    left = descendants(record)
+    assert len(left) == 3
+    os.kill(record.process.pid, signal.SIGKILL)
+    until(lambda: find_cloud(project) is None, "the record is stale")
+    again = start_cloud(project)
+    assert again.process.pid != record.process.pid
+    assert again.endpoints == record.endpoints
+    assert not any(process.is_running() for process in left)
+
+
+def test_a_taken_port_is_left_to_its_owner(project):
+    record = start_cloud(project)
+    stop_cloud(project)
+    port = int(record.endpoints["sqs"].rpartition(":")[2])
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        again = start_cloud(project)
+    assert again.endpoints["sqs"] != record.endpoints["sqs"]
+    assert again.endpoints["pubsub"] == record.endpoints["pubsub"]
+    assert sqs(again).list_queues()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_it_stops_by_itself_when_nobody_uses_it(project):
+    words = [sys.executable, "-m", "buildflow_nb.infra.local_cloud", str(project), "--idle", "1"]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    until(lambda: find_cloud(project) is not None, "it runs")
+    assert process.wait(DEADLINE_S) == 0
+    assert find_cloud(project) is None
+
+
+def test_it_stays_while_a_process_that_uses_it_lives(project):
+    script = (
+        "import sys, pathlib; from buildflow_nb.infra.local_cloud.client import start_cloud;"
+        "start_cloud(pathlib.Path(sys.argv[1])); print('up', flush=True); sys.stdin.read()"
+    )
+    user = subprocess.Popen(
+        [sys.executable, "-c", script, str(project)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with user:
+        assert user.stdout.readline() == b"up\n"
+        assert cloud_status(project).users == (user.pid,)
+        user.kill()
+        user.wait(DEADLINE_S)
+    assert cloud_status(project).users == ()
+    assert find_cloud(project) is not None, "it outlives a process that used it"
+
+
+def test_without_its_extra_it_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(emulators.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InfraError, match=r"pip install 'buildflow_nb\[local\]'"):
+        start_cloud(tmp_path)
+
+
+def test_one_that_does_not_start_names_its_log_and_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.setattr(client.sys, "executable", str(tmp_path / "python"))
+    fake = Path(tmp_path / "python")
+    fake.write_text("#!/bin/sh\necho 'no room left' >&2\nexit 3\n")
+    fake.chmod(0o700)
+    with pytest.raises(InfraError, match=r"did not start; .*cloud\.log ends with: no room left"):
+        start_cloud(tmp_path)
+
+
+def test_the_words_of_a_notebook_and_a_terminal(project):
+    assert "does not run" in steer(project, "status")
+    told = steer(project, "start")
+    record = find_cloud(project)
+    assert f"runs as process {record.process.pid}, used by: {os.getpid()}" in told
+    assert record.endpoints["pubsub"] in told
+    assert steer(project, "status") == told
+    assert steer(project, "stop") == "the local cloud is stopped; what was in it is kept"
+    assert "stopped and empty" in steer(project, "reset")
+    assert not (local_folder(project) / "aws").exists()

@@ -1,0 +1,139 @@
+"""Operations as plain text."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.operations import (
+    Diagnostic,
+    Op,
+    Operation,
+    Outcome,
+    PropertyChange,
+    Result,
+    Step,
+    StepDone,
+    StepFailed,
+    StepPlanned,
+    Summary,
+    Unknown,
+)
+from buildflow_nb.infra.ask import answer, ask, question
+from buildflow_nb.infra.report import headline, line, plan_text, shown_value
+
+
+def resource(op: Op, *changes: PropertyChange) -> Step:
+    return Step("u", op, "aws:sqs/queue:Queue", "orders", "SQSQueue orders", changes)
+
+
+def owner(op: Op) -> Step:
+    return Step("c", op, "buildflow:SQSQueue", "orders", "SQSQueue orders")
+
+
+def plan(*steps: Step, **counts: int) -> Outcome:
+    changes = {Op[name.upper()]: count for name, count in counts.items()}
+    summary = Summary(Operation.PREVIEW, Result.DONE, changes, unchanged=3)
+    return Outcome(summary, tuple(StepPlanned(step) for step in steps))
+
+
+def test_a_plan():
+    change = PropertyChange("visibilityTimeoutSeconds", 30, 60)
+    forced = PropertyChange("name", "a", "b", forces_replacement=True)
+    gone = PropertyChange("tags.team", "core", None)
+    text = plan_text(plan(resource(Op.UPDATE, change, forced, gone), update=1))
+    assert text.splitlines() == [
+        "1 to update, 3 unchanged",
+        "~ SQSQueue orders",
+        "    ~ aws:sqs/queue:Queue orders",
+        "        visibilityTimeoutSeconds: 30 → 60",
+        '        name: "a" → "b"  (forces replacement)',
+        '        tags.team: "core" → removed',
+    ]
+
+
+def test_a_new_primitive_has_the_sign_of_its_own_step():
+    text = plan_text(plan(owner(Op.CREATE), resource(Op.CREATE), create=1))
+    assert text.splitlines()[1] == "+ SQSQueue orders"
+
+
+def test_nothing_to_do_is_said():
+    assert headline(plan()) == "nothing to do: 3 resources as declared"
+    empty = Summary(Operation.DESTROY, Result.DONE, {}, unchanged=2)
+    assert headline(Outcome(empty)) == "nothing to do: the stack is empty"
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        (Operation.APPLY, "2 updated, 1 deleted in 1.5 s"),
+        (Operation.REFRESH, "2 changed, 1 gone in 1.5 s"),
+    ],
+)
+def test_what_was_done(operation, said):
+    summary = Summary(operation, Result.DONE, {Op.DELETE: 1, Op.UPDATE: 2}, seconds=1.5)
+    assert headline(Outcome(summary)) == said
+
+
+def test_lines_of_progress():
+    assert line(StepDone(resource(Op.CREATE), 0.2)) == "+ aws:sqs/queue:Queue orders created"
+    assert line(StepDone(owner(Op.CREATE), 0.2)) == ""
+    assert line(StepFailed(resource(Op.CREATE))) == "! aws:sqs/queue:Queue orders failed"
+    assert line(Diagnostic("error", "no")) == "error: no"
+    assert line(Diagnostic("info", "recovered")) == "recovered"
+    assert line(Diagnostic("info", "chatter", "urn")) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("a", '"a"'),
+        (["ü", 1, None], '["ü", 1, null]'),
+        (Unknown(), "(known after apply)"),
+        ([{"arn": Unknown()}], '[{"arn": (known after apply)}]'),
+        ("x" * 300, '"' + "x" * 199 + "…"),
+    ],
+)
+def test_values(value, shown):
+    assert shown_value(value) == shown
+
+
+def said(*answers: str):
+    left = list(answers)
+    return lambda _: left.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("answers", "agreed"),
+    [(["y"], True), (["YES "], True), (["n"], False), ([""], False), (["what", "no"], False)],
+)
+def test_answers(answers, agreed, capsys):
+    assert answer("? ", said(*answers)) is agreed
+    assert ("neither yes nor no" in capsys.readouterr().out) == (answers[0] == "what")
+
+
+@pytest.mark.parametrize("error", [EOFError, NotImplementedError])
+def test_where_nobody_can_answer_it_says_how_to_go_on(error):
+    def nobody(_):
+        raise error
+
+    with pytest.raises(UsageError, match=r"--yes.*require_confirmation=False"):
+        answer("? ", nobody)
+
+
+def test_an_interrupted_question_changes_nothing():
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(UsageError, match="interrupted; nothing was changed"):
+        answer("? ", interrupted)
+
+
+def test_the_question_shows_the_plan_first(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "y")
+    whole = plan(resource(Op.UPDATE), create=1, update=2)
+    assert ask(whole)
+    assert asked == ["Apply these 3 changes? [y/N] "]
+    assert capsys.readouterr().out == f"{plan_text(whole)}\n"
+    assert question(plan(resource(Op.CREATE), create=1)) == "Apply this change? [y/N] "
