@@ -20,9 +20,10 @@ Letter = list[Message]  # what one call has brought: up to ten messages
 
 
 class Mail:
-    """The box of one source; at most ten messages for each call that was expected."""
+    """The box of one source; letters and calls under way are `most` together, at most."""
 
     def __init__(self, link: QueueLink, leases: Leases) -> None:
+        self.most = 1
         self.lease_s: int | None = None
         self.arrived = asyncio.Event()
         self._link = link
@@ -33,39 +34,45 @@ class Mail:
         self._fault: BuildFlowError | None = None
         self._came_empty = False
         self._under_way = 0
+        self._wanted = False
+        self._told = False
         self._closed = False
 
     def open(self) -> None:
-        """Wake the loop that runs now, from now on."""
+        """Tell the loop that runs now, from now on."""
         self._loop = asyncio.get_running_loop()
 
-    def expect(self, most: int) -> bool:
-        """Count one more call as under way, if fewer than `most` are; `fetch` has to follow."""
+    def expect(self) -> bool:
+        """Count one more call as under way, if there may be one; `fetch` has to follow."""
         with self._lock:
-            if self._closed or self._under_way >= most:
+            self._wanted = True
+            if not self._room():
                 return False
             self._under_way += 1
             return True
 
     def fetch(self) -> None:
-        """Make one receive call and leave what came of it."""
-        letter: Letter = []
-        fault: BuildFlowError | None = None
-        try:
-            self.lease_s = self._link.lease_s
-            letter = self._link.receive()
-        except BuildFlowError as error:
-            fault = error
-        finally:  # whatever happens, the call is no longer under way
-            orphans = self._leave(letter, fault)
-        if orphans:
-            with suppress(BuildFlowError):  # then they come when their leases run out
-                self._link.hide([handle for _, handle, _ in orphans], 0)
+        """Receive and leave what came, again and again while there is plenty and it is wanted."""
+        while True:
+            letter: Letter = []
+            fault: BuildFlowError | None = None
+            again = False
+            try:
+                self.lease_s = self._link.lease_s
+                letter = self._link.receive()
+            except BuildFlowError as error:
+                fault = error
+            finally:  # whatever happened, the call is no longer under way
+                again = self._leave(letter, fault)
+            if not again:
+                return
 
     def take(self) -> list[Letter]:
         """All that lies here."""
         with self._lock:
             found, self._letters = self._letters, []
+            self._told = False
+        self.arrived.clear()
         return found
 
     def fault(self) -> BuildFlowError | None:
@@ -80,23 +87,41 @@ class Mail:
             found, self._came_empty = self._came_empty, False
         return found
 
+    def pause(self) -> None:
+        """Make no further call until one is expected again."""
+        with self._lock:
+            self._wanted = False
+
     def close(self) -> None:
         """Take nothing more in; what still comes is shown to other consumers again."""
         with self._lock:
             self._closed = True
 
-    def _leave(self, letter: Letter, fault: BuildFlowError | None) -> Letter:
+    def _room(self) -> bool:
+        return not self._closed and len(self._letters) + self._under_way < self.most
+
+    def _leave(self, letter: Letter, fault: BuildFlowError | None) -> bool:
+        """Put a letter into the box; whether to make the next call at once."""
         with self._lock:
             self._under_way -= 1
-            if self._closed:
-                return letter
-            self._fault = fault
-            if letter:
-                self._leases.take((handle for _, handle, _ in letter), self.lease_s or 0)
-                self._letters.append(letter)
-            elif fault is None:
-                self._came_empty = True
-        if self._loop is not None:
+            closed, tell = self._closed, not self._told
+            if not closed:
+                self._put(letter, fault)
+                self._told = True
+            again = bool(letter) and self._wanted and self._room()
+            self._under_way += again
+        if closed and letter:
+            with suppress(BuildFlowError):  # then they come when their leases run out
+                self._link.hide([handle for _, handle, _ in letter], 0)
+        elif tell and self._loop is not None:
             with suppress(RuntimeError):  # the loop has been closed, and nobody waits any more
                 self._loop.call_soon_threadsafe(self.arrived.set)
-        return []
+        return again
+
+    def _put(self, letter: Letter, fault: BuildFlowError | None) -> None:
+        self._fault = fault
+        if letter:
+            self._leases.take((handle for _, handle, _ in letter), self.lease_s or 0)
+            self._letters.append(letter)
+        elif fault is None:
+            self._came_empty = True

@@ -31,8 +31,10 @@ from buildflow_nb.io._threads import Threads
 
 __all__ = ("SqsSource",)
 
-MAX_RECEIVES = 8  # more bring no more: at 10 ms a call the client's CPU is the limit
-MAX_CALLS = 16  # as many again for deletes and renewals
+MAX_RECEIVES = 12  # calls under way and letters unread; more bring no more, the CPU is the limit
+MAX_CALLS = 16  # threads, for receives, deletes and renewals
+BUSY = 4  # calls at once from which on pulls wait a little for more, so that fewer do
+GATHER_S = 0.004
 WELL_FILLED = BATCH // 2  # SQS often gives fewer than are there
 LOOKS_PER_LEASE = 4  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least (also before the first call) and at most
@@ -49,7 +51,6 @@ class SqsSource:
         self._threads = Threads(f"sqs-{link.name}", MAX_CALLS)
         self._leases = Leases()
         self._mail = Mail(link, self._leases)
-        self._target = 1
         self._renewal: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -81,21 +82,26 @@ class SqsSource:
         """
         mail = self._mail
         waited = False
-        while True:
-            mail.arrived.clear()
-            letters = mail.take()
-            if letters:
-                self._adapt(letters, waited=waited)
-                return _batch(self._link.name, letters)
-            if (fault := mail.fault()) is not None:
-                self._target = 1
-                raise fault
-            if mail.came_empty():
-                self._target = 1
-            while mail.expect(self._target):
-                self._threads.submit(mail.fetch)
-            waited = True
-            await mail.arrived.wait()
+        try:
+            while True:
+                letters = mail.take()
+                if letters:
+                    self._adapt(letters, waited=waited)
+                    return _batch(self._link.name, letters)
+                if (fault := mail.fault()) is not None:
+                    mail.most = 1
+                    raise fault
+                if mail.came_empty():
+                    mail.most = 1
+                while mail.expect():
+                    self._threads.submit(mail.fetch)
+                waited = True
+                await mail.arrived.wait()
+                if mail.most >= BUSY:
+                    await asyncio.sleep(GATHER_S)
+        except asyncio.CancelledError:
+            mail.pause()
+            raise
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
         """Delete messages, or show them to every consumer again at once.
@@ -112,11 +118,12 @@ class SqsSource:
         return await asyncio.wrap_future(self._threads.submit(self._link.count))
 
     def _adapt(self, letters: Sequence[Letter], *, waited: bool) -> None:
+        mail = self._mail
         if waited:
             well = sum(len(letter) >= WELL_FILLED for letter in letters)
-            self._target = min(MAX_RECEIVES, self._target + well)
+            mail.most = min(MAX_RECEIVES, mail.most + well)
         else:
-            self._target = max(1, self._target - 1)
+            mail.most = max(1, mail.most - 1)
 
     def _show(self, handles: Sequence[str]) -> Failures:
         return self._link.hide(handles, 0)

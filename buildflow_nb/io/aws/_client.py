@@ -45,6 +45,10 @@ def _make(service: str, region: str | None, endpoint: str | None, keys: AWSCrede
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,
         max_pool_connections=CONNECTIONS,
+        # What follows saves a sixth of a call's CPU: the requests are our own and well formed, and
+        # boto3 would put its long name together anew for each.
+        parameter_validation=False,
+        user_agent="buildflow_nb boto3",
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         # Another host has no name for each bucket.
         s3={"addressing_style": "path"} if endpoint else None,
