@@ -22,7 +22,7 @@ from buildflow_nb.infra.local_cloud.provider.kinds import Kind, same
 from buildflow_nb.infra.local_cloud.provider.names import DEFAULTS, defaulted
 from buildflow_nb.infra.local_cloud.provider.schema import Input, Schema
 
-__all__ = ("Difference", "changed", "difference")
+__all__ = ("Difference", "changed", "difference", "equal")
 
 Change: TypeAlias = "proto.PropertyDiff.Kind.ValueType"
 _REPLACING = {
@@ -100,7 +100,7 @@ def _kept(
     if new is None:
         return declared.computed or _says_nothing(old)
     before = _before(name, old_inputs, old_state)
-    return (_says_nothing(new) and _says_nothing(before)) or _equal(declared, before, new)
+    return (_says_nothing(new) and _says_nothing(before)) or equal(declared, before, new)
 
 
 def _before(name: str, old_inputs: Mapping[str, Plain], old_state: Mapping[str, Plain]) -> Plain:
@@ -114,8 +114,8 @@ def _says_nothing(value: Plain) -> bool:
     return value is None or value is False or value in ("", [], {})
 
 
-def _equal(declared: Input, old: Plain, new: Plain) -> bool:
-    """Whether two values mean the same, part by part."""
+def equal(declared: Input, old: Plain, new: Plain) -> bool:
+    """Whether a new value means what an old one does, part by part; it may leave parts out."""
     if declared.kind is Kind.OBJECT and isinstance(old, dict) and isinstance(new, dict):
         return all(
             _kept(declared.parts.get(name, Input()), name, old, {}, new)
@@ -123,7 +123,7 @@ def _equal(declared: Input, old: Plain, new: Plain) -> bool:
         )
     if declared.kind is Kind.OBJECTS and isinstance(old, list) and isinstance(new, list):
         part = Input(Kind.OBJECT, parts=declared.parts)
-        return len(old) == len(new) and all(map(lambda a, b: _equal(part, a, b), old, new))
+        return len(old) == len(new) and all(map(lambda a, b: equal(part, a, b), old, new))
     return same(declared.kind, old, new)
 
 
@@ -137,7 +137,7 @@ def _walk(path: str, declared: Input, old: Plain, new: Plain, found: Difference)
     elif isinstance(old, list) and isinstance(new, list):
         part = Input(Kind.OBJECT, parts=declared.parts, replaces=declared.replaces)
         for position, (one, other) in enumerate(zip_longest(old, new)):
-            if not _equal(part, one, other):
+            if not equal(part, one, other):
                 _walk(f"{path}[{position}]", part, one, other, found)
     else:
         kind = _kind(old, new)

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from buildflow_nb.infra.local_cloud.provider.codec import UNKNOWN, Bag, Plain
+from buildflow_nb.infra.local_cloud.provider.diff import equal
 from buildflow_nb.infra.local_cloud.provider.kinds import same
 from buildflow_nb.infra.local_cloud.provider.names import DEFAULTS
-from buildflow_nb.infra.local_cloud.provider.schema import Schema
+from buildflow_nb.infra.local_cloud.provider.schema import Input, Schema
 
 __all__ = ("found_inputs", "imported_inputs", "made", "planned_create", "planned_update")
 
 
 def planned_create(schema: Schema, inputs: Bag) -> Bag:
     """Outputs that a preview of a create can promise."""
-    values = _stated(inputs)
+    values = {n: _opened(schema.inputs.get(n), v) for n, v in _stated(inputs).items()}
     filled = {n for n, i in schema.inputs.items() if i.computed and values.get(n) is None}
     open_values: dict[str, Plain] = dict.fromkeys(filled | schema.outputs.keys(), UNKNOWN)
     return Bag({**values, **open_values}, _secrets(schema, inputs.secrets))
@@ -33,7 +34,11 @@ def planned_update(schema: Schema, inputs: Bag, olds: Bag, changes: Collection[s
         for name, follows in schema.outputs.items()
     }
     kept = {n: olds.values.get(n) for n, i in schema.inputs.items() if i.computed}
-    return Bag({**kept, **_stated(inputs), **values}, _secrets(schema, inputs.secrets))
+    stated = {
+        name: _opened(schema.inputs.get(name), value) if name in changes else olds.values.get(name)
+        for name, value in _stated(inputs).items()
+    }
+    return Bag({**kept, **stated, **values}, _secrets(schema, inputs.secrets))
 
 
 def made(
@@ -52,12 +57,11 @@ def found_inputs(schema: Schema, inputs: Bag, live: Mapping[str, Plain]) -> Bag:
     An input that nobody set and that the cloud now has is drift as well, but not where the cloud
     fills it in by itself.
     """
-    spelled = _spelled(schema, inputs, live)
     values = dict(inputs.values)
     for name, declared in schema.inputs.items():
-        here = spelled.get(name)
-        drifted = here and not declared.computed
-        if name in spelled and (drifted or inputs.values.get(name) is not None):
+        known, here = inputs.values.get(name), live.get(name)
+        drifted = known is not None or (here and not declared.computed)
+        if name in live and drifted and not equal(declared, here, known):
             values[name] = here
     return Bag({n: v for n, v in values.items() if v is not None}, inputs.secrets)
 
@@ -70,6 +74,19 @@ def imported_inputs(schema: Schema, live: Mapping[str, Plain]) -> Bag:
 
 def _stated(inputs: Bag) -> dict[str, Plain]:
     return {name: value for name, value in inputs.values.items() if name != DEFAULTS}
+
+
+def _opened(declared: Input | None, value: Plain) -> Plain:
+    """A value in which what the cloud will fill in is unknown."""
+    if declared is None or not declared.parts:
+        return value
+    if isinstance(value, list):
+        return [_opened(declared, item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    parts = {name: _opened(declared.parts.get(name), part) for name, part in value.items()}
+    filled = {n for n, i in declared.parts.items() if i.computed and parts.get(n) is None}
+    return {**parts, **dict.fromkeys(filled, UNKNOWN)}
 
 
 def _spelled(schema: Schema, inputs: Bag, live: Mapping[str, Plain]) -> dict[str, Plain]:

@@ -74,6 +74,7 @@ def test_an_endpoint_that_is_not_known_yet_passes_a_check_and_no_call():
         _ = google.storage
 
 
+@pytest.mark.emulator
 def test_the_environment_leads_nowhere_else(monkeypatch, aws_url):
     for name in ("HTTP_PROXY", "http_proxy", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

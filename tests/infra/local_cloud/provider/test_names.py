@@ -14,9 +14,10 @@ QUEUE = AutoName("name", 80, prefix="namePrefix", suffix=".fifo", suffix_if="fif
 OPTIONS = proto.CheckRequest.AutonamingOptions
 
 
-def choose(auto, news=None, olds=None, *, own="Orders", seed=b"\x01" * 32, options=None):
+def choose(auto, news=None, olds=None, own="Orders", **more):
     urn = f"urn:pulumi:dev::proj::aws:sqs/queue:Queue::{own}"
-    request = proto.CheckRequest(urn=urn, randomSeed=seed, autonaming=options)
+    seed = more.pop("seed", b"\x01" * 32)
+    request = proto.CheckRequest(urn=urn, randomSeed=seed, autonaming=more.pop("options", None))
     return auto.choose(request, Bag(news or {}), Bag(olds or {}))
 
 
