@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo lab test lint format bench notebooks picture lock clean
+.PHONY: help setup pulumi demo lab test lint format bench notebooks picture lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -20,13 +20,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(READY)  ## Run the quickstart headlessly on real data and print what happened
+pulumi: $(READY)  ## Find Pulumi's program, download it, or build it (minutes, once, into the user's cache)
+	@$(BIN)/python -m tools.pulumi_cli
+
+demo: pulumi  ## Run the quickstart headlessly on real data and print what happened
 	$(BIN)/python -m tools.demo
 
-lab: $(READY)  ## Open the quickstart in JupyterLab
+lab: pulumi  ## Open the quickstart in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
-test: $(READY) lint  ## Run every check and every test
+test: pulumi lint  ## Run every check and every test
 	$(BIN)/python -m pytest
 
 lint: $(READY)  ## Check style, types, layers and spelling
@@ -40,10 +43,10 @@ format: $(READY)  ## Put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## Measure against peers; prints both sides and the ratio
+bench: pulumi  ## Measure against peers; prints both sides and the ratio
 	$(BIN)/python -m tests.benchmarks
 
-notebooks: $(READY)  ## Run the tutorials and save them with their outputs
+notebooks: pulumi  ## Run the tutorials and save them with their outputs
 	$(BIN)/python -m tools.notebooks
 
 picture: $(READY)  ## Take the README's picture in a real JupyterLab (needs chromium)

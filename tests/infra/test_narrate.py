@@ -24,7 +24,8 @@ QUEUE = f"{STACK}::buildflow:SQSQueue$aws:sqs/queue:Queue::orders"
 
 
 def step(kind: str, op: str, urn: str = QUEUE, **meta) -> EngineEvent:
-    metadata = {"op": op, "urn": urn, "type": urn.split("::")[2].split("$")[-1], **meta}
+    kind_of = urn.split("::")[2].rpartition("$")[2]
+    metadata = {"op": op, "urn": urn, "type": kind_of, **meta}
     return EngineEvent.from_json({kind: {"metadata": metadata}})
 
 

@@ -20,10 +20,13 @@ class Kernel:
         self.client.wait_for_ready(timeout=DEADLINE_S)
         self.strays = []
 
-    def __call__(self, code, cell_id=None):
-        """Run a cell to its end and give what came out of it."""
-        sent = self.send(code, cell_id)
-        found = SimpleNamespace(text="", bundles=[], updates=[], traits=[], error=None)
+    def __call__(self, code, cell_id=None, answer=None):
+        """Run a cell to its end and give what came out of it; `answer` is typed when it asks."""
+        sent = self.send(code, cell_id, allow_stdin=answer is not None)
+        found = SimpleNamespace(text="", bundles=[], updates=[], traits=[], error=None, asked="")
+        if answer is not None:
+            found.asked = self.client.get_stdin_msg(timeout=DEADLINE_S)["content"]["prompt"]
+            self.client.input(answer)
         for message in self.messages():
             content, kind = message["content"], message["msg_type"]
             if kind == "comm_msg":
@@ -44,11 +47,11 @@ class Kernel:
             yield self.client.get_iopub_msg(timeout=DEADLINE_S)
         raise TimeoutError
 
-    def send(self, code, cell_id=None):
+    def send(self, code, cell_id=None, *, allow_stdin=False):
         """Ask for a cell; gives the id of the question."""
         # Not to stop on errors: for a moment after one, the kernel would drop the next question.
         content = {"code": code, "silent": False, "store_history": True, "stop_on_error": False}
-        content |= {"user_expressions": {}, "allow_stdin": False}
+        content |= {"user_expressions": {}, "allow_stdin": allow_stdin}
         message = self.client.session.msg("execute_request", content)
         if cell_id is not None:
             message["metadata"]["cellId"] = cell_id

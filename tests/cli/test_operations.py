@@ -1,0 +1,168 @@
+"""Cloud resources from a terminal: what is printed, and the exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildflow_nb.infra.local_cloud.client import stop_cloud
+
+pytestmark = [pytest.mark.pulumi, pytest.mark.emulator]
+DEADLINE_S = 60
+
+MAIN = """
+from buildflow_nb import Flow
+from buildflow_nb.io.aws import AWSBucket, SQSQueue
+
+app = Flow()
+app.manage(AWSBucket("my-bucket"), SQSQueue("orders"))
+"""
+
+
+class Terminal:
+    """A project folder and a person who types there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, *words: str, answers: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "buildflow_nb.cli.main", *words],
+            cwd=self.folder,
+            input=answers,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    def file(self, name: str, text: str) -> None:
+        (self.folder / name).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("shop")
+    yield made
+    stop_cloud(made)
+
+
+@pytest.fixture
+def type_(folder):
+    terminal = Terminal(folder)
+    terminal.file("main.py", MAIN)
+    yield terminal
+    (folder / "buildflow.yaml").unlink(missing_ok=True)
+    terminal.file("main.py", MAIN)
+    terminal("destroy", "--yes")
+
+
+def test_preview_apply_and_destroy(type_):
+    plan = type_("preview")
+    assert plan.returncode == 0
+    assert plan.stdout.splitlines()[0] == "2 to create"
+    assert "+ S3Bucket s3://my-bucket" in plan.stdout
+    made = type_("apply", "--yes")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "+ aws:sqs/queue:Queue orders created" in made.stdout
+    assert made.stdout.splitlines()[-1].startswith("2 created in ")
+    assert type_("apply").stdout == "nothing to do: 2 resources as declared\n"
+    assert type_("refresh").stdout == "nothing to do: 2 resources as declared\n"
+    gone = type_("destroy", answers="y\n")
+    assert gone.returncode == 0
+    assert "- SQSQueue orders" in gone.stdout, "the plan is shown before the question"
+    assert "2 deleted in" in gone.stdout
+
+
+def test_a_rejection_is_its_own_message(type_):
+    said = type_("apply", answers="no\n")
+    assert said.returncode == 1
+    assert said.stderr == "buildflow: apply rejected; nothing was changed\n"
+    assert "2 to create" in type_("preview").stdout
+
+
+def test_without_an_answer_it_names_yes(type_):
+    said = type_("apply")
+    assert said.returncode == 2
+    assert "add --yes" in said.stderr
+
+
+def test_what_fails_exits_with_1_and_its_first_error(type_):
+    type_.file(
+        "main.py",
+        MAIN + "class Bad:\n"
+        "    primitive_id = 'bad'\n"
+        "    def owned(self): return ()\n"
+        "    def parents(self): return ()\n"
+        "    def resources(self, site): raise ValueError('no shelf')\n"
+        "app.manage(Bad())\n",
+    )
+    said = type_("apply", "--yes")
+    assert said.returncode == 1
+    assert said.stderr == "buildflow: apply: no shelf\n"
+    assert "Traceback" in type_("apply", "--yes", "--verbose").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("aply",), "unknown subcommand 'aply'; did you mean 'apply'?"),
+        (("apply", "--yess"), "unknown option '--yess'; did you mean '--yes'?"),
+        (("apply", "now"), "'now' is one word too many"),
+        (("cloud", "up"), "'up' is none of status, start, stop, reset"),
+        (("peek", "price"), "peek is for notebooks; in a terminal there is preview, apply"),
+    ],
+)
+def test_wrong_words_exit_with_2(type_, words, said):
+    found = type_(*words)
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert "%" not in found.stderr
+
+
+def test_an_unknown_stack(type_):
+    type_.file("buildflow.yaml", "app: shop\npulumi_config:\n  default_stack: prod\n  stacks: []\n")
+    found = type_("preview")
+    assert found.returncode == 2
+    assert "no stack 'prod'" in found.stderr
+
+
+def test_no_flow_to_be_found(type_):
+    type_.file("main.py", "app = 1\n")
+    found = type_("preview")
+    assert found.returncode == 2
+    assert "app of " in found.stderr
+    assert "is no Flow" in found.stderr
+    (type_.folder / "main.py").unlink()
+    found = type_("preview")
+    assert found.returncode == 2
+    assert "no module 'main'" in found.stderr
+    assert "set entry_point in buildflow.yaml" in found.stderr
+
+
+def test_an_entry_point_of_ones_own(type_):
+    config = (
+        "app: shop\nentry_point: backend.py\npulumi_config:\n  default_stack: local\n"
+        "  stacks:\n  - name: local\n    cloud: local\n"
+    )
+    type_.file("buildflow.yaml", config)
+    type_.file("backend.py", MAIN.replace("app", "backend"))
+    assert type_("preview").stdout.splitlines()[0] == "2 to create"
+    type_.file("backend.py", f"{MAIN}\nother = Flow()\n")
+    found = type_("preview")
+    assert found.returncode == 2
+    assert "must hold one Flow, it holds: app, other" in found.stderr
+
+
+def test_the_cloud_and_help(type_):
+    assert "runs as process" in type_("cloud", "start").stdout
+    assert "stopped" in type_("cloud", "stop").stdout
+    assert "does not run" in type_("cloud").stdout
+    for words in (("help",), ()):
+        said = type_(*words)
+        assert said.returncode == 0
+        assert "buildflow apply [--yes] [--verbose]" in said.stdout
+    assert "do not ask" in type_("apply", "-h").stdout
