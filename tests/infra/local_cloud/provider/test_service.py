@@ -9,13 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from google.protobuf import empty_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import provider_pb2 as proto
 
 from buildflow_nb.infra.local_cloud.provider.aws import AWS
+from buildflow_nb.infra.local_cloud.provider.aws import cloud as aws_cloud
 from buildflow_nb.infra.local_cloud.provider.codec import UNKNOWN, Bag, decode, encode
+from buildflow_nb.infra.local_cloud.provider.gcp import storage_api, topic
 from buildflow_nb.infra.local_cloud.provider.server import ProviderServers
 from tests.infra.local_cloud.provider.instance import DEADLINE_S, Instance
 
@@ -188,3 +191,38 @@ def test_servers_stop_and_start_again():
     assert threading.active_count() <= before
     assert sorted(servers.start()) == ["aws", "gcp"]
     servers.stop()
+
+
+@pytest.fixture
+def silent():
+    """An endpoint that takes connections and never answers."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(16)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+SHORT_S = 0.2
+
+
+def test_a_hanging_emulator_of_aws_is_left(ports, silent, monkeypatch):
+    quick = Config(read_timeout=SHORT_S, retries={"total_max_attempts": 1})
+    monkeypatch.setattr(aws_cloud, "CONFIG", aws_cloud.CONFIG.merge(quick))
+    instance = aws_instance(ports, silent)
+    with instance.channel, pytest.raises(grpc.RpcError, match="Read timeout on endpoint"):
+        instance.create(QUEUE, instance.check(QUEUE, {}))
+
+
+def test_a_hanging_emulator_of_gcp_is_left(ports, silent, monkeypatch):
+    monkeypatch.setattr(storage_api, "CALL_S", SHORT_S)
+    monkeypatch.setattr(topic, "CALL_S", SHORT_S)
+    instance = Instance(ports["gcp"])
+    with instance.channel:
+        ends = {"storageCustomEndpoint": silent, "pubsubCustomEndpoint": silent}
+        instance.configure(project="p", **ends)
+        token = "gcp:storage/bucket:Bucket"  # noqa: S105
+        with pytest.raises(grpc.RpcError, match=r"Cloud Storage at .* did not answer"):
+            instance.create(token, instance.check(token, {"location": "US"}))
+        token = "gcp:pubsub/topic:Topic"  # noqa: S105
+        with pytest.raises(grpc.RpcError, match="creating gcp:pubsub/topic:Topic 'thing': 50"):
+            instance.create(token, instance.check(token, {}))
