@@ -74,24 +74,9 @@ def check_messages(request: Pb) -> None:
         StatusError: INVALID_ARGUMENT, if there is no message, there are too many or one is
             empty, too large, or has attributes beyond the limits.
     """
-    messages = request.messages
-    if not messages:
-        message = "The value for message_count is too small. You passed 0; the minimum is 1."
-        raise invalid(message)
-    if len(messages) > MOST_MESSAGES:
-        message = (
-            f"The value for message_count is too large. You passed {len(messages)} in the "
-            f"request, but the maximum value is {MOST_MESSAGES}."
-        )
-        raise invalid(message)
-    size = request.ByteSize()
-    if size > MOST_REQUEST_BYTES:
-        message = (
-            f"The value for request_size is too large. You passed {size} in the request, but the "
-            f"maximum value is {MOST_REQUEST_BYTES}."
-        )
-        raise invalid(message)
-    for one in messages:
+    _check_request("message_count", len(request.messages), 1, MOST_MESSAGES)
+    _check_request("request_size", request.ByteSize(), 1, MOST_REQUEST_BYTES)
+    for one in request.messages:
         if one.attributes:
             _check_attributes(one.attributes)
         elif not one.data:
@@ -100,6 +85,15 @@ def check_messages(request: Pb) -> None:
                 "either non-empty data, or at least one attribute."
             )
             raise invalid(message)
+
+
+def _check_request(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        message = (
+            f"The value for {name} is too {'small' if value < least else 'large'}. You passed "
+            f"{value} in the request, but it must be from {least} to {most}."
+        )
+        raise invalid(message)
 
 
 def _check_attributes(attributes: Mapping[str, str]) -> None:

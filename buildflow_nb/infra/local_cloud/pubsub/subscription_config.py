@@ -103,10 +103,7 @@ def check_config(config: Pb) -> None:
     if config.expiration_policy.HasField("ttl"):
         ttl = seconds(config.expiration_policy.ttl)
         _check_range("expiration_policy.ttl", ttl, _DAY_S, 365 * _DAY_S)
-    if config.HasField("dead_letter_policy"):
-        attempts = config.dead_letter_policy.max_delivery_attempts
-        name = "dead_letter_policy.max_delivery_attempts"
-        _check_range(name, attempts, DEFAULT_ATTEMPTS, MOST_ATTEMPTS)
+    _check_dead_letter_policy(config)
     _check_retry_policy(config)
     _check_push(config)
 
@@ -121,6 +118,13 @@ def _check_range(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         message = f"Invalid {name} given (value={value:g}). It must be from {least} to {most}."
         raise invalid(message)
+
+
+def _check_dead_letter_policy(config: Pb) -> None:
+    if config.HasField("dead_letter_policy"):
+        attempts = config.dead_letter_policy.max_delivery_attempts
+        name = "dead_letter_policy.max_delivery_attempts"
+        _check_range(name, attempts, DEFAULT_ATTEMPTS, MOST_ATTEMPTS)
 
 
 def _check_retry_policy(config: Pb) -> None:
