@@ -1,0 +1,70 @@
+"""One operation at a time, and what a sudden end leaves written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.operations import Operation
+from buildflow_nb.infra.turn import take_turn
+
+HOLDER = """
+import sys
+from pathlib import Path
+from buildflow_nb.core.operations import Operation
+from buildflow_nb.infra.turn import take_turn
+
+with take_turn(Path(sys.argv[1]), "local", Operation.APPLY) as turn:
+    turn.engine(4711)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the turn."""
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "local.lock")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield process
+        process.kill()
+
+
+def test_whoever_comes_second_is_told_who_works(tmp_path, holder):
+    said = rf"stack 'local' is being changed by process {holder.pid} \(apply, since \S+ \S+\)"
+    with (
+        pytest.raises(InfraError, match=said),
+        take_turn(tmp_path / "local.lock", "local", Operation.PREVIEW),
+    ):
+        pass
+
+
+def test_the_turn_of_a_dead_process_is_free_and_names_its_engine(tmp_path, holder):
+    holder.kill()
+    holder.wait(10)
+    with take_turn(tmp_path / "local.lock", "local", Operation.PREVIEW) as turn:
+        assert turn.unfinished == 4711
+        turn.finish()
+    with take_turn(tmp_path / "local.lock", "local", Operation.PREVIEW) as turn:
+        assert turn.unfinished is None
+
+
+def test_a_turn_that_was_not_finished_is_found_by_the_next(tmp_path):
+    path = tmp_path / "deep" / "local.lock"
+    with take_turn(path, "local", Operation.APPLY) as turn:
+        turn.engine(os.getpid())
+    assert path.stat().st_mode & 0o777 == 0o600
+    with take_turn(path, "local", Operation.APPLY) as turn:
+        assert turn.unfinished == os.getpid()
+
+
+def test_a_damaged_file_does_no_harm(tmp_path):
+    path = tmp_path / "local.lock"
+    path.write_text('{"pid": ')
+    with take_turn(path, "local", Operation.APPLY) as turn:
+        assert turn.unfinished is None
