@@ -55,8 +55,8 @@ class Resource(ABC, Generic[CloudT]):
         del inputs
         return ()
 
-    def identify(self, cloud: CloudT, resource_id: str) -> str:
-        """The full id for one that a person may have shortened, to import a resource."""
+    def identify(self, cloud: CloudT, resource_id: str) -> str | None:
+        """The full id for one that a person may have shortened; `None` if nothing has it."""
         del cloud
         return resource_id
 

@@ -32,6 +32,7 @@ class ProviderServers:
     def __init__(self, packages: Sequence[Package[Any]] = (AWS, GCP)) -> None:
         self._packages = packages
         self._servers: list[grpc.Server] = []
+        self._pools: list[ThreadPoolExecutor] = []
 
     def start(self) -> dict[str, int]:
         """Start serving; gives the port of each package.
@@ -46,11 +47,15 @@ class ProviderServers:
         stopping = [server.stop(STOP_S) for server in self._servers]
         for stopped in stopping:
             stopped.wait(STOP_S + 1)
+        for pool in self._pools:
+            pool.shutdown(wait=False)  # a request that was cut ends with its call's deadline
         self._servers.clear()
+        self._pools.clear()
 
     def _serve(self, package: Package[Any]) -> int:
+        pool = ThreadPoolExecutor(THREADS, thread_name_prefix=f"provider {package.name}")
         server = grpc.server(
-            ThreadPoolExecutor(THREADS, thread_name_prefix=f"provider {package.name}"),
+            pool,
             options=[
                 ("grpc.max_receive_message_length", MESSAGE_BYTES),
                 ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -62,4 +67,5 @@ class ProviderServers:
         port: int = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self._servers.append(server)
+        self._pools.append(pool)
         return port

@@ -199,23 +199,23 @@ class ProviderService(protocol.ResourceProviderServicer, Generic[CloudT]):
         """Look at a resource, for a refresh or an import; an empty answer says that it is gone."""
         resource = self._resource(request, context)
         inputs, olds = decode(request.inputs), decode(request.properties)
-        schema = resource.schema
         with self._refusals(context, _deed("reading", request), inputs):
             cloud = self._cloud(context)
             resource_id = resource.identify(cloud, request.id)
-            known = Properties(olds.values or inputs.values)
-            live = resource.read(cloud, resource_id, known)
-        if live is None:
-            return proto.ReadResponse()
+            if resource_id is None:
+                return proto.ReadResponse()
+            live = resource.read(cloud, resource_id, Properties(olds.values or inputs.values))
+            if live is None:
+                return proto.ReadResponse()
         if inputs.values:
-            found = state.found_inputs(schema, inputs, live)
+            found = state.found_inputs(resource.schema, inputs, live)
         else:
-            found = state.imported_inputs(schema, live)
+            found = state.imported_inputs(resource.schema, live)
         struct = _struct(found)
         for name, value in inputs.values.items():  # what is as it was keeps its finer secrets
             if found.values.get(name) == value:
                 struct.fields[name].CopyFrom(request.inputs.fields[name])
-        outputs = state.made(schema, found, live, olds.secrets)
+        outputs = state.made(resource.schema, found, live, olds.secrets)
         return proto.ReadResponse(id=resource_id, inputs=struct, properties=_struct(outputs))
 
     @override

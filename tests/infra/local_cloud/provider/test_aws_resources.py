@@ -134,6 +134,14 @@ class TestQueue(AWSContract):
         scope = aws.failures(QUEUE, {"deduplicationScope": "all"})["deduplicationScope"]
         assert scope.endswith("not one of messageGroup, queue")
 
+    def test_an_import_by_name(self, aws, queue):
+        assert aws.read(QUEUE, "others-queue")[0] == queue["url"]
+        assert aws.read(QUEUE, "not-there")[0] == ""
+
+    def test_deduplication_by_content_is_for_fifo_queues(self, aws):
+        failures = aws.failures(QUEUE, {"contentBasedDeduplication": True})
+        assert "is for FIFO queues" in failures["contentBasedDeduplication"]
+
     def test_a_fifo_queue(self, aws, queue):
         redrive = json.dumps({"deadLetterTargetArn": queue["arn"], "maxReceiveCount": 3})
         news = {"fifoQueue": True, "contentBasedDeduplication": True, "redrivePolicy": redrive}

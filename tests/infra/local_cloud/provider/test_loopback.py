@@ -79,6 +79,7 @@ def test_the_environment_leads_nowhere_else(monkeypatch, aws_url):
     for name in ("HTTP_PROXY", "http_proxy", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a-real-key")
+    monkeypatch.setenv("AWS_PROFILE", "one that is not there")
     cloud = AWSCloud({"endpoints": [{"s3": aws_url}], "region": "ap-south-2"})
     client = cloud.s3()
     assert client.list_buckets()["ResponseMetadata"]["HTTPStatusCode"] == 200

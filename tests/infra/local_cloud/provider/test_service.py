@@ -180,15 +180,18 @@ def test_many_requests_at_once(aws):
 
 
 def test_servers_stop_and_start_again():
+    others = {thread.name for thread in threading.enumerate()}
     servers = ProviderServers()
     ports = servers.start()
     assert sorted(ports) == ["aws", "gcp"]
-    before = threading.active_count()
     servers.stop()
     for port in ports.values():
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", port)) != 0
-    assert threading.active_count() <= before
+    for thread in threading.enumerate():
+        if thread.name.startswith("provider") and thread.name not in others:
+            thread.join(DEADLINE_S)
+            assert not thread.is_alive()
     assert sorted(servers.start()) == ["aws", "gcp"]
     servers.stop()
 

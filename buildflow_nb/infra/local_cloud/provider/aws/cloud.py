@@ -1,16 +1,19 @@
 """The way from a provider instance of the `aws` package to the emulator: boto3 clients.
 
 Clients are shared by all instances of the same endpoint, region and keys. Every call has a
-deadline, no proxy of the environment is asked, and without keys in the configuration dummy ones
-sign: the SDK's own chain, which could find real ones, is never asked.
+deadline, no proxy or profile of the environment is asked, and without keys in the configuration
+dummy ones sign: the SDK's own chain, which could find real ones, is never asked.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
 from buildflow_nb.core.errors import InfraError
@@ -116,5 +119,13 @@ def _endpoints(given: Plain) -> dict[str, str] | Unknown:
     return found
 
 
+@cache
 def _session() -> Any:
-    return boto3.session.Session()
+    """One session, which keeps what it has loaded of the services; no profile or file counts."""
+    nowhere = (None, None, os.devnull, None)
+    ignored: dict[str, tuple[None, None, str | None, None]] = {
+        "profile": (None, None, None, None),
+        "config_file": nowhere,
+        "credentials_file": nowhere,
+    }
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=ignored))

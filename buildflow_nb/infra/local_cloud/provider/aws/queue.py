@@ -2,7 +2,7 @@
 
 Its id is its URL, which names the account but not the region; so does an import, which therefore
 looks in the provider's region. Creating a queue that is there with the same attributes adopts it,
-as SQS itself does.
+as SQS itself does. An import may also name a queue by its name alone.
 
 Source: Amazon SQS API reference, CreateQueue and SetQueueAttributes.
 """
@@ -27,15 +27,18 @@ from buildflow_nb.infra.local_cloud.provider.schema import Failure, Input, Schem
 
 __all__ = ("Queue",)
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+LONGEST = 80  # characters, with the ending
 FIFO = ".fifo"
+KEY = "kmsMasterKeyId"
+DEDUPLICATION = "contentBasedDeduplication"
 ATTRIBUTES = {
-    "contentBasedDeduplication": "ContentBasedDeduplication",
+    DEDUPLICATION: "ContentBasedDeduplication",
     "deduplicationScope": "DeduplicationScope",
     "delaySeconds": "DelaySeconds",
     "fifoThroughputLimit": "FifoThroughputLimit",
     "kmsDataKeyReusePeriodSeconds": "KmsDataKeyReusePeriodSeconds",
-    "kmsMasterKeyId": "KmsMasterKeyId",
+    KEY: "KmsMasterKeyId",
     "maxMessageSize": "MaximumMessageSize",
     "messageRetentionSeconds": "MessageRetentionPeriod",
     "policy": "Policy",
@@ -54,13 +57,13 @@ class Queue(Resource[AWSCloud]):
     schema: ClassVar[Schema] = Schema(
         "aws:sqs/queue:Queue",
         inputs={
-            "contentBasedDeduplication": Input(Kind.FLAG, default=False),
+            DEDUPLICATION: Input(Kind.FLAG, default=False),
             "deduplicationScope": Input(computed=True, choices=("messageGroup", "queue")),
             "delaySeconds": Input(Kind.NUMBER, default=0),
             "fifoQueue": Input(Kind.FLAG, replaces=True, default=False),
             "fifoThroughputLimit": Input(computed=True, choices=("perQueue", "perMessageGroupId")),
             "kmsDataKeyReusePeriodSeconds": Input(Kind.NUMBER, computed=True),
-            "kmsMasterKeyId": Input(),
+            KEY: Input(),
             "maxMessageSize": Input(Kind.NUMBER, default=262_144),
             "messageRetentionSeconds": Input(Kind.NUMBER, default=345_600),
             "name": Input(replaces=True, computed=True),
@@ -75,21 +78,35 @@ class Queue(Resource[AWSCloud]):
             "visibilityTimeoutSeconds": Input(Kind.NUMBER, default=30),
         },
         outputs={"arn": (), "url": (), "tagsAll": ("tags",)},
-        name=AutoName("name", 80, prefix="namePrefix", suffix=FIFO, suffix_if="fifoQueue"),
+        name=AutoName("name", LONGEST, prefix="namePrefix", suffix=FIFO, suffix_if="fifoQueue"),
     )
 
     def failures(self, inputs: Properties) -> Iterable[Failure]:
-        """Names that SQS would reject."""
+        """What SQS would reject."""
         name, fifo = inputs.text("name"), inputs.flag("fifoQueue")
+        if inputs.flag(DEDUPLICATION) and inputs.get("fifoQueue") is False:
+            yield Failure(DEDUPLICATION, f"{DEDUPLICATION!r} is for FIFO queues; set fifoQueue too")
         if name is None:
             return
-        if len(name) > 80 or NAME.fullmatch(name.removesuffix(FIFO) if fifo else name) is None:  # noqa: PLR2004
+        stem = name.removesuffix(FIFO) if fifo else name
+        if len(name) > LONGEST or NAME.fullmatch(stem) is None:
             reason = (
                 f"queue name {name!r}: SQS takes 1 to 80 letters, digits, dashes and underscores"
             )
             yield Failure("name", reason)
         if fifo and not name.endswith(FIFO):
             yield Failure("name", f"queue name {name!r}: the name of a FIFO queue ends in {FIFO}")
+
+    def identify(self, cloud: AWSCloud, resource_id: str) -> str | None:
+        """The URL of a queue that is given by its URL, or by its name alone."""
+        if "/" in resource_id:
+            return resource_id
+        try:
+            return str(cloud.sqs().get_queue_url(QueueName=resource_id)["QueueUrl"])
+        except ClientError as error:
+            if is_gone(error):
+                return None
+            raise
 
     def create(self, cloud: AWSCloud, inputs: Properties) -> str:
         """Make the queue with its attributes and tags, in one call."""
@@ -129,9 +146,8 @@ class Queue(Resource[AWSCloud]):
         """Set all attributes, and the tags that differ."""
         sqs = cloud.sqs(news.text("region"))
         attributes = _attributes(news)
-        for name in ("kmsMasterKeyId", "policy", "redriveAllowPolicy", "redrivePolicy"):
-            if olds.text(name) and not news.text(name) and not self.schema.inputs[name].computed:
-                attributes[ATTRIBUTES[name]] = ""  # SQS takes an attribute away by an empty value
+        if olds.text(KEY) and not news.text(KEY):
+            attributes[ATTRIBUTES[KEY]] = ""  # SQS takes an attribute away by an empty value
         sqs.set_queue_attributes(QueueUrl=resource_id, Attributes=attributes)
         _tag(sqs, resource_id, wanted_tags(cloud, news))
 
@@ -149,7 +165,7 @@ def _attributes(inputs: Properties) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, attribute in ATTRIBUTES.items():
         value = inputs.get(name)
-        if value is None or (name == "contentBasedDeduplication" and not inputs.flag("fifoQueue")):
+        if value is None or (name == DEDUPLICATION and not inputs.flag("fifoQueue")):
             continue  # a standard queue has no such attribute
         found[attribute] = str(value).lower() if isinstance(value, bool) else str(value)
     return found
@@ -157,7 +173,7 @@ def _attributes(inputs: Properties) -> dict[str, str]:
 
 def _properties(live: Mapping[str, str]) -> dict[str, Plain]:
     """Attributes as properties; what SQS does not tell is at its default or unset."""
-    found: dict[str, Plain] = {"contentBasedDeduplication": False}
+    found: dict[str, Plain] = {DEDUPLICATION: False}
     for name, attribute in ATTRIBUTES.items():
         kind = Queue.schema.inputs[name].kind
         value = live.get(attribute)
