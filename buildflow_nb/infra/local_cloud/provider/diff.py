@@ -2,8 +2,9 @@
 
 The last inputs are compared, not the last outputs, since a program can only change inputs; but an
 input that is new to a program and says what is so already changes nothing, nor does one that a
-program leaves to the cloud again. `refresh` writes what it found into the last inputs, which is how
-drift becomes a change.
+program leaves to the cloud again. Where a required input was not there before, the cloud told
+nothing of it when the resource was imported, and the program's word stands. `refresh` writes what
+it found into the last inputs, which is how drift becomes a change.
 
 Source: pulumi, `DiffResponse` in provider.proto; the paths are those of sdk/go/property.
 """
@@ -83,10 +84,13 @@ def changed(
     news: Mapping[str, Plain],
 ) -> list[str]:
     """The names of the inputs that do not mean what they meant."""
-    names = sorted((old_inputs.keys() | news.keys()) - {DEFAULTS})
-    return [
-        n for n in names if not _kept(schema.inputs.get(n, Input()), n, old_inputs, old_state, news)
-    ]
+    found = []
+    for name in sorted((old_inputs.keys() | news.keys()) - {DEFAULTS}):
+        declared = schema.inputs.get(name, Input())
+        untold = declared.required and _before(name, old_inputs, old_state) is None
+        if not untold and not _kept(declared, name, old_inputs, old_state, news):
+            found.append(name)
+    return found
 
 
 def _kept(

@@ -16,6 +16,7 @@ SCHEMA = Schema(
     inputs={
         "name": Input(replaces=True, computed=True),
         "size": Input(Kind.NUMBER),
+        "place": Input(required=True, replaces=True),
         "region": Input(computed=True, replaces=True),
         "tags": Input(Kind.TABLE),
         "policy": Input(Kind.JSON),
@@ -103,6 +104,12 @@ def test_an_input_that_says_what_is_so_already_is_no_change():
     assert kinds({}, {"region": "eu-west-1"}, {"region": "eu-west-1"}) == {}
     changed = kinds({}, {"region": "eu-west-1"}, {"region": "us-east-1"})
     assert changed == {"region": "UPDATE_REPLACE"}
+
+
+def test_the_programs_word_stands_where_an_import_was_told_nothing():
+    assert kinds({}, {"place": "here"}) == {}
+    assert kinds({"place": "there"}, {"place": "here"}) == {"place": "UPDATE_REPLACE"}
+    assert kinds({"queues": [{}]}, {"queues": [{"arn": "a"}]}) == {"queues[0].arn": "ADD"}
 
 
 def test_ignored_changes_are_none():

@@ -144,6 +144,10 @@ def test_a_bucket_of_fake_gcs_server(ports, tmp_path):
         resource_id, outputs = instance.create(BUCKET, inputs)
         assert outputs.values["labels"] == {"a": "1"}
         assert instance.read(BUCKET, resource_id, outputs, inputs)[1:] == (inputs, outputs)
+        imported = instance.read(BUCKET, resource_id)[1]
+        assert "location" not in imported.values
+        plain = instance.check(BUCKET, {"name": "a-bucket", "location": "eu"})
+        assert not kinds(instance.diff(BUCKET, resource_id, imported, imported, plain))
         later = instance.check(BUCKET, {**news, "labels": {"a": "2"}}, inputs.values)
         updated = instance.update(BUCKET, resource_id, outputs, inputs, later)
         assert updated.values["effectiveLabels"] == {"a": "2"}
@@ -281,7 +285,9 @@ class TestSubscription(GCPContract):
         answer = gcp.diff(SUBSCRIPTION, resource_id, outputs, inputs, pulling)
         assert kinds(answer) == {"pushConfig": "DELETE"}
         updated = gcp.update(SUBSCRIPTION, resource_id, outputs, inputs, pulling)
-        assert not updated.values["pushConfig"]
+        assert updated.values["pushConfig"] is None
+        again = gcp.diff(SUBSCRIPTION, resource_id, updated, pulling, inputs)
+        assert kinds(again) == {"pushConfig": "ADD"}
         gcp.delete(SUBSCRIPTION, resource_id, updated)
 
     def test_nested_inputs(self, gcp, topic):

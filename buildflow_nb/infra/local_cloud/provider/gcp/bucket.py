@@ -4,8 +4,8 @@ Its id is its name. It is deleted only when it is empty, or when `forceDestroy` 
 then all generations of all objects go first, page by page, until `EMPTYING_S` is over.
 
 Google's answers always hold `iamConfiguration`. A server that leaves it out keeps no more of a
-bucket than its name, so for what else it says of location, class and labels the declared values
-stand; otherwise every refresh would find drift that is none.
+bucket than its name, whatever it says of location, class and labels. For those the declared values
+stand, and an import tells none of them; otherwise every refresh would find drift that is none.
 
 Source: Cloud Storage JSON API v1, Buckets; Cloud Storage documentation, "Bucket naming".
 """
@@ -111,7 +111,7 @@ class Bucket(Resource[GCPCloud]):
             "updated": live.get("updated"),
         }
         access = live.get("iamConfiguration")
-        if access is None and known:
+        if access is None:
             declared = {name: known.get(name) for name in (*CHANGING, "location")}
             labels = wanted_labels(cloud, known)
             return properties | declared | label_properties(cloud, known, labels)
@@ -119,7 +119,7 @@ class Bucket(Resource[GCPCloud]):
             **properties,
             "location": live.get("location"),
             "storageClass": live.get("storageClass"),
-            **_access(access or {}),
+            **_access(access),
             **label_properties(cloud, known, live.get("labels") or {}),
         }
 

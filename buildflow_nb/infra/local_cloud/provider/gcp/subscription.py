@@ -128,7 +128,7 @@ class Subscription(Resource[GCPCloud]):
         _, project, _, name = resource_id.split("/", 3)
         flags = {n for n, declared in self.schema.inputs.items() if declared.kind is Kind.FLAG}
         found: dict[str, Plain] = {
-            field: live.get(field, False if field in flags else None)
+            field: live.get(field) or (False if field in flags else None)
             for field in (*CHANGEABLE, *FIXED)
         }
         if "expirationPolicy" in live:
