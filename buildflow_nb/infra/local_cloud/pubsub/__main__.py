@@ -61,7 +61,8 @@ async def _serve(options: PubSubOptions, port: int) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        # The loop's own handlers do not exist on Windows.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
     server = PubSubServer(options)
     bound = await server.start(port)
     try:

@@ -45,6 +45,7 @@ __all__ = ("PubSubServer",)
 TICK_S = 0.1  # deadlines are kept to a tenth of a second; Google's are "approximate"
 CLEAN_EVERY_TICKS = 50  # retention is counted in minutes: five seconds are exact enough
 GRACE_S = 0.5  # for calls that are being answered when the server stops
+CLIENT_PING_MS = 10_000  # gRPC's own 5 minutes hang up on clients that keep idle streams alive
 MOST_REQUEST_BYTES = 20 << 20  # above Google's 10 MB, so that the refusal is Pub/Sub's
 
 logger = logging.getLogger(__name__)
@@ -76,10 +77,15 @@ class PubSubServer:
                 ("grpc.max_receive_message_length", MOST_REQUEST_BYTES),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # two servers on one port must be an error
+                ("grpc.http2.min_ping_interval_without_data_ms", CLIENT_PING_MS),
             ]
         )
         server.add_generic_rpc_handlers(self._services())
-        bound = _bind(server, self._options.host, port)
+        try:
+            bound = _bind(server, self._options.host, port)
+        except ServeError:
+            await server.stop(None)
+            raise
         await server.start()
         self._server = server
         self._ticking = asyncio.create_task(self._tick())

@@ -9,6 +9,7 @@ documentation, "Exactly-once delivery", section "Handle acknowledgement failures
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 import grpc
 from google.protobuf import any_pb2
@@ -30,6 +31,7 @@ __all__ = (
 
 INVALID_ACK_ID = "PERMANENT_FAILURE_INVALID_ACK_ID"
 TRY_AGAIN = "TRANSIENT_FAILURE_INVALID_ACK_ID"  # clients repeat whatever is TRANSIENT_
+MOST_NAMED = 50  # ids in an error's details: gRPC refuses more than 8 KiB of metadata
 DETAILS_KEY = "grpc-status-details-bin"  # gRPC's key for a serialised google.rpc.Status
 
 
@@ -91,10 +93,14 @@ def invalid_ack_ids(gone: Iterable[str], spared: Iterable[str]) -> StatusError:
     """Say which acknowledgements of an exactly-once subscription came too late.
 
     `spared` are those of the same request that were not applied, and are to be tried again.
+    Ids that find no place among the details share the fate that the code means to clients:
+    ABORTED lets them repeat.
     """
+    fates = {**dict.fromkeys(gone, INVALID_ACK_ID), **dict.fromkeys(spared, TRY_AGAIN)}
+    fits = len(fates) <= MOST_NAMED
     return StatusError(
-        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.FAILED_PRECONDITION if fits else grpc.StatusCode.ABORTED,
         "Some acknowledgement ids in the request were invalid: they may have expired, so that "
         "their messages will be delivered again.",
-        {**dict.fromkeys(spared, TRY_AGAIN), **dict.fromkeys(gone, INVALID_ACK_ID)},
+        dict(islice(fates.items(), MOST_NAMED)),
     )

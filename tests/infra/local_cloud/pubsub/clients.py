@@ -155,6 +155,7 @@ class Endpoint:
                     outer.posts.append((dict(self.headers), content))
                     status = outer._statuses.pop(0) if outer._statuses else 204
                 self.send_response(status)
+                self.send_header("Location", outer.url)
                 self.end_headers()
 
             def log_message(self, *words):

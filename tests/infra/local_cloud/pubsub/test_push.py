@@ -79,7 +79,7 @@ def test_documented_statuses_acknowledge(status):
         assert len(endpoint.posts) == 1
 
 
-@pytest.mark.parametrize("status", [203, 302, 400, 500])
+@pytest.mark.parametrize("status", [203, 302, 307, 400, 500])
 def test_others_are_failures(status):
     with Endpoint(status) as endpoint:
         shop = Shop(push_config={"push_endpoint": endpoint.url})

@@ -151,6 +151,17 @@ class TestExactlyOnce:
         shop.subscriber.acknowledge(again)
         assert shop.subscription.held_bytes == 0
 
+    def test_more_ids_than_fit_are_tried_again(self):
+        shop = Shop(enable_exactly_once_delivery=True)
+        gone = [f"gone {number}" for number in range(200)]
+        request = proto.AcknowledgeRequest(subscription=SUBSCRIPTION, ack_ids=gone)
+        with pytest.raises(StatusError) as caught:
+            shop.subscriber.acknowledge(request)
+        assert caught.value.code.name == "ABORTED"
+        assert set(caught.value.failed_acks.values()) == {INVALID_ACK_ID}
+        ((_, details),) = caught.value.trailing_metadata()
+        assert 2_000 < len(details) < 6_000
+
     def test_late_deadlines_are_refused_alike(self):
         shop = Shop(enable_exactly_once_delivery=True)
         request = proto.ModifyAckDeadlineRequest(

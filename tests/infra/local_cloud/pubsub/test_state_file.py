@@ -105,6 +105,18 @@ def test_life_goes_on(tmp_path):
     assert data(subscription.unacknowledged()) == expected
 
 
+def test_topics_go_on_retaining_for_snapshots(tmp_path):
+    shop = Shop()
+    request = proto.CreateSnapshotRequest(name=SNAPSHOT, subscription=SUBSCRIPTION)
+    shop.snapshots.create(request)
+    broker = saved(shop, tmp_path)
+    broker.publish(TOPIC, [proto.PubsubMessage(data=b"later")])
+    subscription = broker.subscriptions[SUBSCRIPTION]
+    subscription.reset(())
+    seek_to_snapshot(subscription, broker.snapshots[SNAPSHOT])
+    assert data(subscription.unacknowledged()) == [b"later"]
+
+
 def test_orphans_come_back(tmp_path):
     shop = busy_shop()
     shop.broker.remove_topic(TOPIC)

@@ -65,6 +65,15 @@ def test_what_is_acknowledged_never_comes_again():
     assert shop.subscription.held_bytes == 0
 
 
+def test_acknowledged_its_failures_are_forgotten():
+    shop = Shop()
+    shop.publish(b"1")
+    shop.subscription.give_back(shop.take().ack_ids)
+    assert list(shop.subscription.failures().values()) == [1]
+    shop.subscription.acknowledge(shop.take().ack_ids)
+    assert shop.subscription.failures() == {}
+
+
 def test_news_is_set_when_there_is_something_to_do():
     shop = Shop()
     news = shop.subscription.news
@@ -256,6 +265,22 @@ class TestOrdering:
         assert shop.taken() == []
         shop.pass_time(5)
         assert shop.taken() == [b"1", b"2", b"3"]
+
+    def test_back_off_holds_when_what_was_out_is_acknowledged(self):
+        policy = {"minimum_backoff": seconds(5), "maximum_backoff": seconds(5)}
+        shop = self.shop(b"1", b"2", retry_policy=policy)
+        first, second = shop.take().ack_ids
+        shop.subscription.give_back([second])
+        shop.subscription.acknowledge([first])
+        assert shop.taken() == []
+        shop.pass_time(5)
+        assert shop.taken() == [b"2"]
+
+    def test_a_delivery_is_bounded_in_bytes_but_gives_at_least_one(self):
+        shop = self.shop(b"x" * 100, b"y" * 100, b"z" * 100)
+        holder = Holder()
+        assert len(shop.subscription.take(10, 1, 10, holder)) == 1
+        assert len(shop.subscription.take(10, 300, 10, holder)) == 2
 
     def test_a_dead_letter_lets_the_next_pass(self):
         policy = {"dead_letter_topic": LETTERS, "max_delivery_attempts": 5}
