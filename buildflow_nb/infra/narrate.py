@@ -223,8 +223,10 @@ def _at(properties: object, path: str) -> object:
 
 def first_error(text: str) -> str:
     """The line of the engine's text that says what failed, without the engine's own words."""
-    for line in text.splitlines():
+    lines = iter(text.splitlines())
+    for line in lines:
         before, found, message = line.partition("error: ")
-        if found and not before.strip().strip("*"):
-            return message.strip()
+        if found and before.strip() in ("", "stderr:"):
+            several = message.endswith("errors occurred:")
+            return (next(lines, "").strip().removeprefix("1) ") if several else message).strip()
     return ""

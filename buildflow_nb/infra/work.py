@@ -17,9 +17,10 @@ from pulumi.automation.errors import (
 )
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Operation, OperationListener, Result, Summary
+from buildflow_nb.core.operations import Diagnostic, Operation, OperationListener, Result, Summary
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.engine import Engine, LeanStack
+from buildflow_nb.infra.last_state import LastState
 from buildflow_nb.infra.narrate import Narrator, first_error
 from buildflow_nb.infra.program import program
 from buildflow_nb.infra.pulumi_cli import Cli
@@ -58,6 +59,11 @@ class Work:
         found.prepare()
         with take_turn(found.lock, found.stack.name, self._operation) as turn:
             self._engine.on_start = turn.engine
+            last = LastState(found)
+            said = last.mend()
+            if said:
+                self._tell(Diagnostic("warning", said))
+            last.keep()
             stack = self._stack()
             recovery = Recovery(found, stack, self._tell)
             recovery.before(turn.unfinished)

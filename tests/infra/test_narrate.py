@@ -182,4 +182,7 @@ def test_noise_is_dropped(diagnostic):
 def test_the_first_error_of_a_text():
     text = "code: 255\n stdout: Updating\n stderr: x\nerror: the first\nerror: the second"
     assert first_error(text) == "the first"
-    assert first_error("all is well") == ""
+    assert first_error(" stderr: error: right behind it") == "right behind it"
+    several = "error: 2 errors occurred:\n    1) no room\n    2) Unknown"
+    assert first_error(several) == "no room"
+    assert first_error("all is well, says the error: log") == ""
