@@ -104,34 +104,36 @@ class FakeStorage:
         return (200, configs[rest[0]]) if method == "GET" else (204, configs.pop(rest[0]) and None)
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Hands requests to the server's `fake`."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer, or each would wait for an acknowledgement
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else {}
+        path = [unquote(part) for part in urlsplit(self.path).path.split("/")[3:]]
+        status, said = self.server.fake.answer(self.command, path, body)
+        if isinstance(said, str):
+            said = {"error": {"code": status, "message": said}}
+        data = json.dumps(said).encode() if said is not None else b""
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
 @contextmanager
 def fake_storage() -> Iterator[FakeStorage]:
-    fake = FakeStorage()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one packet an answer, or each would wait for an acknowledgement
-
-        def do_GET(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else {}
-            path = [unquote(part) for part in urlsplit(self.path).path.split("/")[3:]]
-            status, said = fake.answer(self.command, path, body)
-            if isinstance(said, str):
-                said = {"error": {"code": status, "message": said}}
-            data = json.dumps(said).encode() if said is not None else b""
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    fake = server.fake = FakeStorage()
     fake.url = f"http://127.0.0.1:{server.server_address[1]}/storage/v1/"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()

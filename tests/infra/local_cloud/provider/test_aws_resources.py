@@ -197,46 +197,39 @@ class TestBucketNotification(AWSContract):
             aws.create(self.token, inputs)
 
 
+SEND = {
+    "sid": "Send",
+    "actions": ["sqs:SendMessage"],
+    "resources": ["arn:b", "arn:a"],
+    "principals": [{"type": "Service", "identifiers": ["s3.amazonaws.com"]}],
+    "conditions": [
+        {"test": "ArnLike", "variable": "aws:SourceArn", "values": ["arn:aws:s3:*:*:b"]},
+        {"test": "ArnLike", "variable": "aws:Other", "values": ["x", "y"]},
+    ],
+}
+SENT = {
+    "Sid": "Send",
+    "Effect": "Allow",
+    "Principal": {"Service": "s3.amazonaws.com"},
+    "Action": "sqs:SendMessage",
+    "Resource": ["arn:a", "arn:b"],
+    "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:b", "aws:Other": ["x", "y"]}},
+}
+DENY = {
+    "effect": "Deny",
+    "notActions": ["a:b"],
+    "principals": [{"type": "*", "identifiers": ["*"]}],
+}
+DENIED = {"Effect": "Deny", "Principal": "*", "NotAction": "a:b"}
+
+
 class TestPolicyDocument:
     token = "aws:iam/getPolicyDocument:getPolicyDocument"  # noqa: S105
 
     def test_a_document_of_all_parts(self, aws):
-        statement = {
-            "sid": "Send",
-            "actions": ["sqs:SendMessage"],
-            "resources": ["arn:b", "arn:a"],
-            "principals": [{"type": "Service", "identifiers": ["s3.amazonaws.com"]}],
-            "conditions": [
-                {"test": "ArnLike", "variable": "aws:SourceArn", "values": ["arn:aws:s3:*:*:b"]},
-                {"test": "ArnLike", "variable": "aws:Other", "values": ["x", "y"]},
-            ],
-        }
-        anyone = {
-            "effect": "Deny",
-            "notActions": ["a:b"],
-            "principals": [{"type": "*", "identifiers": ["*"]}],
-        }
-        result = aws.invoke(self.token, {"statements": [statement, anyone], "policyId": "p"})
-        assert json.loads(result["json"]) == {
-            "Version": "2012-10-17",
-            "Id": "p",
-            "Statement": [
-                {
-                    "Sid": "Send",
-                    "Effect": "Allow",
-                    "Principal": {"Service": "s3.amazonaws.com"},
-                    "Action": "sqs:SendMessage",
-                    "Resource": ["arn:a", "arn:b"],
-                    "Condition": {
-                        "ArnLike": {
-                            "aws:SourceArn": "arn:aws:s3:*:*:b",
-                            "aws:Other": ["x", "y"],
-                        }
-                    },
-                },
-                {"Effect": "Deny", "Principal": "*", "NotAction": "a:b"},
-            ],
-        }
+        result = aws.invoke(self.token, {"statements": [SEND, DENY], "policyId": "p"})
+        document = json.loads(result["json"])
+        assert document == {"Version": "2012-10-17", "Id": "p", "Statement": [SENT, DENIED]}
         assert json.loads(result["minifiedJson"]) == json.loads(result["json"])
         assert result["statements"][0]["sid"] == "Send"
         assert result["id"]
