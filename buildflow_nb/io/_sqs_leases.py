@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 __all__ = ("Leases",)
 
+FORGET_S = 3600.0  # after which nobody will settle again what could not be settled
 LONGEST_S = 11.5 * 3600  # seconds for which a lease is renewed; SQS refuses more than 12 h
 
 
@@ -44,10 +45,11 @@ class Leases:
     def settling(self, handles: Iterable[object]) -> list[str]:
         """Those of them that are held; they are renewed no more."""
         found = []
+        until = self._now() + FORGET_S
         with self._lock:
             for handle in handles:
                 if isinstance(handle, str) and (lease := self._held.get(handle)) is not None:
-                    lease.settling = True
+                    lease.settling, lease.until = True, until
                     found.append(handle)
         return found
 
@@ -61,6 +63,9 @@ class Leases:
         """Those to be renewed now."""
         now = self._now()
         with self._lock:
+            ended = [h for h, lease in self._held.items() if lease.settling and lease.until <= now]
+            for handle in ended:
+                del self._held[handle]
             return [
                 handle
                 for handle, lease in self._held.items()

@@ -31,7 +31,7 @@ class Mail:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._letters: list[Letter] = []
-        self._fault: BuildFlowError | None = None
+        self._fault: Exception | None = None
         self._came_empty = False
         self._under_way = 0
         self._wanted = False
@@ -53,19 +53,16 @@ class Mail:
 
     def fetch(self) -> None:
         """Receive and leave what came, again and again while there is plenty and it is wanted."""
-        while True:
+        again = True
+        while again:
             letter: Letter = []
-            fault: BuildFlowError | None = None
-            again = False
+            fault: Exception | None = None
             try:
                 self.lease_s = self._link.lease_s
                 letter = self._link.receive()
-            except BuildFlowError as error:
+            except Exception as error:  # noqa: BLE001  (raised by the pull that waits for it)
                 fault = error
-            finally:  # whatever happened, the call is no longer under way
-                again = self._leave(letter, fault)
-            if not again:
-                return
+            again = self._leave(letter, fault)
 
     def take(self) -> list[Letter]:
         """All that lies here."""
@@ -75,7 +72,7 @@ class Mail:
         self.arrived.clear()
         return found
 
-    def fault(self) -> BuildFlowError | None:
+    def fault(self) -> Exception | None:
         """Why the last call failed, once."""
         with self._lock:
             found, self._fault = self._fault, None
@@ -100,7 +97,7 @@ class Mail:
     def _room(self) -> bool:
         return not self._closed and len(self._letters) + self._under_way < self.most
 
-    def _leave(self, letter: Letter, fault: BuildFlowError | None) -> bool:
+    def _leave(self, letter: Letter, fault: Exception | None) -> bool:
         """Put a letter into the box; whether to make the next call at once."""
         with self._lock:
             self._under_way -= 1
@@ -118,7 +115,7 @@ class Mail:
                 self._loop.call_soon_threadsafe(self.arrived.set)
         return again
 
-    def _put(self, letter: Letter, fault: BuildFlowError | None) -> None:
+    def _put(self, letter: Letter, fault: Exception | None) -> None:
         self._fault = fault
         if letter:
             self._leases.take((handle for _, handle, _ in letter), self.lease_s or 0)

@@ -66,6 +66,7 @@ class SqsSource:
     ) -> None:
         if self._renewal is not None:
             self._renewal.cancel()
+            await asyncio.wait((self._renewal,))
         self._mail.close()
         left = self._leases.settling(self._leases.held())
         with suppress(BuildFlowError, TimeoutError):  # then they come when their leases run out

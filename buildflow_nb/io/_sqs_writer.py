@@ -43,7 +43,7 @@ class SqsWriter:
     def __init__(self, link: QueueLink, fifo: Fifo) -> None:
         self._link = link
         self._fifo = fifo if link.fifo else None
-        self._threads = Threads(f"sqs-{link.name}", 1 if link.fifo else MAX_CALLS)
+        self._threads = Threads(f"sqs-{link.name}", MAX_CALLS)
 
     def open(self) -> None:
         """Look the queue up."""

@@ -37,7 +37,9 @@ class Emulator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if self._process is not None:  # it would wait for the long polls that are under way
+            self._process.kill()
+            self._process.wait()
 
     def start(self) -> None:
         """Start, and wait until it answers."""

@@ -16,7 +16,7 @@ from buildflow_nb.core.errors import (
 )
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io._aws_errors import Target
-from buildflow_nb.io._sqs_leases import LONGEST_S, Leases
+from buildflow_nb.io._sqs_leases import FORGET_S, LONGEST_S, Leases
 from buildflow_nb.io._sqs_message import Fifo, checked_size
 from buildflow_nb.io._threads import Threads
 from buildflow_nb.io.aws import SQSQueue
@@ -62,6 +62,15 @@ class TestLeases:
         leases.drop(["a", "b"])
         assert leases.held() == ["c"]
         assert leases.settling(["a"]) == []
+
+    def test_what_could_not_be_settled_is_forgotten(self):
+        now = Hands()
+        leases = Leases(now)
+        leases.take(["a", "b"], 30)
+        leases.settling(["a"])
+        now.at += FORGET_S
+        assert leases.due() == ["b"]
+        assert leases.held() == ["b"]
 
     def test_renewal_ends_before_sqs_refuses_it(self):
         now = Hands()
@@ -199,9 +208,7 @@ class TestErrors:
 
         async def go():
             async with SQSQueue("orders").source(Env()) as source:
-                with pytest.raises(
-                    PermanentError, match=r"give aws_region, or aws_options\.default"
-                ):
+                with pytest.raises(PermanentError, match=r"cannot be used: .*; give aws_region"):
                     await source.pull()
 
         run(go())
@@ -220,3 +227,18 @@ class TestErrors:
             Target("bucket", "b", "local").faults("s3:PutObject"),
         ):
             raise ClientError(reply, "PutObject")
+
+
+def test_a_fault_that_nobody_foresaw_is_told(monkeypatch):
+    def broken(*_):
+        msg = "a reply without Messages"
+        raise KeyError(msg)
+
+    monkeypatch.setattr("buildflow_nb.io._sqs_link.QueueLink._look_up", broken)
+
+    async def go():
+        async with SQSQueue("orders").source(Env()) as source:
+            with pytest.raises(KeyError, match="a reply without Messages"):
+                await source.pull()
+
+    run(go())
