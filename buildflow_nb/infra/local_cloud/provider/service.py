@@ -180,17 +180,14 @@ class ProviderService(protocol.ResourceProviderServicer, Generic[CloudT]):
             changes = changed(schema, old_inputs.values, olds.values, inputs.values)
             planned = state.planned_update(schema, inputs, olds, changes)
             return proto.UpdateResponse(properties=_struct(planned))
-        given = Properties({**olds.values, **inputs.values})
+        before, after = Properties(old_inputs.values), Properties(inputs.values)
+        known = Properties(state.known_after(schema, inputs, olds))
         with self._refusals(context, _deed("updating", request), inputs):
             cloud = self._cloud(context)
-            resource.update(
-                cloud, request.id, Properties(old_inputs.values), Properties(inputs.values)
-            )
-            live = resource.read(cloud, request.id, given)
+            resource.update(cloud, request.id, before, after)
+            live = resource.read(cloud, request.id, known)
             if live is None:
-                msg = (
-                    "it is not there any more; refresh the stack, which finds out and makes it anew"
-                )
+                msg = "it is not there any more; refresh the stack, and apply it again"
                 raise InfraError(msg)
         return proto.UpdateResponse(properties=_struct(state.made(schema, inputs, live)))
 

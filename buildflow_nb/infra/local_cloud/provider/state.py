@@ -16,7 +16,14 @@ from buildflow_nb.infra.local_cloud.provider.kinds import same
 from buildflow_nb.infra.local_cloud.provider.names import DEFAULTS
 from buildflow_nb.infra.local_cloud.provider.schema import Input, Schema
 
-__all__ = ("found_inputs", "imported_inputs", "made", "planned_create", "planned_update")
+__all__ = (
+    "found_inputs",
+    "imported_inputs",
+    "known_after",
+    "made",
+    "planned_create",
+    "planned_update",
+)
 
 
 def planned_create(schema: Schema, inputs: Bag) -> Bag:
@@ -39,6 +46,13 @@ def planned_update(schema: Schema, inputs: Bag, olds: Bag, changes: Collection[s
         for name, value in _stated(inputs).items()
     }
     return Bag({**kept, **stated, **values}, _secrets(schema, inputs.secrets))
+
+
+def known_after(schema: Schema, inputs: Bag, olds: Bag) -> dict[str, Plain]:
+    """What is known of a resource after an update: what was known, but no input that is gone."""
+    inputs_now = schema.inputs.items()
+    gone = {n for n, i in inputs_now if not i.computed and inputs.values.get(n) is None}
+    return {n: v for n, v in olds.values.items() if n not in gone} | _stated(inputs)
 
 
 def made(

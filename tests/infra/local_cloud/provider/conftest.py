@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from buildflow_nb.infra.local_cloud.provider import ProviderServers
@@ -33,6 +35,13 @@ def pubsub_url(tmp_path_factory):
 def storage():
     with fake_storage() as fake:
         yield fake
+
+
+@pytest.fixture
+def swept():
+    """Take away what the SDK leaves behind in a failing program: event loops, not closed."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ MARKS = [
     # The SDKs warn of their own deprecated classes when they are imported.
     pytest.mark.filterwarnings("ignore:.*has been deprecated in favor of:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("swept"),
 ]
 
 
@@ -134,13 +134,6 @@ class Project:
 
         run(hear)
         return found
-
-
-@pytest.fixture(autouse=True)
-def swept():
-    """Take away what the SDK leaves behind in a failing program: event loops, not closed."""
-    yield
-    gc.collect()
 
 
 def ops(told: Told) -> dict[str, str]:

@@ -12,10 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from buildflow_nb.infra.local_cloud.provider.aws import bucket as bucket_module
-from tests.infra.local_cloud.provider.engine import MARKS, Project, ops, paths, swept
+from tests.infra.local_cloud.provider.engine import MARKS, Project, ops, paths
 from tests.infra.local_cloud.provider.programs import AWS_KEY, AWSProgram
 
-__all__ = ("swept",)  # a fixture
 pytestmark = MARKS
 
 SECRET_TAG = "swordfish-in-a-tag"  # noqa: S105

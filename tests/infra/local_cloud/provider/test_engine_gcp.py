@@ -9,10 +9,9 @@ import pytest
 from google.pubsub_v1 import types
 
 from buildflow_nb.infra.local_cloud.provider.gcp.cloud import GCPCloud
-from tests.infra.local_cloud.provider.engine import MARKS, Project, ops, paths, swept
+from tests.infra.local_cloud.provider.engine import MARKS, Project, ops, paths
 from tests.infra.local_cloud.provider.programs import GCP_ACCOUNT, GCPProgram
 
-__all__ = ("swept",)  # a fixture
 pytestmark = MARKS
 
 SECRET_LABEL = "swordfish-in-a-label"  # noqa: S105

@@ -151,12 +151,16 @@ def test_a_bucket_of_fake_gcs_server(ports, tmp_path):
         later = instance.check(BUCKET, {**news, "labels": {"a": "2"}}, inputs.values)
         updated = instance.update(BUCKET, resource_id, outputs, inputs, later)
         assert updated.values["effectiveLabels"] == {"a": "2"}
+        bare = instance.check(BUCKET, {k: v for k, v in news.items() if k != "labels"})
+        updated = instance.update(BUCKET, resource_id, updated, later, bare)
+        assert updated.values["labels"] is None
+        assert instance.read(BUCKET, resource_id, updated, bare)[1] == bare
         upload(url, resource_id, "a/b c")
         outputs.values["forceDestroy"] = False
         with pytest.raises(grpc.RpcError, match="The bucket you tried to delete is not empty"):
             instance.delete(BUCKET, resource_id, outputs)
         instance.delete(BUCKET, resource_id, updated)
-        assert instance.read(BUCKET, resource_id, updated, later)[0] == ""
+        assert instance.read(BUCKET, resource_id, updated, bare)[0] == ""
 
 
 def upload(url, bucket, name):
@@ -300,6 +304,11 @@ class TestSubscription(GCPContract):
         assert "Missing required property" in failures["pushConfig.pushEndpoint"]
         assert "does not carry out 'pushConfig.endpoint'" in failures["pushConfig.endpoint"]
         assert "expected a duration" in failures["retryPolicy.minimumBackoff"]
+
+    def test_a_number_that_the_protocol_cannot_carry(self, gcp, topic):
+        inputs = gcp.check(SUBSCRIPTION, {"topic": topic, "ackDeadlineSeconds": 2**40})
+        with pytest.raises(grpc.RpcError, match=r"creating .* 'thing': Failed to parse"):
+            gcp.create(SUBSCRIPTION, inputs)
 
     def test_a_topic_that_is_not_there(self, gcp):
         inputs = gcp.check(SUBSCRIPTION, {"topic": "nowhere"})

@@ -42,6 +42,12 @@ def test_a_planned_update_keeps_what_does_not_follow_a_change():
     assert planned["tagsAll"] == {"x": "0"}
 
 
+def test_what_an_update_leaves_out_is_not_known_any_more():
+    olds = Bag({"tags": {"x": "1"}, "region": "r", "arn": "n", "policy": "{}"})
+    known = state.known_after(SCHEMA, Bag({"policy": "[]", "__defaults": []}), olds)
+    assert known == {"region": "r", "arn": "n", "policy": "[]"}
+
+
 def test_what_is_made_has_every_output_and_the_programs_spelling():
     inputs = Bag({"policy": '{"a": 1}', "name": "a"})
     made = state.made(SCHEMA, inputs, {"policy": '{"a":1}', "arn": "n"}).values

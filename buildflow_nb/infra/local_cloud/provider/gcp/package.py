@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from google.api_core.exceptions import GoogleAPIError
+from google.protobuf.json_format import ParseError
 
 from buildflow_nb.infra.local_cloud.provider.gcp.bucket import Bucket
 from buildflow_nb.infra.local_cloud.provider.gcp.bucket_iam_member import BucketIAMMember
@@ -37,6 +38,6 @@ GCP: Package[GCPCloud] = Package(
         ),
     ),
     connect=GCPCloud,
-    refusals=(GoogleAPIError,),
+    refusals=(GoogleAPIError, ParseError),
     structured=frozenset({"defaultLabels"}),
 )
