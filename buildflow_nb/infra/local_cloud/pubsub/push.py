@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import logging
 from urllib.parse import urlsplit
 
@@ -74,7 +75,8 @@ class _Pusher:
         self._subscription = subscription
         self._session = session
         self._posts: set[asyncio.Task[None]] = set()
-        self._failures = 0
+        self._failed = False
+        self._pause_s = 0.0
         self.endpoint = str(subscription.config.push_config.push_endpoint)
 
     async def run(self) -> None:
@@ -83,12 +85,9 @@ class _Pusher:
             while True:
                 await self._rest()
                 self._subscription.news.clear()
-                # One at a time: so a key's next message stays until this one is acknowledged.
-                while len(self._posts) < MOST_POSTS and not self._failures:
-                    if not self._start_post():
-                        break
-                if self._failures:
-                    self._start_post()
+                most = 1 if self._pause_s else MOST_POSTS
+                while len(self._posts) < most and self._start_post():
+                    pass
                 await self._wait()
         finally:
             for post in self._posts:
@@ -96,10 +95,10 @@ class _Pusher:
             await asyncio.gather(*self._posts, return_exceptions=True)
 
     async def _rest(self) -> None:
-        if self._failures:
-            await asyncio.sleep(
-                min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures - 1, 16))
-            )
+        if self._failed:
+            self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, 2 * self._pause_s))
+            await asyncio.sleep(self._pause_s)
+            self._failed = False  # what failed meanwhile failed for the same reason
 
     async def _wait(self) -> None:
         news = asyncio.ensure_future(self._subscription.news.wait())
@@ -111,6 +110,7 @@ class _Pusher:
             news.cancel()
 
     def _start_post(self) -> bool:
+        """Take one message, so that the next of its key stays until it is acknowledged."""
         deadline_s = self._subscription.config.ack_deadline_seconds
         delivery = self._subscription.take(1, RESPONSE_BYTES, deadline_s)
         if not delivery:
@@ -123,34 +123,33 @@ class _Pusher:
     async def _deliver(self, delivery: Delivery, deadline_s: float) -> None:
         message = delivery.messages[0].decode()
         if await self._post(message, deadline_s):
-            self._failures = 0
+            self._pause_s = 0.0
             self._subscription.acknowledge(delivery.ack_ids)
         else:
-            self._failures += 1
+            self._failed = True
             self._subscription.give_back(delivery.ack_ids)
 
     async def _post(self, message: Pb, deadline_s: float) -> bool:
-        config, name = self._subscription.config.push_config, self._subscription.name
-        timeout = aiohttp.ClientTimeout(total=deadline_s)
+        content, fields = self._request(message)
         try:
-            if config.HasField("no_wrapper"):
-                extra = headers(message, name) if config.no_wrapper.write_metadata else None
-                request = self._session.post(
-                    self.endpoint,
-                    data=bytes(message.data),
-                    headers=extra,
-                    timeout=timeout,
-                    allow_redirects=False,
-                )
-            else:
-                request = self._session.post(
-                    self.endpoint, json=body(message, name), timeout=timeout, allow_redirects=False
-                )
-            async with request as response:
+            async with self._session.post(
+                self.endpoint,
+                data=content,
+                headers=fields,
+                timeout=aiohttp.ClientTimeout(total=deadline_s),
+                allow_redirects=False,
+            ) as response:
                 return response.status in ACKNOWLEDGING
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             logger.info("push to %s failed: %s", self.endpoint, error or type(error).__name__)
             return False
+
+    def _request(self, message: Pb) -> tuple[bytes, dict[str, str]]:
+        config, name = self._subscription.config.push_config, self._subscription.name
+        if not config.HasField("no_wrapper"):
+            content = json.dumps(body(message, name)).encode()
+            return content, {"Content-Type": "application/json"}
+        return message.data, headers(message, name) if config.no_wrapper.write_metadata else {}
 
 
 class Pushers:

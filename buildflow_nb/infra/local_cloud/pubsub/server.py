@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -47,8 +46,6 @@ CLEAN_EVERY_TICKS = 50  # retention is counted in minutes: five seconds are exac
 GRACE_S = 0.5  # for calls that are being answered when the server stops
 CLIENT_PING_MS = 10_000  # gRPC's own 5 minutes hang up on clients that keep idle streams alive
 MOST_REQUEST_BYTES = 20 << 20  # above Google's 10 MB, so that the refusal is Pub/Sub's
-
-logger = logging.getLogger(__name__)
 
 
 class PubSubServer:

@@ -140,6 +140,10 @@ def until(so: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> 
         time.sleep(0.01)
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # the default of 5 lets connections wait for a second
+
+
 class Endpoint:
     """An HTTP server that keeps what is posted to it; `statuses` are its answers, then 204."""
 
@@ -161,8 +165,10 @@ class Endpoint:
             def log_message(self, *words):
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self.url = f"http://127.0.0.1:{self._server.server_port}/push"
 
     def __enter__(self) -> Endpoint:

@@ -99,6 +99,14 @@ def test_messages_of_a_key_are_posted_one_by_one():
     assert ids == [1, *range(1, 11)]
 
 
+def test_many_failures_at_once_are_one_reason_to_pause():
+    with Endpoint(*[503] * 32) as endpoint:
+        shop = Shop(push_config={"push_endpoint": endpoint.url})
+        shop.publish(*[b"%d" % number for number in range(40)])
+        pushed(shop, lambda: shop.subscription.held_bytes == 0)
+        assert len(endpoint.posts) == 72
+
+
 def test_a_dead_endpoint_leaves_the_messages(caplog):
     shop = Shop(push_config={"push_endpoint": "http://127.0.0.1:9/none"})
     shop.publish(b"1")
