@@ -48,17 +48,18 @@ class Backlog:
             woken = True
         return woken
 
-    def take(self, limit: int, max_bytes: int) -> list[Message]:
-        """Remove the oldest ready messages, at least one if there is one.
+    def take(self, limit: int, max_bytes: int, *, strict: bool = False) -> list[Message]:
+        """Remove the oldest ready messages.
 
-        It stops at `limit` messages, and before the message that would exceed `max_bytes`.
+        It stops at `limit` messages, and before the message that would exceed `max_bytes`,
+        though never before the first unless `strict`.
         """
         taken: list[Message] = []
         returned, new = self._returned, self._new
         while len(taken) < limit and (returned or new):
             message = returned[0][1] if returned else new[0]
             max_bytes -= message.size
-            if max_bytes < 0 and taken:
+            if max_bytes < 0 and (taken or strict):
                 break
             if returned:
                 heapq.heappop(returned)

@@ -86,8 +86,8 @@ class Subscription:
         """
         out = self._ordered.take(limit, max_bytes, holder) if self._ordered else []
         in_order = len(out)
-        if in_order < limit and (not out or sum(map(_size, out)) < max_bytes):
-            out += self._plain.take(limit - in_order, max_bytes - sum(map(_size, out)))
+        left = max_bytes - sum(map(_size, out))
+        out += self._plain.take(limit - in_order, left, strict=in_order > 0)
         if not out:
             return Delivery()
         ack_ids = self._leases.grant(out, self._clock.now() + deadline_s, holder)

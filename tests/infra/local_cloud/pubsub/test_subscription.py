@@ -282,6 +282,12 @@ class TestOrdering:
         assert len(shop.subscription.take(10, 1, 10, holder)) == 1
         assert len(shop.subscription.take(10, 300, 10, holder)) == 2
 
+    def test_messages_without_a_key_share_the_bound(self):
+        shop = self.shop(b"x" * 100)
+        shop.publish(b"y" * 100)
+        assert len(shop.subscription.take(10, 200, 10)) == 1
+        assert len(shop.subscription.take(10, 1, 10)) == 1
+
     def test_a_dead_letter_lets_the_next_pass(self):
         policy = {"dead_letter_topic": LETTERS, "max_delivery_attempts": 5}
         shop = self.shop(b"1", b"2", dead_letter_policy=policy)
