@@ -1,4 +1,4 @@
-"""`make demo`: the quickstart, run headlessly on real data, and what came of it."""
+"""`make demo`: the tutorials, run headlessly on real data, and what came of them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ WIDTH = 96
 FOLDER = Path(".buildflow") / "demo"
 
 
+TUTORIALS = ("quickstart", "cloud")
+
+
 def main() -> int:
-    """Run the quickstart and print its cells' outputs as text; gives the exit code."""
+    """Run the tutorials and print their cells' outputs as text; gives the exit code."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    sys.stdout.write("running notebooks/quickstart.ipynb in a kernel of its own …\n\n")
+    for name in TUTORIALS:
+        _run(name)
+    return 0
+
+
+def _run(name: str) -> None:
+    sys.stdout.write(f"running notebooks/{name}.ipynb in a kernel of its own …\n\n")
     began = time.monotonic()
-    notebook = execute(NOTEBOOKS / "quickstart.ipynb", FOLDER)
-    target = FOLDER / "quickstart.ipynb"
+    notebook = execute(NOTEBOOKS / f"{name}.ipynb", FOLDER)
+    target = FOLDER / f"{name}.ipynb"
     nbformat.write(notebook, target)
     for cell in notebook.cells:
         _show(cell)
     seconds = time.monotonic() - began
-    sys.stdout.write(f"done in {seconds:.1f} s; the executed notebook is {target.resolve()}\n")
-    return 0
+    sys.stdout.write(f"done in {seconds:.1f} s; the executed notebook is {target.resolve()}\n\n")
 
 
 def _show(cell: nbformat.NotebookNode) -> None:
