@@ -31,10 +31,10 @@ from buildflow_nb.io._threads import Threads
 
 __all__ = ("SqsSource",)
 
-MAX_RECEIVES = 12  # calls under way and letters unread; more bring no more, the CPU is the limit
-MAX_CALLS = 16  # threads, for receives, deletes and renewals
+MAX_RECEIVES = 16  # calls under way and letters unread; with more the CPU is the limit
+MAX_CALLS = 24  # threads, so that deletes and renewals find some free
 BUSY = 4  # calls at once from which on pulls wait a little for more, so that fewer do
-GATHER_S = 0.004
+GATHER_S = 0.008  # less than a call takes, and half the work for the loop
 WELL_FILLED = BATCH // 2  # SQS often gives fewer than are there
 LOOKS_PER_LEASE = 4  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least (also before the first call) and at most

@@ -91,7 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, Cut) and not fault.passed_on:
             self.close_connection = True
             return
-        status, headers, content = self._pass_on(body)
+        try:
+            status, headers, content = self._pass_on(body)
+        except (OSError, http.client.HTTPException):  # the service itself is gone
+            self.close_connection = True
+            return
         if fault is not None:
             self.close_connection = True
             return

@@ -18,7 +18,7 @@ __all__ = ("connect", "default_region")
 CONNECT_S = 5
 READ_S = 30  # a long poll takes 20 s; anything else that takes longer is dead
 ATTEMPTS = 2  # the pipeline tries again too, and shows that it does
-CONNECTIONS = 32  # kept open; as many as the threads of two busy queues
+CONNECTIONS = 32  # kept open: the threads of a busy queue, and some of a quiet one
 
 _lock = threading.Lock()  # neither a boto3 session nor these dicts are safe without it
 _sessions: dict[AWSCredentials, Any] = {}
