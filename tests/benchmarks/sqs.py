@@ -109,6 +109,26 @@ def ours(server: Server) -> float:
     return MESSAGES / seconds
 
 
+def drain(client: object, url: str) -> None:
+    """Receive ten, decode, delete ten, until there are no more."""
+    decoder = msgspec.json.Decoder(Order)
+    while True:
+        reply = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        messages = reply.get("Messages")
+        if not messages:
+            return
+        done = []
+        for message in messages:
+            try:
+                keep(decoder.decode(message["Body"]))
+            except ValueError as error:
+                print(error)  # noqa: T201
+            else:
+                done.append(message["ReceiptHandle"])
+        entries = [{"Id": str(i), "ReceiptHandle": handle} for i, handle in enumerate(done)]
+        client.delete_message_batch(QueueUrl=url, Entries=entries)
+
+
 def by_hand(server: Server) -> float:
     """Messages a second of a boto3 loop in as many threads as our source has."""
     client = boto3.client(
@@ -120,28 +140,9 @@ def by_hand(server: Server) -> float:
         config=Config(max_pool_connections=THREADS),
     )
     url = client.get_queue_url(QueueName="bench")["QueueUrl"]
-    decoder = msgspec.json.Decoder(Order)
-
-    def loop() -> None:
-        while True:
-            reply = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=20)
-            messages = reply.get("Messages")
-            if not messages:
-                return
-            done = []
-            for message in messages:
-                try:
-                    keep(decoder.decode(message["Body"]))
-                except ValueError as error:
-                    print(error)  # noqa: T201
-                else:
-                    done.append(message["ReceiptHandle"])
-            entries = [{"Id": str(i), "ReceiptHandle": handle} for i, handle in enumerate(done)]
-            client.delete_message_batch(QueueUrl=url, Entries=entries)
-
     server.refill()
     gc.collect()
-    workers = [threading.Thread(target=loop) for _ in range(THREADS)]
+    workers = [threading.Thread(target=drain, args=(client, url)) for _ in range(THREADS)]
     began = time.perf_counter()
     for worker in workers:
         worker.start()

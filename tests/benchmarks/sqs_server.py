@@ -70,6 +70,24 @@ class Shop:
             return json.dumps({"Attributes": attributes}).encode()
         return EMPTY
 
+    async def reply(self, head: bytes, body: bytes, latency_s: float) -> bytes:
+        """The answer to a request, when it is due."""
+        if head.startswith(b"POST /refill"):
+            self.left, self.deleted = int(body), 0
+            return EMPTY
+        if head.startswith(b"GET /deleted"):
+            return b"%d" % self.deleted
+        target = _fields(head)[b"x-amz-target"].rpartition(b".")[2]
+        found = self.answer(target, body)
+        # An empty queue makes the caller of a long poll wait, if not for 20 s.
+        await asyncio.sleep(EMPTY_POLL_S if found is EMPTY else latency_s)
+        return found
+
+
+def _fields(head: bytes) -> dict[bytes, bytes]:
+    lines = (line.partition(b": ") for line in head.split(b"\r\n"))
+    return {name.lower(): value for name, _, value in lines}
+
 
 async def serve(latency_s: float) -> None:
     """Answer until the parent, which holds the other end of stdin, is gone."""
@@ -79,20 +97,8 @@ async def serve(latency_s: float) -> None:
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                fields = {
-                    name.lower(): value
-                    for name, _, value in (line.partition(b": ") for line in head.split(b"\r\n"))
-                }
-                body = await reader.readexactly(int(fields.get(b"content-length", b"0")))
-                if head.startswith(b"POST /refill"):
-                    shop.left, shop.deleted = int(body), 0
-                    reply = b"{}"
-                elif head.startswith(b"GET /deleted"):
-                    reply = b"%d" % shop.deleted
-                else:
-                    reply = shop.answer(fields[b"x-amz-target"].rpartition(b".")[2], body)
-                    # An empty queue makes the caller of a long poll wait, if not for 20 s.
-                    await asyncio.sleep(EMPTY_POLL_S if reply is EMPTY else latency_s)
+                body = await reader.readexactly(int(_fields(head).get(b"content-length", b"0")))
+                reply = await shop.reply(head, body, latency_s)
                 writer.write(
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
                     b"x-amzn-RequestId: 0\r\nContent-Length: %d\r\n\r\n" % len(reply) + reply
