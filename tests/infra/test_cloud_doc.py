@@ -20,7 +20,7 @@ def block(language: str, word: str) -> str:
 
 
 def test_a_primitive_of_ones_own(project, s3):
-    names: dict = {"__name__": "archive"}
+    names: dict = {"__name__": __name__}
     exec(block("python", "class Archive"), names)  # noqa: S102  (our own page)
     archive = names["Archive"]("my-archive")
     assert project.apply(archive).summary.changes == {Op.CREATE: 1}
