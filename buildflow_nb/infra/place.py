@@ -33,6 +33,7 @@ __all__ = ("Confirm", "LocalEndpoints", "Place", "finished")
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
 _ACCOUNT = "000000000000"  # ministack takes twelve digits as the account's id
+_LOOPBACK = ("127.0.0.1", "localhost")
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCP_PROJECT", "GCLOUD_PROJECT")
 
 Confirm = Callable[[Outcome], bool]
@@ -74,6 +75,7 @@ class Place:
         """Where clients connect and with which credentials."""
         folder, provider = self._config.folder, self._config.provider
         if self.local:
+            _reach_loopback_directly()
             return Env(
                 stack=self.stack.name,
                 folder=folder,
@@ -164,6 +166,17 @@ class Place:
             options.refresh_state,
             options.enable_destroy_protection,
         )
+
+
+def _reach_loopback_directly() -> None:
+    """Keep a proxy of the environment, which every SDK obeys, out of the way to this machine."""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return
+    for name in ("NO_PROXY", "no_proxy"):  # some read the one, some the other
+        told = [part for part in os.environ.get(name, "").split(",") if part]
+        missing = [host for host in _LOOPBACK if host not in told]
+        if missing and "*" not in told:
+            os.environ[name] = ",".join([*told, *missing])
 
 
 def finished(outcome: Outcome) -> Outcome:

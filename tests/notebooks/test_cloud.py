@@ -66,6 +66,8 @@ def executed(folder, watch, tmp_path_factory) -> nbformat.NotebookNode:
             patch.setenv(name, value)
         patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))
         patch.setenv("PYTHONPATH", watch.python_path)
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+            patch.setenv(name, "http://192.0.2.1:3128")  # an address that nobody has (RFC 5737)
         return execute(path, folder)
 
 
