@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import PurePath
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.types.portable import FileFormat
@@ -19,18 +19,22 @@ _ENDINGS = {
 
 
 def format_of(
-    path: str, given: FileFormat | str | None, default: FileFormat, owner: str
+    path: str, given: FileFormat | str | None, default: FileFormat | None, owner: str
 ) -> FileFormat:
     """The format given, else that of the path's ending, else the default.
 
     Raises:
-        DeclarationError: what is given is no format; `owner` opens the message.
+        DeclarationError: there is none, or what is given is no format; `owner` opens the message.
     """
+    known = ", ".join(repr(member.value) for member in FileFormat)
     if given is None:
-        return _ENDINGS.get(PurePosixPath(path).suffix.lower(), default)
+        found = _ENDINGS.get(PurePath(path).suffix.lower(), default)
+        if found is None:
+            msg = f"{owner}: its ending is no format; give file_format, one of {known}"
+            raise DeclarationError(msg)
+        return found
     try:
         return FileFormat(given)
     except ValueError as error:
-        known = ", ".join(repr(member.value) for member in FileFormat)
         msg = f"{owner}: file_format must be one of {known}, got {given!r}"
         raise DeclarationError(msg) from error

@@ -145,7 +145,8 @@ class SourceContract(ConfigContract):
                 batch = await source.pull()
                 await source.settle(batch.receipts[:1], ok=False)
                 await source.settle(batch.receipts[1:], ok=True)
-                return [*batch.items[1:], *await drain(source, len(self.expected))]
+                left = len(self.expected) - len(batch.items) + 1
+                return [*batch.items[1:], *await drain(source, left)]
 
         assert sorted(map(repr, run(go()))) == sorted(map(repr, self.expected))
 

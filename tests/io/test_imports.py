@@ -6,11 +6,16 @@ import sys
 
 import pytest
 
-HEAVY = ("duckdb", "pyarrow", "watchfiles", "pydantic", "pandas", "numpy")
+HEAVY = (
+    *("duckdb", "pyarrow", "watchfiles", "pydantic", "pandas", "numpy"),
+    *("boto3", "botocore", "google.cloud", "grpc", "pulumi"),
+)
 MODULES = (
     "buildflow_nb.io",
+    "buildflow_nb.io.aws",
     "buildflow_nb.io.blocking",
     "buildflow_nb.io.duckdb",
+    "buildflow_nb.io.gcp",
     "buildflow_nb.io.local",
     "buildflow_nb.io.local.empty",
     "buildflow_nb.io.local.file",
@@ -18,6 +23,7 @@ MODULES = (
     "buildflow_nb.io.local.pulse",
     "buildflow_nb.io.local.testing",
     "buildflow_nb.io.local.testing.pulse_with_backlog",
+    "buildflow_nb.types.aws",
     "buildflow_nb.types.local",
     "buildflow_nb.types.portable",
 )

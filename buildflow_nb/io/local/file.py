@@ -12,9 +12,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
 from buildflow_nb.io._csv import CsvReader, CsvWriter
+from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._json_lines import JsonLinesReader, JsonLinesWriter
 from buildflow_nb.io._parquet import ParquetReader, ParquetWriter
 from buildflow_nb.io._paths import absolute
@@ -22,14 +22,6 @@ from buildflow_nb.io.blocking import BlockingSink, BlockingSource, Reader, Write
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("File",)
-
-_ENDINGS = {
-    ".csv": FileFormat.CSV,
-    ".json": FileFormat.JSON,
-    ".jsonl": FileFormat.JSON,
-    ".ndjson": FileFormat.JSON,
-    ".parquet": FileFormat.PARQUET,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,8 @@ class File:
         missing = (self.missing,) if isinstance(self.missing, str) else tuple(self.missing)
         object.__setattr__(self, "missing", missing)
         object.__setattr__(self, "file_path", absolute(self.file_path))
-        object.__setattr__(self, "file_format", _format(self.path, self.file_format))
+        found = format_of(self.path.name, self.file_format, None, f"File {self.path.name!r}")
+        object.__setattr__(self, "file_format", found)
 
     @property
     def path(self) -> Path:
@@ -114,18 +107,3 @@ class File:
         if self.file_format is FileFormat.JSON:
             return JsonLinesWriter(path)
         return ParquetWriter(path, element)
-
-
-def _format(path: Path, given: FileFormat | str | None) -> FileFormat:
-    known = ", ".join(repr(member.value) for member in FileFormat)
-    if given is None:
-        found = _ENDINGS.get(path.suffix.lower())
-        if found is None:
-            msg = f"File {path.name!r}: its ending is no format; give file_format, one of {known}"
-            raise DeclarationError(msg)
-        return found
-    try:
-        return FileFormat(given)
-    except ValueError as error:
-        msg = f"File {path.name!r}: file_format must be one of {known}, got {given!r}"
-        raise DeclarationError(msg) from error
