@@ -73,6 +73,7 @@ def loops(monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(asyncio, "new_event_loop", noted)
+    asyncio.set_event_loop(noted())  # what ran before may have left this thread without one
     yield
     for loop in made:
         loop.run_until_complete(loop.shutdown_default_executor())
