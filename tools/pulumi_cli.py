@@ -33,7 +33,11 @@ def main() -> int:
         if go is None:
             print(error, file=sys.stderr)
             return 1
-        cli = build(go)
+        try:
+            cli = build(go)
+        except (subprocess.SubprocessError, OSError) as failed:
+            print(f"{error}; the build with {go} failed as well: {failed}", file=sys.stderr)
+            return 1
     print(cli)
     return 0
 
@@ -50,7 +54,15 @@ def build(go: str) -> Cli:
         flush=True,
     )
     began = time.monotonic()
-    words = [go, "build", "-trimpath", "-tags", "osusergo,grpcnotrace", "-ldflags"]
+    words = [
+        go,
+        "build",
+        "-trimpath",
+        "-buildvcs=false",
+        "-tags",
+        "osusergo,grpcnotrace",
+        "-ldflags",
+    ]
     words += [f"-s -w -X {VERSION}=v{wanted}", "-o", str(partial), PACKAGE]
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
     subprocess.run(words, cwd=MODULE, env=environment, check=True, timeout=BUILD_S)
