@@ -1,0 +1,151 @@
+"""A Cloud Storage bucket: a sink of CSV, JSON Lines or Parquet, one object for each push.
+
+A push is made of what comes within `linger_s`, at most `max_push` elements. Nothing that is there
+is ever rewritten; delivery is at least once, so after a failure an element may be in two objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, cast
+
+from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.io._formats import format_of
+from buildflow_nb.io._gcp_errors import Target
+from buildflow_nb.io._gcs_writer import GcsWriter
+from buildflow_nb.io._parts import parts_of
+from buildflow_nb.io.blocking import BlockingSink
+from buildflow_nb.io.gcp._client import default_project, storage_client
+from buildflow_nb.types.portable import FileFormat
+
+__all__ = ("GCSBucket",)
+
+# Cloud Storage documentation, "Bucket naming requirements": up to 63 characters, or, with dots, up
+# to 222 of which no part between dots has more than 63.
+LEGAL_NAME = re.compile(r"(?!goog)(?=.{3,222}$)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+PART_LENGTH = 63
+
+
+@dataclass(frozen=True, slots=True)
+class GCSBucket:
+    """The bucket `bucket_name` of a project, or of the stack's project where that is None.
+
+    With one argument alone, that is the bucket's name: `GCSBucket("inbox")`. Objects are named
+    `{file_path}/part-<time>-<number>-<random>.<ending>`. Their format is `file_format` (a
+    `FileFormat` or its name, in any case of letters), else what the ending of `file_path` tells,
+    else Parquet.
+
+    Raises:
+        DeclarationError: Cloud Storage has no such names, or the format is unknown.
+    """
+
+    project_id: str | None = None
+    bucket_name: str = ""
+    file_path: str | None = None
+    file_format: FileFormat | str | None = None
+    force_destroy: bool = field(default=False, kw_only=True)
+    bucket_region: str = field(default="US", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.bucket_name:
+            object.__setattr__(self, "bucket_name", self.project_id or "")
+            object.__setattr__(self, "project_id", None)
+        owner = f"GCSBucket {self.bucket_name!r}"
+        parts = self.bucket_name.split(".")
+        if not LEGAL_NAME.fullmatch(self.bucket_name) or max(map(len, parts)) > PART_LENGTH:
+            msg = (
+                f"{owner}: a name has 3 to 63 small letters, digits, '-', '_' and '.', begins and "
+                "ends with a letter or digit, and does not begin with 'goog'"
+            )
+            raise DeclarationError(msg)
+        found = format_of(self.file_path or "", self.file_format, FileFormat.PARQUET, owner)
+        object.__setattr__(self, "file_format", found)
+
+    @classmethod
+    def from_gcp_options(
+        cls,
+        gcp_options: object,
+        *,
+        bucket_name: str,
+        file_path: str | None = None,
+        file_format: FileFormat | str | None = None,
+    ) -> Self:
+        """The bucket in the project that options of a cloud provider name."""
+        return cls(default_project(gcp_options), bucket_name, file_path, file_format)
+
+    def options(self, *, force_destroy: bool = False, bucket_region: str = "US") -> Self:
+        """This bucket with other options.
+
+        `force_destroy` lets destroy delete its objects too; `bucket_region` is the location that
+        it is made in.
+        """
+        return replace(self, force_destroy=force_destroy, bucket_region=bucket_region)
+
+    @property
+    def primitive_id(self) -> str:
+        """The bucket as `gcs://…`."""
+        return f"gcs://{self.bucket_name}"
+
+    @property
+    def bucket_url(self) -> str:
+        """The bucket as `gs://…`, which is how Google's tools call it."""
+        return f"gs://{self.bucket_name}"
+
+    @property
+    def label(self) -> str:
+        """The bucket and, if there is one, the path."""
+        return f"{self.bucket_name}/{self._folder}" if self._folder else self.bucket_name
+
+    @property
+    def sink_wire(self) -> Wire:
+        """Objects: the sink reads their fields itself, column by column."""
+        return Wire.OBJECT
+
+    @property
+    def max_push(self) -> int:
+        """Elements in one object."""
+        return 5_000
+
+    @property
+    def linger_s(self) -> float:
+        """Every object costs a request, to write and for ever after to read."""
+        return 1.0
+
+    def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
+        """Open a sink; the bucket is met by the first push."""
+        target = Target("bucket", self.bucket_name, env.stack)
+        parts = parts_of(cast("FileFormat", self.file_format), element)
+        writer = GcsWriter(
+            lambda: storage_client(env, self.project_id), target, self._folder, parts
+        )
+        return BlockingSink(writer)
+
+    def owned(self) -> tuple[Managed, ...]:
+        """Nothing."""
+        return ()
+
+    def parents(self) -> tuple[Managed, ...]:
+        """Nothing."""
+        return ()
+
+    def resources(self, site: Site) -> Mapping[str, Any]:
+        """The bucket; gives `url` and `name`."""
+        from pulumi_gcp import storage
+
+        bucket = storage.Bucket(
+            self.bucket_name,
+            name=self.bucket_name,
+            location=self.bucket_region,
+            project=self.project_id,
+            force_destroy=self.force_destroy,
+            opts=site.gcp(self.project_id),
+        )
+        return {"url": self.bucket_url, "name": bucket.name}
+
+    @property
+    def _folder(self) -> str:
+        return (self.file_path or "").strip("/")

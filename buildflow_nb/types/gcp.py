@@ -1,0 +1,109 @@
+"""What Pub/Sub carries, and what Cloud Storage says about the objects of a bucket.
+
+Names of events: Cloud Storage documentation, "Pub/Sub notifications", section "Event types". One
+that is not known here becomes `UNKNOWN`; its name stays in the event's `metadata`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Self, cast
+
+from buildflow_nb.types.portable import FileChangeEvent
+
+__all__ = ("GCSChangeStreamEventType", "GCSFileChangeEvent", "MessageBytes", "PubsubMessage")
+
+FETCH_S = 60.0  # for connecting, and between two pieces of an object; a dead connection ends here
+
+
+class MessageBytes(bytes):
+    """The data of a message, with the attributes and the ordering key that it is published with."""
+
+    attributes: Mapping[str, str]
+    ordering_key: str
+
+    @classmethod
+    def of(cls, data: bytes, attributes: Mapping[str, str], ordering_key: str) -> Self:
+        """The data of a message with the rest of it."""
+        made = cls(data)
+        made.attributes = attributes
+        made.ordering_key = ordering_key
+        return made
+
+
+@dataclass(slots=True)
+class PubsubMessage:
+    """A message, as it was received or as it is to be published.
+
+    What is received has an `ack_id` and a `message_id`; Pub/Sub gives new ones to what is
+    published. `ordering_key` is "" for messages that have no order.
+    """
+
+    data: bytes
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    ack_id: str = ""
+    ordering_key: str = ""
+    message_id: str = ""
+
+    def to_bytes(self) -> bytes:
+        """The data; a sink that is a topic finds the attributes in it too."""
+        return MessageBytes.of(self.data, self.attributes, self.ordering_key)
+
+
+class GCSChangeStreamEventType(Enum):
+    """What happened to an object; made from its value or its name, in any case of letters."""
+
+    OBJECT_FINALIZE = "created"
+    OBJECT_DELETE = "deleted"
+    OBJECT_ARCHIVE = "archive"
+    OBJECT_METADATA_UPDATE = "metadata_update"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        wanted = value.lower()
+        found = (m for m in cls if wanted in (m.value, m.name.lower()))
+        return next(found, cls.UNKNOWN)
+
+
+@dataclass
+class GCSFileChangeEvent(FileChangeEvent):
+    """An object of a bucket came, changed or went.
+
+    `file_path` is the object's name; `metadata` is the attributes of Cloud Storage's message.
+    """
+
+    event_type: GCSChangeStreamEventType
+    storage_client: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def bucket_name(self) -> str | None:
+        """The bucket's name."""
+        return cast("str | None", self.metadata.get("bucketId"))
+
+    @property
+    def blob(self) -> bytes:
+        """The object's content, fetched at this moment (blocks).
+
+        Raises:
+            ValueError: the object was deleted, or there is nothing to fetch it with.
+            FileNotFoundError: it has gone since.
+        """
+        if self.event_type is GCSChangeStreamEventType.OBJECT_DELETE:
+            msg = "Can't fetch blob for `delete` event."
+            raise ValueError(msg)
+        if self.bucket_name is None or self.storage_client is None:
+            msg = f"the event {self.event_type.name} speaks of no object that can be fetched"
+            raise ValueError(msg)
+        from google.api_core.exceptions import NotFound
+
+        found = self.storage_client.bucket(self.bucket_name).blob(self.file_path)
+        try:
+            return cast("bytes", found.download_as_bytes(timeout=FETCH_S))
+        except NotFound as error:
+            msg = f"gs://{self.bucket_name}/{self.file_path} has gone since"
+            raise FileNotFoundError(msg) from error
