@@ -22,7 +22,7 @@ class Slow:
     def parents(self): return ()
     def resources(self, site):
         print("BEGUN", flush=True)
-        time.sleep(5)
+        time.sleep(3)
         return {}
 app.manage(Slow())
 """
@@ -108,7 +108,7 @@ def test_refresh_and_destroy(cells):
 
 
 def test_an_error_is_one_line_and_the_whole_text_on_request(cells):
-    cells(SLOW.replace("time.sleep(5)", "raise ValueError('no shelf')"))
+    cells(SLOW.replace("time.sleep(3)", "raise ValueError('no shelf')"))
     short = cells("%buildflow apply --yes")
     assert short.error == "UsageError: apply: no shelf"
     assert "\n" not in short.error
@@ -117,9 +117,11 @@ def test_an_error_is_one_line_and_the_whole_text_on_request(cells):
     assert "Traceback" not in short.text
 
 
-def test_stop_during_an_operation(cells):
+@pytest.mark.parametrize("operation", ["preview", "apply --yes", "refresh", "destroy --yes"])
+def test_stop_during_an_operation(cells, operation):
+    assert cells("%buildflow apply --yes").error is None
     cells(SLOW)
-    sent = cells.send("%buildflow apply --yes")
+    sent = cells.send(f"%buildflow {operation}")
     error = None
     for message in cells.messages():
         content = message["content"]
@@ -132,8 +134,10 @@ def test_stop_during_an_operation(cells):
         if content.get("execution_state") == "idle":
             break
     cells.client.get_shell_msg(timeout=DEADLINE_S)
-    assert error == "apply: apply was interrupted; what was done is kept"
-    assert cells("1 + 1").bundles[0]["text/plain"] == "2"
+    word = operation.split()[0]
+    assert error == f"{word}: {word} was interrupted; what was done is kept"
+    cells("app.manage(Slow := type('Slow', (), {'primitive_id': 'slow'})())")
+    assert "2 resources as declared" in last(cells("%buildflow preview"))["text/plain"]
 
 
 def test_the_cloud_by_a_magic(cells):
