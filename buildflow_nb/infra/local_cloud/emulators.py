@@ -104,8 +104,9 @@ def _storage(state: Path, ports: Mapping[str, int], binary: Path | None) -> Comm
     state.mkdir(parents=True, exist_ok=True)
     port = ports["storage-emulator"]
     if binary is None:
-        words = _python("gcp_storage_emulator", "-d", str(state), "start", "-H", HOST)
-        return Command("storage", [*words, "--port", str(port)], port)
+        # It takes no relative folder, and would log every request to a file that has no bound.
+        words = _python("gcp_storage_emulator", "-d", str(state.resolve()), "start", "--quiet")
+        return Command("storage", [*words, "-H", HOST, "--port", str(port)], port)
     outside = f"{HOST}:{ports['storage']}"
     options = {
         "scheme": "http",

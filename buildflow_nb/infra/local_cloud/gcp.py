@@ -27,6 +27,7 @@ from buildflow_nb.infra.local_cloud.pubsub.proto import Pb
 from buildflow_nb.infra.local_cloud.pubsub.server import PubSubServer
 from buildflow_nb.infra.local_cloud.storage.fan_out import FanOut
 from buildflow_nb.infra.local_cloud.storage.front import front
+from buildflow_nb.infra.local_cloud.storage.kept_file import KeptFile
 from buildflow_nb.infra.local_cloud.storage.registrations import Registrations
 
 __all__ = ("main",)
@@ -76,22 +77,22 @@ async def _serve(state: Path, ports: Ports, *, observe: bool) -> None:
         server = PubSubServer(PubSubOptions(host=HOST, state=state / "pubsub"))
         await server.start(ports.pubsub)
         stack.push_async_callback(server.stop)
-        kept = Registrations(state / "storage.json")
-        tell = FanOut(server, kept)
+        kept = Registrations(KeptFile(state / "storage.json"))
+        fan_out = FanOut(server.publish, kept)
         topic = f"projects/{EVENT_PROJECT}/topics/{EVENT_TOPIC}"
         server.create_topic(topic)
-        server.on_publish(topic, lambda messages: _spread(tell, messages))
-        app = front(f"http://{HOST}:{ports.emulator}", kept, tell, observe=observe)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
+        server.on_publish(topic, lambda messages: _spread(fan_out, messages))
+        app = front(ports.emulator, ports.front, kept, fan_out, observe=observe)
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=STOP_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, HOST, ports.front).start()
         await stopping.wait()
 
 
-def _spread(tell: FanOut, messages: Sequence[Pb]) -> None:
+def _spread(fan_out: FanOut, messages: Sequence[Pb]) -> None:
     for message in messages:
-        tell.tell(dict(message.attributes), message.data)
+        fan_out.tell(dict(message.attributes), message.data)
 
 
 if __name__ == "__main__":

@@ -1,94 +1,150 @@
-"""What the front keeps of each bucket: its notifications and its IAM policy.
+"""What the front keeps of each bucket: its metadata, its notifications and its IAM policy.
 
-It is written at every change, whole, so it needs no clean stop.
-
-Source: Cloud Storage JSON API v1, NotificationConfigs and Buckets: getIamPolicy.
+A change is on disk before it is seen: if it cannot be written, nothing has changed. Changes come
+one after the other; reading never waits. Numbers (of notifications, and in etags) come from one
+counter that only grows. It starts at the time, in seconds, so that a number of a file that was lost
+does not come back with another meaning; nobody makes a notification every second for years.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+import asyncio
+import copy
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-__all__ = ("Json", "Registrations")
+from buildflow_nb.infra.local_cloud.storage.kept_file import Json, KeptFile
 
-Json = dict[str, Any]
+__all__ = ("Registrations",)
+
 DEFAULT_POLICY: Mapping[str, Any] = {"kind": "storage#policy", "version": 1, "bindings": []}
+UNCHANGED = "CAE="  # the etag of a policy that nobody has set, as Cloud Storage's looks
+
+T = TypeVar("T")
 
 
 class Registrations:
-    """Notifications and policies by bucket, kept in one file."""
+    """Metadata, notifications and policies by bucket; used on one loop.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        found = _read(path)
-        self._notifications: dict[str, dict[str, Json]] = found.get("notifications", {})
-        self._policies: dict[str, Json] = found.get("policies", {})
-        self._last = int(found.get("last", 0))
+    What the reading methods give must not be changed by the caller.
+    """
 
-    def add(self, bucket: str, wanted: Mapping[str, Any]) -> Json:
-        """Make a notification; gives it with its id."""
-        self._last += 1
-        number = str(self._last)
-        made = {**wanted, "kind": "storage#notification", "id": number, "etag": number}
-        self._notifications.setdefault(bucket, {})[number] = made
-        self._write()
-        return made
+    def __init__(self, file: KeptFile, now: Callable[[], float] = time.time) -> None:
+        self._file = file
+        self._kept = file.read() or {"buckets": {}, "last": int(now())}
+        self._turn = asyncio.Lock()
+
+    def metadata(self, bucket: str) -> Json | None:
+        """What was declared of a bucket; None if nothing is known of it."""
+        found: Json | None = self._of(bucket).get("metadata")
+        return found
 
     def notifications(self, bucket: str) -> list[Json]:
         """The notifications of a bucket, oldest first."""
-        return list(self._notifications.get(bucket, {}).values())
+        return list(self._of(bucket).get("notifications", {}).values())
 
     def notification(self, bucket: str, number: str) -> Json | None:
         """One notification, or None."""
-        return self._notifications.get(bucket, {}).get(number)
-
-    def remove(self, bucket: str, number: str) -> bool:
-        """Remove a notification; whether it was there."""
-        found = self._notifications.get(bucket, {}).pop(number, None) is not None
-        self._write()
+        found: Json | None = self._of(bucket).get("notifications", {}).get(number)
         return found
 
     def policy(self, bucket: str) -> Json:
         """The IAM policy of a bucket."""
-        return self._policies.get(bucket) or {**DEFAULT_POLICY, "etag": "0"}
+        return self._of(bucket).get("policy") or {**DEFAULT_POLICY, "etag": UNCHANGED}
 
-    def set_policy(self, bucket: str, wanted: Mapping[str, Any]) -> Json | None:
-        """Replace the policy; None if it was changed since it was read (its etag differs)."""
-        now = self.policy(bucket)
-        if wanted.get("etag") not in (None, "", now["etag"]):
-            return None
-        self._policies[bucket] = {
-            **DEFAULT_POLICY, **wanted, "etag": str(int(now["etag"]) + 1),
-        }  # fmt: skip
-        self._write()
-        return self._policies[bucket]
+    async def set_metadata(self, bucket: str, metadata: Json) -> None:
+        """Replace what is known of a bucket.
 
-    def forget(self, bucket: str) -> None:
-        """A bucket is gone, and everything of it."""
-        if self._notifications.pop(bucket, None) or self._policies.pop(bucket, None):
-            self._write()
+        Raises:
+            OSError: the change cannot be written.
+        """
 
-    def _write(self) -> None:
-        whole = {
-            "notifications": self._notifications,
-            "policies": self._policies,
-            "last": self._last,
-        }
-        partial = self._path.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(whole), encoding="utf-8")
-        partial.replace(self._path)
+        def change(draft: Json) -> None:
+            _bucket(draft, bucket)["metadata"] = metadata
+
+        await self._change(change)
+
+    async def add_notification(self, bucket: str, wanted: Mapping[str, Any]) -> Json:
+        """Make a notification; gives it with its id.
+
+        Raises:
+            OSError: the change cannot be written.
+        """
+
+        def change(draft: Json) -> Json:
+            number = _next(draft)
+            made = {**wanted, "kind": "storage#notification", "id": number, "etag": number}
+            _bucket(draft, bucket).setdefault("notifications", {})[number] = made
+            return made
+
+        return await self._change(change)
+
+    async def remove_notification(self, bucket: str, number: str) -> bool:
+        """Remove a notification; whether it was there.
+
+        Raises:
+            OSError: the change cannot be written.
+        """
+        if self.notification(bucket, number) is None:
+            return False
+
+        def change(draft: Json) -> bool:
+            gone = _bucket(draft, bucket).get("notifications", {}).pop(number, None)
+            return gone is not None
+
+        return await self._change(change)
+
+    async def set_policy(self, bucket: str, wanted: Mapping[str, Any]) -> Json | None:
+        """Replace the policy; None if it was changed since it was read (its etag differs).
+
+        Raises:
+            OSError: the change cannot be written.
+        """
+
+        def change(draft: Json) -> Json | None:
+            kept = _bucket(draft, bucket)
+            now = kept.get("policy", {}).get("etag", UNCHANGED)
+            if wanted.get("etag") not in (None, "", now):
+                return None
+            kept["policy"] = {**DEFAULT_POLICY, **wanted, "etag": _next(draft)}
+            made: Json = kept["policy"]
+            return made
+
+        return await self._change(change)
+
+    async def forget(self, bucket: str) -> None:
+        """A bucket is gone, and everything of it.
+
+        Raises:
+            OSError: the change cannot be written.
+        """
+        if self._of(bucket):
+            await self._change(lambda draft: draft["buckets"].pop(bucket, None))
+
+    def _of(self, bucket: str) -> Json:
+        found: Json = self._kept["buckets"].get(bucket, {})
+        return found
+
+    async def _change(self, change: Callable[[Json], T]) -> T:
+        """Write a changed copy, then let it be seen; to the end, whoever stops waiting for it."""
+
+        async def written() -> T:
+            async with self._turn:
+                draft = copy.deepcopy(self._kept)
+                result = change(draft)
+                await asyncio.to_thread(self._file.write, draft)
+                self._kept = draft
+                return result
+
+        return await asyncio.shield(asyncio.create_task(written()))
 
 
-def _read(path: Path) -> Json:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        path.replace(path.with_suffix(".damaged"))  # put aside, not lost
-        return {}
-    return found if isinstance(found, dict) else {}
+def _bucket(draft: Json, bucket: str) -> Json:
+    found: Json = draft["buckets"].setdefault(bucket, {})
+    return found
+
+
+def _next(draft: Json) -> str:
+    draft["last"] += 1
+    return str(draft["last"])

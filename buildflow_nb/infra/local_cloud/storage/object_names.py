@@ -1,0 +1,168 @@
+"""Names of objects that the emulators could not keep inside their folder are refused.
+
+Both emulators keep an object as a file whose path is its name, and fake-gcs-server follows `..` out
+of its folder: an object named `../../.bashrc` would be that file. Cloud Storage allows such names;
+here they are refused wherever a request can carry one: in its path, in its query, in the metadata
+in its body, alone or as the first part of an upload. Nothing is passed on before it is looked at,
+and metadata that cannot be read is refused rather than passed.
+
+Source: Cloud Storage JSON API v1, Objects: insert, compose; "Uploads and downloads".
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import AsyncIterator, Iterable
+from email.message import Message
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import StreamReader, web
+
+from buildflow_nb.infra.local_cloud.storage.kept_file import Json
+from buildflow_nb.infra.local_cloud.storage.refusal import invalid, not_here
+
+__all__ = ("JSON_BYTES", "Body", "check_metadata", "check_names", "checked_body", "parse")
+
+JSON_BYTES = 1 << 20  # most of metadata; Cloud Storage's own limits are far below
+SEGMENT_BYTES = 255  # of a file's name, on every file system that matters
+SEPARATORS = re.compile(rb"[/\\]")
+API = "/storage/v1/"
+ESCAPES = (b".", b"..")
+GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to expect gzip's header
+
+Body = bytes | StreamReader | AsyncIterator[bytes] | None
+
+
+def check_names(*names: str) -> None:
+    """Look at names, percent-encoded or plain, of which each may be a whole path.
+
+    Raises:
+        RefusedError: one could leave the folder, or is too long for a file.
+    """
+    for name in names:
+        for segment in SEPARATORS.split(unquote_to_bytes(name)):
+            if segment in ESCAPES or b"\0" in segment:
+                msg = (
+                    f"object name {name[:SEGMENT_BYTES]!r}: the local Cloud Storage keeps objects "
+                    "as files, so no part between slashes can be '.' or '..'; use another name"
+                )
+                raise invalid(msg)
+            if len(segment) > SEGMENT_BYTES:
+                msg = (
+                    f"object name {name[:SEGMENT_BYTES]!r}…: the local Cloud Storage keeps objects "
+                    f"as files, so a part between slashes has {SEGMENT_BYTES} bytes at most"
+                )
+                raise invalid(msg)
+
+
+def check_metadata(text: bytes) -> None:
+    """Look at the names in metadata: every value of a key `name`, at any depth.
+
+    Emulators differ in what they read (Go takes keys in any case, and of two alike the last), so
+    all of them count.
+
+    Raises:
+        RefusedError: a name is refused, or this is not JSON.
+    """
+    found: list[str] = []
+
+    def collect(pairs: Iterable[tuple[str, Any]]) -> None:
+        found.extend(str(value) for key, value in pairs if key.casefold() == "name")
+
+    if text.strip():
+        try:
+            json.loads(text, object_pairs_hook=collect)
+        except (ValueError, RecursionError) as error:
+            msg = f"the metadata in the body is not JSON: {error}"
+            raise invalid(msg) from error
+    check_names(*found)
+
+
+async def checked_body(request: web.Request) -> Body:
+    """The body to pass on, once the names in its path, its query and its metadata were looked at.
+
+    Raises:
+        RefusedError: a name is refused, or the metadata cannot be read.
+    """
+    check_names(request.raw_path.partition("?")[0], *request.query.getall("name", []))
+    if not request.can_read_body:
+        return None
+    kind = request.content_type
+    if kind == "multipart/form-data":
+        msg = "the local Cloud Storage takes no HTML forms; upload by the JSON API"
+        raise not_here(msg)
+    if kind.startswith("multipart/") and request.query.get("uploadType") == "multipart":
+        return await _checked_parts(request)
+    if _is_metadata(request):
+        text = await request.read()
+        check_metadata(_plain(text, request))
+        return text
+    return request.content
+
+
+def parse(text: bytes) -> Json:
+    """A JSON object.
+
+    Raises:
+        RefusedError: it is none.
+    """
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        msg = f"the body is not JSON: {error}"
+        raise invalid(msg) from error
+    if not isinstance(found, dict):
+        msg = "the body is not a JSON object"
+        raise invalid(msg)
+    return found
+
+
+def _is_metadata(request: web.Request) -> bool:
+    """Whether the body is metadata rather than an object's content."""
+    query = request.query
+    if "upload_id" in query or query.get("uploadType") in ("media", "multipart"):
+        return False
+    return query.get("uploadType") == "resumable" or request.raw_path.startswith(API)
+
+
+def _plain(text: bytes, request: web.Request) -> bytes:
+    if request.headers.get("Content-Encoding") != "gzip":
+        return text
+    try:
+        found = zlib.decompressobj(GZIP).decompress(text, JSON_BYTES)
+    except zlib.error as error:
+        msg = f"the body is not gzip, as its Content-Encoding says: {error}"
+        raise invalid(msg) from error
+    return found
+
+
+async def _checked_parts(request: web.Request) -> AsyncIterator[bytes]:
+    """A multipart body, of which the first part was looked at; no more than that is held."""
+    header = Message()
+    header["Content-Type"] = request.headers["Content-Type"]
+    boundary = header.get_boundary()
+    if boundary is None or "Content-Encoding" in request.headers:
+        msg = "a multipart upload needs a boundary, and must not be compressed as a whole"
+        raise invalid(msg)
+    delimiter = b"--" + boundary.encode()
+    head = b""
+    while (end := head.find(b"\n" + delimiter, len(delimiter))) < 0:
+        if len(head) > JSON_BYTES or request.content.at_eof():
+            msg = "a multipart upload begins with the object's metadata, up to 1 MiB"
+            raise invalid(msg)
+        head += await request.content.readany()
+    headers, blank, text = head[:end].partition(b"\r\n\r\n")
+    if not (headers.startswith(delimiter) and blank) or b"quoted-printable" in headers.lower():
+        msg = "a multipart upload begins with the object's metadata as a part of its own"
+        raise invalid(msg)
+    check_metadata(text)
+    return _again(head, request.content)
+
+
+async def _again(head: bytes, rest: StreamReader) -> AsyncIterator[bytes]:
+    yield head
+    async for piece in rest.iter_any():
+        yield piece
