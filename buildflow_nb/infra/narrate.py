@@ -48,6 +48,7 @@ _OWN = ("pulumi:pulumi:", "pulumi:providers:")  # the engine's own resources
 _INNER = "__defaults"  # how providers remember what they filled in
 _STEP = re.compile(r'\[(?:"((?:[^"\\]|\\.)*)"|(\d+))\]|([^.\[\]]+)')
 _COMPONENT = "buildflow:"
+_ERROR = re.compile(r"^(?: *stderr:)? *error: (?P<message>.*?)(?=^ *error: |\Z)", re.M | re.S)
 
 
 class Narrator:
@@ -222,11 +223,6 @@ def _at(properties: object, path: str) -> object:
 
 
 def first_error(text: str) -> str:
-    """The line of the engine's text that says what failed, without the engine's own words."""
-    lines = iter(text.splitlines())
-    for line in lines:
-        before, found, message = line.partition("error: ")
-        if found and before.strip() in ("", "stderr:"):
-            several = message.endswith("errors occurred:")
-            return (next(lines, "").strip().removeprefix("1) ") if several else message).strip()
-    return ""
+    """What follows the first `error:` in the engine's text, up to the next one."""
+    found = _ERROR.search(text)
+    return found["message"].strip() if found else ""

@@ -27,7 +27,7 @@ from buildflow_nb.core.operations import (
     Unknown,
 )
 
-__all__ = ("SIGNS", "changed", "headline", "line", "plan_text", "shown_value")
+__all__ = ("SIGNS", "changed", "gist", "headline", "line", "plan_text", "shown_value")
 
 SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-", Op.READ: "?"}
 _DONE = {
@@ -38,6 +38,7 @@ _DONE = {
     Op.READ: "read",
 }
 _FOUND = {Op.UPDATE: "changed", Op.DELETE: "gone"}  # what a refresh finds
+_PROGRAM_ERROR = "python inline source runtime error: "  # the SDK's words before a program's own
 LONGEST = 200  # characters of one value; a policy is longer
 
 
@@ -55,6 +56,15 @@ def changed(change: PropertyChange) -> str:
         return f"{change.path}: {shown_value(change.new)}{forces}"
     new = shown_value(change.new) if change.new is not None else "removed"
     return f"{change.path}: {shown_value(change.old)} → {new}{forces}"
+
+
+def gist(message: str) -> str:
+    """The line of an engine's message that says what is wrong; tracebacks come after it."""
+    text = message.strip().removeprefix(_PROGRAM_ERROR)
+    first, _, rest = text.partition("\n")
+    if first.endswith("occurred:"):  # a provider that counts its errors before it tells them
+        first = rest.strip().partition("\n")[0].lstrip("*) 1")
+    return first.strip()
 
 
 def headline(outcome: Outcome) -> str:
@@ -109,7 +119,7 @@ def line(event: OperationEvent) -> str:
     if isinstance(event, StepFailed):
         return f"! {event.step.type} {event.step.name} failed"
     if isinstance(event, Diagnostic) and event.severity in ("warning", "error"):
-        return f"{event.severity}: {event.message}"
+        return f"{event.severity}: {gist(event.message)}"
     if isinstance(event, Diagnostic) and not event.urn:
         return event.message
     if isinstance(event, Summary):

@@ -12,7 +12,6 @@ from pulumi import automation
 from pulumi.automation.errors import (
     CommandError,
     ConcurrentUpdateError,
-    InlineSourceRuntimeError,
     StackNotFoundError,
 )
 
@@ -25,6 +24,7 @@ from buildflow_nb.infra.narrate import Narrator, first_error
 from buildflow_nb.infra.program import program
 from buildflow_nb.infra.pulumi_cli import Cli
 from buildflow_nb.infra.recover import Recovery
+from buildflow_nb.infra.report import gist
 from buildflow_nb.infra.turn import Turn, take_turn
 
 __all__ = ("Work",)
@@ -146,12 +146,12 @@ class Work:
         if failure is not None:
             text = str(failure)
             result = Result.CANCELLED if self._engine.interrupted else Result.FAILED
-            error = self._reason(failure, text)
+            error = self._reason(text)
         return Summary(
             self._operation, result, heard.changes, heard.unchanged, seconds, error, text
         )
 
-    def _reason(self, failure: CommandError, text: str) -> str:
+    def _reason(self, text: str) -> str:
         """The one line that says what failed, and how to mend it where that is known."""
         name = self._deployment.stack.name
         if self._engine.interrupted:
@@ -162,9 +162,7 @@ class Work:
                 "to that one, or put it back into .buildflow/passphrase"
             )
         told = next(iter(self._narrator.errors), "") or first_error(text)
-        if isinstance(failure, InlineSourceRuntimeError):
-            told = told.partition("runtime error: ")[2] or told
-        return told.strip().partition("\n")[0] or f"the engine failed: {text.strip()[-300:]}"
+        return gist(told) or f"the engine failed: {text.strip()[-300:]}"
 
     def _prune(self) -> None:
         """Keep the newest of what the engine leaves behind at every command."""

@@ -179,10 +179,14 @@ def test_noise_is_dropped(diagnostic):
     assert told == []
 
 
-def test_the_first_error_of_a_text():
-    text = "code: 255\n stdout: Updating\n stderr: x\nerror: the first\nerror: the second"
-    assert first_error(text) == "the first"
-    assert first_error(" stderr: error: right behind it") == "right behind it"
-    several = "error: 2 errors occurred:\n    1) no room\n    2) Unknown"
-    assert first_error(several) == "no room"
-    assert first_error("all is well, says the error: log") == ""
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("code: 255\n stderr: x\nerror: the first\nerror: the second", "the first"),
+        (" stderr: error: right behind it", "right behind it"),
+        ("error: 2 errors occurred:\n    1) no room", "2 errors occurred:\n    1) no room"),
+        ("all is well, says the error: log", ""),
+    ],
+)
+def test_the_first_error_of_a_text(text, found):
+    assert first_error(text) == found

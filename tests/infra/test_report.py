@@ -20,7 +20,7 @@ from buildflow_nb.core.operations import (
     Unknown,
 )
 from buildflow_nb.infra.ask import answer, ask, question
-from buildflow_nb.infra.report import headline, line, plan_text, shown_value
+from buildflow_nb.infra.report import gist, headline, line, plan_text, shown_value
 
 
 def resource(op: Op, *changes: PropertyChange) -> Step:
@@ -73,6 +73,19 @@ def test_nothing_to_do_is_said():
 def test_what_was_done(operation, said):
     summary = Summary(operation, Result.DONE, {Op.DELETE: 1, Op.UPDATE: 2}, seconds=1.5)
     assert headline(Outcome(summary)) == said
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("no such thing\nand a traceback", "no such thing"),
+        ("python inline source runtime error: no shelf\nTraceback (most", "no shelf"),
+        ("1 error occurred:\n\t* creating queue: denied\n\n", "creating queue: denied"),
+        ("2 errors occurred:\n    1) no room\n    2) Unknown", "no room"),
+    ],
+)
+def test_the_gist_of_a_message(message, said):
+    assert gist(message) == said
 
 
 def test_lines_of_progress():
