@@ -17,14 +17,22 @@ import zlib
 from collections.abc import AsyncIterator, Iterable
 from email.message import Message
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote
 
 from aiohttp import StreamReader, web
 
 from buildflow_nb.infra.local_cloud.storage.kept_file import Json
 from buildflow_nb.infra.local_cloud.storage.refusal import invalid, not_here
 
-__all__ = ("JSON_BYTES", "Body", "check_metadata", "check_names", "checked_body", "parse")
+__all__ = (
+    "JSON_BYTES",
+    "Body",
+    "check_metadata",
+    "check_names",
+    "check_path",
+    "checked_body",
+    "parse",
+)
 
 JSON_BYTES = 1 << 20  # most of metadata; Cloud Storage's own limits are far below
 SEGMENT_BYTES = 255  # of a file's name, on every file system that matters
@@ -37,13 +45,13 @@ Body = bytes | StreamReader | AsyncIterator[bytes] | None
 
 
 def check_names(*names: str) -> None:
-    """Look at names, percent-encoded or plain, of which each may be a whole path.
+    """Look at names, of which each may be a whole path.
 
     Raises:
         RefusedError: one could leave the folder, or is too long for a file.
     """
     for name in names:
-        for segment in SEPARATORS.split(unquote_to_bytes(name)):
+        for segment in SEPARATORS.split(name.encode(errors="surrogatepass")):
             if segment in ESCAPES or b"\0" in segment:
                 msg = (
                     f"object name {name[:SEGMENT_BYTES]!r}: the local Cloud Storage keeps objects "
@@ -56,6 +64,15 @@ def check_names(*names: str) -> None:
                     f"as files, so a part between slashes has {SEGMENT_BYTES} bytes at most"
                 )
                 raise invalid(msg)
+
+
+def check_path(path: str) -> None:
+    """Look at the names in a percent-encoded path, which may have a query.
+
+    Raises:
+        RefusedError: a name is refused.
+    """
+    check_names(unquote(path.partition("?")[0], errors="surrogateescape"))
 
 
 def check_metadata(text: bytes) -> None:
@@ -87,7 +104,8 @@ async def checked_body(request: web.Request) -> Body:
     Raises:
         RefusedError: a name is refused, or the metadata cannot be read.
     """
-    check_names(request.raw_path.partition("?")[0], *request.query.getall("name", []))
+    check_path(request.raw_path)
+    check_names(*request.query.getall("name", []))
     if not request.can_read_body:
         return None
     kind = request.content_type
@@ -104,13 +122,13 @@ async def checked_body(request: web.Request) -> Body:
 
 
 def parse(text: bytes) -> Json:
-    """A JSON object.
+    """A JSON object; no text at all is an empty one, as clients leave it out.
 
     Raises:
         RefusedError: it is none.
     """
     try:
-        found = json.loads(text)
+        found = json.loads(text) if text.strip() else {}
     except ValueError as error:
         msg = f"the body is not JSON: {error}"
         raise invalid(msg) from error

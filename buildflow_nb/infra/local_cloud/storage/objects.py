@@ -11,7 +11,7 @@ from aiohttp import web
 from buildflow_nb.infra.local_cloud.storage.emulator import Answer, Emulator
 from buildflow_nb.infra.local_cloud.storage.object_names import (
     check_metadata,
-    check_names,
+    check_path,
     checked_body,
 )
 from buildflow_nb.infra.local_cloud.storage.observer import Observer
@@ -53,7 +53,7 @@ class Objects:
         Raises:
             RefusedError: a name is refused, or no answer came.
         """
-        check_names(path.partition("?")[0])
+        check_path(path)
         check_metadata(body or b"")
         going = await self._observer.before(method, path) if self._observer else None
         answer = await self._emulator.ask(method, path, body)
