@@ -10,7 +10,8 @@ Methods: "google.pubsub.v1" (RPC reference). Routing header: AIP-4222, "Client-s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -29,6 +30,8 @@ CHANNEL = (
     ("grpc.max_metadata_size", 4 << 20),  # bytes; ids that an exactly-once refusal names
     ("grpc.keepalive_time_ms", 30_000),  # a connection that is cut in silence is found out
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),  # the pipeline backs off by itself, and says so;
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # gRPC's own goes up to two minutes
 )
 CLOSE_S = 0.5  # for calls under way when the channel closes
 
@@ -99,8 +102,10 @@ class PubSubLink:
             TemporaryError: credentials cannot be found for now.
             PermanentError: there are none.
         """
+        if not self._stale:
+            return
         async with self._opening:
-            if not self._stale:
+            if not self._stale:  # another caller has done it
                 return
             found = await asyncio.to_thread(self._look_up)
             if found != self._at or self._channel is None:
@@ -115,13 +120,15 @@ class PubSubLink:
 
         Raises:
             AioRpcError: it failed; `refused` says what that means.
+            TemporaryError: the address has changed meanwhile.
         """
         from grpc.aio import AioRpcError
 
         await self.open()
         stub = self._stub("unary_unary", method, type(request), answer)
         try:
-            return await stub(request, timeout=deadline_s, metadata=self._metadata)
+            with self._cut():
+                return await stub(request, timeout=deadline_s, metadata=self._metadata)
         except AioRpcError:
             self._stale = True
             raise
@@ -133,6 +140,11 @@ class PubSubLink:
         await call.write(request)
         return call
 
+    async def read(self, call: Any) -> Pb:
+        """The next answer of a stream, or `grpc.aio.EOF`. Raises as `call`."""
+        with self._cut():
+            return await call.read()
+
     def refused(self, error: BaseException) -> BuildFlowError:
         """What a failed call means for the processor."""
         from grpc.aio import AioRpcError
@@ -143,6 +155,18 @@ class PubSubLink:
         if isinstance(error, AioRpcError):
             return self.target.refused(error, self._role)
         return TemporaryError(f"{self.target} cannot be reached: {error!r}")
+
+    @contextmanager
+    def _cut(self) -> Iterator[None]:
+        """Tell a call that ended since its channel was closed from a caller that is cancelled."""
+        try:
+            yield
+        except asyncio.CancelledError as error:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling():
+                raise
+            msg = f"{self.target} cannot be reached: the connection was closed"
+            raise TemporaryError(msg) from error
 
     def _look_up(self) -> Address:
         with self.target.faults(self._role):

@@ -94,7 +94,7 @@ class Stream:
         self._call = call
         beat = asyncio.create_task(_beat(call))
         try:
-            while (answer := await call.read()) is not EOF:
+            while (answer := await self._link.read(call)) is not EOF:
                 self._receive(answer)
         finally:
             beat.cancel()
