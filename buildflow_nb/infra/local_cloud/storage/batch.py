@@ -75,9 +75,9 @@ class Batch:
         if not isinstance(text, bytes):
             msg = "a call of a batch is an HTTP request of its own"
             raise invalid(msg)
-        line, _, rest = text.lstrip().partition(b"\n")
-        words = line.decode(errors="replace").split()
-        body = rest.replace(b"\r\n", b"\n").partition(b"\n\n")[2].strip()
+        head, _, body = text.replace(b"\r\n", b"\n").strip().partition(b"\n\n")
+        line = head.partition(b"\n")[0].decode(errors="replace")
+        words = line.split()
         if len(words) < 2:  # noqa: PLR2004  (method and path)
             msg = f"a call of a batch begins with its method and path, not {line!r}"
             raise invalid(msg)

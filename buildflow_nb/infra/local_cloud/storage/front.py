@@ -82,11 +82,18 @@ async def _refusing(request: web.Request, handler: Handler) -> web.StreamRespons
 @web.middleware
 async def _guarding(request: web.Request, handler: Handler) -> web.StreamResponse:
     origin = request.headers.get("Origin")
-    hosts = [URL(f"http://{request.host}").host, URL(origin).host if origin else HOST]
-    if not LOCAL.issuperset(hosts):
-        text = f"the local Cloud Storage is for this machine alone, not for {hosts}"
-        raise RefusedError(HTTPStatus.FORBIDDEN, "forbidden", text)
+    for url in (f"http://{request.host}", origin or f"http://{HOST}"):
+        if not _is_local(url):
+            text = f"the local Cloud Storage is for this machine alone, not for {url}"
+            raise RefusedError(HTTPStatus.FORBIDDEN, "forbidden", text)
     if request.path.lstrip("/").partition("/")[0] in CLOSED:
         msg = "Not Found"
         raise not_found(msg)
     return await handler(request)
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return URL(url).host in LOCAL
+    except ValueError:
+        return False

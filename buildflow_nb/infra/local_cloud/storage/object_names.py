@@ -116,6 +116,9 @@ async def checked_body(request: web.Request) -> Body:
         return await _checked_parts(request)
     if _is_metadata(request):
         text = await request.read()
+        if len(text) > JSON_BYTES:
+            msg = f"metadata has {JSON_BYTES} bytes at most, not {len(text)}"
+            raise invalid(msg)
         check_metadata(_plain(text, request))
         return text
     return request.content
