@@ -14,7 +14,7 @@ Source: Cloud Storage JSON API v1, Buckets; RFC 7396 (how a patch changes metada
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -90,7 +90,7 @@ class Buckets:
         live = _done(await self._emulator.ask("POST", path, name)).json()
         bucket = str(live["name"])
         await self._kept.forget(bucket)  # of one before that went by another way
-        await self._kept.set_metadata(bucket, metadata)
+        await self._kept.change_metadata(bucket, lambda _: metadata)
         return web.json_response(_shown(live, metadata))
 
     async def list(self, request: web.Request) -> web.Response:
@@ -107,18 +107,13 @@ class Buckets:
 
     async def patch(self, request: web.Request) -> web.Response:
         """Change some of a bucket's metadata."""
-        bucket = request.match_info["bucket"]
-        live = await self.must_have(bucket)
-        old = self._kept.metadata(bucket) or created({})
-        return await self._change(request, live, old)
+        return await self._change(request, lambda old: old)
 
     async def update(self, request: web.Request) -> web.Response:
         """Replace a bucket's metadata, but for its location, which is for ever."""
-        bucket = request.match_info["bucket"]
-        live = await self.must_have(bucket)
-        old = self._kept.metadata(bucket) or created({})
-        lasting = {key: old[key] for key in old if key not in KEPT}
-        return await self._change(request, live, {**DEFAULTS, **lasting})
+        return await self._change(
+            request, lambda old: {key: value for key, value in old.items() if key not in KEPT}
+        )
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a bucket, and forget all of it."""
@@ -134,14 +129,21 @@ class Buckets:
         await self._kept.forget(bucket)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
-    async def _change(self, request: web.Request, live: Json, old: Json) -> web.Response:
+    async def _change(self, request: web.Request, stays: Callable[[Json], Json]) -> web.Response:
+        """Change a bucket by what a request says, beginning with what `stays` of it."""
+        bucket = request.match_info["bucket"]
+        live = await self.must_have(bucket)
         wanted = parse(await request.read())
-        expected = request.query.get("ifMetagenerationMatch", old["metageneration"])
-        if expected != old["metageneration"]:
-            msg = f"the bucket's metageneration is {old['metageneration']}, not {expected}"
-            raise precondition_failed(msg)
-        metadata = patched(old, wanted)
-        await self._kept.set_metadata(str(live["name"]), metadata)
+        expected = request.query.get("ifMetagenerationMatch")
+
+        def change(old: Json | None) -> Json:
+            now = old or created({})
+            if expected not in (None, now["metageneration"]):
+                msg = f"the bucket's metageneration is {now['metageneration']}, not {expected}"
+                raise precondition_failed(msg)
+            return patched(stays(now), wanted)
+
+        metadata = await self._kept.change_metadata(bucket, change)
         return web.json_response(_shown(live, metadata))
 
 

@@ -108,11 +108,10 @@ async def checked_body(request: web.Request) -> Body:
     check_names(*request.query.getall("name", []))
     if not request.can_read_body:
         return None
-    kind = request.content_type
-    if kind == "multipart/form-data":
+    if request.content_type == "multipart/form-data":
         msg = "the local Cloud Storage takes no HTML forms; upload by the JSON API"
         raise not_here(msg)
-    if kind.startswith("multipart/") and request.query.get("uploadType") == "multipart":
+    if request.query.get("uploadType") == "multipart":
         return await _checked_parts(request)
     if _is_metadata(request):
         text = await request.read()

@@ -53,17 +53,21 @@ class Registrations:
         """The IAM policy of a bucket."""
         return self._of(bucket).get("policy") or {**DEFAULT_POLICY, "etag": UNCHANGED}
 
-    async def set_metadata(self, bucket: str, metadata: Json) -> None:
-        """Replace what is known of a bucket.
+    async def change_metadata(self, bucket: str, change: Callable[[Json | None], Json]) -> Json:
+        """Replace what is known of a bucket by what `change` makes of it; gives that.
+
+        Nobody else's change comes in between. What `change` raises leaves everything as it was.
 
         Raises:
             OSError: the change cannot be written.
         """
 
-        def change(draft: Json) -> None:
-            _bucket(draft, bucket)["metadata"] = metadata
+        def changed(draft: Json) -> Json:
+            kept = _bucket(draft, bucket)
+            kept["metadata"] = made = change(kept.get("metadata"))
+            return made
 
-        await self._change(change)
+        return await self._change(changed)
 
     async def add_notification(self, bucket: str, wanted: Mapping[str, Any]) -> Json:
         """Make a notification; gives it with its id.

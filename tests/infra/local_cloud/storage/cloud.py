@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -90,6 +90,18 @@ class Events:
             if event.attributes["objectId"] == last:
                 return found
             found[event.attributes["eventType"]] = event
+
+    def through(self, subscriber: pubsub_v1.SubscriberClient) -> Events:
+        """The same, through another client."""
+        return replace(self, subscriber=subscriber)
+
+    def arrived(self) -> None:
+        """Wait until an event is there, and leave it there."""
+        request = {"subscription": self.subscription, "max_messages": 1}
+        (one,) = self.subscriber.pull(request=request, timeout=PATIENCE_S).received_messages
+        self.subscriber.modify_ack_deadline(
+            subscription=self.subscription, ack_ids=[one.ack_id], ack_deadline_seconds=0
+        )
 
     def told(self, count: int) -> list[tuple[str, str]]:
         """The types and names of so many events, in any order."""

@@ -28,7 +28,12 @@ def test_requests_and_answers_pass_as_they_are(tmp_path):
 
     async def go():
         async with before(compressed, tmp_path) as here:
-            wanted = {"Range": "bytes=1-2", "TE": "trailers", "Connection": "X-Hop", "X-Hop": "1"}
+            wanted = {
+                "Range": "bytes=1-2",
+                "Keep-Alive": "5",
+                "Connection": "X-Hop",
+                "X-Hop": "1",
+            }
             path = "/download/storage/v1/b/b/o/a%2Fb%20%C3%BC+%25?alt=media&x=%2B"
             raw = f"GET {path} HTTP/1.1\r\nHost: localhost:1\r\n"
             raw += "".join(f"{name}: {value}\r\n" for name, value in wanted.items())
@@ -146,6 +151,7 @@ def test_forms_and_unreadable_metadata_are_refused(tmp_path):
             for path, headers, body, status, words in [
                 ("/b-b", form, b"--B--", 501, "no HTML forms"),
                 (multipart, {"Content-Type": "multipart/related"}, b"x", 400, "a boundary"),
+                (multipart, {"Content-Type": "text/plain"}, b"x", 400, "a boundary"),
                 (multipart, kind, b"no part", 400, "begins with the object's metadata"),
                 (multipart, kind, b"--B\n\n{}\n--B\n\n--B--", 400, "a part of its own"),
                 (multipart, kind, b"--B\r\n\r\n{\r\n--B\r\n\r\n--B--", 400, "not JSON"),
@@ -287,6 +293,22 @@ def test_a_bucket_that_nobody_remembers_is_shown_without_guesses(tmp_path):
             assert found["labels"] == {"a": "1"}
             assert found["iamConfiguration"]["publicAccessPrevention"] == "inherited"
             assert here.kept.metadata("b")["labels"] == {"a": "1"}
+
+    run(go())
+
+
+def test_patches_at_once_are_all_done(tmp_path):
+    async def go():
+        async with before(always_there, tmp_path) as here:
+
+            async def label(number):
+                body = {"labels": {f"l{number}": "x"}}
+                async with here.call("PATCH", "/storage/v1/b/b", json=body) as answer:
+                    return (await answer.json())["metageneration"]
+
+            found = await asyncio.gather(*map(label, range(10)))
+            assert sorted(map(int, found)) == list(range(2, 12))
+            assert here.kept.metadata("b")["labels"].keys() == {f"l{n}" for n in range(10)}
 
     run(go())
 

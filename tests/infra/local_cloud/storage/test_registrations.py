@@ -28,7 +28,7 @@ def opened(path, now=1000.0):
 
 def test_what_was_kept_is_there_again(path):
     async def keep(kept):
-        await kept.set_metadata("b", {"location": "EU"})
+        await kept.change_metadata("b", lambda _: {"location": "EU"})
         await kept.set_policy("b", POLICY)
         return await kept.add_notification("b", WANTED)
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_written_has_not_happened(path):
         full.add_notification("b", WANTED),
         full.remove_notification("b", made["id"]),
         full.set_policy("b", POLICY),
-        full.set_metadata("b", {}),
+        full.change_metadata("b", lambda _: {}),
         full.forget("b"),
     ):
         with pytest.raises(OSError, match="No space left"):
@@ -146,7 +146,7 @@ def test_a_damaged_file_is_put_aside(path, text, caplog):
 
 def test_a_draft_that_was_left_behind_is_in_nobodys_way(path):
     path.with_suffix(".new").write_text("half of it")
-    run(opened(path).set_metadata("b", {"location": "EU"}))
+    run(opened(path).change_metadata("b", lambda _: {"location": "EU"}))
     assert json.loads(path.read_text())["buckets"] == {"b": {"metadata": {"location": "EU"}}}
     assert not path.with_suffix(".new").exists()
 
@@ -165,7 +165,7 @@ def test_a_bucket_is_forgotten_with_all_that_it_had(path):
     async def go():
         kept = opened(path)
         for bucket in ("gone", "stays"):
-            await kept.set_metadata(bucket, {"location": "EU"})
+            await kept.change_metadata(bucket, lambda _: {"location": "EU"})
             await kept.add_notification(bucket, WANTED)
             await kept.set_policy(bucket, POLICY)
         await kept.forget("gone")
@@ -179,3 +179,16 @@ def test_a_bucket_is_forgotten_with_all_that_it_had(path):
     assert again.metadata("stays") == {"location": "EU"}
     assert len(again.notifications("stays")) == 1
     assert again.policy("stays")["bindings"] == POLICY["bindings"]
+
+
+def test_a_change_that_is_refused_leaves_everything(path):
+    def refuse(metadata):
+        metadata["location"] = "US"
+        msg = "refused"
+        raise ValueError(msg)
+
+    kept = opened(path)
+    run(kept.change_metadata("b", lambda _: {"location": "EU"}))
+    with pytest.raises(ValueError, match="refused"):
+        run(kept.change_metadata("b", refuse))
+    assert kept.metadata("b") == opened(path).metadata("b") == {"location": "EU"}
