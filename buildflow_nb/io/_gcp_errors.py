@@ -59,17 +59,15 @@ class Target:
         from requests import RequestException
 
         unreachable = (
-            api.RetryError,
+            auth.TransportError,
             storage.DataCorruption,
             ConnectionError,
             RequestException,
         )
         try:
             yield
-        except api.GoogleAPICallError as error:
-            status = int(error.code or SERVER_FAULT)
-            server = "UNAVAILABLE" if status >= SERVER_FAULT else "INVALID_ARGUMENT"
-            raise self._fault(HTTP_CODES.get(status, server), error.message, role) from error
+        except (api.GoogleAPICallError, api.RetryError, storage.InvalidResponse) as error:
+            raise self._refused(error, role) from error
         except unreachable as error:
             msg = f"{self} cannot be reached: {_line(error)}"
             raise TemporaryError(msg) from error
@@ -79,6 +77,21 @@ class Target:
         except auth.GoogleAuthError as error:
             code = "UNAVAILABLE" if error.retryable else "UNAUTHENTICATED"
             raise self._fault(code, _line(error), role) from error
+
+    def _refused(self, error: Exception, role: str) -> BuildFlowError:
+        """What a refusal over HTTP means; the client may have tried again for some time."""
+        from google.api_core.exceptions import GoogleAPICallError, RetryError
+        from google.cloud.storage.exceptions import InvalidResponse
+
+        last = error.cause if isinstance(error, RetryError) else error
+        if isinstance(last, InvalidResponse):
+            status, said = int(last.response.status_code), f"HTTP {last.response.status_code}"
+        elif isinstance(last, GoogleAPICallError):
+            status, said = int(last.code or SERVER_FAULT), last.message or ""
+        else:
+            return TemporaryError(f"{self} cannot be reached: {_line(last or error)}")
+        other = "UNAVAILABLE" if status >= SERVER_FAULT else "INVALID_ARGUMENT"
+        return self._fault(HTTP_CODES.get(status, other), said, role)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"

@@ -18,7 +18,8 @@ __all__ = ("GcsWriter",)
 
 ROLE = "roles/storage.objectCreator"
 ATTEMPT_S = 30.0  # for connecting, and for an answer
-RETRY_S = 20.0  # for further attempts; the pipeline tries again too, and shows that it does
+RETRY_S = 5.0  # for further attempts; the pipeline tries again too, and shows that it does
+DELAYS_S = (0.2, 2.0)  # between them, at first and at most
 NOT_THERE = 0  # the generation of an object that does not exist
 
 
@@ -60,6 +61,8 @@ class GcsWriter:
         from google.api_core.exceptions import PreconditionFailed
         from google.cloud.storage.retry import DEFAULT_RETRY
 
+        first, longest = DELAYS_S
+        retry = DEFAULT_RETRY.with_timeout(RETRY_S).with_delay(first, longest)
         with self._target.faults(ROLE):
             blob = self._connect().bucket(self._target.name).blob(self._names.next())
             # The name is drawn at random, so an object of that name was written by an attempt whose
@@ -71,5 +74,5 @@ class GcsWriter:
                     if_generation_match=NOT_THERE,
                     checksum="crc32c",
                     timeout=ATTEMPT_S,
-                    retry=DEFAULT_RETRY.with_timeout(RETRY_S),
+                    retry=retry,
                 )

@@ -8,7 +8,7 @@ import pytest
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from buildflow_nb.types.gcp import PubsubMessage
 from tests.io.aws.endless import EndlessSourceContract
-from tests.io.contract import SinkContract
+from tests.io.contract import ConfigContract, SinkContract
 from tests.io.gcp.vendor import PROJECT
 
 pytestmark = pytest.mark.emulator
@@ -49,9 +49,9 @@ class TestExactlyOnceSource(TestSource):
     words: ClassVar = {"enable_exactly_once_delivery": True}
 
 
-class TestSourceWithTheStacksProject(TestSource):
+class TestConfigWithTheStacksProject(ConfigContract):
     def make(self, folder):
-        return GCPPubSubSubscription(None, name_of(folder))
+        return GCPPubSubSubscription(None, name_of(folder), topic=GCPPubSubTopic(None, "orders"))
 
 
 class Anything(str):

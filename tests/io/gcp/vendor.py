@@ -15,7 +15,7 @@ __all__ = ("PROJECT", "PubSub")
 
 PROJECT = "shop-project"
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-GIVE_UP_S = 0.5  # after which a subscription without messages is empty
+GIVE_UP_S = 0.25  # after which a subscription without messages is empty
 
 
 class PubSub:
