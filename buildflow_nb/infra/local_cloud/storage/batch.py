@@ -9,21 +9,23 @@ Source: Cloud Storage JSON API, "Sending batch requests".
 
 from __future__ import annotations
 
+import re
 from email.message import Message
 from email.parser import BytesParser
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from buildflow_nb.infra.local_cloud.storage.emulator import Answer
-from buildflow_nb.infra.local_cloud.storage.object_names import parse
+from buildflow_nb.infra.local_cloud.storage.json_body import parse
 from buildflow_nb.infra.local_cloud.storage.objects import Objects
 from buildflow_nb.infra.local_cloud.storage.observer import OBJECT
 from buildflow_nb.infra.local_cloud.storage.refusal import RefusedError, invalid, not_here, refusal
 
 __all__ = ("Batch",)
 
+# The path may come with a host, which is this one, whatever it says.
+CALL = re.compile(r"(DELETE|GET|PATCH|POST|PUT) (?:https?://[^/\s]+)?(/\S*)(?: HTTP/1\.1)?")
 MOST_CALLS = 100  # Cloud Storage's limit
 BOUNDARY = "batch_of_the_local_cloud_storage"
 END = "\r\n"
@@ -77,15 +79,14 @@ class Batch:
             raise invalid(msg)
         head, _, body = text.replace(b"\r\n", b"\n").strip().partition(b"\n\n")
         line = head.partition(b"\n")[0].decode(errors="replace")
-        words = line.split()
-        if len(words) < 2:  # noqa: PLR2004  (method and path)
-            msg = f"a call of a batch begins with its method and path, not {line!r}"
+        found = CALL.fullmatch(line)
+        if found is None:
+            msg = f"a call of a batch begins with a line like 'PATCH /path HTTP/1.1', not {line!r}"
             raise invalid(msg)
-        where = urlsplit(words[1])
-        if OBJECT.fullmatch(where.path) is None:
+        method, path = found.groups()
+        if OBJECT.fullmatch(path.partition("?")[0]) is None:
             msg = "the local Cloud Storage does only calls on objects in a batch; send it alone"
             raise not_here(msg)
         if body:
             parse(body)
-        query = f"?{where.query}" if where.query else ""
-        return await self._objects.call(words[0].upper(), where.path + query, body or None)
+        return await self._objects.call(method, path, body or None)

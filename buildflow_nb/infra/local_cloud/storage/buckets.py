@@ -23,8 +23,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from buildflow_nb.infra.local_cloud.storage.emulator import Answer, Emulator
+from buildflow_nb.infra.local_cloud.storage.json_body import read_json
 from buildflow_nb.infra.local_cloud.storage.kept_file import Json
-from buildflow_nb.infra.local_cloud.storage.object_names import parse
 from buildflow_nb.infra.local_cloud.storage.refusal import (
     RefusedError,
     invalid,
@@ -83,7 +83,7 @@ class Buckets:
 
     async def insert(self, request: web.Request) -> web.Response:
         """Make a bucket."""
-        wanted = parse(await request.read())
+        wanted = await read_json(request)
         metadata = created(wanted)
         name = json.dumps({"name": wanted.get("name")}).encode()
         path = f"{B}?{request.query_string}"
@@ -133,7 +133,7 @@ class Buckets:
         """Change a bucket by what a request says, beginning with what `stays` of it."""
         bucket = request.match_info["bucket"]
         live = await self.must_have(bucket)
-        wanted = parse(await request.read())
+        wanted = await read_json(request)
         expected = request.query.get("ifMetagenerationMatch")
 
         def change(old: Json | None) -> Json:

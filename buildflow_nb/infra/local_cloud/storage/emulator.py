@@ -30,8 +30,9 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from buildflow_nb.infra.local_cloud.ports import HOST
+from buildflow_nb.infra.local_cloud.storage.json_body import parse
 from buildflow_nb.infra.local_cloud.storage.kept_file import Json
-from buildflow_nb.infra.local_cloud.storage.object_names import Body, parse
+from buildflow_nb.infra.local_cloud.storage.object_names import Body
 from buildflow_nb.infra.local_cloud.storage.refusal import RefusedError, invalid, not_here
 
 __all__ = ("Answer", "Emulator")
@@ -114,15 +115,13 @@ class Emulator:
         ) as self._session:
             yield
 
-    async def ask(
-        self, method: str, path: str, body: bytes | None = None, kind: str = "application/json"
-    ) -> Answer:
-        """Send a short request of the front's own.
+    async def ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        """Send a short request of the front's own; its body is JSON.
 
         Raises:
             RefusedError: no answer came.
         """
-        headers = {"Content-Type": kind} if body is not None else {}
+        headers = {"Content-Type": "application/json"} if body is not None else {}
         return await self._whole(method, path, headers, body)
 
     async def write(self, request: web.Request, method: str, body: Body) -> Answer:
@@ -172,10 +171,12 @@ class Emulator:
         if not path.startswith("/"):  # after the address, "@other" would be another host
             msg = f"{path!r} is not a path; it has to begin with a slash"
             raise invalid(msg)
+        outgoing = CIMultiDict(headers)
+        outgoing["Host"] = self._outside
         return await self._session.request(
             method,
             URL(self._address + path, encoded=True),
-            headers=CIMultiDict({**headers, "Host": self._outside}),
+            headers=outgoing,
             data=body,
             allow_redirects=False,
         )

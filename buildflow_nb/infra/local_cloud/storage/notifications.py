@@ -15,8 +15,8 @@ from aiohttp import web
 
 from buildflow_nb.infra.local_cloud.storage.buckets import Buckets
 from buildflow_nb.infra.local_cloud.storage.fan_out import EVENT_TYPES, HOST
+from buildflow_nb.infra.local_cloud.storage.json_body import read_json
 from buildflow_nb.infra.local_cloud.storage.kept_file import Json
-from buildflow_nb.infra.local_cloud.storage.object_names import parse
 from buildflow_nb.infra.local_cloud.storage.refusal import invalid, not_found
 from buildflow_nb.infra.local_cloud.storage.registrations import Registrations
 
@@ -50,7 +50,7 @@ class Notifications:
     async def insert(self, request: web.Request) -> web.Response:
         """Make one."""
         bucket = request.match_info["bucket"]
-        wanted = checked(parse(await request.read()))
+        wanted = checked(await read_json(request))
         await self._buckets.must_have(bucket)
         _check_room(self._kept.notifications(bucket), wanted)
         made = await self._kept.add_notification(bucket, wanted)

@@ -13,35 +13,30 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterator
 from email.message import Message
-from typing import Any
+from typing import TypeAlias
 from urllib.parse import unquote
 
 from aiohttp import StreamReader, web
 
-from buildflow_nb.infra.local_cloud.storage.kept_file import Json
+from buildflow_nb.infra.local_cloud.storage.json_body import JSON_BYTES, plain
 from buildflow_nb.infra.local_cloud.storage.refusal import invalid, not_here
 
 __all__ = (
-    "JSON_BYTES",
     "Body",
     "check_metadata",
     "check_names",
     "check_path",
     "checked_body",
-    "parse",
 )
 
-JSON_BYTES = 1 << 20  # most of metadata; Cloud Storage's own limits are far below
 SEGMENT_BYTES = 255  # of a file's name, on every file system that matters
 SEPARATORS = re.compile(rb"[/\\]")
 API = "/storage/v1/"
 ESCAPES = (b".", b"..")
-GZIP = 16 + zlib.MAX_WBITS  # how zlib is told to expect gzip's header
 
-Body = bytes | StreamReader | AsyncIterator[bytes] | None
+Body: TypeAlias = bytes | StreamReader | AsyncIterator[bytes] | None
 
 
 def check_names(*names: str) -> None:
@@ -76,7 +71,7 @@ def check_path(path: str) -> None:
 
 
 def check_metadata(text: bytes) -> None:
-    """Look at the names in metadata: every value of a key `name`, at any depth.
+    """Look at the names in metadata: every value of a key `name`, but what users keep there.
 
     Emulators differ in what they read (Go takes keys in any case, and of two alike the last), so
     all of them count.
@@ -84,18 +79,13 @@ def check_metadata(text: bytes) -> None:
     Raises:
         RefusedError: a name is refused, or this is not JSON.
     """
-    found: list[str] = []
-
-    def collect(pairs: Iterable[tuple[str, Any]]) -> None:
-        found.extend(str(value) for key, value in pairs if key.casefold() == "name")
-
-    if text.strip():
-        try:
-            json.loads(text, object_pairs_hook=collect)
-        except (ValueError, RecursionError) as error:
-            msg = f"the metadata in the body is not JSON: {error}"
-            raise invalid(msg) from error
-    check_names(*found)
+    if not text.strip():
+        return
+    try:
+        check_names(*_names(json.loads(text, object_pairs_hook=tuple)))
+    except (ValueError, RecursionError) as error:
+        msg = f"the metadata in the body is not JSON: {error}"
+        raise invalid(msg) from error
 
 
 async def checked_body(request: web.Request) -> Body:
@@ -115,29 +105,22 @@ async def checked_body(request: web.Request) -> Body:
         return await _checked_parts(request)
     if _is_metadata(request):
         text = await request.read()
-        if len(text) > JSON_BYTES:
-            msg = f"metadata has {JSON_BYTES} bytes at most, not {len(text)}"
-            raise invalid(msg)
-        check_metadata(_plain(text, request))
+        check_metadata(plain(request, text))
         return text
     return request.content
 
 
-def parse(text: bytes) -> Json:
-    """A JSON object; no text at all is an empty one, as clients leave it out.
-
-    Raises:
-        RefusedError: it is none.
-    """
-    try:
-        found = json.loads(text) if text.strip() else {}
-    except ValueError as error:
-        msg = f"the body is not JSON: {error}"
-        raise invalid(msg) from error
-    if not isinstance(found, dict):
-        msg = "the body is not a JSON object"
-        raise invalid(msg)
-    return found
+def _names(value: object) -> Iterator[str]:
+    """Names in JSON whose objects are tuples of pairs, so that no key hides another."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _names(one)
+    elif isinstance(value, tuple):
+        for key, one in value:
+            if key.casefold() == "name" and isinstance(one, str):
+                yield one
+            elif key.casefold() != "metadata":  # the user's own, which names no object
+                yield from _names(one)
 
 
 def _is_metadata(request: web.Request) -> bool:
@@ -146,17 +129,6 @@ def _is_metadata(request: web.Request) -> bool:
     if "upload_id" in query or query.get("uploadType") in ("media", "multipart"):
         return False
     return query.get("uploadType") == "resumable" or request.raw_path.startswith(API)
-
-
-def _plain(text: bytes, request: web.Request) -> bytes:
-    if request.headers.get("Content-Encoding") != "gzip":
-        return text
-    try:
-        found = zlib.decompressobj(GZIP).decompress(text, JSON_BYTES)
-    except zlib.error as error:
-        msg = f"the body is not gzip, as its Content-Encoding says: {error}"
-        raise invalid(msg) from error
-    return found
 
 
 async def _checked_parts(request: web.Request) -> AsyncIterator[bytes]:

@@ -14,10 +14,12 @@ from buildflow_nb.infra.local_cloud.storage.object_names import (
     check_path,
     checked_body,
 )
-from buildflow_nb.infra.local_cloud.storage.observer import Observer
+from buildflow_nb.infra.local_cloud.storage.observer import OBJECT, Observer
+from buildflow_nb.infra.local_cloud.storage.refusal import not_here
 
 __all__ = ("Objects",)
 
+OVERRIDING = frozenset({"DELETE", "PATCH", "PUT"})
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 OVERRIDE = "X-HTTP-Method-Override"  # by which clients that cannot send PATCH send it as POST
 
@@ -38,9 +40,7 @@ class Objects:
         body = await checked_body(request)
         if request.method in READING:
             return await self._emulator.read(request, body)
-        method = request.method
-        if method == "POST":
-            method = request.headers.get(OVERRIDE, method).upper()
+        method = _method(request)
         going = await self._observer.before(method, request.raw_path) if self._observer else None
         answer = await self._emulator.write(request, method, body)
         if self._observer:
@@ -60,3 +60,13 @@ class Objects:
         if self._observer:
             self._observer.after(method, answer, going)
         return answer
+
+
+def _method(request: web.Request) -> str:
+    wanted = request.headers.get(OVERRIDE)
+    if request.method != "POST" or wanted is None:
+        return request.method
+    if wanted not in OVERRIDING or OBJECT.fullmatch(request.raw_path.partition("?")[0]) is None:
+        msg = f"{OVERRIDE} takes {', '.join(sorted(OVERRIDING))} here, of an object's metadata"
+        raise not_here(msg)
+    return wanted

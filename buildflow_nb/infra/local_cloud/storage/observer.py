@@ -18,9 +18,9 @@ from buildflow_nb.infra.local_cloud.storage.emulator import Answer, Emulator
 from buildflow_nb.infra.local_cloud.storage.fan_out import EventType, FanOut, described
 from buildflow_nb.infra.local_cloud.storage.kept_file import Json
 
-__all__ = ("Observer",)
+__all__ = ("OBJECT", "Observer")
 
-OBJECT = re.compile(r"/storage/v1/b/[^/]+/o/.+")
+OBJECT = re.compile(r"/storage/v1/b/[^/]+/o/.+")  # the path of a call on one object
 
 
 class Observer:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from buildflow_nb.infra.local_cloud.storage.buckets import Buckets
+from buildflow_nb.infra.local_cloud.storage.json_body import read_json
 from buildflow_nb.infra.local_cloud.storage.kept_file import Json
-from buildflow_nb.infra.local_cloud.storage.object_names import parse
 from buildflow_nb.infra.local_cloud.storage.refusal import invalid, precondition_failed
 from buildflow_nb.infra.local_cloud.storage.registrations import Registrations
 
@@ -43,7 +43,7 @@ class Policies:
     async def set(self, request: web.Request) -> web.Response:
         """Replace a bucket's policy, if its etag is still the one that the client read."""
         bucket = request.match_info["bucket"]
-        wanted = parse(await request.read())
+        wanted = await read_json(request)
         if not isinstance(wanted.get("bindings", []), list):
             msg = "bindings of a policy have to be a list"
             raise invalid(msg)

@@ -62,6 +62,29 @@ def test_a_compressed_body_passes_as_it_is(tmp_path):
     run(go())
 
 
+def test_metadata_may_be_compressed(tmp_path):
+    async def go():
+        async with before(always_there, tmp_path) as here:
+            for path, text, status in [
+                ("/storage/v1/b/b", b'{"labels": {"a": "1"}}', 200),
+                ("/storage/v1/b/b/o/o", b'{"contentType": "x"}', 200),
+                ("/storage/v1/b/b/o/o", b'{"name": "../x"}', 400),
+                ("/storage/v1/b/b/o/o", b" " * 2 * MB, 400),
+            ]:
+                headers = {"Content-Encoding": "gzip"}
+                body = gzip.compress(text)
+                async with here.call("PATCH", path, data=body, headers=headers) as answer:
+                    assert answer.status == status, text
+            for body in (b"no gzip at all", gzip.compress(b"cut")[:-1]):
+                path = "/storage/v1/b/b"
+                async with here.call("PATCH", path, data=body, headers=headers) as answer:
+                    assert "is not gzip" in (await said(answer))[1]
+            assert here.kept.metadata("b")["labels"] == {"a": "1"}
+            assert [one.method for one in here.asked] == ["GET", "PATCH", "GET", "GET"]
+
+    run(go())
+
+
 def test_a_method_may_come_as_a_header(tmp_path):
     async def go():
         async with before(always_there, tmp_path) as here:
@@ -69,6 +92,11 @@ def test_a_method_may_come_as_a_header(tmp_path):
             async with here.call("POST", path, json={"metadata": {}}, headers=headers):
                 pass
             assert [(one.method, one.path) for one in here.asked] == [("PATCH", path)]
+            for other, wanted in (("/storage/v1/b/b", "PATCH"), (path, "GET / HTTP/1.1")):
+                headers = {"X-HTTP-Method-Override": wanted}
+                async with here.call("POST", other, json={}, headers=headers) as answer:
+                    assert answer.status == 501
+            assert len(here.asked) == 1
 
     run(go())
 

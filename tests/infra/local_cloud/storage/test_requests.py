@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.infra.local_cloud.storage.buckets import created, patched
+from buildflow_nb.infra.local_cloud.storage.json_body import parse
 from buildflow_nb.infra.local_cloud.storage.notifications import checked
 from buildflow_nb.infra.local_cloud.storage.object_names import (
     check_metadata,
     check_names,
     check_path,
-    parse,
 )
 from buildflow_nb.infra.local_cloud.storage.refusal import RefusedError
 
@@ -57,7 +57,7 @@ def test_names_are_found_wherever_metadata_has_them(text):
 
 def test_metadata_that_cannot_be_read_is_refused():
     check_metadata(b"")
-    check_metadata(b'{"name": "fine", "metadata": {"path": "../x"}}')
+    check_metadata(b'{"name": "fine", "metadata": {"name": "../x", "path": ".."}}')
     for text in (b"{", b"\xff", b"[" * 100_000):
         with pytest.raises(RefusedError, match="not JSON"):
             check_metadata(text)
@@ -68,8 +68,9 @@ def test_a_body_is_an_object_or_nothing():
     assert parse(b" ") == {}
     with pytest.raises(RefusedError, match="not a JSON object"):
         parse(b"[]")
-    with pytest.raises(RefusedError, match="not JSON"):
-        parse(b"\xff")
+    for text in (b"\xff", b"[" * 100_000):
+        with pytest.raises(RefusedError, match="not JSON"):
+            parse(text)
 
 
 @pytest.mark.parametrize(
