@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
+    from google.auth.exceptions import GoogleAuthError
     from grpc.aio import AioRpcError
 
 __all__ = ("Target",)
@@ -53,32 +54,22 @@ class Target:
             TemporaryError: it is missing, throttled or cannot be reached; asking again may help.
             PermanentError: it refuses us for good.
         """
-        from google.api_core import exceptions as api
-        from google.auth import exceptions as auth
-        from google.cloud.storage import exceptions as storage
+        from google.api_core.exceptions import GoogleAPICallError, RetryError
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
         from requests import RequestException
 
-        unreachable = (
-            auth.TransportError,
-            storage.DataCorruption,
-            ConnectionError,
-            RequestException,
-        )
+        unreachable = (DataCorruption, ConnectionError, RequestException)
         try:
             yield
-        except (api.GoogleAPICallError, api.RetryError, storage.InvalidResponse) as error:
-            raise self._refused(error, role) from error
+        except (GoogleAPICallError, RetryError, InvalidResponse) as error:
+            raise self._answered(error, role) from error
+        except GoogleAuthError as error:
+            raise self._unknown(error, role) from error
         except unreachable as error:
-            msg = f"{self} cannot be reached: {_line(error)}"
-            raise TemporaryError(msg) from error
-        except auth.DefaultCredentialsError as error:
-            msg = f"{self} cannot be used without credentials of Google Cloud{NO_CREDENTIALS}"
-            raise PermanentError(msg) from error
-        except auth.GoogleAuthError as error:
-            code = "UNAVAILABLE" if error.retryable else "UNAUTHENTICATED"
-            raise self._fault(code, _line(error), role) from error
+            raise self._unreached(error) from error
 
-    def _refused(self, error: Exception, role: str) -> BuildFlowError:
+    def _answered(self, error: Exception, role: str) -> BuildFlowError:
         """What a refusal over HTTP means; the client may have tried again for some time."""
         from google.api_core.exceptions import GoogleAPICallError, RetryError
         from google.cloud.storage.exceptions import InvalidResponse
@@ -89,9 +80,23 @@ class Target:
         elif isinstance(last, GoogleAPICallError):
             status, said = int(last.code or SERVER_FAULT), last.message or ""
         else:
-            return TemporaryError(f"{self} cannot be reached: {_line(last or error)}")
+            return self._unreached(last or error)
         other = "UNAVAILABLE" if status >= SERVER_FAULT else "INVALID_ARGUMENT"
         return self._fault(HTTP_CODES.get(status, other), said, role)
+
+    def _unknown(self, error: GoogleAuthError, role: str) -> BuildFlowError:
+        """What it means that credentials were not found, or not taken."""
+        from google.auth.exceptions import DefaultCredentialsError, TransportError
+
+        if isinstance(error, DefaultCredentialsError):
+            msg = f"{self} cannot be used without credentials of Google Cloud{NO_CREDENTIALS}"
+            return PermanentError(msg)
+        if isinstance(error, TransportError) or error.retryable:
+            return self._unreached(error)
+        return self._fault("UNAUTHENTICATED", _line(error), role)
+
+    def _unreached(self, error: Exception) -> BuildFlowError:
+        return TemporaryError(f"{self} cannot be reached: {_line(error)}")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name!r}"

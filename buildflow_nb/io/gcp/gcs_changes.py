@@ -113,37 +113,45 @@ class GCSFileChangeStream:
         Raises:
             DeclarationError: the topic was not declared before.
         """
-        import pulumi
-        from pulumi_gcp import pubsub, storage
+        from pulumi_gcp import storage
 
-        bucket, project = self.gcs_bucket.bucket_name, self.gcs_bucket.project_id
+        bucket = self.gcs_bucket.bucket_name
         topic = site.made(self.pubsub_topic)
         if topic is None:
             msg = f"GCSFileChangeStream {bucket!r}: its topic was not declared before it"
             raise DeclarationError(msg)
-        options = site.gcp(project)
-        account = storage.get_project_service_account_output(
-            project=project,
-            opts=pulumi.InvokeOutputOptions(parent=options.parent, provider=options.provider),
-        )
-        # A member, and no binding: a binding would take the role from everybody else.
-        member = pubsub.TopicIAMMember(
-            f"{self.primitive_id}_binding",
-            topic=topic["id"],
-            role=PUBLISHER,
-            member=account.email_address.apply(lambda email: f"serviceAccount:{email}"),
-            opts=options,
-        )
         made = site.made(self.gcs_bucket) or {"name": bucket}
+        member = self._publisher(site, topic["id"])
         storage.Notification(
             f"{self.primitive_id}_notification",
             bucket=made["name"],
             topic=topic["id"],
             payload_format="JSON_API_V1",
             event_types=[kind.name for kind in self._kinds],
-            opts=site.gcp(project, after=[member]),  # Cloud Storage tries the topic at once
+            # Cloud Storage tries the topic at once.
+            opts=site.gcp(self.gcs_bucket.project_id, after=[member]),
         )
         return {"id": topic["id"]}
+
+    def _publisher(self, site: Site, topic_id: Any) -> Any:
+        """Lets the service account of Cloud Storage in the bucket's project publish."""
+        import pulumi
+        from pulumi_gcp import pubsub, storage
+
+        project = self.gcs_bucket.project_id
+        options = site.gcp(project)
+        account = storage.get_project_service_account_output(
+            project=project,
+            opts=pulumi.InvokeOutputOptions(parent=options.parent, provider=options.provider),
+        )
+        # A member, and no binding: a binding would take the role from everybody else.
+        return pubsub.TopicIAMMember(
+            f"{self.primitive_id}_binding",
+            topic=topic_id,
+            role=PUBLISHER,
+            member=account.email_address.apply(lambda email: f"serviceAccount:{email}"),
+            opts=options,
+        )
 
     @property
     def _kinds(self) -> tuple[GCSChangeStreamEventType, ...]:

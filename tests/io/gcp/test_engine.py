@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
+
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
@@ -43,30 +45,44 @@ def names(pubsub):
     return {one.name.rpartition("/")[2] for one in (*topics, *subscriptions)}
 
 
-def test_from_apply_to_destroy(folder):
-    flow = Flow()
+@pytest.fixture
+def flow(folder):
+    """A flow that manages one of each, and what its consumer has seen."""
+    made = Flow()
     topic = GCPPubSubTopic(PROJECT, "orders")
     orders = GCPPubSubSubscription(PROJECT, "to-ship").options(
         topic=topic, ack_deadline_seconds=30, enable_exactly_once_delivery=True
     )
     bucket = GCSBucket(PROJECT, "in.box", "orders").options(force_destroy=True)
     changes = GCSFileChangeStream(bucket, KINDS)
-    flow.manage(topic, orders, bucket, changes)
+    made.manage(topic, orders, bucket, changes)
     seen = []
 
-    @flow.consumer(source=changes)
+    @made.consumer(source=changes)
     def note(event: GCSFileChangeEvent) -> None:
         gone = event.event_type is GCSChangeStreamEventType.OBJECT_DELETE
         seen.append((event.file_path, b"" if gone else event.blob))
 
-    flow.apply(yes=True)
+    return made, seen
+
+
+@contextmanager
+def vendors(flow):
+    """Google's clients, where the flow's resources are."""
     ends = flow.place.env().endpoints
     nobody, options = AnonymousCredentials(), {"api_endpoint": ends["storage"]}
     gcs = storage.Client(PROJECT, credentials=nobody, client_options=options)
-    with PubSub(ends["pubsub"]) as pubsub:
+    with closing(gcs), PubSub(ends["pubsub"]) as pubsub:
+        yield pubsub, gcs
+
+
+def test_from_apply_to_destroy(flow):
+    flow, seen = flow
+    flow.apply(yes=True)
+    with vendors(flow) as (pubsub, gcs):
         assert names(pubsub) == {"orders", "to-ship", "in.box_topic", "in.box_subscription"}
         made = pubsub.subscriber.get_subscription(subscription=pubsub.subscription("to-ship"))
-        assert made.topic == topic.topic_id
+        assert made.topic == pubsub.topic("orders")
         assert (made.ack_deadline_seconds, made.enable_exactly_once_delivery) == (30, True)
         assert made.message_retention_duration.total_seconds() == 1200
         (notification,) = gcs.bucket("in.box").list_notifications()
@@ -83,4 +99,3 @@ def test_from_apply_to_destroy(folder):
         flow.destroy(yes=True)
         assert names(pubsub) == set()
         assert list(gcs.list_buckets()) == []
-    gcs.close()
