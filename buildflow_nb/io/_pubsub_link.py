@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
@@ -96,7 +96,7 @@ class PubSubLink:
             await channel.close(CLOSE_S)
 
     async def open(self) -> None:
-        """Make a channel, if there is none or the address may have changed.
+        """Load the SDK, and make a channel if there is none or the address may have changed.
 
         Raises:
             TemporaryError: credentials cannot be found for now.
@@ -145,6 +145,17 @@ class PubSubLink:
         with self._cut():
             return await call.read()
 
+    async def write(self, call: Any, request: Pb) -> None:
+        """Write a request of a stream, or with `None` end them.
+
+        What goes wrong is left to whoever reads the stream.
+        """
+        from grpc.aio import AioRpcError, UsageError
+
+        broken = (AioRpcError, UsageError, TemporaryError, asyncio.InvalidStateError)
+        with suppress(*broken), self._cut():
+            await (call.done_writing() if request is None else call.write(request))
+
     def refused(self, error: BaseException) -> BuildFlowError:
         """What a failed call means for the processor."""
         from grpc.aio import AioRpcError
@@ -169,6 +180,7 @@ class PubSubLink:
             raise TemporaryError(msg) from error
 
     def _look_up(self) -> Address:
+        messages()  # a quarter of a second, for which the loop must not stand still
         with self.target.faults(self._role):
             return self._address()
 

@@ -11,7 +11,7 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.io._pubsub_link import Pb, messages
 from buildflow_nb.types.gcp import MessageBytes
 
-__all__ = ("REQUEST_BYTES", "REQUEST_MESSAGES", "field_bytes", "to_message")
+__all__ = ("FRAME_BYTES", "REQUEST_BYTES", "REQUEST_MESSAGES", "field_bytes", "to_message")
 
 REQUEST_MESSAGES = 1_000
 REQUEST_BYTES = 10_000_000

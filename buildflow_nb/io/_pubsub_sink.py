@@ -21,6 +21,7 @@ from buildflow_nb.core.errors import (
 )
 from buildflow_nb.io._pubsub_link import Pb, PubSubLink, messages
 from buildflow_nb.io._pubsub_message import (
+    FRAME_BYTES,
     REQUEST_BYTES,
     REQUEST_MESSAGES,
     field_bytes,
@@ -55,8 +56,7 @@ class PubSubSink:
 
     def __init__(self, link: PubSubLink) -> None:
         self._link = link
-        room = messages().PublishRequest(topic=link.name).ByteSize()
-        self._limit = REQUEST_BYTES - room
+        self._limit = REQUEST_BYTES - len(link.name.encode()) - FRAME_BYTES
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,6 +87,7 @@ class PubSubSink:
             _report(dict(sorted(failed.items())), len(items))
 
     async def _publish(self, items: Sequence[bytes]) -> Failures:
+        await self._link.open()
         failed: Failures = {}
         under_way: asyncio.Task[Failures] | None = None
         for request in self._requests(items, failed):

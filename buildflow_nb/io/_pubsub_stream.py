@@ -56,10 +56,11 @@ class Stream:
     async def close(self) -> None:
         """End it; what Pub/Sub has sent until then is received."""
         self._closing = True
-        with suppress(Exception):  # it is broken already
-            if self._call is not None:
-                await self._call.done_writing()
-        await asyncio.wait((self._task,), timeout=LAST_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_S):
+                if self._call is not None:
+                    await self._link.write(self._call, None)
+                await asyncio.wait((self._task,))
         self._task.cancel()
         await asyncio.wait((self._task,))
 
@@ -80,6 +81,7 @@ class Stream:
     async def _read(self) -> None:
         from grpc.aio import EOF
 
+        await self._link.open()
         flow, kinds = self._flow, messages()
         request = kinds.StreamingPullRequest(
             subscription=self._link.name,
@@ -92,7 +94,7 @@ class Stream:
             "Subscriber/StreamingPull", request, kinds.StreamingPullResponse
         )
         self._call = call
-        beat = asyncio.create_task(_beat(call))
+        beat = asyncio.create_task(self._beat(call))
         try:
             while (answer := await self._link.read(call)) is not EOF:
                 self._receive(answer)
@@ -100,9 +102,7 @@ class Stream:
             beat.cancel()
             call.cancel()
 
-
-async def _beat(call: Pb) -> None:
-    with suppress(Exception):  # the reader hears of it too, and says so
+    async def _beat(self, call: Pb) -> None:
         while True:
             await asyncio.sleep(BEAT_S)
-            await call.write(messages().StreamingPullRequest())
+            await self._link.write(call, messages().StreamingPullRequest())

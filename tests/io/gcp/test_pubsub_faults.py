@@ -348,6 +348,13 @@ def test_stopping_is_at_once_and_keeps_nothing(env, pubsub, name):
     assert sorted(finished + left) == sorted(n.decode() for n in numbers(50))
 
 
+async def pull_at_last(source):
+    """Pull as the pipeline does: gRPC hides a refusal that comes before the request is written."""
+    while True:
+        with suppress(TemporaryError):
+            return await source.pull()
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
@@ -363,7 +370,7 @@ def test_what_cannot_be_mended_by_waiting_stops(env, name, code, message):
             there = env_of(pubsub=proxy.url)
             async with subscription(name).source(there) as source:
                 with pytest.raises(PermanentError) as pulled:
-                    await source.pull()
+                    await pull_at_last(source)
             async with GCPPubSubTopic(PROJECT, name).sink(there, None) as sink:
                 with pytest.raises(PermanentError) as pushed:
                     await sink.push([b"a"])
