@@ -2,6 +2,9 @@
 
 They share a process, since every event of the storage becomes a message: the emulator publishes
 all its events to one topic of the server, from where they go to the topics that notifications name.
+An event that the emulator has not told yet is lost only if the emulator's process ends; while this
+one is started again, the emulator keeps it and tries again.
+
 Run as `python -m buildflow_nb.infra.local_cloud.gcp`; SIGTERM stops it with its state written.
 """
 

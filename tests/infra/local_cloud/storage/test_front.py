@@ -34,7 +34,7 @@ def test_requests_and_answers_pass_as_they_are(tmp_path):
                 "Connection": "X-Hop",
                 "X-Hop": "1",
             }
-            path = "/download/storage/v1/b/b/o/a%2Fb%20%C3%BC+%25?alt=media&x=%2B"
+            path = "/download/storage/v1/b/b/o/a%2Fb%20%C3%BC+%25%41?alt=media&x=%2B"
             raw = f"GET {path} HTTP/1.1\r\nHost: localhost:1\r\n"
             raw += "".join(f"{name}: {value}\r\n" for name, value in wanted.items())
             head, _, body = (await here.raw(f"{raw}Connection: close\r\n\r\n".encode())).partition(
@@ -58,6 +58,7 @@ def test_a_compressed_body_passes_as_it_is(tmp_path):
                 assert answer.status == 200
             (asked,) = here.asked
             assert (asked.body, asked.headers["Content-Encoding"]) == (packed, "gzip")
+            assert "Accept-Encoding" not in asked.headers, "the answer is looked at"
 
     run(go())
 
@@ -321,6 +322,19 @@ def test_a_bucket_that_nobody_remembers_is_shown_without_guesses(tmp_path):
             assert found["labels"] == {"a": "1"}
             assert found["iamConfiguration"]["publicAccessPrevention"] == "inherited"
             assert here.kept.metadata("b")["labels"] == {"a": "1"}
+
+    run(go())
+
+
+def test_a_deleted_bucket_is_forgotten_at_once(tmp_path):
+    async def go():
+        async with before(always_there, tmp_path) as here:
+            async with here.call("PATCH", "/storage/v1/b/b", json={}) as answer:
+                assert answer.status == 200
+            assert here.kept.metadata("b") is not None
+            async with here.call("DELETE", "/storage/v1/b/b") as answer:
+                assert answer.status == 204
+            assert here.kept.metadata("b") is None
 
     run(go())
 
