@@ -109,7 +109,7 @@ def test_what_fails_exits_with_1_and_its_first_error(type_):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("aply",), "unknown subcommand 'aply'; did you mean 'apply'?"),
+        (("applyy",), "unknown subcommand 'applyy'; did you mean 'apply'?"),
         (("apply", "--yess"), "unknown option '--yess'; did you mean '--yes'?"),
         (("apply", "now"), "'now' is one word too many"),
         (("cloud", "up"), "'up' is none of status, start, stop, reset"),
