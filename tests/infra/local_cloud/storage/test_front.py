@@ -16,6 +16,7 @@ from tests.io.contract import run
 MB = 1 << 20
 UPLOAD = "/upload/storage/v1/b/b/o?uploadType=media&name=o"
 DOWNLOAD = "/download/storage/v1/b/b/o/o?alt=media"
+CODED = b'--B\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r\n{"name": "=2E=2E/x"}\r\n--B--'
 EVENT_S = 10.0  # for what happens at once
 
 
@@ -185,6 +186,8 @@ def test_forms_and_unreadable_metadata_are_refused(tmp_path):
                 (multipart, kind, b"--B\n\n{}\n--B\n\n--B--", 400, "a part of its own"),
                 (multipart, kind, b"--B\r\n\r\n{\r\n--B\r\n\r\n--B--", 400, "not JSON"),
                 (multipart, kind, b"--B\r\n\r\n" + b" " * 2 * MB, 400, "up to 1 MiB"),
+                (multipart, kind, CODED, 400, "a part of its own"),
+                (f"{UPLOAD[:-1]}..%2Fx", {}, b"x", 400, "use another name"),
                 ("/storage/v1/b/b/o/o/compose", {}, b"{", 400, "not JSON"),
                 ("/storage/v1/b/b/o/o", {}, b" " * 2 * MB, 400, "1048576 bytes at most"),
                 ("/storage/v1/b", {}, b" " * 11 * MB, 413, "Too Large"),
