@@ -25,7 +25,7 @@ from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io._pubsub_acks import Acks, Told
 from buildflow_nb.io._pubsub_leases import Leases
 from buildflow_nb.io._pubsub_link import Pb, PubSubLink
-from buildflow_nb.io._pubsub_stream import Flow, Stream
+from buildflow_nb.io._pubsub_stream import FlowControl, Stream
 from buildflow_nb.types.gcp import PubsubMessage
 
 __all__ = ("PubSubSource", "Reading")
@@ -52,7 +52,7 @@ class PubSubSource:
     def __init__(self, link: PubSubLink, reading: Reading) -> None:
         self._link = link
         self._reading = reading
-        self._flow = Flow(
+        self._flow = FlowControl(
             reading.lease_s, BATCHES * reading.batch_size, MOST_BYTES, uuid.uuid4().hex
         )
         self._acks = Acks(link)
@@ -74,16 +74,14 @@ class PubSubSource:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._renewal is not None:
-            self._renewal.cancel()
-            await asyncio.wait((self._renewal,))
-        await asyncio.gather(*(stream.close() for stream in self._streams))
-        left = self._leases.settling(self._leases.held())
-        if left:
-            with suppress(TimeoutError):  # then they come when their leases run out
-                async with asyncio.timeout(CLOSE_S):
-                    await self._acks.lease(left, 0)
-        await self._link.close()
+        try:
+            if self._renewal is not None:
+                self._renewal.cancel()
+                await asyncio.wait((self._renewal,))
+            await asyncio.gather(*(stream.close() for stream in self._streams))
+            await self._give_all_back()
+        finally:
+            await self._link.close()
 
     async def pull(self) -> Batch:
         """Wait for messages.
@@ -124,6 +122,13 @@ class PubSubSource:
     async def backlog(self) -> int | None:
         """Unknown: only Cloud Monitoring could tell, some minutes late."""
         return None
+
+    async def _give_all_back(self) -> None:
+        left = self._leases.settling(self._leases.held())
+        if left:
+            with suppress(TimeoutError):  # then they come when their leases run out
+                async with asyncio.timeout(CLOSE_S):
+                    await self._acks.lease(left, 0)
 
     def _open_streams(self) -> None:
         self._streams = [stream for stream in self._streams if not stream.over]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from buildflow_nb.core.errors import TemporaryError
 from buildflow_nb.io._pubsub_link import Pb, PubSubLink, messages
 
-__all__ = ("Flow", "Stream")
+__all__ = ("FlowControl", "Stream")
 
 STEADY_S = 2.0  # a stream that ends sooner has failed
 BEAT_S = 25.0  # between empty requests, which keep a quiet stream open
@@ -25,7 +25,7 @@ Receive = Callable[[Pb], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class FlowControl:
     """How a stream is opened: seconds of a lease, and what may be unsettled at once."""
 
     lease_s: int
@@ -38,7 +38,11 @@ class Stream:
     """Gives what comes to `receive`, and why it has failed to `failed`."""
 
     def __init__(
-        self, link: PubSubLink, flow: Flow, receive: Receive, failed: Callable[[Exception], None]
+        self,
+        link: PubSubLink,
+        flow: FlowControl,
+        receive: Receive,
+        failed: Callable[[Exception], None],
     ) -> None:
         self._link = link
         self._flow = flow

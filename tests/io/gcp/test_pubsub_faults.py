@@ -381,6 +381,25 @@ def test_what_cannot_be_mended_by_waiting_stops(env, name, code, message):
     assert pushed.startswith(f"topic '{name}' {message.format(role='publisher')}")
 
 
+def test_what_could_not_be_settled_is_settled_again_and_then_no_more(env, pubsub, name):
+    pubsub.make(name, numbers(5))
+    plan = every(100, Fault(CODES.UNAVAILABLE), ["Acknowledge", "ModifyAckDeadline"])
+    with GrpcProxy(env.endpoints["pubsub"], plan) as proxy:
+
+        async def go():
+            async with subscription(name).source(env_of(pubsub=proxy.url)) as source:
+                batch = await source.pull()
+                for receipts, ok in ((batch.receipts[:2], True), (batch.receipts[2:], False)):
+                    with pytest.raises(TemporaryError, match=f"'{name}' cannot be reached"):
+                        await source.settle(receipts, ok=ok)
+                    await source.settle(receipts, ok=ok)
+                    await source.settle(receipts, ok=ok)
+
+        run(go())
+    assert proxy.seen["Acknowledge"] == 2
+    assert [m.data for m in pubsub.left(name)] == numbers(5)[2:]
+
+
 def test_replicas_have_streams_of_their_own(env, pubsub, name):
     pubsub.make(name)
     seen = []
