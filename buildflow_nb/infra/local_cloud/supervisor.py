@@ -101,7 +101,11 @@ class Supervisor:
                 await asyncio.wait_for(self._ended.wait(), LOOK_EVERY_S)
 
     async def _stop_children(self) -> None:
-        await asyncio.gather(*(child.stop() for child in self._children))
+        # Who tells others what happens stops before them, so that the last event arrives.
+        first = [child for child in self._children if child.command.after]
+        rest = [child for child in self._children if not child.command.after]
+        for children in (first, rest):
+            await asyncio.gather(*(child.stop() for child in children))
         (self._folder / "children.json").unlink(missing_ok=True)
 
     def _withdraw(self) -> None:
