@@ -134,10 +134,11 @@ class PubSubLink:
             raise
 
     async def stream(self, method: str, request: Pb, answer: Pb) -> Any:
-        """Open a call with streams both ways and write the first request."""
+        """Open a call with streams both ways and write the first request. Raises as `call`."""
         await self.open()
         call = self._stub("stream_stream", method, type(request), answer)(metadata=self._metadata)
-        await call.write(request)
+        with self._cut():
+            await call.write(request)
         return call
 
     async def read(self, call: Any) -> Pb:
@@ -157,7 +158,7 @@ class PubSubLink:
             await (call.done_writing() if request is None else call.write(request))
 
     def refused(self, error: BaseException) -> BuildFlowError:
-        """What a failed call means for the processor."""
+        """What a failed call means for the processor; looks the address up before the next."""
         from grpc.aio import AioRpcError
 
         self._stale = True

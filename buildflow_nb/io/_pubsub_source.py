@@ -129,6 +129,7 @@ class PubSubSource:
             with suppress(TimeoutError):  # then they come when their leases run out
                 async with asyncio.timeout(CLOSE_S):
                     await self._acks.lease(left, 0)
+            self._leases.drop(left)
 
     def _open_streams(self) -> None:
         self._streams = [stream for stream in self._streams if not stream.over]

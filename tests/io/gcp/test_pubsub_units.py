@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import grpc
@@ -20,6 +21,7 @@ from buildflow_nb.io import _pubsub_leases as leases_module
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._pubsub_acks import DETAILS, Acks
 from buildflow_nb.io._pubsub_leases import Leases
+from buildflow_nb.io._pubsub_link import Address, PubSubLink
 from buildflow_nb.io.gcp import (
     GCPPubSubSubscription,
     GCPPubSubTopic,
@@ -160,6 +162,32 @@ def test_calls_are_small_enough_and_fail_apart():
     assert sum(sizes) == 5000
     assert all(size * 204 < 500_000 for size in sizes)
     assert list(told.again) == link.seen[1][1]
+
+
+class FakeStream:
+    """A stream whose answer never comes, or that is cancelled with its channel."""
+
+    def __init__(self, *, cut):
+        self.cut = cut
+
+    async def read(self):
+        if self.cut:
+            raise asyncio.CancelledError
+        await asyncio.Event().wait()
+
+
+def test_a_call_that_ends_with_its_channel_is_no_cancelled_caller():
+    async def go():
+        link = PubSubLink(lambda: Address("nowhere"), FakeLink.target, "subscription", "s", "r")
+        with pytest.raises(TemporaryError, match="'s' cannot be reached: the connection was cl"):
+            await link.read(FakeStream(cut=True))
+        caller = asyncio.create_task(link.read(FakeStream(cut=False)))
+        await asyncio.sleep(0)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+
+    run(go())
 
 
 @pytest.mark.parametrize(
