@@ -169,6 +169,46 @@ with running(env_of(pubsub=sys.argv[1]), slow, source=source):
 """
 
 
+def test_the_second_half_waits_for_the_first(env, pubsub, name):
+    pubsub.make(name)
+    faults = [Fault(CODES.INVALID_ARGUMENT), Fault(CODES.UNAVAILABLE)]
+    with GrpcProxy(env.endpoints["pubsub"], lambda *_: faults.pop(0) if faults else None) as proxy:
+
+        async def go():
+            async with GCPPubSubTopic(PROJECT, name).sink(env_of(pubsub=proxy.url), None) as sink:
+                with pytest.raises(TemporaryError, match="cannot be reached"):
+                    await sink.push(numbers(4))
+                first = await asyncio.to_thread(pubsub.left, name)
+                await sink.push(numbers(4))
+                return first
+
+        assert run(go()) == []
+    assert [m.data for m in pubsub.left(name)] == numbers(4)
+
+
+def test_a_push_that_is_cancelled_is_finished_first(env, pubsub, name):
+    pubsub.make(name)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def plan(_method, _request):
+        asked.set()
+        go_on.wait(10)
+
+    with GrpcProxy(env.endpoints["pubsub"], plan) as proxy:
+
+        async def go():
+            async with GCPPubSubTopic(PROJECT, name).sink(env_of(pubsub=proxy.url), None) as sink:
+                push = asyncio.create_task(sink.push(numbers(3000)))
+                await asyncio.to_thread(asked.wait, 10)
+                push.cancel()
+                asyncio.get_running_loop().call_later(0.1, go_on.set)
+                with pytest.raises(asyncio.CancelledError):
+                    await push
+
+        run(go())
+    assert [m.data for m in pubsub.left(name)] == numbers(3000)
+
+
 @pytest.fixture(scope="module")
 def killed(cloud, pubsub):
     """What a consumer had seen of 60 messages when it was killed.
@@ -234,8 +274,8 @@ def test_a_server_that_restarts_in_the_middle(tmp_path, name):
             own.start()
             until(lambda: len(seen) == 300)
             until(lambda: handle.snapshot().processors[0].state is State.RUNNING)
-        with PubSub(own.url) as pubsub:
-            until(lambda: pubsub.left(name) == [])
+            with PubSub(own.url) as pubsub:
+                until(lambda: pubsub.left(name) == [])
     assert set(seen) == {f"m{i}" for i in range(300)}
 
 
