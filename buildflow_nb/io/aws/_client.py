@@ -2,11 +2,13 @@
 
 Making a client costs some 50 ms, and a client may be used by many threads, so they are kept for the
 life of the process and shared. A stack's `Env` says where they connect; nothing here knows which
-endpoints are emulators.
+endpoints are emulators. Where it gives keys too, no profile and no file of the environment counts:
+they could name other keys, another host, or a profile that does not exist.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -50,7 +52,9 @@ def _make(service: str, region: str | None, endpoint: str | None, keys: AWSCrede
         parameter_validation=False,
         user_agent="buildflow_nb boto3",
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        # Another host has no name for each bucket.
+        # A stack's own endpoint is of this machine: no proxy leads there. Nor has another host a
+        # name for each bucket.
+        proxies={} if endpoint else None,
         s3={"addressing_style": "path"} if endpoint else None,
     )
     session = _session(keys)
@@ -65,8 +69,23 @@ def _session(keys: AWSCredentials) -> Any:
             aws_access_key_id=_shown(keys.access_key_id),
             aws_secret_access_key=_shown(keys.secret_access_key),
             aws_session_token=_shown(keys.session_token),
+            botocore_session=None if keys.access_key_id is None else _alone(),
         )
     return _sessions[keys]
+
+
+def _alone() -> Any:
+    """A session of botocore that looks at neither a profile nor a file of the environment."""
+    import botocore.session
+
+    # As botocore's own table has them: key in the file, variable, default, conversion.
+    nowhere = (None, None, os.devnull, None)
+    nothing: dict[str, tuple[None, None, str | None, None]] = {
+        "profile": (None, None, None, None),
+        "config_file": nowhere,
+        "credentials_file": nowhere,
+    }
+    return botocore.session.Session(session_vars=nothing)
 
 
 def _shown(secret: Secret | None) -> str | None:

@@ -1,0 +1,77 @@
+"""What a client takes from the stack, and what from the environment."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import EndpointConnectionError, ProfileNotFound
+
+from buildflow_nb.core.credentials import AWSCredentials, Secret
+from buildflow_nb.core.primitive import Env
+from buildflow_nb.io.aws import _client
+from buildflow_nb.io.aws._client import connect
+from tests.io.aws.conftest import env_of
+from tests.io.aws.emulator import free_port
+
+FILES = """[profile theirs]
+region = ap-south-1
+endpoint_url = http://192.0.2.1
+aws_access_key_id = AKIA-theirs
+aws_secret_access_key = hush
+"""
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    """Nothing that other tests have made, and no variables but those of the test."""
+    monkeypatch.setattr(_client, "_clients", {})
+    monkeypatch.setattr(_client, "_sessions", {})
+    for word in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(word, raising=False)
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    """A profile of the environment, with keys, a region and an endpoint of its own."""
+    file = tmp_path / "config"
+    file.write_text(FILES)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
+    monkeypatch.setenv("AWS_PROFILE", "theirs")
+
+
+def key_of(client):
+    return client._request_signer._credentials.access_key
+
+
+def test_a_profile_that_does_not_exist_is_not_asked_for(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    client = connect(env_of("http://127.0.0.1:7"), "sqs", None)
+    assert (client.meta.endpoint_url, key_of(client)) == ("http://127.0.0.1:7", "test")
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_stack_with_keys_takes_nothing_from_a_profile():
+    keys = AWSCredentials(Secret("AKIA-ours"), Secret("secret"))
+    client = connect(Env(aws=keys, aws_region="eu-west-1"), "s3", None)
+    assert (client.meta.region_name, key_of(client)) == ("eu-west-1", "AKIA-ours")
+    assert client.meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.usefixtures("profile")
+def test_a_stack_without_keys_takes_those_of_the_profile():
+    client = connect(Env(), "sqs", None)
+    assert (client.meta.region_name, key_of(client)) == ("ap-south-1", "AKIA-theirs")
+
+
+def test_a_stack_without_keys_is_told_that_its_profile_does_not_exist(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    with pytest.raises(ProfileNotFound, match="nope"):
+        connect(Env(), "sqs", "eu-west-1")
+
+
+def test_an_endpoint_of_ones_own_is_not_asked_through_a_proxy(monkeypatch):
+    for word in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(word, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    client = connect(env_of(f"http://127.0.0.1:{free_port()}"), "sqs", None)
+    with pytest.raises(EndpointConnectionError):
+        client.list_queues()
