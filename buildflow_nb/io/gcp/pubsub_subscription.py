@@ -144,7 +144,7 @@ class GCPPubSubSubscription:
             raise DeclarationError(msg)
         made = site.made(self.topic)
         subscription = pubsub.Subscription(
-            self.primitive_id.replace("/", "-"),
+            self.primitive_id,  # with its "/": no project and no name has one, so no two meet
             name=self.subscription_name,
             topic=made["id"] if made else self.topic.topic_id_in(site.env),
             project=self.project_id,

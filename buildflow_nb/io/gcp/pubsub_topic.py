@@ -106,7 +106,7 @@ class GCPPubSubTopic:
         from pulumi_gcp import pubsub
 
         topic = pubsub.Topic(
-            self.primitive_id.replace("/", "-"),
+            self.primitive_id,  # with its "/": no project and no name has one, so no two meet
             name=self.topic_name,
             project=self.project_id,
             opts=site.gcp(self.project_id),

@@ -116,8 +116,8 @@ def test_a_topic_with_a_subscription():
     topic = GCPPubSubTopic("p-1", "orders")
     mocks, site = declared(topic, GCPPubSubSubscription("p-1", "to-ship").options(topic=topic))
     assert mocks.made == {
-        "p-1-orders": ("gcp:pubsub/topic:Topic", {"name": "orders", "project": "p-1"}),
-        "p-1-to-ship": (
+        "p-1/orders": ("gcp:pubsub/topic:Topic", {"name": "orders", "project": "p-1"}),
+        "p-1/to-ship": (
             "gcp:pubsub/subscription:Subscription",
             {
                 "name": "to-ship",
@@ -132,10 +132,20 @@ def test_a_topic_with_a_subscription():
     assert site.given == [("p-1", 0), ("p-1", 0)]
 
 
+def test_projects_and_names_that_look_alike_are_told_apart():
+    pairs = (("aaa", "bbb-ccc"), ("aaa-bbb", "ccc"), (None, "aaa-bbb-ccc"))
+    topics = [GCPPubSubTopic(*pair) for pair in pairs]
+    mocks, _ = declared(*topics)
+    assert len(mocks.made) == len(topics)
+    topic = topics[0]
+    mocks, _ = declared(*(GCPPubSubSubscription(*pair).options(topic=topic) for pair in pairs))
+    assert len(mocks.made) == len(pairs)
+
+
 def test_a_subscription_to_a_topic_of_others_in_the_stacks_project():
     topic = GCPPubSubTopic(None, "orders")
     mocks, _ = declared(GCPPubSubSubscription("p-1", "to-ship").options(topic=topic))
-    _, inputs = mocks.made["p-1-to-ship"]
+    _, inputs = mocks.made["p-1/to-ship"]
     assert inputs["topic"] == "projects/stack-project/topics/orders"
 
 
