@@ -18,6 +18,7 @@ from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._parts import parts_of
 from buildflow_nb.io._s3_writer import S3Writer
+from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.aws._client import connect, default_region
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.types.portable import FileFormat
@@ -26,6 +27,9 @@ __all__ = ("AWSBucket", "S3Bucket")
 
 # Amazon S3 User Guide, "General purpose bucket naming rules".
 LEGAL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
+ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
+TAKEN_BEGINNINGS = ("xn--", "sthree-", "amzn-s3-demo-")
+TAKEN_ENDINGS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,11 @@ class S3Bucket:
     force_destroy: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_texts(self, ("bucket_name",), ("file_path", "aws_region"))
         owner = f"S3Bucket {self.bucket_name!r}"
-        if not LEGAL_NAME.fullmatch(self.bucket_name):
-            msg = f"{owner}: a name has 3 to 63 small letters, digits, '-' and '.'"
+        wrong = _wrong(self.bucket_name)
+        if wrong:
+            msg = f"{owner}: {wrong}"
             raise DeclarationError(msg)
         found = format_of(self.file_path or "", self.file_format, FileFormat.PARQUET, owner)
         object.__setattr__(self, "file_format", found)
@@ -120,9 +126,27 @@ class S3Bucket:
         )
         return {"arn": bucket.arn, "url": self.bucket_url, "name": bucket.bucket}
 
+    def cloud_console_url(self) -> str:
+        """Where the bucket is in Amazon's console, for whoever is signed in to its account."""
+        region = f"?region={self.aws_region}" if self.aws_region else ""
+        return f"https://console.aws.amazon.com/s3/buckets/{self.bucket_name}{region}"
+
     @property
     def _folder(self) -> str:
         return (self.file_path or "").strip("/")
+
+
+def _wrong(name: str) -> str:
+    """What S3 has against a name, if anything."""
+    if not LEGAL_NAME.fullmatch(name):
+        return "a name has 3 to 63 small letters, digits, '-' and '.'"
+    if ADDRESS.fullmatch(name):
+        return "a name is no IP address; add a letter"
+    if name.startswith(TAKEN_BEGINNINGS):
+        return f"S3 keeps names that begin with {', '.join(TAKEN_BEGINNINGS)} for itself"
+    if name.endswith(TAKEN_ENDINGS):
+        return f"S3 keeps names that end with {', '.join(TAKEN_ENDINGS)} for itself"
+    return ""
 
 
 AWSBucket = S3Bucket  # the name that BuildFlow's documents use

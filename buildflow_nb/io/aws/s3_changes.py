@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
 from buildflow_nb.io._aws_errors import Target
+from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._s3_changes import S3ChangeSource
 from buildflow_nb.io.aws._client import connect
 from buildflow_nb.io.aws.s3 import S3Bucket
@@ -35,7 +36,7 @@ class S3FileChangeStream:
     dropped; without it, it comes as an event of type `UNKNOWN`.
 
     Raises:
-        DeclarationError: an event type cannot be subscribed to, or there is none.
+        DeclarationError: that is no bucket, or an event type is missing or cannot be subscribed to.
     """
 
     s3_bucket: S3Bucket
@@ -45,7 +46,14 @@ class S3FileChangeStream:
     filter_test_events: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "event_types", _event_types(self.event_types))
+        if not isinstance(self.s3_bucket, S3Bucket):
+            msg = (
+                f"S3FileChangeStream: s3_bucket must be a bucket, got {self.s3_bucket!r}; "
+                "write S3FileChangeStream(S3Bucket(…))"
+            )
+            raise DeclarationError(msg)
+        kinds = event_types_of("S3FileChangeStream", S3ChangeStreamEventType, self.event_types)
+        object.__setattr__(self, "event_types", kinds)
 
     @classmethod
     def from_aws_options(cls, aws_options: object, bucket_name: str) -> Self:
@@ -141,20 +149,3 @@ def _policy(queue_arn: str, bucket: str) -> str:
         },
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def _event_types(given: Iterable[Any]) -> tuple[S3ChangeStreamEventType, ...]:
-    values = (given,) if isinstance(given, (str, S3ChangeStreamEventType)) else tuple(given)
-    known = [kind for kind in S3ChangeStreamEventType if kind is not kind.UNKNOWN]
-    names = ", ".join(kind.name for kind in known)
-    if not values:
-        msg = f"S3FileChangeStream: event_types is empty; give some of {names}"
-        raise DeclarationError(msg)
-    try:
-        found = tuple(dict.fromkeys(S3ChangeStreamEventType(value) for value in values))
-    except ValueError:
-        found = ()
-    if not found or S3ChangeStreamEventType.UNKNOWN in found:
-        msg = f"S3FileChangeStream: event_types must be of {names}, got {values!r}"
-        raise DeclarationError(msg)
-    return found

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
+from urllib.parse import quote
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Source, Wire
@@ -20,6 +21,7 @@ from buildflow_nb.io._sqs_link import QueueLink
 from buildflow_nb.io._sqs_message import Fifo
 from buildflow_nb.io._sqs_source import SqsSource
 from buildflow_nb.io._sqs_writer import SqsWriter
+from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.aws._client import connect, default_region
 from buildflow_nb.io.blocking import BlockingSink
 
@@ -45,6 +47,8 @@ class SQSQueue:
     deduplicate_by: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        optional = ("aws_account_id", "aws_region", "group_by", "deduplicate_by")
+        check_texts(self, ("queue_name",), optional)
         if not LEGAL_NAME.fullmatch(self.queue_name):
             msg = (
                 f"SQSQueue {self.queue_name!r}: a name has 1 to 80 letters, digits, '-' and '_', "
@@ -139,6 +143,16 @@ class SQSQueue:
             opts=site.aws(self.aws_region, self.aws_account_id),
         )
         return {"arn": queue.arn, "url": queue.url, "name": queue.name}
+
+    def cloud_console_url(self) -> str:
+        """Where the queue is in Amazon's console: its page, or where that needs more, the list."""
+        region = self.aws_region
+        url = "https://console.aws.amazon.com/sqs/v3/home"
+        if region is None:
+            return f"{url}#/queues"
+        account, name = self.aws_account_id, self.queue_name
+        own = f"https://sqs.{region}.amazonaws.com/{account}/{name}" if account else ""
+        return f"{url}?region={region}#/queues/{quote(own, safe='')}".rstrip("/")
 
     def _link(self, env: Env) -> QueueLink:
         target = Target("queue", self.queue_name, env.stack)

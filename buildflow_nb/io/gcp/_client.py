@@ -17,7 +17,13 @@ from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io._pubsub_link import Address
 
-__all__ = ("default_project", "pubsub_address", "resolved_project", "storage_client")
+__all__ = (
+    "default_project",
+    "default_region",
+    "pubsub_address",
+    "resolved_project",
+    "storage_client",
+)
 
 PUBSUB = "pubsub.googleapis.com:443"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -70,6 +76,12 @@ def resolved_project(project: str | None, env: Env, owner: str) -> str:
 def default_project(options: object) -> str | None:
     """The project that options of a cloud provider name, ours or others' `default_project_id`."""
     found = getattr(options, "default_project_id", None) or getattr(options, "gcp_project", None)
+    return found if isinstance(found, str) else None
+
+
+def default_region(options: object) -> str | None:
+    """The region that options of a cloud provider name, ours or others' `default_region`."""
+    found = getattr(options, "default_region", None) or getattr(options, "gcp_region", None)
     return found if isinstance(found, str) else None
 
 

@@ -16,10 +16,12 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._gcp_errors import Target
+from buildflow_nb.io._gcp_project import console_url, own_name
 from buildflow_nb.io._gcs_writer import GcsWriter
 from buildflow_nb.io._parts import parts_of
+from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.blocking import BlockingSink
-from buildflow_nb.io.gcp._client import default_project, storage_client
+from buildflow_nb.io.gcp._client import default_project, default_region, storage_client
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("GCSBucket",)
@@ -28,6 +30,8 @@ __all__ = ("GCSBucket",)
 # to 222 of which no part between dots has more than 63.
 LEGAL_NAME = re.compile(r"(?!goog)(?=.{3,222}$)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 PART_LENGTH = 63
+ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
+TAKEN = re.compile("g[o0]{2}gle")  # "google" and close misspellings of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,15 @@ class GCSBucket:
     bucket_region: str = field(default="US", kw_only=True)
 
     def __post_init__(self) -> None:
-        if not self.bucket_name:
-            object.__setattr__(self, "bucket_name", self.project_id or "")
+        if self.bucket_name == "":
+            given = "" if self.project_id is None else self.project_id
+            object.__setattr__(self, "bucket_name", given)
             object.__setattr__(self, "project_id", None)
+        check_texts(self, ("bucket_name", "bucket_region"), ("project_id", "file_path"))
         owner = f"GCSBucket {self.bucket_name!r}"
-        parts = self.bucket_name.split(".")
-        if not LEGAL_NAME.fullmatch(self.bucket_name) or max(map(len, parts)) > PART_LENGTH:
-            msg = (
-                f"{owner}: a name has 3 to 63 small letters, digits, '-', '_' and '.', begins and "
-                "ends with a letter or digit, and does not begin with 'goog'"
-            )
+        wrong = _wrong(self.bucket_name)
+        if wrong:
+            msg = f"{owner}: {wrong}"
             raise DeclarationError(msg)
         found = format_of(self.file_path or "", self.file_format, FileFormat.PARQUET, owner)
         object.__setattr__(self, "file_format", found)
@@ -70,12 +73,21 @@ class GCSBucket:
         cls,
         gcp_options: object,
         *,
-        bucket_name: str,
+        bucket_name: str | None = None,
         file_path: str | None = None,
         file_format: FileFormat | str | None = None,
     ) -> Self:
-        """The bucket in the project that options of a cloud provider name."""
-        return cls(default_project(gcp_options), bucket_name, file_path, file_format)
+        """The bucket in the project, and made in the region, that options of a provider name.
+
+        Without a name it is one of the project's own, `buildflow_…`.
+
+        Raises:
+            DeclarationError: there is no name, and the options name no project to make one of.
+        """
+        project = default_project(gcp_options)
+        name = bucket_name or own_name("GCSBucket", "buildflow", project)
+        region = default_region(gcp_options) or "US"
+        return cls(project, name, file_path, file_format, bucket_region=region)
 
     def options(self, *, force_destroy: bool = False, bucket_region: str = "US") -> Self:
         """This bucket with other options.
@@ -146,6 +158,22 @@ class GCSBucket:
         )
         return {"url": self.bucket_url, "name": bucket.name}
 
+    def cloud_console_url(self) -> str:
+        """Where the bucket is in Google's console."""
+        return console_url(f"storage/browser/{self.bucket_name}", self.project_id)
+
     @property
     def _folder(self) -> str:
         return (self.file_path or "").strip("/")
+
+
+def _wrong(name: str) -> str:
+    """What Cloud Storage has against a name, if anything."""
+    if not LEGAL_NAME.fullmatch(name) or max(map(len, name.split("."))) > PART_LENGTH:
+        return (
+            "a name has 3 to 63 small letters, digits, '-', '_' and '.', begins and "
+            "ends with a letter or digit, and does not begin with 'goog'"
+        )
+    if ADDRESS.fullmatch(name):
+        return "a name is no IP address; add a letter"
+    return "a name has no 'google' in it, nor what looks like it" if TAKEN.search(name) else ""

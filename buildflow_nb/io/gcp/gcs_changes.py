@@ -16,6 +16,7 @@ from typing import Any, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
+from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcs_changes import GcsChangeSource
 from buildflow_nb.io.gcp._client import storage_client
@@ -35,7 +36,7 @@ class GCSFileChangeStream:
     """Changes of the objects of `gcs_bucket`, of the given types.
 
     Raises:
-        DeclarationError: an event type cannot be subscribed to, or there is none.
+        DeclarationError: that is no bucket, or an event type is missing or cannot be subscribed to.
     """
 
     gcs_bucket: GCSBucket
@@ -44,7 +45,14 @@ class GCSFileChangeStream:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "event_types", _event_types(self.event_types))
+        if not isinstance(self.gcs_bucket, GCSBucket):
+            msg = (
+                f"GCSFileChangeStream: gcs_bucket must be a bucket, got {self.gcs_bucket!r}; "
+                "write GCSFileChangeStream(GCSBucket(…))"
+            )
+            raise DeclarationError(msg)
+        kinds = event_types_of("GCSFileChangeStream", GCSChangeStreamEventType, self.event_types)
+        object.__setattr__(self, "event_types", kinds)
 
     @classmethod
     def from_gcp_options(
@@ -169,20 +177,3 @@ class GCSFileChangeStream:
     def _storage_client(self, env: Env) -> object:
         with Target("bucket", self.gcs_bucket.bucket_name, env.stack).faults(READER):
             return storage_client(env, self.gcs_bucket.project_id)
-
-
-def _event_types(given: Iterable[Any]) -> tuple[GCSChangeStreamEventType, ...]:
-    values = (given,) if isinstance(given, (str, GCSChangeStreamEventType)) else tuple(given)
-    known = [kind for kind in GCSChangeStreamEventType if kind is not kind.UNKNOWN]
-    names = ", ".join(kind.name for kind in known)
-    if not values:
-        msg = f"GCSFileChangeStream: event_types is empty; give some of {names}"
-        raise DeclarationError(msg)
-    try:
-        found = tuple(dict.fromkeys(GCSChangeStreamEventType(value) for value in values))
-    except ValueError:
-        found = ()
-    if not found or GCSChangeStreamEventType.UNKNOWN in found:
-        msg = f"GCSFileChangeStream: event_types must be of {names}, got {values!r}"
-        raise DeclarationError(msg)
-    return found

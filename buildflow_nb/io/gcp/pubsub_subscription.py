@@ -14,9 +14,11 @@ from typing import Any, Self
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
 from buildflow_nb.io._gcp_errors import Target
+from buildflow_nb.io._gcp_project import console_url, own_name
 from buildflow_nb.io._pubsub_link import PubSubLink
 from buildflow_nb.io._pubsub_names import check_name
 from buildflow_nb.io._pubsub_source import PubSubSource, Reading
+from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.gcp._client import default_project, pubsub_address, resolved_project
 from buildflow_nb.io.gcp.pubsub_topic import GCPPubSubTopic
 
@@ -48,6 +50,8 @@ class GCPPubSubSubscription:
     include_attributes: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        needed = ("subscription_name", "message_retention_duration")
+        check_texts(self, needed, ("project_id",))
         check_name("GCPPubSubSubscription", self.subscription_name)
         wrong = self._wrong()
         if wrong:
@@ -56,14 +60,21 @@ class GCPPubSubSubscription:
 
     @classmethod
     def from_gcp_options(
-        cls, gcp_options: object, *, topic: GCPPubSubTopic, subscription_name: str
+        cls, gcp_options: object, *, topic: GCPPubSubTopic, subscription_name: str | None = None
     ) -> Self:
-        """The subscription to a topic, in the project that options of a cloud provider name."""
-        return cls(default_project(gcp_options), subscription_name, topic=topic)
+        """The subscription to a topic, in the project that options of a cloud provider name.
 
-    def options(  # noqa: PLR0913  (as in BuildFlow)
+        Without a name it is one of the project's own, `buildflow_subscription_…`.
+
+        Raises:
+            DeclarationError: there is no name, and the options name no project to make one of.
+        """
+        project = default_project(gcp_options)
+        name = subscription_name or own_name(cls.__name__, "buildflow_subscription", project)
+        return cls(project, name, topic=topic)
+
+    def options(  # noqa: PLR0913, PLR0917  (as in BuildFlow)
         self,
-        *,
         ack_deadline_seconds: int = 600,
         message_retention_duration: str = "1200s",
         enable_exactly_once_delivery: bool = False,
@@ -123,6 +134,11 @@ class GCPPubSubSubscription:
         async with PubSubSource(link, reading) as source:
             yield source
 
+    def cloud_console_url(self) -> str:
+        """Where the subscription is in Google's console."""
+        page = f"cloudpubsub/subscription/detail/{self.subscription_name}"
+        return console_url(page, self.project_id)
+
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""
         return ()
@@ -162,8 +178,10 @@ class GCPPubSubSubscription:
         retention, (least, most) = self.message_retention_duration, RETENTIONS_S
         if not DURATION.fullmatch(retention) or not least <= float(retention[:-1]) <= most:
             return f'message_retention_duration is "{least}s" to "{most}s", got {retention!r}'
-        if self.batch_size < 1:
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
             return f"batch_size is at least 1, got {self.batch_size!r}"
+        if not isinstance(self.topic, GCPPubSubTopic | None):
+            return f"topic is a GCPPubSubTopic, got {self.topic!r}"
         return ""
 
 

@@ -12,9 +12,11 @@ from typing import Any, Self
 
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
 from buildflow_nb.io._gcp_errors import Target
+from buildflow_nb.io._gcp_project import console_url, own_name
 from buildflow_nb.io._pubsub_link import PubSubLink
 from buildflow_nb.io._pubsub_names import check_name
 from buildflow_nb.io._pubsub_sink import PubSubSink
+from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.gcp._client import default_project, pubsub_address, resolved_project
 
 __all__ = ("GCPPubSubTopic", "PubSubTopic")
@@ -25,19 +27,27 @@ class GCPPubSubTopic:
     """The topic `topic_name` of a project, or of the stack's project where that is None.
 
     Raises:
-        DeclarationError: Pub/Sub has no such names.
+        DeclarationError: a field is no text, or Pub/Sub has no such names.
     """
 
     project_id: str | None
     topic_name: str
 
     def __post_init__(self) -> None:
+        check_texts(self, ("topic_name",), ("project_id",))
         check_name("GCPPubSubTopic", self.topic_name)
 
     @classmethod
-    def from_gcp_options(cls, gcp_options: object, topic_name: str) -> Self:
-        """The topic in the project that options of a cloud provider name."""
-        return cls(default_project(gcp_options), topic_name)
+    def from_gcp_options(cls, gcp_options: object, topic_name: str | None = None) -> Self:
+        """The topic in the project that options of a cloud provider name.
+
+        Without a name it is one of the project's own, `buildflow_topic_…`.
+
+        Raises:
+            DeclarationError: there is no name, and the options name no project to make one of.
+        """
+        project = default_project(gcp_options)
+        return cls(project, topic_name or own_name(cls.__name__, "buildflow_topic", project))
 
     @property
     def topic_id(self) -> str:
@@ -92,6 +102,10 @@ class GCPPubSubTopic:
         )
         async with PubSubSink(link) as sink:
             yield sink
+
+    def cloud_console_url(self) -> str:
+        """Where the topic is in Google's console."""
+        return console_url(f"cloudpubsub/topic/detail/{self.topic_name}", self.project_id)
 
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -67,6 +68,45 @@ def test_configuration():
 def test_names_that_s3_has_not(name):
     with pytest.raises(DeclarationError, match="a name has 3 to 63 small letters, digits"):
         S3Bucket(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("1.2.3.4", "a name is no IP address"),
+        ("xn--abc", "S3 keeps names that begin with xn--"),
+        ("sthree-abc", "S3 keeps names that begin with"),
+        ("a-s3alias", "S3 keeps names that end with -s3alias"),
+        ("a--x-s3", "S3 keeps names that end with"),
+    ],
+)
+def test_names_that_s3_keeps_for_itself(name, message):
+    with pytest.raises(DeclarationError, match=f"S3Bucket '{name}': {message}"):
+        S3Bucket(name)
+
+
+@pytest.mark.parametrize("name", ["1.2.3.4.5", "1.2.3", "xn-abc", "a-s3alias-b"])
+def test_names_that_s3_has(name):
+    assert S3Bucket(name).bucket_name == name
+
+
+@pytest.mark.parametrize("name", [None, 7, b"inbox", ["inbox"]])
+def test_a_name_is_a_text(name):
+    with pytest.raises(DeclarationError, match="S3Bucket: bucket_name must be a text in quotes, g"):
+        S3Bucket(name)
+
+
+def test_a_path_is_a_text():
+    with pytest.raises(DeclarationError, match="S3Bucket: file_path must be a text in quotes, got"):
+        S3Bucket("inbox", Path("points.csv"))
+
+
+def test_its_page_in_the_console():
+    url = "https://console.aws.amazon.com/s3/buckets/inbox"
+    assert S3Bucket("inbox").cloud_console_url() == url
+    assert S3Bucket("inbox", aws_region="eu-west-1").cloud_console_url() == (
+        f"{url}?region=eu-west-1"
+    )
 
 
 def test_names_sort_by_time_also_when_the_clock_is_set_back(monkeypatch):

@@ -206,10 +206,16 @@ def test_configuration():
     )
 
 
-@pytest.mark.parametrize("given", [["moved"], [S3ChangeStreamEventType.UNKNOWN], [7], "moved"])
+@pytest.mark.parametrize("given", [["moved"], [S3ChangeStreamEventType.UNKNOWN], [7], 7, "moved"])
 def test_event_types_that_cannot_be_subscribed_to(given):
     with pytest.raises(DeclarationError, match="must be of OBJECT_CREATED_ALL, OBJECT_CREATED_PUT"):
         S3FileChangeStream(S3Bucket("inbox"), given)
+
+
+@pytest.mark.parametrize("bucket", ["b-b", None, SQSQueue("b-b")])
+def test_a_stream_is_of_a_bucket(bucket):
+    with pytest.raises(DeclarationError, match=r"must be a bucket, got .*write S3FileChangeStream"):
+        S3FileChangeStream(bucket)
 
 
 def test_no_event_types():

@@ -183,6 +183,35 @@ class TestDeclaring:
         with pytest.raises(DeclarationError, match=r"are for FIFO queues; name it with '\.fifo'"):
             SQSQueue("orders").options(group_by="customer")
 
+    @pytest.mark.parametrize(
+        ("words", "field"),
+        [
+            ({"queue_name": None}, "queue_name"),
+            ({"queue_name": 7}, "queue_name"),
+            ({"queue_name": "orders", "aws_account_id": 123456789012}, "aws_account_id"),
+            ({"queue_name": "orders.fifo", "group_by": 1}, "group_by"),
+        ],
+    )
+    def test_names_are_texts(self, words, field):
+        with pytest.raises(DeclarationError, match=f"SQSQueue: {field} must be a text in quotes"):
+            SQSQueue(**words)
+
+    @pytest.mark.parametrize(
+        ("queue", "page"),
+        [
+            (SQSQueue("orders"), "#/queues"),
+            (SQSQueue("orders", aws_region="eu-west-1"), "?region=eu-west-1#/queues"),
+            (
+                SQSQueue("orders", "123456789012", "eu-west-1"),
+                "?region=eu-west-1#/queues/"
+                "https%3A%2F%2Fsqs.eu-west-1.amazonaws.com%2F123456789012%2Forders",
+            ),
+        ],
+    )
+    def test_pages_in_the_console(self, queue, page):
+        url = f"https://console.aws.amazon.com/sqs/v3/home{page}"
+        assert queue.cloud_console_url() == url
+
     def test_ids(self):
         assert SQSQueue("orders").primitive_id == "orders"
         assert SQSQueue("orders", aws_region="eu-west-1").primitive_id == "eu-west-1-orders"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 import pytest
 
+from buildflow_nb.core.config import CloudProvider
 from buildflow_nb.core.errors import (
     DeclarationError,
     PartialPushError,
@@ -92,6 +93,56 @@ def test_configuration():
 def test_names_that_cloud_storage_has_not(name):
     with pytest.raises(DeclarationError, match="a name has 3 to 63 small letters, digits"):
         GCSBucket(PROJECT, name or "a", None) if name else GCSBucket()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("1.2.3.4", "a name is no IP address"),
+        ("my_google_b", "a name has no 'google' in it"),
+        ("my-g00gle-b", "a name has no 'google' in it"),
+    ],
+)
+def test_names_that_google_keeps_for_itself(name, message):
+    with pytest.raises(DeclarationError, match=f"GCSBucket '{name}': {message}"):
+        GCSBucket(PROJECT, name)
+
+
+@pytest.mark.parametrize("words", [("p-1", None), ("p-1", 7), (7,), ([],)])
+def test_a_name_is_a_text(words):
+    with pytest.raises(DeclarationError, match="GCSBucket: bucket_name must be a text in quotes"):
+        GCSBucket(*words)
+
+
+def test_a_project_is_a_text():
+    with pytest.raises(DeclarationError, match="GCSBucket: project_id must be a text in quotes"):
+        GCSBucket(7, "inbox")
+
+
+class GCPOptions:
+    default_project_id = "p-1"
+    default_region = "europe-west4"
+
+
+def test_a_bucket_of_options_has_a_default_name_and_their_region():
+    bucket = GCSBucket.from_gcp_options(GCPOptions(), file_path="x.csv")
+    assert bucket == GCSBucket("p-1", "buildflow_1dee6e3e", "x.csv", bucket_region="europe-west4")
+    ours = CloudProvider(gcp_project="p-1", gcp_region="europe-west4")
+    assert GCSBucket.from_gcp_options(ours, file_path="x.csv") == bucket
+
+
+def test_a_default_name_needs_a_project():
+    with pytest.raises(
+        DeclarationError, match="GCSBucket: a default name is made from the project"
+    ):
+        GCSBucket.from_gcp_options(CloudProvider())
+    assert GCSBucket.from_gcp_options(CloudProvider(), bucket_name="inbox") == GCSBucket("inbox")
+
+
+def test_its_page_in_the_console():
+    url = "https://console.cloud.google.com/storage/browser/inbox"
+    assert GCSBucket("inbox").cloud_console_url() == url
+    assert GCSBucket("p-1", "inbox").cloud_console_url() == f"{url}?project=p-1"
 
 
 @pytest.mark.parametrize("name", ["a_b", "a.b.c", "0x0", "x" * 63, f"{'x' * 63}.{'y' * 63}"])

@@ -161,10 +161,18 @@ def test_a_bucket_that_begins_with_a_digit_has_a_legal_topic():
     assert stream.pubsub_topic.topic_id_in(Env(gcp_project="p")) == "projects/p/topics/B0x0_topic"
 
 
-@pytest.mark.parametrize("given", [["moved"], [UNKNOWN], [7], "moved"])
+@pytest.mark.parametrize("given", [["moved"], [UNKNOWN], [7], 7, "moved"])
 def test_event_types_that_cannot_be_subscribed_to(given):
     with pytest.raises(DeclarationError, match="must be of OBJECT_FINALIZE, OBJECT_DELETE"):
         GCSFileChangeStream(GCSBucket("inbox"), given)
+
+
+@pytest.mark.parametrize("bucket", ["b-b", None])
+def test_a_stream_is_of_a_bucket(bucket):
+    with pytest.raises(
+        DeclarationError, match=r"must be a bucket, got .*write GCSFileChangeStream"
+    ):
+        GCSFileChangeStream(bucket)
 
 
 def test_no_event_types():

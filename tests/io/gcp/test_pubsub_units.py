@@ -277,6 +277,21 @@ def test_names_that_pubsub_has_not(kind, name):
         kind(PROJECT, name)
 
 
+@pytest.mark.parametrize("kind", [GCPPubSubTopic, GCPPubSubSubscription])
+def test_names_are_texts(kind):
+    with pytest.raises(DeclarationError, match=r"_name must be a text in quotes, got None"):
+        kind(PROJECT, None)
+    with pytest.raises(DeclarationError, match=r"project_id must be a text in quotes, got 7"):
+        kind(7, "orders")
+
+
+def test_pages_in_the_console():
+    url = "https://console.cloud.google.com/cloudpubsub"
+    topic, subscription = GCPPubSubTopic("p-1", "orders"), GCPPubSubSubscription(None, "to-ship")
+    assert topic.cloud_console_url() == f"{url}/topic/detail/orders?project=p-1"
+    assert subscription.cloud_console_url() == f"{url}/subscription/detail/to-ship"
+
+
 def test_configuration_of_a_subscription():
     topic = GCPPubSubTopic("p-1", "orders")
     plain = GCPPubSubSubscription("p-1", "to-ship")
@@ -287,6 +302,14 @@ def test_configuration_of_a_subscription():
     assert (other.topic, other.batch_size, other.source_wire) == (topic, 7, Wire.OBJECT)
     assert other.parents() == (topic,)
     assert plain.topic is None
+    assert plain.options(60, "600s", True, topic, 7, True) == plain.options(
+        ack_deadline_seconds=60,
+        message_retention_duration="600s",
+        enable_exactly_once_delivery=True,
+        topic=topic,
+        batch_size=7,
+        include_attributes=True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -297,6 +320,9 @@ def test_configuration_of_a_subscription():
         ({"message_retention_duration": "20m"}, 'is "600s" to "2678400s", got \'20m\''),
         ({"message_retention_duration": "599s"}, "message_retention_duration is"),
         ({"batch_size": 0}, "batch_size is at least 1, got 0"),
+        ({"batch_size": "7"}, "batch_size is at least 1, got '7'"),
+        ({"message_retention_duration": 1200}, "message_retention_duration must be a text"),
+        ({"topic": "orders"}, "topic is a GCPPubSubTopic, got 'orders'"),
     ],
 )
 def test_options_that_pubsub_has_not(words, message):
@@ -317,3 +343,16 @@ def test_projects_of_options(options):
     assert found == GCPPubSubSubscription("p-1", "ship", topic=topic)
     bucket = GCSBucket.from_gcp_options(options, bucket_name="inbox", file_path="x.csv")
     assert bucket == GCSBucket("p-1", "inbox", "x.csv")
+
+
+def test_default_names_of_options():
+    topic = GCPPubSubTopic.from_gcp_options(GCPOptions())
+    assert topic == GCPPubSubTopic("p-1", "buildflow_topic_1dee6e3e")
+    found = GCPPubSubSubscription.from_gcp_options(GCPOptions(), topic=topic)
+    assert found == GCPPubSubSubscription("p-1", "buildflow_subscription_1dee6e3e", topic=topic)
+    with pytest.raises(
+        DeclarationError, match="GCPPubSubTopic: a default name is made from the pr"
+    ):
+        GCPPubSubTopic.from_gcp_options(CloudProvider())
+    with pytest.raises(DeclarationError, match="GCPPubSubSubscription: a default name is made"):
+        GCPPubSubSubscription.from_gcp_options(CloudProvider(), topic=topic)
