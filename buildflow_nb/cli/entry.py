@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
 from buildflow_nb.core.config import FILE_NAME, find_config
-from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError
 from buildflow_nb.flow import Flow
 
 __all__ = ("load_flow",)
@@ -25,6 +26,7 @@ def load_flow(folder: Path) -> Flow:
 
     Raises:
         ConfigError: there is no such module, or no Flow in it.
+        InfraError: the module itself fails; says where.
     """
     config = find_config(folder)
     entry = config.entry_point or DEFAULT
@@ -50,8 +52,24 @@ def _imported(name: str, folder: Path, entry: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name.partition(".")[0]:
-            raise  # the user's module is there; something that it imports is not
+            raise _broken(error, folder) from error  # it is there; what it imports is not
         msg = f"no module {name!r} in {folder}; set entry_point in {FILE_NAME} (it is {entry!r})"
         raise ConfigError(msg) from error
+    except BuildFlowError:
+        raise
+    except Exception as error:  # whatever the user's module raises
+        raise _broken(error, folder) from error
     finally:
         sys.path.remove(str(folder))
+
+
+def _broken(error: Exception, folder: Path) -> InfraError:
+    """What a module of the project raised, where it did; its traceback begins in the project."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
+    if isinstance(error, SyntaxError):
+        where = f"{error.filename} line {error.lineno}"
+    else:
+        where = f"{own[-1].filename} line {own[-1].lineno}" if own else str(folder)
+    text = "".join([*traceback.format_list(own), *traceback.format_exception_only(error)])
+    return InfraError(f"{where}: {type(error).__name__}: {error}", text)

@@ -1,7 +1,7 @@
 """`buildflow COMMAND`: the project's flow, from a terminal.
 
 The commands and their options are those of the line magics, from the same table.
-Exit codes: 0 done, 1 failed or rejected, 2 wrong usage.
+Exit codes: 0 done, 1 failed or rejected, 2 wrong usage, 130 interrupted before anything was begun.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from buildflow_nb.infra.report import headline, line, plan_text
 __all__ = ("main",)
 
 PROGRAM = "buildflow"
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 Values = Mapping[str, Any]
 
 
@@ -37,6 +37,9 @@ def main(words: list[str] | None = None) -> int:
     except BuildFlowError as error:
         sys.stderr.write(_as_typed_here(f"{PROGRAM}: {error}\n"))
         return FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{PROGRAM}: interrupted\n")
+        return INTERRUPTED
     return 0
 
 

@@ -6,6 +6,7 @@ stack `local` on the local cloud. A wrong file is refused with the line and the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load_config")
 
 FILE_NAME = "buildflow.yaml"
+_STACK_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")  # it names files, too
 CLOUDS = ("local", "real")
 PROVIDERS = ("aws", "azure", "gcp", "local")
 
@@ -207,7 +209,11 @@ def _config(root: _Section, folder: Path) -> Config:
     stacks: dict[str, Stack] = {}
     default, home = None, None
     if pulumi is not None:
-        stacks = {stack.name: stack for stack in pulumi.items("stacks", _stack)}
+        for stack in pulumi.items("stacks", _stack):
+            if stack.name in stacks:
+                what = f"names two stacks {stack.name!r}; give one another name"
+                raise pulumi.wrong(pulumi.node, what, "pulumi_config.stacks")
+            stacks[stack.name] = stack
         default = pulumi.text("default_stack")
         home = pulumi.text("pulumi_home")
         if default is not None and stacks and default not in stacks:
@@ -233,6 +239,9 @@ def _config(root: _Section, folder: Path) -> Config:
 
 def _stack(section: _Section) -> Stack:
     name = section.text("name", required=True) or ""
+    if not _STACK_NAME.fullmatch(name):
+        what = f"has letters, digits, '-', '_' and '.' alone, got {name!r}"
+        raise section.wrong(section.node, what, section.key("name"))
     backend = section.text("backend_url")
     cloud = section.choice("cloud", CLOUDS, "real")
     section.done()

@@ -35,7 +35,8 @@ def adopted(deployment: Deployment, env: Env) -> tuple[Deployment, list[str]]:
     known = {resource["urn"] for resource in resources}
     for pending in state.get("pending_operations") or []:
         resource = pending["resource"]
-        if pending["type"] != "creating" or resource["urn"] in known:
+        made = resource.get("custom", False)  # a component is nothing that a cloud has
+        if not made or pending["type"] != "creating" or resource["urn"] in known:
             continue
         if resource["type"] not in _IDENTITIES:
             unknown.append(resource["urn"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.operations import Outcome
+from buildflow_nb.core.errors import RejectedError, UsageError
+from buildflow_nb.core.operations import Op, Outcome
 from buildflow_nb.infra.report import plan_text
 
 __all__ = ("answer", "ask", "question")
@@ -19,7 +19,8 @@ def ask(plan: Outcome) -> bool:
     """Show a plan as text and ask whether to carry it out.
 
     Raises:
-        UsageError: nobody can be asked, or the question was interrupted.
+        UsageError: nobody can be asked.
+        RejectedError: the question was interrupted.
     """
     sys.stdout.write(f"{plan_text(plan)}\n")
     return answer(question(plan))
@@ -28,6 +29,8 @@ def ask(plan: Outcome) -> bool:
 def question(plan: Outcome) -> str:
     """What is asked about a plan."""
     count = sum(plan.summary.changes.values())
+    if set(plan.summary.changes) == {Op.DELETE}:
+        return f"Delete {'this resource' if count == 1 else f'these {count} resources'}? [y/N] "
     return f"Apply {'this change' if count == 1 else f'these {count} changes'}? [y/N] "
 
 
@@ -37,7 +40,8 @@ def answer(text: str, read: Callable[[str], str] | None = None) -> bool:
     `read` stands in for `input`, which is looked up late: a kernel exchanges it for each cell.
 
     Raises:
-        UsageError: nobody can be asked, or the question was interrupted.
+        UsageError: nobody can be asked.
+        RejectedError: the question was interrupted.
     """
     while True:
         try:
@@ -50,7 +54,7 @@ def answer(text: str, read: Callable[[str], str] | None = None) -> bool:
             raise UsageError(msg) from error
         except KeyboardInterrupt as error:
             msg = "interrupted; nothing was changed"
-            raise UsageError(msg) from error
+            raise RejectedError(msg) from error
         if said in YES or said in NO:
             return said in YES
         sys.stdout.write(f"{said!r} is neither yes nor no\n")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from buildflow_nb.core.config import Stack
-from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.errors import ConfigError, InfraError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.infra.passphrase import passphrase
 
-__all__ = ("PRIVATE", "Deployment")
+__all__ = ("HIDDEN_OPTIONS", "PRIVATE", "Deployment", "private_folder")
 
 PRIVATE = ".buildflow"  # a project's own folder: never in git
 _SCHEMES = ("file://", "s3://", "gs://", "gcs://", "azblob://", "https://", "http://")
 _CLOUD_VARIABLES = ("AWS_", "GOOGLE_", "GCP_", "GCLOUD_", "CLOUDSDK_", "AZURE_", "ARM_")
-_PANICS = "PULUMI_OPTION_PARALLEL"  # makes engine 3.259 panic: "unexpected CLI type: int32"
+# They would change what is done behind the caller's back; PULUMI_OPTION_PARALLEL makes engine 3.259
+# panic ("unexpected CLI type: int32").
+HIDDEN_OPTIONS = ("PULUMI_OPTION_",)
+LONGEST_NAME = 80  # of the engine's 100, so that a hash has room
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,15 @@ class Deployment:
 
     @property
     def name(self) -> str:
-        """The project's name as the engine takes it: letters, digits, `-`, `_`, `.`."""
-        return re.sub(r"[^A-Za-z0-9_.-]+", "-", self.project).strip("-")[:100] or "buildflow"
+        """The project's name as the engine takes it: letters, digits, `-`, `_`, `.`.
+
+        Where that is not the app's own name, a hash keeps two apps from sharing a state.
+        """
+        clean = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.project).strip("-")[:LONGEST_NAME]
+        if clean == self.project:
+            return clean
+        mark = hashlib.sha256(self.project.encode()).hexdigest()[:8]
+        return f"{clean}-{mark}" if clean else f"app-{mark}"
 
     @property
     def home(self) -> Path:
@@ -66,21 +78,13 @@ class Deployment:
         Raises:
             ConfigError: the stack's backend_url is of no known kind.
         """
-        url = self.stack.backend_url
-        if url is None:
-            return (self.home / "state" / self.stack.name).as_uri()
-        if not url.startswith(_SCHEMES):
-            known = ", ".join(_SCHEMES)
-            msg = f"stack {self.stack.name!r}: backend_url {url!r} is none of {known}"
-            raise ConfigError(msg)
-        if url.startswith("file://"):
-            return (self.folder / Path(url.removeprefix("file://")).expanduser()).resolve().as_uri()
-        return url.replace("gcs://", "gs://", 1)
+        path, url = self._backend_path(), self.stack.backend_url or ""
+        return path.as_uri() if path is not None else url.replace("gcs://", "gs://", 1)
 
     @property
     def state(self) -> Path | None:
         """The file of the state, where the backend is a folder of this machine."""
-        folder = self._backend_folder()
+        folder = self._backend_path()
         if folder is None:
             return None
         return folder / ".pulumi" / "stacks" / self.name / f"{self.stack.name}.json"
@@ -105,17 +109,54 @@ class Deployment:
 
     def hidden(self) -> tuple[str, ...]:
         """Environment variables that the engine must not see: on the local cloud, all keys."""
-        if not self.attached or self._backend_folder() is None:
-            return (_PANICS,)
-        return (_PANICS, *(v for v in os.environ if v.startswith(_CLOUD_VARIABLES)))
+        kinds: tuple[str, ...] = HIDDEN_OPTIONS
+        if self.attached and self._backend_path() is not None:
+            kinds += _CLOUD_VARIABLES
+        return tuple(name for name in os.environ if name.startswith(kinds))
 
     def prepare(self) -> None:
-        """Make the folders that the engine expects."""
-        self.work_dir.mkdir(parents=True, exist_ok=True)
-        folder = self._backend_folder()
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the folders that the engine expects.
 
-    def _backend_folder(self) -> Path | None:
-        url = self.backend
-        return Path(url.removeprefix("file://")) if url.startswith("file://") else None
+        Raises:
+            InfraError: one cannot be made.
+        """
+        private_folder(self.folder)
+        try:
+            self.work_dir.mkdir(parents=True, exist_ok=True)
+            backend = self._backend_path()
+            if backend is not None:
+                backend.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"stack {self.stack.name!r} has no place for its state: {error}"
+            raise InfraError(msg) from error
+
+    def _backend_path(self) -> Path | None:
+        """The folder of the state, where it is one of this machine."""
+        url = self.stack.backend_url
+        if url is None:
+            return self.home / "state" / self.stack.name
+        if not url.startswith(_SCHEMES):
+            known = ", ".join(_SCHEMES)
+            msg = f"stack {self.stack.name!r}: backend_url {url!r} is none of {known}"
+            raise ConfigError(msg)
+        if not url.startswith("file://"):
+            return None
+        return (self.folder / Path(unquote(url.removeprefix("file://"))).expanduser()).resolve()
+
+
+def private_folder(project: Path) -> Path:
+    """A project's own folder, made for its owner only and kept out of git.
+
+    Raises:
+        InfraError: it cannot be made.
+    """
+    folder = project / PRIVATE
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        msg = f"the folder {folder} cannot be made ({error}); the project's files are kept there"
+        raise InfraError(msg) from error
+    return folder

@@ -50,11 +50,14 @@ class Engine(automation.PulumiCommand):
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody asked the command under way, or the last one, to end."""
+        """Whether somebody asked for the end."""
         return self._asked > 0
 
     def interrupt(self) -> None:
-        """Ask the command under way to end after its step; asked again, kill it."""
+        """Ask the command under way to end after its step; asked again, kill it.
+
+        No further command begins after that, whether one was under way or not.
+        """
         with self._lock:
             self._asked += 1
             process, asked = self._process, self._asked
@@ -72,13 +75,14 @@ class Engine(automation.PulumiCommand):
         """Run one command to its end.
 
         Raises:
-            CommandError: it failed; the subclass says how, as in the SDK.
+            CommandError: it failed, or was not begun; the subclass says how, as in the SDK.
         """
         words = [self.command, "--non-interactive", *args]
         seen = {k: v for k, v in os.environ.items() if k not in self._hidden}
         environment = {**seen, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         with self._lock:
-            self._asked = 0
+            if self._asked:
+                raise create_command_error(CommandResult("", "interrupted before it began", 1))
             process = subprocess.Popen(  # noqa: S603  (the program that was found, and no shell)
                 words,
                 stdin=subprocess.DEVNULL,

@@ -47,6 +47,7 @@ _OPS = {
 _OWN = ("pulumi:pulumi:", "pulumi:providers:")  # the engine's own resources
 _INNER = "__defaults"  # how providers remember what they filled in
 _STEP = re.compile(r'\[(?:"((?:[^"\\]|\\.)*)"|(\d+))\]|([^.\[\]]+)')
+_EMPTY_WORDS = re.compile(r"|(?:update|preview|refresh|destroy) failed")  # told after the reason
 _COMPONENT = "buildflow:"
 _ERROR = re.compile(r"^(?: *stderr:)? *error: (?P<message>.*?)(?=^ *error: |\Z)", re.M | re.S)
 
@@ -138,7 +139,7 @@ class Narrator:
     def _diagnostic(self, event: Any) -> None:
         severity = event.severity.partition("#")[0]
         message = event.message.strip()
-        if severity == "debug" or event.ephemeral or not message:
+        if severity == "debug" or event.ephemeral or _EMPTY_WORDS.fullmatch(message):
             return
         if severity == "error":
             self.errors.append(message)

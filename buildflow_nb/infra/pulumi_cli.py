@@ -16,11 +16,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.infra.deployment import HIDDEN_OPTIONS
 
 __all__ = ("Cli", "cached_root", "find_cli", "get_cli")
 
@@ -97,22 +97,37 @@ def _checked(path: Path, origin: str) -> tuple[Cli | None, str]:
     return Cli(path, version.removeprefix("v"), origin), ""
 
 
-@lru_cache(maxsize=16)
-def _version_of(path: str, _modified_ns: int) -> str:
-    """What a program says of itself; asked once for each file as it stands."""
-    environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+_versions: dict[tuple[str, int], str] = {}
+
+
+def _version_of(path: str, modified_ns: int) -> str:
+    """What a program says of itself; one that told its version is asked once for each file."""
+    key = (path, modified_ns)
+    if key not in _versions:
+        said = _asked(path)
+        if _VERSION.match(said) is None:
+            return said
+        _versions[key] = said
+    return _versions[key]
+
+
+def _asked(path: str) -> str:
+    """Ask it, in a session of its own: an interrupt of the kernel is not meant for it."""
+    seen = {k: v for k, v in os.environ.items() if not k.startswith(HIDDEN_OPTIONS)}
     try:
         told = subprocess.run(  # noqa: S603  (a path that was found, and no shell)
             [path, "version"],
             capture_output=True,
             text=True,
             timeout=VERSION_S,
-            env=environment,
+            env={**seen, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            start_new_session=True,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"it does not run: {error}"
-    return told.stdout.strip() or told.stderr.strip() or "it said nothing"
+    said = told.stdout.strip() or told.stderr.strip() or f"it ended with {told.returncode}"
+    return said.partition("\n")[0]
 
 
 def _download(say: Say) -> Cli:

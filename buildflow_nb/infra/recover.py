@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ("Recovery",)
 
 END_S = 30.0  # for the step that an orphaned engine has under way
-_LOCK = re.compile(r"created by (?P<who>[^\s@]*@(?P<host>\S+)) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+_LOCK = re.compile(r"created by (?P<who>.*@(?P<host>\S+)) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+_LOCKS = re.compile(r"currently locked by (?P<count>\d+) lock")
 
 
 class Recovery:
@@ -87,7 +88,14 @@ class Recovery:
             InfraError: it lives, or lives on another machine.
         """
         name = self._stack.name
-        for lock in _LOCK.finditer(text):
+        locks, told = list(_LOCK.finditer(text)), _LOCKS.search(text)
+        if told is None or len(locks) < int(told["count"]):
+            msg = (
+                f"stack {name!r} is locked; wait until whoever works on it has ended; if nobody "
+                "does, `pulumi cancel` removes the lock"
+            )
+            raise InfraError(msg, text)
+        for lock in locks:
             pid = int(lock["pid"])
             if lock["host"] != socket.gethostname() or _is_engine(pid):
                 msg = (

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from buildflow_nb.core.operations import (
     Diagnostic,
@@ -27,7 +27,7 @@ from buildflow_nb.core.operations import (
     Unknown,
 )
 
-__all__ = ("SIGNS", "changed", "gist", "headline", "line", "plan_text", "shown_value")
+__all__ = ("SIGNS", "changed", "gist", "grouped", "headline", "line", "plan_text", "shown_value")
 
 SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-", Op.READ: "?"}
 _DONE = {
@@ -93,16 +93,25 @@ def plan_text(outcome: Outcome) -> str:
 
 
 def _plan_lines(outcome: Outcome) -> Iterator[str]:
-    by_owner: dict[str, list[Step]] = {}
-    for step in outcome.steps:
-        by_owner.setdefault(step.owner, []).append(step)
-    for owner, steps in by_owner.items():
+    for owner, steps in grouped(outcome.steps):
         if owner:
             yield f"{SIGNS[_overall(steps)]} {owner}"
         for step in steps:
             if not step.of_primitive:
                 yield f"    {SIGNS[step.op]} {step.type} {step.name}"
                 yield from (f"        {changed(change)}" for change in step.changes)
+
+
+def grouped(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
+    """Steps by the primitive that they belong to, its own first; the same in every run.
+
+    The engine works on many things at once, so its own order is another one each time. What goes
+    stands at the end.
+    """
+    by_owner: dict[str, list[Step]] = {}
+    for step in sorted(steps, key=lambda step: (not step.of_primitive, step.urn)):
+        by_owner.setdefault(step.owner, []).append(step)
+    return sorted(by_owner.items(), key=lambda pair: (_overall(pair[1]) is Op.DELETE, pair[0]))
 
 
 def _overall(steps: list[Step]) -> Op:

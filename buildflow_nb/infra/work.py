@@ -6,12 +6,14 @@ Imported when an operation begins, since it loads the SDK.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 
 from pulumi import automation
 from pulumi.automation.errors import (
     CommandError,
     ConcurrentUpdateError,
+    InlineSourceRuntimeError,
     StackNotFoundError,
 )
 
@@ -23,6 +25,7 @@ from buildflow_nb.infra.last_state import LastState
 from buildflow_nb.infra.narrate import Narrator, first_error
 from buildflow_nb.infra.program import program
 from buildflow_nb.infra.pulumi_cli import Cli
+from buildflow_nb.infra.reason import reason
 from buildflow_nb.infra.recover import Recovery
 from buildflow_nb.infra.report import gist
 from buildflow_nb.infra.turn import Turn, take_turn
@@ -30,7 +33,9 @@ from buildflow_nb.infra.turn import Turn, take_turn
 __all__ = ("Work",)
 
 KEPT_FILES = 40  # logs, and files of its history, four an operation
-WRONG_PASSPHRASE = "incorrect passphrase"  # noqa: S105  (what the engine says)
+
+# An engine that is killed cuts its stream of events; the operation itself says so.
+warnings.filterwarnings("ignore", "Error in event stream", UserWarning)
 
 
 class Work:
@@ -66,8 +71,11 @@ class Work:
             last.keep()
             stack = self._stack()
             recovery = Recovery(found, stack, self._tell)
-            recovery.before(turn.unfinished)
-            failure = self._run(stack, recovery)
+            try:
+                recovery.before(turn.unfinished)
+                failure = self._run(stack, recovery)
+            except CommandError as error:  # of a command before the operation itself
+                failure = error
             self._end(turn, recovery)
             self._prune()
         return self._summary(failure, time.monotonic() - began)
@@ -108,6 +116,10 @@ class Work:
     def _attempt(self, stack: LeanStack, *, last: bool = False) -> CommandError | None:
         try:
             self._operations(stack)[self._operation]()
+        except InlineSourceRuntimeError as error:
+            if self._operation is not Operation.DESTROY or self._engine.interrupted:
+                return error
+            return self._destroy_without_program(stack)
         except (StackNotFoundError, ConcurrentUpdateError) as error:
             if not last:
                 raise
@@ -116,6 +128,18 @@ class Work:
             return error
         except RuntimeError as error:  # a preview that was cut off has no summary
             raise InfraError(str(error)) from error
+        return None
+
+    def _destroy_without_program(self, stack: LeanStack) -> CommandError | None:
+        """Destroy with the providers as the state has them: a broken program must not forbid it."""
+        why = gist(next(iter(self._narrator.errors), ""))
+        self._narrator.errors.clear()
+        text = f"the program failed ({why}); destroying with the providers of the last apply"
+        self._tell(Diagnostic("warning", text))
+        try:
+            stack.destroy(color="never", on_event=self._narrator.hear, suppress_progress=True)
+        except CommandError as error:
+            return error
         return None
 
     def _operations(self, stack: LeanStack) -> dict[Operation, Callable[[], object]]:
@@ -146,23 +170,16 @@ class Work:
         if failure is not None:
             text = str(failure)
             result = Result.CANCELLED if self._engine.interrupted else Result.FAILED
-            error = self._reason(text)
+            error = self._why(text)
         return Summary(
             self._operation, result, heard.changes, heard.unchanged, seconds, error, text
         )
 
-    def _reason(self, text: str) -> str:
-        """The one line that says what failed, and how to mend it where that is known."""
-        name = self._deployment.stack.name
+    def _why(self, text: str) -> str:
         if self._engine.interrupted:
             return f"{self._operation.value} was interrupted; what was done is kept"
-        if WRONG_PASSPHRASE in text:
-            return (
-                f"stack {name!r} was made with another passphrase; set PULUMI_CONFIG_PASSPHRASE "
-                "to that one, or put it back into .buildflow/passphrase"
-            )
         told = next(iter(self._narrator.errors), "") or first_error(text)
-        return gist(told) or f"the engine failed: {text.strip()[-300:]}"
+        return reason(text, told, self._deployment.stack.name, self._operation)
 
     def _prune(self) -> None:
         """Keep the newest of what the engine leaves behind at every command."""

@@ -22,7 +22,7 @@ from buildflow_nb.core.operations import (
     StepStarted,
     Summary,
 )
-from buildflow_nb.infra.report import SIGNS, changed, headline, line, plan_text
+from buildflow_nb.infra.report import SIGNS, changed, grouped, headline, line, plan_text
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.markup import quote
 
@@ -88,7 +88,7 @@ class OperationView:
             return f"{self._title}: {plan_text(self._outcome(self._summary))}"
         rows = [
             f"  {SIGNS[step.op]} {step.type} {step.name}  {state}"
-            for step, state in self._steps.values()
+            for step, state in self._ordered()
             if not step.of_primitive
         ]
         return "\n".join([head, *rows, *filter(None, (line(event) for event in self._said))])
@@ -105,14 +105,8 @@ class OperationView:
 
     def _ordered(self) -> list[tuple[Step, str]]:
         """Primitives, each with its resources below it."""
-        by_owner: dict[str, list[tuple[Step, str]]] = {}
-        for step, state in self._steps.values():
-            by_owner.setdefault(step.owner, []).append((step, state))
-        return [
-            pair
-            for pairs in by_owner.values()
-            for pair in sorted(pairs, key=lambda pair: not pair[0].of_primitive)
-        ]
+        steps = grouped(step for step, _ in self._steps.values())
+        return [self._steps[step.urn] for _, group in steps for step in group]
 
     def _outcome(self, summary: Summary) -> Outcome:
         return Outcome(summary, tuple(StepPlanned(step) for step, _ in self._steps.values()))

@@ -87,6 +87,12 @@ def test_a_creation_that_was_written_after_all_is_not_doubled():
     assert after(operation, resources=[known]) == ([known], [])
 
 
+def test_a_component_is_nothing_that_a_cloud_has():
+    operation = pending("buildflow:SQSQueue")
+    operation["resource"]["custom"] = False
+    assert after(operation) == ([], [])
+
+
 def test_an_empty_state():
     found, unknown = adopted(Deployment(version=3, deployment=None), ENV)
     assert found.deployment == {"resources": [], "pending_operations": []}

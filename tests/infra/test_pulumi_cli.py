@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 
@@ -76,6 +77,22 @@ def test_none_at_all_says_every_way_to_get_one(machine):
         "python -m tools.pulumi_cli",
     ):
         assert part in said
+
+
+def test_one_that_did_not_answer_is_asked_again(machine):
+    path = program(machine / "bin/pulumi", "")
+    assert find_cli() is None
+    before = path.stat().st_mtime_ns
+    path.write_text("#!/bin/sh\necho v3.260.0\n")
+    os.utime(path, ns=(before, before))
+    assert find_cli().version == "3.260.0"
+
+
+def test_options_of_the_engine_do_not_reach_it(machine, monkeypatch):
+    path = program(machine / "bin/pulumi", "$PULUMI_OPTION_PARALLEL v3.260.0")
+    path.write_text('#!/bin/sh\n[ -z "$PULUMI_OPTION_PARALLEL" ] && echo v3.260.0\n')
+    monkeypatch.setenv("PULUMI_OPTION_PARALLEL", "1")
+    assert find_cli().version == "3.260.0"
 
 
 def test_it_is_asked_for_its_version_once_as_long_as_the_file_stays(machine):

@@ -22,6 +22,7 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, Op, Operation, Result
 from buildflow_nb.infra.local_cloud.provider.gcp.topic import Topic
 from buildflow_nb.infra.local_cloud.provider.server import ProviderServers
+from buildflow_nb.infra.recover import Recovery
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import T
 
@@ -253,6 +254,31 @@ def test_a_kernel_killed_in_the_middle(project, held, topics, cloud_folder):
     assert "orphan" in topics()
     assert project.destroy().summary.changes == {Op.DELETE: 1}
     assert "orphan" not in topics()
+
+
+@pytest.mark.parametrize(
+    "owner", ["John Doe@elsewhere", r"DOM\\jane doe@elsewhere", "root@elsewhere"]
+)
+def test_a_lock_of_another_machine_is_left_alone(project, owner):
+    text = (
+        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) "
+        f"to end or delete the lock file with `pulumi cancel`.\n  file:///x: created by {owner} "
+        "(pid 1) at 2026-01-31T12:00:00Z"
+    )
+    recovery = Recovery(project.deployment, Untouchable(), lambda _: None)
+    with pytest.raises(InfraError, match=r"locked by .*@elsewhere \(process 1\)"):
+        recovery.unlock(text)
+    with pytest.raises(InfraError, match=r"is locked; wait"):
+        recovery.unlock("the stack is currently locked by 1 lock(s), told in other words")
+
+
+class Untouchable:
+    """A stack that nobody may cancel."""
+
+    name = "local"
+
+    def cancel(self):
+        pytest.fail("a lock was removed")
 
 
 def test_two_applies_at_once(project, held):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import RejectedError, UsageError
 from buildflow_nb.core.operations import (
     Diagnostic,
     Op,
@@ -138,7 +138,7 @@ def test_an_interrupted_question_changes_nothing():
     def interrupted(_):
         raise KeyboardInterrupt
 
-    with pytest.raises(UsageError, match="interrupted; nothing was changed"):
+    with pytest.raises(RejectedError, match="interrupted; nothing was changed"):
         answer("? ", interrupted)
 
 
@@ -150,3 +150,26 @@ def test_the_question_shows_the_plan_first(monkeypatch, capsys):
     assert asked == ["Apply these 3 changes? [y/N] "]
     assert capsys.readouterr().out == f"{plan_text(whole)}\n"
     assert question(plan(resource(Op.CREATE), create=1)) == "Apply this change? [y/N] "
+    assert question(plan(resource(Op.DELETE), delete=1)) == "Delete this resource? [y/N] "
+    assert question(plan(resource(Op.DELETE), delete=7)) == "Delete these 7 resources? [y/N] "
+
+
+def test_a_plan_has_the_same_order_whatever_the_engines_was():
+    def step(op: Op, owner: str, name: str) -> Step:
+        kind, _, _ = owner.partition(" ")
+        return Step(f"urn::{kind}::{name}", op, "aws:x:X", name, owner)
+
+    steps = [
+        step(Op.DELETE, "A gone", "1"),
+        step(Op.CREATE, "C new", "3"),
+        step(Op.CREATE, "B new", "2"),
+        step(Op.CREATE, "C new", "1"),
+    ]
+    one, other = plan(*steps, create=3, delete=1), plan(*reversed(steps), create=3, delete=1)
+    assert plan_text(one) == plan_text(other)
+    assert [line for line in plan_text(one).splitlines() if not line.startswith(" ")] == [
+        "3 to create, 1 to delete, 3 unchanged",
+        "+ B new",
+        "+ C new",
+        "- A gone",
+    ]

@@ -174,6 +174,15 @@ def test_a_wrong_passphrase_says_what_to_do(project, monkeypatch):
     assert project.destroy().summary.result is Result.DONE
 
 
+def test_a_broken_program_does_not_forbid_to_destroy(project, queues):
+    project.apply(Q("stuck"))
+    outcome = project.destroy(Q("stuck"), Broken(ValueError("no shelf")))
+    assert outcome.summary.result is Result.DONE, outcome.summary.text
+    said = [event.message for event in outcome.events if isinstance(event, Diagnostic)]
+    assert any("the program failed (no shelf)" in text for text in said)
+    assert queues("stuck") == []
+
+
 def test_a_backend_elsewhere_in_the_folder(project, queues):
     elsewhere = project.on(stack=Stack("local", "file://./kept/state", "local"))
     assert elsewhere.apply(Q("kept")).summary.result is Result.DONE
@@ -213,5 +222,5 @@ def test_a_state_that_cannot_be_written(project):
     blocked = project.folder / "blocked"
     blocked.write_text("a file, where a folder should be")
     elsewhere = project.on(stack=Stack("local", "file://./blocked/state", "local"))
-    with pytest.raises(InfraError, match="blocked"):
+    with pytest.raises(InfraError, match=r"stack .local. has no place for its state: .*blocked"):
         elsewhere.apply(Q("nowhere"))
