@@ -8,24 +8,17 @@ of the declared type, or else of the first part.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from buildflow_nb.core.errors import PartialPushError
 from buildflow_nb.io._csv import csv_header, csv_rows
 from buildflow_nb.io._json_lines import json_lines
-from buildflow_nb.io._layout import (
-    ELEMENT_FAULTS,
-    Layout,
-    declared_layout,
-    seen_layout,
-    write_sound,
-)
+from buildflow_nb.io._layout import Layout, declared_layout, seen_layout
 from buildflow_nb.io._tables import Tables
 from buildflow_nb.types.portable import FileFormat
 
-__all__ = ("PartNames", "Parts", "parts_of", "sound_part")
+__all__ = ("PartNames", "Parts", "parts_of")
 
 
 class Parts(Protocol):
@@ -100,26 +93,6 @@ def parts_of(file_format: FileFormat, element: object) -> Parts:
     if file_format is FileFormat.CSV:
         return _CsvParts(element)
     return _JsonParts() if file_format is FileFormat.JSON else _ParquetParts(element)
-
-
-def sound_part(
-    parts: Parts, items: Sequence[object]
-) -> tuple[bytes | None, PartialPushError | None]:
-    """One part of all elements that can be written, and what to say of the others."""
-    try:
-        return parts.encode(items), None
-    except ELEMENT_FAULTS:
-        pass
-    try:
-        write_sound(items, lambda some: _try(parts.encode, some), ELEMENT_FAULTS)
-    except PartialPushError as partial:
-        sound = [item for i, item in enumerate(items) if i not in partial.failed]
-        return (parts.encode(sound) if sound else None), partial
-    return parts.encode(items), None
-
-
-def _try(encode: Callable[[Sequence[object]], bytes], items: Sequence[object]) -> None:
-    encode(items)
 
 
 class PartNames:

@@ -52,9 +52,7 @@ def _make(service: str, region: str | None, endpoint: str | None, keys: AWSCrede
         parameter_validation=False,
         user_agent="buildflow_nb boto3",
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        # A stack's own endpoint is of this machine: no proxy leads there. Nor has another host a
-        # name for each bucket.
-        proxies={} if endpoint else None,
+        # Another host has no name for each bucket.
         s3={"addressing_style": "path"} if endpoint else None,
     )
     session = _session(keys)

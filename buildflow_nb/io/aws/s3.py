@@ -16,8 +16,9 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._formats import format_of
+from buildflow_nb.io._part_writer import PartWriter
 from buildflow_nb.io._parts import parts_of
-from buildflow_nb.io._s3_writer import S3Writer
+from buildflow_nb.io._s3_store import S3Store
 from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.aws._client import connect, default_region
 from buildflow_nb.io.blocking import BlockingSink
@@ -103,8 +104,8 @@ class S3Bucket:
         """Open a sink; the bucket is met by the first push."""
         target = Target("bucket", self.bucket_name, env.stack)
         parts = parts_of(cast("FileFormat", self.file_format), element)
-        writer = S3Writer(lambda: connect(env, "s3", self.aws_region), target, self._folder, parts)
-        return BlockingSink(writer)
+        store = S3Store(lambda: connect(env, "s3", self.aws_region), target)
+        return BlockingSink(PartWriter(store, self._folder, parts))
 
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""

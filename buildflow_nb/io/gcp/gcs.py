@@ -17,7 +17,8 @@ from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
-from buildflow_nb.io._gcs_writer import GcsWriter
+from buildflow_nb.io._gcs_store import GcsStore
+from buildflow_nb.io._part_writer import PartWriter
 from buildflow_nb.io._parts import parts_of
 from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.blocking import BlockingSink
@@ -131,10 +132,8 @@ class GCSBucket:
         """Open a sink; the bucket is met by the first push."""
         target = Target("bucket", self.bucket_name, env.stack)
         parts = parts_of(cast("FileFormat", self.file_format), element)
-        writer = GcsWriter(
-            lambda: storage_client(env, self.project_id), target, self._folder, parts
-        )
-        return BlockingSink(writer)
+        store = GcsStore(lambda: storage_client(env, self.project_id), target)
+        return BlockingSink(PartWriter(store, self._folder, parts))
 
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""

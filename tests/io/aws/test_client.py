@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, ProfileNotFound
+from botocore.exceptions import ProfileNotFound
 
 from buildflow_nb.core.credentials import AWSCredentials, Secret
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.aws import _client
 from buildflow_nb.io.aws._client import connect
 from tests.io.aws.conftest import env_of
-from tests.io.aws.emulator import free_port
 
 FILES = """[profile theirs]
 region = ap-south-1
@@ -66,12 +65,3 @@ def test_a_stack_without_keys_is_told_that_its_profile_does_not_exist(monkeypatc
     monkeypatch.setenv("AWS_PROFILE", "nope")
     with pytest.raises(ProfileNotFound, match="nope"):
         connect(Env(), "sqs", "eu-west-1")
-
-
-def test_an_endpoint_of_ones_own_is_not_asked_through_a_proxy(monkeypatch):
-    for word in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(word, raising=False)
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
-    client = connect(env_of(f"http://127.0.0.1:{free_port()}"), "sqs", None)
-    with pytest.raises(EndpointConnectionError):
-        client.list_queues()
