@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.cli.entry import load_flow
+from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.core.commands import COMMANDS, Invocation, help_text, parse
 from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, UsageError
-from buildflow_nb.core.operations import OperationEvent, Outcome
+from buildflow_nb.core.operations import Diagnostic, OperationEvent, Outcome
 from buildflow_nb.infra.local_cloud.steer import steer
 from buildflow_nb.infra.report import headline, line, plan_text
 
@@ -29,6 +30,7 @@ Values = Mapping[str, Any]
 
 def main(words: list[str] | None = None) -> int:
     """Run one command; gives the exit code."""
+    answer_to_buildflow()
     try:
         _run(_asked(sys.argv[1:] if words is None else words))
     except (UsageError, ConfigError) as error:
@@ -71,21 +73,21 @@ def _run(asked: Invocation) -> None:
 
 
 def _preview(values: Values) -> None:  # noqa: ARG001
-    _say(plan_text(load_flow(Path.cwd()).preview(_warn)))
+    _say(plan_text(load_flow(Path.cwd()).preview(_Progress((Diagnostic,)))))
 
 
 def _apply(values: Values) -> None:
     flow = load_flow(Path.cwd())
-    _end(flow.apply(yes=values["yes"], listener=_tell))
+    _end(flow.apply(yes=values["yes"], listener=_Progress()))
 
 
 def _refresh(values: Values) -> None:  # noqa: ARG001
-    _end(load_flow(Path.cwd()).refresh(_tell))
+    _end(load_flow(Path.cwd()).refresh(_Progress()))
 
 
 def _destroy(values: Values) -> None:
     flow = load_flow(Path.cwd())
-    _end(flow.destroy(yes=values["yes"], listener=_tell))
+    _end(flow.destroy(yes=values["yes"], listener=_Progress()))
 
 
 def _help(values: Values) -> None:
@@ -97,17 +99,21 @@ def _cloud(values: Values) -> None:
     _say(steer(find_config(Path.cwd()).folder, values["action"]))
 
 
-def _tell(event: OperationEvent) -> None:
-    text = line(event)
-    if text:
-        _say(text)
+class _Progress:
+    """Tells events as lines; the first error is left for the end, where it is the reason."""
 
+    def __init__(self, kinds: tuple[type, ...] = (object,)) -> None:
+        self._kinds = kinds
+        self._errors = 0
 
-def _warn(event: OperationEvent) -> None:
-    """A preview shows its plan as a whole; only what else is said is news."""
-    text = line(event)
-    if text and "severity" in getattr(type(event), "__slots__", ()):
-        _say(text)
+    def __call__(self, event: OperationEvent) -> None:
+        if isinstance(event, Diagnostic) and event.severity == "error":
+            self._errors += 1
+            if self._errors == 1:
+                return
+        text = line(event)
+        if text and isinstance(event, self._kinds):
+            _say(text)
 
 
 def _end(outcome: Outcome) -> None:

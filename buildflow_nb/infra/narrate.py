@@ -47,6 +47,7 @@ _OPS = {
 _OWN = ("pulumi:pulumi:", "pulumi:providers:")  # the engine's own resources
 _INNER = "__defaults"  # how providers remember what they filled in
 _STEP = re.compile(r'\[(?:"((?:[^"\\]|\\.)*)"|(\d+))\]|([^.\[\]]+)')
+_TOLD_AGAIN = "an unhandled error occurred: "  # the engine, after the program has told it
 _EMPTY_WORDS = re.compile(r"|(?:update|preview|refresh|destroy) failed")  # told after the reason
 _COMPONENT = "buildflow:"
 _ERROR = re.compile(r"^(?: *stderr:)? *error: (?P<message>.*?)(?=^ *error: |\Z)", re.M | re.S)
@@ -142,6 +143,8 @@ class Narrator:
         if severity == "debug" or event.ephemeral or _EMPTY_WORDS.fullmatch(message):
             return
         if severity == "error":
+            if self.errors and message.startswith(_TOLD_AGAIN):
+                return
             self.errors.append(message)
         self._tell(Diagnostic(severity, message, event.urn or ""))
 

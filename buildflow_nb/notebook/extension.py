@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.notebook import display, magics
 from buildflow_nb.notebook.completion import matcher
 from buildflow_nb.notebook.one_line import hide_tracebacks, show_tracebacks
@@ -33,6 +34,7 @@ def unload(shell: Any) -> None:
 def _install(shell: Any) -> ExitStack:
     with ExitStack() as undo:
         session = Session(shell)
+        answer_to_buildflow()
         undo.enter_context(captured())
         undo.callback(session.close)
         _add(undo, shell.input_transformers_cleanup, magics.transformer(shell))

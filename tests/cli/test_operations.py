@@ -123,6 +123,48 @@ def test_wrong_words_exit_with_2(type_, words, said):
     assert "%" not in found.stderr
 
 
+def test_a_file_that_fails_is_told_with_its_place(type_):
+    type_.file("main.py", "from buildflow import Flow\n\napp = Flow()\nundefined_name\n")
+    found = type_("preview")
+    assert found.returncode == 1
+    assert "main.py line 4: NameError: name 'undefined_name' is not defined" in found.stderr
+    assert found.stderr.count("\n") == 1
+    type_.file("main.py", "def broken(:\n")
+    assert "main.py line 1: SyntaxError" in type_("preview").stderr
+
+
+def test_each_failure_is_told_once(type_):
+    failing = MAIN + (
+        "class Bad:\n"
+        "    primitive_id = 'bad'\n"
+        "    def owned(self): return ()\n"
+        "    def parents(self): return ()\n"
+        "    def resources(self, site): raise ValueError('no shelf')\n"
+        "app.manage(Bad())\n"
+    )
+    type_.file("main.py", failing)
+    found = type_("apply", "--yes")
+    assert (found.stdout + found.stderr).count("no shelf") == 1
+
+
+@pytest.mark.parametrize("name", ["../../esc", "a b", ""])
+def test_a_stack_whose_name_is_none(type_, name):
+    type_.file("buildflow.yaml", f"app: x\npulumi_config:\n  stacks:\n  - name: '{name}'\n")
+    found = type_("preview")
+    assert found.returncode == 2
+    assert f"has letters, digits, '-', '_' and '.' alone, got {name!r}" in found.stderr
+
+
+def test_two_stacks_of_one_name(type_):
+    type_.file(
+        "buildflow.yaml",
+        "app: x\npulumi_config:\n  stacks:\n  - name: one\n    cloud: local\n  - name: one\n",
+    )
+    found = type_("preview")
+    assert found.returncode == 2
+    assert "names two stacks 'one'; give one another name" in found.stderr
+
+
 def test_an_unknown_stack(type_):
     type_.file("buildflow.yaml", "app: shop\npulumi_config:\n  default_stack: prod\n  stacks: []\n")
     found = type_("preview")

@@ -172,11 +172,24 @@ def test_a_failure_is_told_and_the_reason_kept():
         {"severity": "debug", "message": "noise"},
         {"severity": "info", "message": "moving", "ephemeral": True},
         {"severity": "info", "message": "  \n"},
+        {"severity": "error", "message": "update failed"},
     ],
 )
 def test_noise_is_dropped(diagnostic):
     told, _ = hear(Operation.APPLY, EngineEvent.from_json({"diagnosticEvent": diagnostic}))
     assert told == []
+
+
+def test_an_error_that_the_engine_repeats_is_told_once():
+    told, narrator = hear(
+        Operation.APPLY,
+        *(
+            EngineEvent.from_json({"diagnosticEvent": {"severity": "error", "message": message}})
+            for message in ("no shelf", "an unhandled error occurred: no shelf")
+        ),
+    )
+    assert told == [Diagnostic("error", "no shelf")]
+    assert narrator.errors == ["no shelf"]
 
 
 @pytest.mark.parametrize(
