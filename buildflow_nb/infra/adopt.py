@@ -8,12 +8,13 @@ if it is there and drops it if it is not (Pulumi docs, "Interrupted updates").
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulumi.automation import Deployment
 
-from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.credentials import AWSCredentials, Secret
 from buildflow_nb.core.primitive import Env
 
 __all__ = ("adopted",)
@@ -72,12 +73,11 @@ class _Place:
 
 def _queue(inputs: Inputs, place: _Place) -> str | None:
     """The URL of the queue, or None if there is no such queue (SQS API, GetQueueUrl)."""
-    import boto3
     from botocore.config import Config
     from botocore.exceptions import ClientError
 
     aws = place.env.aws
-    client = boto3.client(
+    client = _session(aws).client(
         "sqs",
         region_name=place.region,
         endpoint_url=place.env.endpoints.get("sqs"),
@@ -94,6 +94,22 @@ def _queue(inputs: Inputs, place: _Place) -> str | None:
         raise
     finally:
         client.close()
+
+
+def _session(keys: AWSCredentials) -> Any:
+    """A session; where the stack gives keys, no profile of the environment counts."""
+    import boto3
+    import botocore.session
+
+    if keys.access_key_id is None:
+        return boto3.Session()
+    nowhere = (None, None, os.devnull, None)
+    ignored: dict[str, tuple[None, None, str | None, None]] = {
+        "profile": (None, None, None, None),
+        "config_file": nowhere,
+        "credentials_file": nowhere,
+    }
+    return boto3.Session(botocore_session=botocore.session.Session(session_vars=ignored))
 
 
 def _notification(inputs: Inputs, place: _Place) -> str | None:

@@ -77,24 +77,7 @@ class Engine(automation.PulumiCommand):
         Raises:
             CommandError: it failed, or was not begun; the subclass says how, as in the SDK.
         """
-        words = [self.command, "--non-interactive", *args]
-        seen = {k: v for k, v in os.environ.items() if k not in self._hidden}
-        environment = {**seen, **additional_env, "PULUMI_AUTOMATION_API": "true"}
-        with self._lock:
-            if self._asked:
-                raise create_command_error(CommandResult("", "interrupted before it began", 1))
-            process = subprocess.Popen(  # noqa: S603  (the program that was found, and no shell)
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=environment,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
-            self._process = process
+        process = self._start([self.command, "--non-interactive", *args], cwd, additional_env)
         self.on_start(process.pid)
         with process:
             out, err = _Lines(process.stdout, on_output), _Lines(process.stderr, on_error)
@@ -103,6 +86,24 @@ class Engine(automation.PulumiCommand):
         if code != 0:
             raise create_command_error(result)
         return result
+
+    def _start(self, words: list[str], cwd: str, more: Mapping[str, str]) -> subprocess.Popen[str]:
+        seen = {k: v for k, v in os.environ.items() if k not in self._hidden}
+        with self._lock:
+            if self._asked:
+                raise create_command_error(CommandResult("", "interrupted before it began", 1))
+            self._process = subprocess.Popen(  # noqa: S603  (the program that was found, and no shell)
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env={**seen, **more, "PULUMI_AUTOMATION_API": "true"},
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+            return self._process
 
 
 class _Lines:

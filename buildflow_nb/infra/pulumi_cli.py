@@ -140,31 +140,37 @@ def _download(say: Say) -> Cli:
         pass  # the installer itself has no deadline, and would wait long for nothing
     root = cached_root()
     say(f"getting Pulumi {root.name} (about 100 MB, once) into {root}")
-    outcome: list[Exception | None] = []
-
-    def install() -> None:
-        from pulumi.automation import PulumiCommand
-
-        try:
-            PulumiCommand.install(root=str(root))
-            outcome.append(None)
-        except Exception as error:  # noqa: BLE001  (an installer's script may fail in any way)
-            outcome.append(error)
-
-    thread = threading.Thread(target=install, name="pulumi install", daemon=True)
-    thread.start()
-    thread.join(DOWNLOAD_S)
-    if not outcome:
+    installer = _Installer(root)
+    installer.start()
+    installer.join(DOWNLOAD_S)
+    if installer.is_alive():
         msg = f"the download was not finished in {DOWNLOAD_S:g} s"
         raise TimeoutError(msg)
-    if outcome[0] is not None:
-        msg = f"the installer failed: {outcome[0]}"
-        raise OSError(msg)
+    if installer.error is not None:
+        msg = f"the installer failed: {installer.error}"
+        raise OSError(msg) from installer.error
     found = find_cli()
     if found is None:
         msg = "the installer left no program that fits"
         raise OSError(msg)
     return found
+
+
+class _Installer(threading.Thread):
+    """Runs the SDK's installer, which has no deadline of its own."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(name="pulumi install", daemon=True)
+        self._root = root
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        from pulumi.automation import PulumiCommand
+
+        try:
+            PulumiCommand.install(root=str(self._root))
+        except Exception as error:  # noqa: BLE001  (an installer's script may fail in any way)
+            self.error = error
 
 
 def _how_to_mend(why: str) -> str:

@@ -20,11 +20,12 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, Op, Operation, Result
+from buildflow_nb.infra.local_cloud.provider.aws.queue import Queue
 from buildflow_nb.infra.local_cloud.provider.gcp.topic import Topic
 from buildflow_nb.infra.local_cloud.provider.server import ProviderServers
 from buildflow_nb.infra.recover import Recovery
 from tests.infra.conftest import ENGINE
-from tests.infra.primitives import T
+from tests.infra.primitives import Q, T
 
 pytestmark = ENGINE
 DEADLINE_S = 30.0
@@ -149,6 +150,33 @@ def test_an_engine_killed_before_the_cloud_has_made_it(project, held, topics):
     assert project.destroy(T("not-yet")).summary.changes == {Op.DELETE: 1}
 
 
+def test_a_queue_that_was_cut_off_is_found_by_its_name(project, monkeypatch, queues):
+    """SQS gives queues their ids, so it has to be asked; a profile of the user's does not count."""
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    make = Queue.create
+    made, answer = threading.Event(), threading.Event()
+
+    def create(resource, cloud, inputs):
+        found = make(resource, cloud, inputs)
+        made.set()
+        assert answer.wait(DEADLINE_S)
+        return found
+
+    monkeypatch.setattr(Queue, "create", create)
+    servers = ProviderServers()
+    slow = project.on(attached=servers.start())
+    apply = Background(slow, Q("by-name"))
+    assert made.wait(DEADLINE_S)
+    kill_engine(slow)
+    answer.set()
+    assert apply.end().summary.error.startswith("the engine was killed (signal 9)")
+    servers.stop()
+    again = project.apply(Q("by-name"))
+    assert (again.summary.unchanged, again.summary.changes) == (1, {})
+    assert project.destroy().summary.changes == {Op.DELETE: 1}
+    assert queues("by-name") == []
+
+
 def test_a_preview_recovers_too(project, held, topics):
     slow = project.on(attached=held.ports)
     apply = Background(slow, T("looked-at"))
@@ -219,7 +247,7 @@ KERNEL = """
     from buildflow_nb.infra.deployment import Deployment
     from buildflow_nb.infra.place import Place
     from buildflow_nb.infra.stack import operate
-    from tests.infra.primitives import T
+    from tests.infra.primitives import Q, T
 
     folder, cloud, aws, gcp = sys.argv[1:]
     config = Config.implicit(Path(cloud))
