@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.infra.file_lock import try_lock
-from buildflow_nb.infra.local_cloud.record import local_folder
+from buildflow_nb.infra.local_cloud.folder import FolderLock, make_folder
 from buildflow_nb.infra.local_cloud.supervisor import IDLE_S, Supervisor
 
 __all__ = ("main",)
@@ -23,24 +22,30 @@ def main() -> int:
     words.add_argument("--idle", type=float, default=IDLE_S, help="seconds without a client")
     found = words.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    folder = local_folder(found.project.resolve())
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / "lock").open("a") as lock:
-        if not try_lock(lock.fileno()):
-            return 0
-        return _supervise(Supervisor(folder, found.idle))
+    try:
+        folder = make_folder(found.project.resolve())
+        with FolderLock(folder) as lock:
+            if not lock.take():
+                return 0
+            lock.sign()
+            return _supervise(Supervisor(folder, lock, found.idle))
+    except (InfraError, OSError) as error:
+        return _failed(error)
 
 
 def _supervise(supervisor: Supervisor) -> int:
+    code = 0
     try:
         asyncio.run(supervisor.run())
     except* (InfraError, OSError) as errors:
         for error in errors.exceptions:
-            logging.getLogger(__name__).error("%s", error)  # noqa: TRY400  (said in one line)
-        failed = True
-    else:
-        failed = False
-    return 1 if failed else 0
+            code = _failed(error)
+    return code
+
+
+def _failed(error: BaseException) -> int:
+    logging.getLogger(__name__).error("%s", error)
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
-"""Finds a project's local cloud, starts it when it is needed, stops it when it is told to."""
+"""Finds a project's local cloud, starts it when it is needed, stops it when it is told to.
+
+A cloud is found by its record; one whose record is missing or of another version is found by the
+lock of its folder, so that it can always be stopped, and is never waited for without a reason told.
+"""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from os import getpid
 from pathlib import Path
 
 import psutil
@@ -15,54 +21,121 @@ import psutil
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.infra.local_cloud.child import clean_environment
 from buildflow_nb.infra.local_cloud.emulators import check_installed
+from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, logs_of, make_folder
 from buildflow_nb.infra.local_cloud.lease import living_leases, take_lease
-from buildflow_nb.infra.local_cloud.record import CloudRecord, local_folder, read_record
+from buildflow_nb.infra.local_cloud.record import (
+    CloudRecord,
+    ProcessId,
+    local_folder,
+    of_another_version,
+    read_record,
+)
 
 __all__ = ("CloudStatus", "cloud_status", "find_cloud", "reset_cloud", "start_cloud", "stop_cloud")
 
 START_S = 60.0  # about two seconds on an idle machine
+ANSWER_S = 10.0  # for one that has started long ago: it looks after its record every two seconds
 STOP_S = 30.0  # emulators write their state
 ASK_EVERY_S = 0.02
 LAST_LINES = 5  # of the log, in an error
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class CloudStatus:
-    """What a person asks about a local cloud; `record` is None while it does not run."""
+    """What a person asks about a local cloud.
+
+    `keeper` is the process that keeps it, None while it does not run. `record` is None also while
+    it starts, and where it is of another version of this package.
+    """
 
     folder: Path
     record: CloudRecord | None
+    keeper: int | None
     users: tuple[int, ...]
+    other_version: bool = False
 
 
 def find_cloud(project: Path) -> CloudRecord | None:
-    """The project's local cloud, if it runs."""
+    """The project's local cloud, if it runs and answers."""
     return read_record(local_folder(project))
 
 
 def cloud_status(project: Path) -> CloudStatus:
     """Whether it runs, where, and which processes use it."""
     folder = local_folder(project)
-    return CloudStatus(folder, read_record(folder), tuple(living_leases(folder)))
+    process = keeper(folder)
+    return CloudStatus(
+        folder,
+        read_record(folder),
+        None if process is None else process.pid,
+        tuple(living_leases(folder)),
+        of_another_version(folder),
+    )
 
 
 def start_cloud(project: Path) -> CloudRecord:
     """The project's local cloud, started if it does not run; kept up while this process lives.
 
     Raises:
-        InfraError: its extra is not installed, or it did not start; says what its log ends with.
+        InfraError: its extra is not installed, its folder cannot be written, or it did not start;
+            says what its log ends with, or which process is in the way.
     """
+    folder = make_folder(project)
+    try:
+        take_lease(folder)
+        found = read_record(folder)
+        if found is not None:
+            return found
+        check_installed()
+        _end_other_version(project)
+        return _await_record(project)
+    except OSError as error:
+        msg = f"the local cloud cannot be started from {folder}: {error}; look at that folder"
+        raise InfraError(msg) from error
+
+
+def _end_other_version(project: Path) -> None:
     folder = local_folder(project)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    take_lease(folder)
-    found = read_record(folder)
-    if found is not None:
-        return found
-    check_installed()
-    log = folder / "logs" / "cloud.log"
-    log.parent.mkdir(exist_ok=True)
+    if not of_another_version(folder):
+        return
+    users = [user for user in living_leases(folder) if user != getpid()]
+    if users:
+        msg = (
+            f"the local cloud of {project} is of another version of buildflow_nb, and is used by"
+            f" process {', '.join(map(str, users))}; end that first, then this one starts its own"
+        )
+        raise InfraError(msg)
+    _log.warning("the local cloud of %s is of another version and is started again", project)
+    stop_cloud(project)
+
+
+def _await_record(project: Path) -> CloudRecord:
+    folder = local_folder(project)
+    deadline = time.monotonic() + _patience(keeper(folder))
+    process: subprocess.Popen[bytes] | None = None
+    while time.monotonic() < deadline:
+        record = read_record(folder)
+        if record is not None:
+            return record
+        if process is not None and process.returncode:
+            raise InfraError(_not_started(folder))
+        # One that ends with 0 found another, which may have been about to end.
+        if (process is None or process.returncode == 0) and keeper(folder) is None:
+            process = _spawn(project)
+        time.sleep(ASK_EVERY_S)
+    raise InfraError(_not_answering(folder))
+
+
+def _patience(process: ProcessId | None) -> float:
+    """How long to wait for a record, in seconds."""
+    return START_S if process is None or time.time() - process.began < START_S else ANSWER_S
+
+
+def _spawn(project: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-P", "-m", "buildflow_nb.infra.local_cloud", str(project)]
-    with log.open("ab") as file:
+    with _log_file(local_folder(project)).open("ab") as file:
         process = subprocess.Popen(  # noqa: S603  (this interpreter, and no shell)
             words,
             stdin=subprocess.DEVNULL,
@@ -73,21 +146,27 @@ def start_cloud(project: Path) -> CloudRecord:
         )
     # It outlives this process; if it ends first, somebody has to take note of that.
     threading.Thread(target=process.wait, name="local cloud", daemon=True).start()
-    return _await_record(folder, process, log)
+    return process
 
 
-def _await_record(folder: Path, process: subprocess.Popen[bytes], log: Path) -> CloudRecord:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        record = read_record(folder)
-        if record is not None:
-            return record
-        if process.returncode:  # a second supervisor ends with 0, and the first is waited for
-            break
-        time.sleep(ASK_EVERY_S)
+def _log_file(folder: Path) -> Path:
+    return logs_of(folder) / "cloud.log"
+
+
+def _not_started(folder: Path) -> str:
+    log = _log_file(folder)
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-    msg = f"the local cloud did not start; {log} ends with: {' | '.join(lines)}"
-    raise InfraError(msg)
+    return f"the local cloud did not start; {log} ends with: {' | '.join(lines)}"
+
+
+def _not_answering(folder: Path) -> str:
+    process = keeper(folder)
+    if process is None:
+        return _not_started(folder)
+    return (
+        f"the local cloud does not answer: process {process.pid} holds the lock of {folder} but has"
+        f" not told where it is; end it (`kill {process.pid}`), or look at {_log_file(folder)}"
+    )
 
 
 def stop_cloud(project: Path) -> bool:
@@ -96,24 +175,41 @@ def stop_cloud(project: Path) -> bool:
     Raises:
         InfraError: it did not stop.
     """
-    record = find_cloud(project)
-    if record is None:
+    found = keeper(local_folder(project))
+    if found is None:
         return False
     try:
-        process = psutil.Process(record.process.pid)
+        process = psutil.Process(found.pid)
         process.terminate()
         process.wait(STOP_S)
     except psutil.NoSuchProcess:
         pass
     except psutil.TimeoutExpired as error:
-        msg = f"the local cloud (process {record.process.pid}) did not stop in {STOP_S:g} s"
+        msg = (
+            f"the local cloud (process {found.pid}) did not stop in {STOP_S:g} s;"
+            f" `kill -9 {found.pid}` ends it, without its last state"
+        )
         raise InfraError(msg) from error
     return True
 
 
 def reset_cloud(project: Path) -> None:
-    """Stop it and forget everything that was in it."""
-    stop_cloud(project)
+    """Stop it and forget everything that was in it.
+
+    Raises:
+        InfraError: it did not stop, or others start it again and again.
+    """
     folder = local_folder(project)
-    for name in ("aws", "gcp", "storage"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    if not folder.is_dir():
+        return
+    deadline = time.monotonic() + STOP_S
+    while time.monotonic() < deadline:
+        stop_cloud(project)
+        with FolderLock(folder) as lock:  # a process that uses it may have started it again
+            if lock.take():
+                for name in ("aws", "gcp", "storage"):
+                    shutil.rmtree(folder / name, ignore_errors=True)
+                return
+    users = ", ".join(map(str, living_leases(folder)))
+    msg = f"the local cloud cannot be reset while processes start it again: end {users} first"
+    raise InfraError(msg)

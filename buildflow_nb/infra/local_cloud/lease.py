@@ -1,16 +1,19 @@
 """Who uses the local cloud: a file for each process that does.
 
 A lease ends with its process, however it ends, so nothing has to be renewed and nothing is left
-behind by a kernel that was killed.
+behind by a kernel that was killed. A lease that is there is whole: one that is being written lies
+elsewhere, or who counts the living would take it for damaged and remove it.
 """
 
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from buildflow_nb.infra.local_cloud.record import ProcessId, this_process
+from buildflow_nb.infra.local_cloud.record import process_at, this_process
 
 __all__ = ("living_leases", "take_lease")
 
@@ -19,22 +22,24 @@ def take_lease(folder: Path) -> None:
     """Keep the cloud running for as long as this process lives."""
     process = this_process()
     path = _place(folder) / str(process.pid)
+    if process_at(path) == process:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(process)), encoding="utf-8")
+    partial = folder / f"lease.{process.pid}.{threading.get_ident()}"
+    partial.write_text(json.dumps({"process": asdict(process)}), encoding="utf-8")
+    partial.replace(path)
 
 
 def living_leases(folder: Path) -> list[int]:
     """The ids of the processes that use the cloud; files of dead ones are removed."""
     living = []
     for path in sorted(_place(folder).glob("*")):
-        try:
-            process = ProcessId(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            process = ProcessId(0, 0.0)
-        if process.alive():
+        process = process_at(path)
+        if process is not None and process.alive():
             living.append(process.pid)
         else:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # of a folder that may only be read: nothing is lost by it
+                path.unlink(missing_ok=True)
     return living
 
 

@@ -15,14 +15,19 @@ from pathlib import Path
 import psutil
 
 __all__ = (
+    "RECORD",
     "CloudRecord",
     "ProcessId",
+    "is_ours",
     "local_folder",
+    "of_another_version",
+    "process_at",
     "read_record",
     "this_process",
     "write_record",
 )
 
+RECORD = "cloud.json"
 FORMAT = 1
 SAME_S = 1.0  # how exactly systems tell when a process began
 
@@ -65,7 +70,7 @@ def this_process() -> ProcessId:
 
 def write_record(folder: Path, record: CloudRecord) -> None:
     """Publish it, readable by its owner only."""
-    path = folder / "cloud.json"
+    path = folder / RECORD
     partial = path.with_suffix(f".{os.getpid()}")
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -76,9 +81,38 @@ def write_record(folder: Path, record: CloudRecord) -> None:
 def read_record(folder: Path) -> CloudRecord | None:
     """The cloud that runs, or None: no file, a stale one, or one that cannot be understood."""
     try:
-        found = json.loads((folder / "cloud.json").read_text(encoding="utf-8"))
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         process = ProcessId(**found["process"])
         record = CloudRecord(process, dict(found["endpoints"]), dict(found["providers"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if found.get("format") == FORMAT and process.alive() else None
+
+
+def of_another_version(folder: Path) -> bool:
+    """Whether a cloud runs whose record only another version of this package understands."""
+    try:
+        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        known = found["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    process = process_at(folder / RECORD)
+    return not known and process is not None and process.alive()
+
+
+def process_at(path: Path) -> ProcessId | None:
+    """The process that a file of the folder says has written it, living or not.
+
+    Every file of every version tells it in the same words: `{"process": {"pid", "began"}}`.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["process"]
+        return ProcessId(int(found["pid"]), float(found["began"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file of the folder says that this process has written it."""
+    process = process_at(path)
+    return process is not None and process.pid == os.getpid()

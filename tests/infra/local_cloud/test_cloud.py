@@ -9,10 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import boto3
 import psutil
 import pytest
 
@@ -27,36 +25,11 @@ from buildflow_nb.infra.local_cloud.client import (
 )
 from buildflow_nb.infra.local_cloud.record import local_folder
 from buildflow_nb.infra.local_cloud.steer import steer
+from tests.infra.local_cloud.running import DEADLINE_S, descendants, project, sqs, until
+
+__all__ = ("project",)  # a fixture
 
 pytestmark = pytest.mark.emulator
-DEADLINE_S = 30.0
-
-
-@pytest.fixture
-def project(tmp_path):
-    yield tmp_path
-    stop_cloud(tmp_path)
-
-
-def sqs(record):
-    return boto3.client(
-        "sqs",
-        endpoint_url=record.endpoints["sqs"],
-        region_name="us-east-1",
-        aws_access_key_id="000000000000",
-        aws_secret_access_key="local",  # noqa: S106  (the emulator takes anything)
-    )
-
-
-def until(condition, what: str):
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def descendants(record) -> list[psutil.Process]:
-    return psutil.Process(record.process.pid).children(recursive=True)
 
 
 def test_it_is_started_found_again_and_stopped_with_its_state(project):
@@ -97,6 +70,8 @@ def test_what_it_leaves_in_the_folder_is_for_its_owner(project):
     start_cloud(project)
     folder = local_folder(project)
     assert folder.stat().st_mode & 0o777 == 0o700
+    assert folder.parent.stat().st_mode & 0o777 == 0o700
+    assert (folder.parent / ".gitignore").read_text() == "*\n"
     assert (folder / "cloud.json").stat().st_mode & 0o777 == 0o600
     assert {path.name for path in (folder / "logs").iterdir()} == {
         "aws.log", "cloud.log", "gcp.log", "storage.log",
@@ -155,6 +130,8 @@ def test_an_emulator_that_dies_is_started_again_where_it_was(project):
         return True
 
     until(answers, "the emulator came back")
+    told = (local_folder(project) / "logs" / "cloud.log").read_text()
+    assert "aws ended with code -9 and is started again in 0.1 s (restart 1)" in told
     assert url.startswith(record.endpoints["sqs"])
 
 
@@ -202,9 +179,16 @@ def test_it_stays_while_a_process_that_uses_it_lives(project):
     with user:
         assert user.stdout.readline() == b"up\n"
         assert cloud_status(project).users == (user.pid,)
+        stopped = steer(project, "stop")
+        again = f"process {user.pid} uses it and will start it again when it needs it"
+        assert stopped == f"the local cloud is stopped; what was in it is kept; {again}"
+        start_cloud(project)
+        both = steer(project, "stop")
+        assert f"process {user.pid}, this process ({os.getpid()}) use it and will" in both
+        start_cloud(project)
         user.kill()
         user.wait(DEADLINE_S)
-    assert cloud_status(project).users == ()
+    assert cloud_status(project).users == (os.getpid(),)
     assert find_cloud(project) is not None, "it outlives a process that used it"
 
 
@@ -230,6 +214,11 @@ def test_the_words_of_a_notebook_and_a_terminal(project):
     assert f"runs as process {record.process.pid}, used by: {os.getpid()}" in told
     assert record.endpoints["pubsub"] in told
     assert steer(project, "status") == told
-    assert steer(project, "stop") == "the local cloud is stopped; what was in it is kept"
-    assert "stopped and empty" in steer(project, "reset")
+    again = f"this process ({os.getpid()}) uses it and will start it again when it needs it"
+    kept = "the local cloud is stopped; what was in it is kept"
+    assert steer(project, "stop") == f"{kept}; {again}"
+    assert "does not run" in steer(project, "stop")
+    emptied = steer(project, "reset")
+    assert "stopped and empty" in emptied
+    assert emptied.endswith(again)
     assert not (local_folder(project) / "aws").exists()

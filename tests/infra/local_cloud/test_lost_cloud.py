@@ -1,0 +1,186 @@
+"""A cloud that has lost its record, its lock, its folder, its place: found, ended, or explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+import psutil
+import pytest
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.infra.local_cloud import client, log_file
+from buildflow_nb.infra.local_cloud.client import (
+    cloud_status,
+    find_cloud,
+    reset_cloud,
+    start_cloud,
+    stop_cloud,
+)
+from buildflow_nb.infra.local_cloud.folder import keeper
+from buildflow_nb.infra.local_cloud.record import ProcessId, local_folder
+from buildflow_nb.infra.local_cloud.steer import steer
+from tests.infra.local_cloud.running import descendants, project, sqs, until
+
+__all__ = ("project",)  # a fixture
+
+pytestmark = pytest.mark.emulator
+SOON_S = 15.0  # far less than the minute that a start may take
+
+
+@pytest.fixture
+def other():
+    """A living process that is none of the cloud's."""
+    words = [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as process:
+        yield ProcessId(process.pid, psutil.Process(process.pid).create_time())
+
+
+@pytest.mark.parametrize("text", [None, "{ damaged"])
+def test_a_record_that_is_lost_is_written_again(project, text):
+    record = start_cloud(project)
+    path = local_folder(project) / "cloud.json"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    began = time.monotonic()
+    assert start_cloud(project) == record
+    assert time.monotonic() - began < SOON_S
+
+
+def test_one_without_a_record_is_found_and_stopped(project):
+    record = start_cloud(project)
+    os.kill(record.process.pid, signal.SIGSTOP)
+    (local_folder(project) / "cloud.json").unlink()
+    try:
+        told = steer(project, "status")
+        assert f"is kept by process {record.process.pid}, which does not say where it is" in told
+        os.kill(record.process.pid, signal.SIGTERM)  # taken once it goes on
+    finally:
+        os.kill(record.process.pid, signal.SIGCONT)
+    assert stop_cloud(project)
+    assert keeper(local_folder(project)) is None
+    assert not stop_cloud(project)
+
+
+def test_one_that_does_not_answer_is_named(project, monkeypatch):
+    monkeypatch.setattr(client, "ANSWER_S", 0.5)
+    record = start_cloud(project)
+    monkeypatch.setattr(client, "START_S", 0.5)
+    os.kill(record.process.pid, signal.SIGSTOP)
+    try:
+        (local_folder(project) / "cloud.json").unlink()
+        with pytest.raises(InfraError, match=rf"process {record.process.pid} holds the lock of "):
+            start_cloud(project)
+    finally:
+        os.kill(record.process.pid, signal.SIGCONT)
+    until(lambda: find_cloud(project) == record, "it tells again where it is")
+
+
+def test_one_whose_folder_was_removed_ends_and_leaves_the_next_alone(project):
+    old = start_cloud(project)
+    sqs(old).create_queue(QueueName="forgotten")
+    left = [psutil.Process(old.process.pid), *descendants(old)]
+    shutil.rmtree(project / ".buildflow")
+    new = start_cloud(project)
+    assert new.process != old.process
+    assert psutil.wait_procs(left, timeout=SOON_S)[1] == []
+    assert find_cloud(project) == new
+    noted = json.loads((local_folder(project) / "children.json").read_text())
+    assert noted["process"] == asdict(new.process)
+    assert {child["pid"] for child in noted["children"]} == {p.pid for p in descendants(new)}
+    assert stop_cloud(project)
+    assert sqs(start_cloud(project)).list_queues().get("QueueUrls", []) == []
+
+
+def test_one_whose_folder_was_removed_ends_though_it_is_used(project):
+    record = start_cloud(project)
+    left = [psutil.Process(record.process.pid), *descendants(record)]
+    shutil.rmtree(project / ".buildflow")
+    assert psutil.wait_procs(left, timeout=SOON_S)[1] == []
+    assert not (project / ".buildflow").exists()
+
+
+def test_one_whose_lock_was_removed_gives_way_with_its_state(project):
+    old = start_cloud(project)
+    sqs(old).create_queue(QueueName="kept")
+    (local_folder(project) / "lock").unlink()
+    (local_folder(project) / "cloud.json").unlink()
+    new = start_cloud(project)
+    until(lambda: not old.process.alive(), "the old one ended")
+    assert find_cloud(project) == new
+    (url,) = sqs(new).list_queues()["QueueUrls"]
+    assert url.endswith("/kept")
+
+
+def of_another_version(folder, process: ProcessId) -> None:
+    folder.mkdir(parents=True)
+    told = {"format": 0, "process": asdict(process), "where": "elsewhere"}
+    (folder / "cloud.json").write_text(json.dumps(told))
+
+
+def test_one_of_another_version_is_replaced(project, other, caplog):
+    of_another_version(local_folder(project), other)
+    assert f"runs as process {other.pid}, of another version" in steer(project, "status")
+    began = time.monotonic()
+    record = start_cloud(project)
+    assert time.monotonic() - began < SOON_S
+    assert record.process != other
+    assert not other.alive()
+    assert "is of another version and is started again" in caplog.text
+
+
+def test_one_of_another_version_that_is_used_is_left_to_its_users(project, other):
+    folder = local_folder(project)
+    of_another_version(folder, other)
+    (folder / "leases").mkdir()
+    (folder / "leases" / str(other.pid)).write_text(json.dumps({"process": asdict(other)}))
+    with pytest.raises(InfraError, match=rf"another version .* used by process {other.pid}; end"):
+        start_cloud(project)
+    assert other.alive()
+
+
+def test_reset_prevails_over_a_process_that_starts_it_again(project, monkeypatch):
+    sqs(start_cloud(project)).create_queue(QueueName="forgotten")
+    stops = []
+
+    def started_again_once(found):
+        stops.append(stop_cloud(found))
+        if len(stops) == 1:
+            start_cloud(found)
+
+    monkeypatch.setattr(client, "stop_cloud", started_again_once)
+    reset_cloud(project)
+    assert stops == [True, True]
+    assert sqs(start_cloud(project)).list_queues().get("QueueUrls", []) == []
+
+
+def test_a_log_is_bounded_while_it_is_written(project):
+    start_cloud(project)
+    logs = local_folder(project) / "logs"
+    for name in ("aws", "cloud"):
+        with (logs / f"{name}.log").open("ab") as file:
+            file.write(b"." * (log_file.LOG_BYTES + 1))
+    for name in ("aws", "cloud"):
+        until(lambda log=logs / f"{name}.log": log.stat().st_size < 10_000, f"{name} is bounded")
+        assert (logs / f"{name}.old.log").stat().st_size == log_file.LOG_BYTES
+
+
+@pytest.mark.parametrize("place", [".buildflow", ".buildflow/local", ".buildflow/local/leases"])
+def test_a_file_in_the_place_of_a_folder_is_told(project, place):
+    path = project / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("a file")
+    with pytest.raises(InfraError, match=place):
+        start_cloud(project)
+    assert "does not run" in steer(project, "status")
+    assert "does not run" in steer(project, "stop")
+    steer(project, "reset")
+    assert path.read_text() == "a file"
+    assert cloud_status(project).users == ()
