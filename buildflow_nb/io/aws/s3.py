@@ -42,7 +42,7 @@ class S3Bucket:
     `file_path` tells, else Parquet.
 
     Raises:
-        DeclarationError: S3 has no such names, or the format is unknown.
+        DeclarationError: S3 has no such names, a field is no text, or the format is unknown.
     """
 
     bucket_name: str

@@ -37,7 +37,8 @@ class SQSQueue:
     `group_by` and `deduplicate_by` are for sinks that are FIFO queues; see `options`.
 
     Raises:
-        DeclarationError: SQS has no such names, or the options are for FIFO queues only.
+        DeclarationError: SQS has no such names, a field is no text, or the options are for FIFO
+            queues only.
     """
 
     queue_name: str

@@ -45,7 +45,8 @@ class GCSBucket:
     else Parquet.
 
     Raises:
-        DeclarationError: Cloud Storage has no such names, or the format is unknown.
+        DeclarationError: Cloud Storage has no such names, a field is no text, or the format is
+            unknown.
     """
 
     project_id: str | None = None

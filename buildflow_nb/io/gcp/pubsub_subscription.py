@@ -37,7 +37,8 @@ class GCPPubSubSubscription:
     The other fields are said with `options`.
 
     Raises:
-        DeclarationError: Pub/Sub has no such names, deadlines or retention.
+        DeclarationError: Pub/Sub has no such names, deadlines or retention, or a field is of another
+            type.
     """
 
     project_id: str | None

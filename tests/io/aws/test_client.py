@@ -7,9 +7,10 @@ from botocore.exceptions import ProfileNotFound
 
 from buildflow_nb.core.credentials import AWSCredentials, Secret
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.io.aws import _client
+from buildflow_nb.io.aws import SQSQueue, _client
 from buildflow_nb.io.aws._client import connect
 from tests.io.aws.conftest import env_of
+from tests.io.aws.flows import running, until
 
 FILES = """[profile theirs]
 region = ap-south-1
@@ -65,3 +66,24 @@ def test_a_stack_without_keys_is_told_that_its_profile_does_not_exist(monkeypatc
     monkeypatch.setenv("AWS_PROFILE", "nope")
     with pytest.raises(ProfileNotFound, match="nope"):
         connect(Env(), "sqs", "eu-west-1")
+
+
+@pytest.mark.emulator
+def test_a_queue_is_read_whatever_profile_the_environment_names(env, sqs, name, monkeypatch):
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="one")
+    monkeypatch.setenv("AWS_PROFILE", "nope")
+    seen = []
+
+    def note(text: str) -> None:
+        seen.append(text)
+
+    with running(env, note, source=SQSQueue(name)):
+        until(lambda: seen == ["one"])
+
+
+def test_a_stack_with_keys_takes_its_region_from_the_environment(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    keys = AWSCredentials(Secret("AKIA-ours"), Secret("secret"))
+    assert connect(Env(aws=keys), "sqs", None).meta.region_name == "eu-west-1"
+    assert connect(Env(aws=keys), "sqs", "eu-west-3").meta.region_name == "eu-west-3"
