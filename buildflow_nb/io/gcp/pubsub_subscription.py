@@ -37,7 +37,7 @@ class GCPPubSubSubscription:
     The other fields are said with `options`.
 
     Raises:
-        DeclarationError: Pub/Sub has no such names, deadlines or retention, or a field is of another
+        DeclarationError: Pub/Sub has no such names, deadlines or retention, or a field has another
             type.
     """
 
