@@ -21,7 +21,7 @@ import psutil
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.infra.local_cloud.child import clean_environment
 from buildflow_nb.infra.local_cloud.emulators import check_installed
-from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, logs_of, make_folder
+from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, logs_of, make_folder, writing
 from buildflow_nb.infra.local_cloud.lease import living_leases, take_lease
 from buildflow_nb.infra.local_cloud.record import (
     CloudRecord,
@@ -83,17 +83,14 @@ def start_cloud(project: Path) -> CloudRecord:
             says what its log ends with, or which process is in the way.
     """
     folder = make_folder(project)
-    try:
+    with writing(folder):
         take_lease(folder)
-        found = read_record(folder)
-        if found is not None:
-            return found
-        check_installed()
-        _end_other_version(project)
-        return _await_record(project)
-    except OSError as error:
-        msg = f"the local cloud cannot be started from {folder}: {error}; look at that folder"
-        raise InfraError(msg) from error
+    found = read_record(folder)
+    if found is not None:
+        return found
+    check_installed()
+    _end_other_version(project)
+    return _await_record(project)
 
 
 def _end_other_version(project: Path) -> None:
@@ -135,7 +132,10 @@ def _patience(process: ProcessId | None) -> float:
 
 def _spawn(project: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-P", "-m", "buildflow_nb.infra.local_cloud", str(project)]
-    with _log_file(local_folder(project)).open("ab") as file:
+    folder = local_folder(project)
+    with writing(folder):
+        file = _log_file(folder).open("ab")
+    with file:
         process = subprocess.Popen(  # noqa: S603  (this interpreter, and no shell)
             words,
             stdin=subprocess.DEVNULL,
@@ -197,7 +197,7 @@ def reset_cloud(project: Path) -> None:
     """Stop it and forget everything that was in it.
 
     Raises:
-        InfraError: it did not stop, or others start it again and again.
+        InfraError: it did not stop, others start it again and again, or a file cannot be removed.
     """
     folder = local_folder(project)
     if not folder.is_dir():
@@ -205,10 +205,11 @@ def reset_cloud(project: Path) -> None:
     deadline = time.monotonic() + STOP_S
     while time.monotonic() < deadline:
         stop_cloud(project)
-        with FolderLock(folder) as lock:  # a process that uses it may have started it again
-            if lock.take():
+        with writing(folder), FolderLock(folder) as lock:
+            if lock.take():  # a process that uses the cloud may have started it again by now
                 for name in ("aws", "gcp", "storage"):
-                    shutil.rmtree(folder / name, ignore_errors=True)
+                    if (folder / name).exists():
+                        shutil.rmtree(folder / name)
                 return
     users = ", ".join(map(str, living_leases(folder)))
     msg = f"the local cloud cannot be reset while processes start it again: end {users} first"

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +28,7 @@ from buildflow_nb.infra.local_cloud.record import (
     this_process,
 )
 
-__all__ = ("FolderLock", "keeper", "logs_of", "make_folder")
+__all__ = ("FolderLock", "keeper", "logs_of", "make_folder", "writing")
 
 LOCK = "lock"
 
@@ -39,14 +41,25 @@ def make_folder(project: Path) -> Path:
     """
     private_folder(project)
     folder = local_folder(project)
-    try:
+    with writing(folder):
         folder.mkdir(exist_ok=True, mode=0o700)
         logs_of(folder).mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Tell of what cannot be written in the folder.
+
+    Raises:
+        InfraError: in place of an `OSError`, which names the file.
+    """
+    try:
+        yield
     except OSError as error:
         mend = "move away what is in its place, or make its folder writable for you"
         msg = f"the local cloud cannot keep its files in {folder}: {error}; {mend}"
         raise InfraError(msg) from error
-    return folder
 
 
 def logs_of(folder: Path) -> Path:

@@ -2,7 +2,8 @@
 
 The process holds its log open for appending (`O_APPEND`), so a log that is emptied under it goes on
 from the start; one that is moved away would go on growing. What is written between the copy and the
-emptying is lost: these are logs for a person who looks for a reason, not records.
+emptying is lost, and a log that is not there or cannot be read is passed over: these are logs for a
+person who looks for a reason, not records.
 """
 
 from __future__ import annotations
@@ -26,13 +27,11 @@ def bound_all(logs: Path) -> None:
 
 def bound(path: Path) -> None:
     """Empty a log that grew beyond `LOG_BYTES`; its end is kept beside it, as `NAME.old.log`."""
-    with suppress(FileNotFoundError), path.open("rb+") as file:
+    with suppress(OSError), path.open("rb+") as file:
         if file.seek(0, os.SEEK_END) <= LOG_BYTES:
             return
         file.seek(-LOG_BYTES, os.SEEK_END)
         last = file.read(LOG_BYTES)
-        try:
-            with suppress(OSError):  # on a full disk, room is worth more than the copy
-                path.with_suffix(OLD).write_bytes(last)
-        finally:
-            file.truncate(0)
+        with suppress(OSError):  # on a full disk, room is worth more than the copy
+            path.with_suffix(OLD).write_bytes(last)
+        file.truncate(0)

@@ -83,20 +83,32 @@ def test_one_that_does_not_answer_is_named(project, monkeypatch):
     until(lambda: find_cloud(project) == record, "it tells again where it is")
 
 
-def test_one_whose_folder_was_removed_ends_and_leaves_the_next_alone(project):
+def test_only_one_that_may_be_starting_is_waited_for_long():
+    now = time.time()
+    assert client._patience(None) == client.START_S
+    assert client._patience(ProcessId(1, now - client.START_S / 2)) == client.START_S
+    assert client._patience(ProcessId(1, now - client.START_S * 2)) == client.ANSWER_S
+
+
+@pytest.mark.parametrize("told", [[], [signal.SIGTERM]])
+def test_one_whose_folder_was_removed_ends_and_leaves_the_next_alone(project, told):
     old = start_cloud(project)
     sqs(old).create_queue(QueueName="forgotten")
     left = [psutil.Process(old.process.pid), *descendants(old)]
+    os.kill(old.process.pid, signal.SIGSTOP)  # the next one is ready before it sees anything
     shutil.rmtree(project / ".buildflow")
     new = start_cloud(project)
-    assert new.process != old.process
+    files = [local_folder(project) / name for name in ("cloud.json", "children.json")]
+    before = [path.stat() for path in files]
+    for which in (*told, signal.SIGCONT):
+        os.kill(old.process.pid, which)
     assert psutil.wait_procs(left, timeout=SOON_S)[1] == []
+    assert all(map(os.path.samestat, before, (path.stat() for path in files)))
     assert find_cloud(project) == new
-    noted = json.loads((local_folder(project) / "children.json").read_text())
+    noted = json.loads(files[1].read_text())
     assert noted["process"] == asdict(new.process)
     assert {child["pid"] for child in noted["children"]} == {p.pid for p in descendants(new)}
-    assert stop_cloud(project)
-    assert sqs(start_cloud(project)).list_queues().get("QueueUrls", []) == []
+    assert sqs(new).list_queues().get("QueueUrls", []) == []
 
 
 def test_one_whose_folder_was_removed_ends_though_it_is_used(project):
@@ -172,15 +184,39 @@ def test_a_log_is_bounded_while_it_is_written(project):
         assert (logs / f"{name}.old.log").stat().st_size == log_file.LOG_BYTES
 
 
-@pytest.mark.parametrize("place", [".buildflow", ".buildflow/local", ".buildflow/local/leases"])
+@pytest.mark.parametrize(
+    "place", [".buildflow", ".buildflow/local", ".buildflow/local/logs", ".buildflow/local/leases"]
+)
 def test_a_file_in_the_place_of_a_folder_is_told(project, place):
     path = project / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("a file")
-    with pytest.raises(InfraError, match=place):
+    with pytest.raises(
+        InfraError, match=f"cannot be made|cannot keep its files in .*{place}.* move"
+    ):
         start_cloud(project)
     assert "does not run" in steer(project, "status")
     assert "does not run" in steer(project, "stop")
     steer(project, "reset")
     assert path.read_text() == "a file"
     assert cloud_status(project).users == ()
+
+
+def test_a_folder_that_may_not_be_written_is_told(project, monkeypatch):
+    def denied(folder):
+        raise PermissionError(13, "Permission denied", str(folder / "leases"))
+
+    monkeypatch.setattr(client, "take_lease", denied)
+    with pytest.raises(InfraError, match=r"Permission denied: .*leases'; .* writable for you"):
+        start_cloud(project)
+
+
+def test_what_cannot_be_removed_is_told(project, monkeypatch):
+    (local_folder(project) / "aws").mkdir(parents=True)
+
+    def denied(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(client.shutil, "rmtree", denied)
+    with pytest.raises(InfraError, match=r"Permission denied: .*aws'"):
+        reset_cloud(project)
