@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 
@@ -23,7 +24,7 @@ from buildflow_nb.infra.local_cloud.client import (
     start_cloud,
     stop_cloud,
 )
-from buildflow_nb.infra.local_cloud.folder import keeper
+from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, make_folder
 from buildflow_nb.infra.local_cloud.record import ProcessId, local_folder
 from buildflow_nb.infra.local_cloud.steer import steer
 from tests.infra.local_cloud.running import descendants, project, sqs, until
@@ -129,6 +130,26 @@ def test_one_whose_lock_was_removed_gives_way_with_its_state(project):
     assert find_cloud(project) == new
     (url,) = sqs(new).list_queues()["QueueUrls"]
     assert url.endswith("/kept")
+
+
+def test_one_that_was_about_to_end_is_followed_by_another(project, monkeypatch):
+    """The second supervisor finds the lock held and ends; then its holder ends too."""
+    folder = make_folder(project)
+    spawn, spawned, found = client._spawn, [], []
+
+    def seen(where):
+        spawned.append(spawn(where))
+        return spawned[-1]
+
+    monkeypatch.setattr(client, "_spawn", seen)
+    starting = threading.Thread(target=lambda: found.append(start_cloud(project)))
+    with FolderLock(folder) as lock:
+        assert lock.take()
+        starting.start()
+        until(lambda: spawned and spawned[0].returncode == 0, "it found the lock held")
+    starting.join(SOON_S)
+    assert found == [find_cloud(project)]
+    assert found != [None]
 
 
 def of_another_version(folder, process: ProcessId) -> None:
