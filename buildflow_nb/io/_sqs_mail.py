@@ -20,7 +20,11 @@ Letter = list[Message]  # what one call has brought: up to ten messages
 
 
 class Mail:
-    """The box of one source; letters and calls under way are `most` together, at most."""
+    """The box of one source: `most` calls at once, and none begins while as many letters lie here.
+
+    Letters count apart from calls, since the loop takes them several at a time: calls that waited
+    for it would leave a busy source half idle.
+    """
 
     def __init__(self, link: QueueLink, leases: Leases) -> None:
         self.most = 1
@@ -95,7 +99,7 @@ class Mail:
             self._closed = True
 
     def _room(self) -> bool:
-        return not self._closed and len(self._letters) + self._under_way < self.most
+        return not self._closed and max(len(self._letters), self._under_way) < self.most
 
     def _leave(self, letter: Letter, fault: Exception | None) -> bool:
         """Put a letter into the box; whether to make the next call at once."""

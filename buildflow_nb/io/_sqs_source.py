@@ -3,10 +3,10 @@
     pull ──► receive calls (threads) ──► mail ──► pull      settle ──► delete, show (threads)
                                           └─► leases ◄── renewal, every few seconds
 
-* Calls are made only while somebody pulls. Their number follows demand: one more whenever one that
+* Calls are made only while somebody pulls. Their number follows demand: some more whenever one that
   was waited for comes back well filled, one less whenever messages lie unread, and a single one as
-  soon as one comes back empty. An idle queue therefore costs one long poll at a time, and a slow
-  consumer hoards little.
+  soon as one comes back empty. A wait that is short beside the work before it asks for no more. An
+  idle queue therefore costs one long poll at a time, and a slow consumer hoards little.
 * A cancelled pull loses nothing: calls belong to the source, and what they bring waits for the next
   pull. When the source closes, what was not settled is shown to other consumers at once; a call
   that is still under way ends by itself and shows what it has received.
@@ -17,6 +17,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -31,11 +33,13 @@ from buildflow_nb.io._threads import Threads
 
 __all__ = ("SqsSource",)
 
-MAX_RECEIVES = 16  # calls under way and letters unread; with more the CPU is the limit
+MAX_RECEIVES = 16  # calls under way; with more the CPU is the limit
 MAX_CALLS = 24  # threads, so that deletes and renewals find some free
 BUSY = 4  # calls at once from which on pulls wait a little for more, so that fewer do
 GATHER_S = 0.008  # less than a call takes, and half the work for the loop
 WELL_FILLED = BATCH // 2  # SQS often gives fewer than are there
+GROWTH = 3  # calls more for one well filled: with one each, a start took 0.2 s
+LONG_WAIT = 0.1  # of the time since the last pull; shorter ones are not worth more calls
 LOOKS_PER_LEASE = 4  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least (also before the first call) and at most
 CLOSE_S = 1.5  # seconds for showing what is left; after that its lease runs out by itself
@@ -44,14 +48,16 @@ Call = Callable[[Sequence[str]], Failures]
 
 
 class SqsSource:
-    """An open queue."""
+    """An open queue; `now` gives monotonic seconds."""
 
-    def __init__(self, link: QueueLink) -> None:
+    def __init__(self, link: QueueLink, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._link = link
         self._threads = Threads(f"sqs-{link.name}", MAX_CALLS)
-        self._leases = Leases()
+        self._leases = Leases(now)
         self._mail = Mail(link, self._leases)
         self._renewal: asyncio.Task[None] | None = None
+        self._pulled_at = -math.inf  # the first wait says nothing: no work came before it
 
     async def __aenter__(self) -> Self:
         self._mail.open()
@@ -82,12 +88,13 @@ class SqsSource:
             PermanentError: it refuses us.
         """
         mail = self._mail
+        asked_at = self._now()
         waited = False
         try:
             while True:
                 letters = mail.take()
                 if letters:
-                    self._adapt(letters, waited=waited)
+                    self._adapt(letters, asked_at if waited else None)
                     return _batch(self._link.name, letters)
                 if (fault := mail.fault()) is not None:
                     mail.most = 1
@@ -118,13 +125,14 @@ class SqsSource:
         """Messages that wait in the queue, as SQS estimates it."""
         return await asyncio.wrap_future(self._threads.submit(self._link.count))
 
-    def _adapt(self, letters: Sequence[Letter], *, waited: bool) -> None:
-        mail = self._mail
-        if waited:
-            well = sum(len(letter) >= WELL_FILLED for letter in letters)
-            mail.most = min(MAX_RECEIVES, mail.most + well)
-        else:
+    def _adapt(self, letters: Sequence[Letter], waited_since: float | None) -> None:
+        mail, now = self._mail, self._now()
+        if waited_since is None:
             mail.most = max(1, mail.most - 1)
+        elif now - waited_since >= LONG_WAIT * (now - self._pulled_at):
+            well = sum(len(letter) >= WELL_FILLED for letter in letters)
+            mail.most = min(MAX_RECEIVES, mail.most + GROWTH * well)
+        self._pulled_at = now
 
     def _show(self, handles: Sequence[str]) -> Failures:
         return self._link.hide(handles, 0)

@@ -17,7 +17,9 @@ from buildflow_nb.core.errors import (
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._sqs_leases import FORGET_S, LONGEST_S, Leases
+from buildflow_nb.io._sqs_mail import Mail
 from buildflow_nb.io._sqs_message import Fifo, checked_size
+from buildflow_nb.io._sqs_source import MAX_RECEIVES, SqsSource
 from buildflow_nb.io._threads import Threads
 from buildflow_nb.io.aws import SQSQueue
 from tests.io.aws.conftest import env_of
@@ -90,6 +92,91 @@ class TestLeases:
         now.at += 20
         assert leases.due() == []
         assert leases.settling(["a"]) == ["a"]
+
+
+class Plenty:
+    """A link to a queue that always has ten messages, and counts how often it is asked."""
+
+    name, fifo, lease_s = "plenty", False, 30
+
+    def __init__(self):
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def receive(self):
+        with self._lock:
+            self.calls += 1
+            first = self.calls * 10
+        return [(str(i), f"handle {i}", "{}") for i in range(first, first + 10)]
+
+    def hide(self, handles, seconds):
+        return {}
+
+    def delete(self, handles):
+        return {}
+
+
+class TestMail:
+    def test_a_thread_stops_receiving_when_as_many_letters_lie_here(self):
+        link = Plenty()
+        mail = Mail(link, Leases())
+        mail.most = 3
+        assert mail.expect()
+        mail.fetch()
+        assert link.calls == 3
+        assert not mail.expect()
+        assert [len(letter) for letter in mail.take()] == [10, 10, 10]
+        assert mail.expect()
+
+    def test_letters_do_not_count_as_calls(self):
+        mail = Mail(Plenty(), Leases())
+        mail.most = 2
+        assert mail.expect()
+        mail.pause()
+        mail.fetch()
+        assert [mail.expect() for _ in range(3)] == [True, True, False]
+
+    def test_what_comes_after_closing_is_shown_to_others(self):
+        link, shown = Plenty(), []
+        link.hide = lambda handles, seconds: shown.append((list(handles), seconds))
+        mail = Mail(link, Leases())
+        assert mail.expect()
+        mail.close()
+        mail.fetch()
+        assert shown == [([f"handle {i}" for i in range(10, 20)], 0)]
+        assert mail.take() == []
+        assert not mail.expect()
+
+
+class TestDemand:
+    """How many calls a source makes at once, by how its messages are waited for."""
+
+    def test_a_consumer_that_waits_gets_more_calls(self):
+        async def go():
+            link = Plenty()
+            async with SqsSource(link) as source:
+                first = await source.pull()
+                calls = link.calls
+                found = [len((await source.pull()).items) for _ in range(20)]
+            return len(first.items), calls, found
+
+        first, calls, found = run(go())
+        assert (first, calls) == (10, 1)
+        assert max(found) > 10
+        assert max(found) <= 2 * 10 * MAX_RECEIVES
+
+    def test_a_wait_that_is_short_beside_the_work_asks_for_no_more(self):
+        now = Hands()
+
+        async def go():
+            found = []
+            async with SqsSource(Plenty(), now) as source:
+                for _ in range(8):
+                    found.append(len((await source.pull()).items))
+                    now.at += 60
+            return found
+
+        assert run(go()) == [10] * 8
 
 
 class TestThreads:
