@@ -141,7 +141,7 @@ def test_stop_during_an_operation(cells, operation):
 
 
 def test_the_cloud_by_a_magic(cells):
-    assert "runs as process" in cells("%buildflow cloud").text
+    assert "runs as process" in cells("%buildflow cloud start").text
     assert "stopped" in cells("%buildflow cloud stop").text
     assert "does not run" in cells("%buildflow cloud status").text
     assert "runs as process" in cells("%buildflow cloud start").text
