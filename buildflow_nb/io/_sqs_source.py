@@ -35,8 +35,6 @@ __all__ = ("SqsSource",)
 
 MAX_RECEIVES = 16  # calls under way; with more the CPU is the limit
 MAX_CALLS = 24  # threads, so that deletes and renewals find some free
-BUSY = 4  # calls at once from which on pulls wait a little for more, so that fewer do
-GATHER_S = 0.008  # less than a call takes, and half the work for the loop
 WELL_FILLED = BATCH // 2  # SQS often gives fewer than are there
 GROWTH = 3  # calls more for one well filled: with one each, a start took 0.2 s
 LONG_WAIT = 0.1  # of the time since the last pull; shorter ones are not worth more calls
@@ -105,8 +103,6 @@ class SqsSource:
                     self._threads.submit(mail.fetch)
                 waited = True
                 await mail.arrived.wait()
-                if mail.most >= BUSY:
-                    await asyncio.sleep(GATHER_S)
         except asyncio.CancelledError:
             mail.pause()
             raise

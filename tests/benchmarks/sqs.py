@@ -32,7 +32,7 @@ MESSAGES = 15_000
 LATENCY_MS = 10  # as AWS answers from nearby
 EMPTY_POLL_S = 0.3  # a long poll of an empty queue, on this server
 LOOK_S = 0.005
-ROUNDS = 3
+ROUNDS = 5
 REGION = "us-east-1"
 
 
