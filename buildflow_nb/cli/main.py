@@ -17,7 +17,7 @@ from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.core.commands import COMMANDS, Invocation, help_text, parse
 from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, UsageError
-from buildflow_nb.core.operations import Diagnostic, OperationEvent, Outcome
+from buildflow_nb.core.operations import Diagnostic, Operation, OperationEvent, Outcome
 from buildflow_nb.infra.local_cloud.steer import steer
 from buildflow_nb.infra.report import headline, line, plan_text
 
@@ -117,7 +117,7 @@ class _Progress:
 
 
 def _end(outcome: Outcome) -> None:
-    if outcome.nothing_to_do and outcome.summary.operation.value == "preview":
+    if outcome.nothing_to_do and outcome.summary.operation is Operation.PREVIEW:
         _say(headline(outcome))
 
 

@@ -8,13 +8,12 @@ if it is there and drops it if it is not (Pulumi docs, "Interrupted updates").
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pulumi.automation import Deployment
 
-from buildflow_nb.core.credentials import AWSCredentials, Secret
+from buildflow_nb.core.aws_session import aws_session
 from buildflow_nb.core.primitive import Env
 
 __all__ = ("adopted",)
@@ -76,14 +75,10 @@ def _queue(inputs: Inputs, place: _Place) -> str | None:
     from botocore.config import Config
     from botocore.exceptions import ClientError
 
-    aws = place.env.aws
-    client = _session(aws).client(
+    client = aws_session(place.env.aws).client(
         "sqs",
         region_name=place.region,
         endpoint_url=place.env.endpoints.get("sqs"),
-        aws_access_key_id=_shown(aws.access_key_id),
-        aws_secret_access_key=_shown(aws.secret_access_key),
-        aws_session_token=_shown(aws.session_token),
         config=Config(connect_timeout=ASK_S, read_timeout=ASK_S, retries={"total_max_attempts": 2}),
     )
     try:
@@ -94,22 +89,6 @@ def _queue(inputs: Inputs, place: _Place) -> str | None:
         raise
     finally:
         client.close()
-
-
-def _session(keys: AWSCredentials) -> Any:
-    """A session; where the stack gives keys, no profile of the environment counts."""
-    import boto3
-    import botocore.session
-
-    if keys.access_key_id is None:
-        return boto3.Session()
-    nowhere = (None, None, os.devnull, None)
-    ignored: dict[str, tuple[None, None, str | None, None]] = {
-        "profile": (None, None, None, None),
-        "config_file": nowhere,
-        "credentials_file": nowhere,
-    }
-    return boto3.Session(botocore_session=botocore.session.Session(session_vars=ignored))
 
 
 def _notification(inputs: Inputs, place: _Place) -> str | None:
@@ -180,7 +159,3 @@ _IDENTITIES: Mapping[str, Callable[[Inputs, _Place], str | None]] = {
     "gcp:pubsub/topicIAMMember:TopicIAMMember": _member("topic"),
     "gcp:pubsub/subscriptionIAMMember:SubscriptionIAMMember": _member("subscription"),
 }
-
-
-def _shown(secret: Secret | None) -> str | None:
-    return secret.reveal() if secret is not None else None

@@ -49,7 +49,7 @@ class LastState:
         )
 
     def keep(self) -> None:
-        """Copy the state, before an operation may change it.
+        """Copy the state, which `mend` has seen whole, before an operation may change it.
 
         Raises:
             InfraError: the disk has no room for another state.
@@ -64,7 +64,7 @@ class LastState:
                 f"{ROOM_BYTES / 1e6:.0f} MB; make room first"
             )
             raise InfraError(msg)
-        if self._state.exists() and _whole(self._state):
+        if self._state.exists():
             partial = self._copy.with_suffix(".partial")
             shutil.copyfile(self._state, partial)
             partial.replace(self._copy)

@@ -2,17 +2,16 @@
 
 Making a client costs some 50 ms, and a client may be used by many threads, so they are kept for the
 life of the process and shared. A stack's `Env` says where they connect; nothing here knows which
-endpoints are emulators. Where it gives keys too, no profile and no file of the environment counts:
-they could name other keys, another host, or a profile that does not exist.
+endpoints are emulators, and which keys count is `core.aws_session`'s matter.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
-from buildflow_nb.core.credentials import AWSCredentials, Secret
+from buildflow_nb.core.aws_session import aws_session
+from buildflow_nb.core.credentials import AWSCredentials
 from buildflow_nb.core.primitive import Env
 
 __all__ = ("connect", "default_region")
@@ -60,34 +59,9 @@ def _make(service: str, region: str | None, endpoint: str | None, keys: AWSCrede
 
 
 def _session(keys: AWSCredentials) -> Any:
-    import boto3
-
     if keys not in _sessions:
-        _sessions[keys] = boto3.Session(
-            aws_access_key_id=_shown(keys.access_key_id),
-            aws_secret_access_key=_shown(keys.secret_access_key),
-            aws_session_token=_shown(keys.session_token),
-            botocore_session=None if keys.access_key_id is None else _alone(),
-        )
+        _sessions[keys] = aws_session(keys)
     return _sessions[keys]
-
-
-def _alone() -> Any:
-    """A session of botocore that looks at neither a profile nor a file of the environment."""
-    import botocore.session
-
-    # As botocore's own table has them: key in the file, variable, default, conversion.
-    nowhere = (None, None, os.devnull, None)
-    nothing: dict[str, tuple[None, None, str | None, None]] = {
-        "profile": (None, None, None, None),
-        "config_file": nowhere,
-        "credentials_file": nowhere,
-    }
-    return botocore.session.Session(session_vars=nothing)
-
-
-def _shown(secret: Secret | None) -> str | None:
-    return None if secret is None else secret.reveal()
 
 
 def default_region(options: object) -> str | None:

@@ -7,15 +7,14 @@ dummy ones sign: the SDK's own chain, which could find real ones, is never asked
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import boto3
-import botocore.session
 from botocore.config import Config
 
+from buildflow_nb.core.aws_session import bare_session
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.infra.local_cloud.provider.codec import UNKNOWN, Plain, Unknown
 from buildflow_nb.infra.local_cloud.provider.loopback import loopback
@@ -122,10 +121,4 @@ def _endpoints(given: Plain) -> dict[str, str] | Unknown:
 @cache
 def _session() -> Any:
     """One session, which keeps what it has loaded of the services; no profile or file counts."""
-    nowhere = (None, None, os.devnull, None)
-    ignored: dict[str, tuple[None, None, str | None, None]] = {
-        "profile": (None, None, None, None),
-        "config_file": nowhere,
-        "credentials_file": nowhere,
-    }
-    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=ignored))
+    return boto3.session.Session(botocore_session=bare_session())
