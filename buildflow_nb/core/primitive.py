@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
+from buildflow_nb.core.findings import Finding
 
 if TYPE_CHECKING:
     import pulumi
 
 __all__ = (
     "Batch",
+    "Checkable",
     "Env",
     "Malformed",
     "Managed",
@@ -236,6 +238,18 @@ class Managed(Protocol):
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """Declare the resources, and give the outputs that others may need (an ARN, a URL)."""
+        ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A primitive that can be looked at without consuming or writing anything."""
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Say whether it can be reached, with which credentials, and whether it is there.
+
+        Never raises for what is wrong with it: that is a finding, with its cure.
+        """
         ...
 
 

@@ -50,9 +50,8 @@ def test_lines_become_values(line, values):
         ("run --duration nan", "is not a duration"),
         ("run --count 0", "'0' is not a whole number above 0"),
         ("run now", "'now' is one word too many"),
-        ("status --all", "unknown option '--all'; it takes none"),
+        ("list --all", "unknown option '--all'; it takes none"),
         ("send", "required: ID"),
-        ("send price", "element is missing"),
         ("peek", "required: ID"),
         ("peek a b", "'b' is one word too many"),
         ("stop --no-drain=3", "ignored explicit argument '3'"),
@@ -65,6 +64,15 @@ def test_a_wrong_line_is_one_line_that_names_the_right_one(line, said):
         parse(line)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_element_may_be_left_out():
+    assert parse("send price").values == {"id": "price", "element": ""}
+
+
+def test_nothing_at_all_is_what_the_caller_says():
+    assert parse("").command.name == "help"
+    assert parse(" ", alone="panel").command.name == "panel"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,166 @@
+"""What a flow declares: decorators freeze specs into a registry, and the verbs read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from buildflow_nb.core.declarations import Collector, Consumer, Endpoint, Service
+from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_spec
+from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
+from buildflow_nb.core.options import (
+    CollectorOptions,
+    ConsumerOptions,
+    ServiceOptions,
+    takes_options,
+)
+from buildflow_nb.core.primitive import Managed
+from buildflow_nb.core.registry import Registry
+from buildflow_nb.core.surroundings import kernel
+from buildflow_nb.infra.place import Place
+from buildflow_nb.runtime.handle import unknown_processor
+
+__all__ = ("Declaring",)
+
+Code = TypeVar("Code", bound=Callable[..., Any])
+
+
+class Declaring:
+    """The declaring half of a flow."""
+
+    flow_id: str
+    stack: str
+    registry: Registry
+    place: Place
+
+    @takes_options(ConsumerOptions)
+    def consumer(
+        self, source: object, sink: object = None, **options: Any
+    ) -> Callable[[Code], Code]:
+        """Read a source, call the function on each element, write its results to the sink.
+
+        Raises:
+            DeclarationError: something does not fit; says what.
+        """
+
+        def register(target: Code) -> Code:
+            self.registry.put(consumer_spec(target, source, sink, options))
+            return target
+
+        return register
+
+    @takes_options(CollectorOptions)
+    def collector(
+        self, route: str, method: object = "POST", sink: object = None, **options: Any
+    ) -> Callable[[Code], Code]:
+        """Take requests, call the function on each, write its results to the sink, then answer.
+
+        Raises:
+            DeclarationError: something does not fit; says what.
+        """
+
+        def register(target: Code) -> Code:
+            self.registry.put(collector_spec(target, route, method, sink, options))
+            return target
+
+        return register
+
+    @takes_options(ServiceOptions)
+    def endpoint(
+        self, route: str, method: object = "GET", **options: Any
+    ) -> Callable[[Code], Code]:
+        """Take requests and answer with what the function returns; a service of its own."""
+
+        def register(target: Code) -> Code:
+            service = Service(service_id=f"endpoint {target.__name__}", **options)
+            self.registry.put(endpoint_spec(target, route, method, service.spec))
+            return target
+
+        return register
+
+    @takes_options(ServiceOptions)
+    def service(
+        self, base_route: str = "/", *, service_id: str | None = None, **options: Any
+    ) -> Service:
+        """Make a service of this flow; a `base_route` without a leading slash is its id."""
+        made = Service(base_route, service_id, **options)
+        self.add_service(made)
+        return made
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Add what `@consumer(...)` declared."""
+        _expect(consumer, Consumer, "add_consumer", "@consumer(...)")
+        self.consumer(consumer.source, consumer.sink, **consumer.options)(consumer.target)
+
+    def add_collector(self, collector: Collector) -> None:
+        """Add what `@collector(...)` declared."""
+        _expect(collector, Collector, "add_collector", "@collector(...)")
+        self.collector(collector.route, collector.method, collector.sink, **collector.options)(
+            collector.target
+        )
+
+    def add_service(self, service: Service) -> None:
+        """Add a service with its endpoints, those of now and those to come."""
+        _expect(service, Service, "add_service", "Service(...)")
+        self.registry.put_service(service.spec)
+
+        def add(endpoint: Endpoint) -> None:
+            spec = endpoint_spec(endpoint.target, endpoint.route, endpoint.method, service.spec)
+            self.registry.put(spec)
+
+        for endpoint in service.endpoints:
+            add(endpoint)
+        service.listeners.append(add)
+
+    def manage(self, *primitives: object) -> None:
+        """Own these primitives' cloud resources: `apply` creates them, `destroy` removes them.
+
+        Raises:
+            DeclarationError: one of them is no primitive.
+        """
+        for primitive in primitives:
+            primitive_id = getattr(primitive, "primitive_id", None)
+            if isinstance(primitive, type) or not isinstance(primitive_id, str):
+                msg = f"manage takes primitives (a queue, a bucket), got {primitive!r}"
+                raise DeclarationError(msg)
+        for primitive in primitives:
+            self.registry.manage(primitive.primitive_id, primitive)  # type: ignore[attr-defined]
+        if kernel() is not None and any(isinstance(p, Managed) for p in primitives):
+            self.place.expect_operations()
+
+    def remove(self, processor_id: str) -> None:
+        """Take a processor out of the flow; a running one finishes what is in flight and stops.
+
+        Raises:
+            UsageError: there is no such processor.
+        """
+        self._known(processor_id)
+        self.registry.remove(processor_id)
+
+    @property
+    def processors(self) -> Mapping[str, ProcessorSpec]:
+        """The processors by id, in order of declaration."""
+        return self.registry.processors
+
+    def spec(self) -> FlowSpec:
+        """Everything that is declared, as frozen data."""
+        return FlowSpec(
+            self.flow_id,
+            self.stack,
+            self.registry.processors,
+            self.registry.services,
+            self.registry.managed,
+        )
+
+    def _known(self, processor_id: str) -> ProcessorSpec:
+        known = self.registry.processors
+        if processor_id not in known:
+            raise unknown_processor(processor_id, list(known))
+        return known[processor_id]
+
+
+def _expect(value: object, kind: type, method: str, maker: str) -> None:
+    if not isinstance(value, kind):
+        msg = f"{method} takes what {maker} gives, got {type(value).__name__}"
+        raise DeclarationError(msg)

@@ -1,0 +1,65 @@
+"""`Flow`: collects what a program or a notebook declares, and delegates the verbs.
+
+Declaring is apart from doing (`declaring.py`, `running.py`, `owning.py`): a flow is the sum of
+the three over one registry, one place and at most one run at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from buildflow_nb.core.config import Config, find_config
+from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.registry import Registry
+from buildflow_nb.flow.owning import Owning
+from buildflow_nb.flow.running import Running
+from buildflow_nb.infra.place import Place
+from buildflow_nb.runtime.handle import RunHandle
+
+__all__ = ("Flow",)
+
+
+class Flow(Running, Owning):
+    """A streaming backend: processors, services and the resources that it owns.
+
+    Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`.
+
+    Raises:
+        ConfigError: the file, an option or the name of the stack is wrong.
+    """
+
+    def __init__(
+        self,
+        flow_id: str = "buildflow-app",
+        flow_options: FlowOptions | None = None,
+        *,
+        options: FlowOptions | None = None,
+    ) -> None:
+        if not isinstance(flow_id, str) or not flow_id.strip():
+            msg = f"Flow: flow_id must be a name, got {flow_id!r}"
+            raise ConfigError(msg)
+        chosen = flow_options if flow_options is not None else options
+        if chosen is not None and not isinstance(chosen, FlowOptions):
+            msg = f"Flow: flow_options must be FlowOptions(...), got {type(chosen).__name__}"
+            raise ConfigError(msg)
+        self.flow_id = flow_id
+        self.options = chosen if chosen is not None else FlowOptions()
+        self.config: Config = find_config(Path.cwd())
+        self.place = Place(self.config, self.config.stack(self.options.stack), self.options)
+        self.stack = self.place.stack.name
+        self.registry = Registry(self._changed)
+        self.handle: RunHandle | None = None
+        self._running = threading.Lock()
+
+    def __repr__(self) -> str:
+        snapshot = self.snapshot()
+        head = f"Flow {self.flow_id!r} on stack {self.stack!r}: {snapshot.state.value}"
+        if not snapshot.processors:
+            return f"{head}, no processor yet"
+        rows = [
+            f"  {p.kind} {p.processor_id}: {p.source} -> {p.sink or '-'}"
+            for p in snapshot.processors
+        ]
+        return "\n".join([head, *rows])

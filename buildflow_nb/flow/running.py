@@ -1,0 +1,148 @@
+"""A flow's run: started, looked at, and asked for what it remembers.
+
+While it runs, every change of the registry is applied to the run at once, so a cell that is run
+again swaps its processor live.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.events import Listener
+from buildflow_nb.core.flow_spec import ProcessorSpec
+from buildflow_nb.core.registry import Changes
+from buildflow_nb.core.snapshot import Failure, FlowSnapshot, Passage
+from buildflow_nb.core.surroundings import kernel, must_not_block
+from buildflow_nb.flow.declaring import Declaring
+from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.logs import LogLine
+from buildflow_nb.runtime.signals import serve_until_ended
+from buildflow_nb.runtime.supervisor import RunPlan
+from buildflow_nb.runtime.trial import pending, send_once
+
+__all__ = ("Running",)
+
+_LATEST: weakref.WeakValueDictionary[str, RunHandle] = weakref.WeakValueDictionary()
+
+
+class Running(Declaring):
+    """A flow that can be run."""
+
+    handle: RunHandle | None
+    _running: threading.Lock
+
+    def run(
+        self,
+        *,
+        block: bool | None = None,
+        serve_host: str = "127.0.0.1",
+        serve_port: int = 8000,
+        event_subscriber: Listener | None = None,
+    ) -> RunHandle:
+        """Run every processor; gives the handle of the run.
+
+        In a kernel, and inside a running event loop, it returns at once; elsewhere it blocks until
+        the work ends or SIGINT or SIGTERM asks it to, and then drains. `block` overrules that. A
+        flow that runs already gives the handle that it has.
+
+        Raises:
+            ServeError: the port cannot be had.
+            UsageError: the flow has no processor, or the port is no port.
+            RunError: when it blocked, and a processor failed.
+        """
+        if self.registry.held:
+            self.registry.release()
+        if not 0 <= serve_port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
+            msg = f"serve_port must be from 0 (any free one) to 65535, got {serve_port}"
+            raise UsageError(msg)
+
+        def begin() -> RunHandle:
+            with self._running:
+                if self.handle is None or not self.handle.running:
+                    self.handle = self._begin(serve_host, serve_port, event_subscriber)
+                return self.handle
+
+        blocks = block if block is not None else not must_not_block()
+        return serve_until_ended(begin) if blocks else begin()
+
+    def _begin(self, host: str, port: int, listener: Listener | None) -> RunHandle:
+        if not self.registry.processors:
+            msg = f"flow {self.flow_id!r} has no processor; declare one with @app.consumer(...)"
+            raise UsageError(msg)
+        if kernel() is not None:
+            _drain_older(self.flow_id)
+        self.place.need(_primitives(self.registry.processors.values()))
+        handle = RunHandle(RunPlan(self.flow_id, self.place.env(), host, port), self.registry)
+        if listener is not None:
+            handle.subscribe(listener)
+        handle.begin()
+        _LATEST[self.flow_id] = handle
+        return handle
+
+    def snapshot(self) -> FlowSnapshot:
+        """The flow at this moment, also when it does not run."""
+        waiting = pending(self.flow_id, self.stack, self.processors)
+        if self.handle is None:
+            return waiting
+        found = self.handle.snapshot()
+        new = tuple(p for p in waiting.processors if found.processor(p.processor_id) is None)
+        return replace(found, processors=found.processors + new)
+
+    def send(self, processor_id: str, element: object) -> list[object]:
+        """Run one element through a processor and give what it returned; nothing is written.
+
+        Raises:
+            UsageError: there is no such processor.
+            Exception: whatever the processor raised.
+        """
+        spec = self._known(processor_id)
+        run = self._run_of(processor_id)
+        if run is not None:
+            return run.send(processor_id, element)
+        return send_once(spec, element)
+
+    def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
+        """The last elements that passed a processor, newest last."""
+        run = self._run_of(processor_id)
+        return [] if run is None else run.peek(processor_id, count)
+
+    def failures(self, processor_id: str | None = None) -> list[Failure]:
+        """Elements that failed for good, oldest first."""
+        run = self._run_of(processor_id)
+        return [] if run is None else run.failures(processor_id)
+
+    def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
+        """What processors printed and logged, oldest first."""
+        run = self._run_of(processor_id)
+        return [] if run is None else run.logs(processor_id, after)
+
+    def _changed(self, changes: Changes) -> None:
+        if self.handle is not None and self.handle.running:
+            self.place.need(_primitives(self.registry.processors.values()))
+            self.handle.apply(changes)
+
+    def _run_of(self, processor_id: str | None) -> RunHandle | None:
+        """The run, or the last one, if it has met a declared processor (None: any)."""
+        if processor_id is not None:
+            self._known(processor_id)
+        handle = self.handle
+        return handle if handle is not None and handle.has(processor_id) else None
+
+
+def _primitives(specs: Iterable[ProcessorSpec]) -> Iterator[object]:
+    """Everything that these processors read and write."""
+    for spec in specs:
+        for name in ("source", "sink"):
+            yield getattr(spec, name, None)
+        yield getattr(spec.options, "dead_letter", None)
+
+
+def _drain_older(flow_id: str) -> None:
+    """In a kernel a flow that is declared again takes the place, and the port, of the older one."""
+    older = _LATEST.get(flow_id)
+    if older is not None and older.running:
+        older.stop()

@@ -1,0 +1,64 @@
+"""Running the flow: `run`, `stop`, `start`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.notebook.dashboard import Dashboard
+from buildflow_nb.notebook.session import Session, say
+from buildflow_nb.notebook.verbs.verb import Values, Verb
+from buildflow_nb.runtime.handle import RunHandle
+
+__all__ = ("VERBS",)
+
+
+def _run(session: Session, values: Values) -> None:
+    flow = session.flow()
+    bounded = any(values[name] is not None for name in ("until", "duration", "count"))
+    if values["timeout"] is not None and not bounded:
+        msg = "%buildflow run: --timeout needs something to wait for; add --until drained"
+        raise UsageError(msg)
+    before = flow.handle
+    handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
+    try:
+        dashboard = session.dashboards.show(handle, live=session.cell_id is not None)
+        if bounded:
+            _wait(handle, values, dashboard, ours=handle is not before)
+    except KeyboardInterrupt as error:
+        msg = f"interrupted; flow {handle.flow_id!r} keeps running, %buildflow stop ends it"
+        raise UsageError(msg) from error
+
+
+def _wait(handle: RunHandle, values: Values, dashboard: Dashboard, *, ours: bool) -> None:
+    try:
+        handle.wait_until(
+            drained=values["until"] == "drained",
+            duration=values["duration"],
+            count=values["count"],
+            timeout=values["timeout"],
+        )
+        if ours and values["until"] is None:
+            handle.stop()  # --duration and --count bound the run; --until only waits
+    except RunError as error:
+        msg = f"{error}; %buildflow failures and %buildflow logs tell more"
+        raise UsageError(msg) from error
+    finally:
+        dashboard.refresh()
+
+
+def _stop(session: Session, values: Values) -> None:
+    flow = session.flow()
+    handle = flow.handle
+    if handle is None or not handle.running:
+        msg = f"flow {flow.flow_id!r} does not run; %buildflow run starts it"
+        raise UsageError(msg)
+    ids = values["ids"] or None
+    handle.stop(ids, drain=not values["no_drain"], timeout=values["timeout"])
+    say(f"stopped {', '.join(ids) if ids else f'flow {flow.flow_id!r}'}")
+
+
+VERBS: Mapping[str, Verb] = {
+    "run": _run,
+    "stop": _stop,
+}
