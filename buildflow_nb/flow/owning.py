@@ -1,4 +1,7 @@
-"""A flow's cloud resources: previewed, applied, refreshed and destroyed."""
+"""A flow's cloud resources: previewed, applied, refreshed and destroyed.
+
+Each waits on the caller's thread until the engine has ended; from another thread a `Stop` ends it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.infra.ask import ask
 from buildflow_nb.infra.place import Confirm, finished
+from buildflow_nb.infra.stop import Stop
 
 __all__ = ("Owning",)
 
@@ -16,13 +20,16 @@ class Owning(Declaring):
 
     options: FlowOptions
 
-    def preview(self, listener: OperationListener = lambda _: None) -> Outcome:
+    def preview(
+        self, listener: OperationListener = lambda _: None, *, stop: Stop | None = None
+    ) -> Outcome:
         """What `apply` would create, change and delete.
 
         Raises:
-            InfraError: the engine cannot work, or the program or a provider failed.
+            InfraError: the engine cannot work, the program or a provider failed, or it was stopped.
         """
-        return finished(self.place.operate(Operation.PREVIEW, self.registry.managed, listener))
+        managed = self.registry.managed
+        return finished(self.place.operate(Operation.PREVIEW, managed, listener, stop))
 
     def apply(
         self,
@@ -30,6 +37,7 @@ class Owning(Declaring):
         yes: bool = False,
         confirm: Confirm = ask,
         listener: OperationListener = lambda _: None,
+        stop: Stop | None = None,
     ) -> Outcome:
         """Make the cloud resources as declared; `confirm` is asked unless `yes` or the options say.
 
@@ -38,15 +46,18 @@ class Owning(Declaring):
             InfraError: it failed or was interrupted; what was done is kept.
             UsageError: nobody can be asked.
         """
-        return self._change(Operation.APPLY, confirm=None if yes else confirm, listener=listener)
+        return self._change(Operation.APPLY, None if yes else confirm, listener, stop)
 
-    def refresh(self, listener: OperationListener = lambda _: None) -> Outcome:
+    def refresh(
+        self, listener: OperationListener = lambda _: None, *, stop: Stop | None = None
+    ) -> Outcome:
         """Look at the cloud and note what was changed there behind the flow's back.
 
         Raises:
             InfraError: it failed or was interrupted.
         """
-        return finished(self.place.operate(Operation.REFRESH, self.registry.managed, listener))
+        managed = self.registry.managed
+        return finished(self.place.operate(Operation.REFRESH, managed, listener, stop))
 
     def destroy(
         self,
@@ -54,6 +65,7 @@ class Owning(Declaring):
         yes: bool = False,
         confirm: Confirm = ask,
         listener: OperationListener = lambda _: None,
+        stop: Stop | None = None,
     ) -> Outcome:
         """Delete every cloud resource of the stack; `confirm` is asked as for `apply`.
 
@@ -62,10 +74,14 @@ class Owning(Declaring):
             InfraError: it failed or was interrupted; what was done is kept.
             UsageError: nobody can be asked.
         """
-        return self._change(Operation.DESTROY, confirm=None if yes else confirm, listener=listener)
+        return self._change(Operation.DESTROY, None if yes else confirm, listener, stop)
 
     def _change(
-        self, operation: Operation, *, confirm: Confirm | None, listener: OperationListener
+        self,
+        operation: Operation,
+        confirm: Confirm | None,
+        listener: OperationListener,
+        stop: Stop | None,
     ) -> Outcome:
         wanted = confirm if self.options.require_confirmation else None
-        return self.place.change(operation, self.registry.managed, wanted, listener)
+        return self.place.change(operation, self.registry.managed, wanted, listener, stop)

@@ -20,13 +20,15 @@ from buildflow_nb.core.operations import (
     OperationListener,
     Outcome,
     Result,
+    StepPlanned,
     Summary,
 )
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.local_cloud.client import start_cloud
-from buildflow_nb.infra.stack import operate, warm_up
+from buildflow_nb.infra.stack import not_begun, operate, warm_up
+from buildflow_nb.infra.stop import Stop
 
 __all__ = ("Confirm", "LocalEndpoints", "Place", "finished")
 
@@ -113,12 +115,17 @@ class Place:
         operation: Operation,
         managed: tuple[object, ...],
         listener: OperationListener = lambda _: None,
+        stop: Stop | None = None,
     ) -> Outcome:
         """Carry out an operation on what is managed; one that fails is told by its summary.
 
         Raises:
             InfraError: it could not begin.
         """
+        if _asked(stop):
+            cancelled = not_begun(operation)
+            listener(cancelled)
+            return Outcome(cancelled)
         events: list[OperationEvent] = []
 
         def hear(event: OperationEvent) -> None:
@@ -126,7 +133,7 @@ class Place:
                 events.append(event)
             listener(event)
 
-        summary = operate(self._deployment(managed), operation, hear)
+        summary = operate(self._deployment(managed), operation, hear, stop)
         return Outcome(summary, tuple(events))
 
     def change(
@@ -135,22 +142,34 @@ class Place:
         managed: tuple[object, ...],
         confirm: Confirm | None,
         listener: OperationListener = lambda _: None,
+        stop: Stop | None = None,
     ) -> Outcome:
-        """Carry out an operation; with `confirm`, preview it first and ask.
+        """Carry out an operation; with `confirm`, preview it first and ask, on this thread.
+
+        After a yes `listener` hears each step of the plan first, so that it knows what is to come.
 
         Raises:
             RejectedError: the answer was no.
-            InfraError: it could not begin, or it failed.
+            InfraError: it could not begin, it failed, or `stop` was asked.
         """
-        if confirm is not None:
+        if confirm is not None and not _asked(stop):
             wanted = managed if operation is Operation.APPLY else ()
-            plan = finished(self.operate(Operation.PREVIEW, wanted))
+            plan = finished(self.operate(Operation.PREVIEW, wanted, stop=stop))
             if plan.nothing_to_do:
                 return plan
-            if not confirm(plan):
-                msg = f"{operation.value} rejected; nothing was changed"
-                raise RejectedError(msg)
-        return finished(self.operate(operation, managed, listener))
+            if not _asked(stop):
+                self._agreed(operation, plan, confirm, listener)
+        return finished(self.operate(operation, managed, listener, stop))
+
+    def _agreed(
+        self, operation: Operation, plan: Outcome, confirm: Confirm, listener: OperationListener
+    ) -> None:
+        if not confirm(plan):
+            msg = f"{operation.value} rejected; nothing was changed"
+            raise RejectedError(msg)
+        for event in plan.events:
+            if isinstance(event, StepPlanned):
+                listener(event)
 
     def _deployment(self, managed: tuple[object, ...]) -> Deployment:
         config, options = self._config, self._options
@@ -166,6 +185,10 @@ class Place:
             options.refresh_state,
             options.enable_destroy_protection,
         )
+
+
+def _asked(stop: Stop | None) -> bool:
+    return stop is not None and stop.asked
 
 
 def _reach_loopback_directly() -> None:

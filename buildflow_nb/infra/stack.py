@@ -2,7 +2,8 @@
 
 The engine works in a process of its own and is waited for in a thread of its own; the caller's
 thread hears the events, one after another, and can be interrupted at any moment: the first time
-the engine is asked to end after the step under way, the second time it is killed. Either way, and
+the engine is asked to end after the step under way, the second time it is killed. Where the caller
+is not the main thread, which alone hears an interrupt, a `Stop` does the same. Either way, and
 after any sudden death, the next operation finds out by itself what was left (`recover.py`).
 One operation at a time works on a stack.
 """
@@ -12,27 +13,37 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import BuildFlowError, InfraError
-from buildflow_nb.core.operations import Operation, OperationEvent, OperationListener, Summary
+from buildflow_nb.core.operations import (
+    Operation,
+    OperationEvent,
+    OperationListener,
+    Result,
+    Summary,
+)
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.pulumi_cli import get_cli
+from buildflow_nb.infra.stop import Stop
 
 if TYPE_CHECKING:
     from buildflow_nb.infra.work import Work
 
-__all__ = ("operate", "warm_up")
+__all__ = ("not_begun", "operate", "warm_up")
 
 EVENTS = 1_000  # told but not yet heard; the engine waits when a listener is slower
 HEAR_S = 0.2  # how soon an interrupt is noticed
 
 
 def operate(
-    deployment: Deployment, operation: Operation, listener: OperationListener = lambda _: None
+    deployment: Deployment,
+    operation: Operation,
+    listener: OperationListener = lambda _: None,
+    stop: Stop | None = None,
 ) -> Summary:
-    """Carry out an operation; `listener` is called on this thread.
+    """Carry out an operation; `listener` is called on this thread, `stop` asked on any other.
 
     A step that fails is not raised but told by the summary.
 
@@ -41,12 +52,19 @@ def operate(
         DeclarationError: the primitives cannot be put in order.
     """
     job = _Job(deployment, operation)
-    try:
-        return job.hear_out(listener)
-    except BaseException:
-        job.interrupt()  # a listener that fails must not leave an engine at work behind
-        job.join()
-        raise
+    with stop.heard_by(job.interrupt) if stop is not None else nullcontext():
+        try:
+            return job.hear_out(listener)
+        except BaseException:
+            job.interrupt()  # a listener that fails must not leave an engine at work behind
+            job.join()
+            raise
+
+
+def not_begun(operation: Operation) -> Summary:
+    """The summary of an operation that was to stop before it began."""
+    error = f"{operation.value} was interrupted; nothing was begun"
+    return Summary(operation, Result.CANCELLED, error=error)
 
 
 def warm_up() -> None:
@@ -71,6 +89,7 @@ class _Job:
         self._operation = operation
         self._events: queue.Queue[OperationEvent | None] = queue.Queue(EVENTS)
         self._work: Work | None = None
+        self._lock = threading.Lock()  # between what was asked and who is to hear it
         self._asked = 0
         self._error: BaseException | None = None
         self._summary: Summary | None = None
@@ -100,9 +119,10 @@ class _Job:
 
     def interrupt(self) -> None:
         """Ask the engine to end; asked again, kill it."""
-        self._asked += 1
-        if self._work is not None:
-            self._work.interrupt()
+        with self._lock:
+            self._asked += 1
+            if self._work is not None:
+                self._work.interrupt()
 
     def join(self) -> None:
         """Wait for the end, hearing nothing."""
@@ -116,10 +136,12 @@ class _Job:
         began = time.monotonic()
         try:
             cli = get_cli()
-            self._work = Work(self._deployment, self._operation, cli, self._events.put)
-            for _ in range(self._asked):
-                self._work.interrupt()
-            self._summary = self._work.do(began)
+            work = Work(self._deployment, self._operation, cli, self._events.put)
+            with self._lock:
+                self._work = work
+                for _ in range(self._asked):
+                    work.interrupt()
+            self._summary = work.do(began)
         except BuildFlowError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001  (the boundary: told to whoever waits)
