@@ -60,7 +60,7 @@ class Failure:
     traceback: str
     tries: int
     origin: str | None
-    fate: str  # "dead-lettered", "given back" or "dropped"
+    fate: str  # "dead-lettered", "given back" or "dropped"; "retried" or "discarded" at last
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,9 @@ class ProcessorSnapshot:
     """Numbers of one processor: totals since it was started, rates over the last seconds.
 
     Latencies are seconds from pull to ack for consumers and from request to response for routes.
-    `history` holds elements in per second, oldest first, at most `HISTORY_S` of them.
+    `history` holds elements in per second, oldest first, at most `HISTORY_S` of them. `failed`
+    counts elements that failed for good; one that passes when it is retried counts as out instead.
+    `failures_kept` of them can be looked at and retried.
     """
 
     processor_id: str
@@ -94,6 +96,7 @@ class ProcessorSnapshot:
     ended_at: float | None = None
     codes: tuple[tuple[int, int], ...] = ()
     history: tuple[int, ...] = ()
+    failures_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

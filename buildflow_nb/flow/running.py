@@ -15,9 +15,10 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.registry import Changes
-from buildflow_nb.core.snapshot import Failure, FlowSnapshot, Passage
+from buildflow_nb.core.snapshot import FlowSnapshot, Passage
 from buildflow_nb.core.surroundings import kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
+from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.signals import serve_until_ended
@@ -80,6 +81,10 @@ class Running(Declaring):
         if listener is not None:
             handle.subscribe(listener)
         handle.begin()
+        if self.handle is not None:
+            self.handle.successor = (
+                handle  # a failure of the earlier run can be retried in this one
+            )
         _LATEST[self.flow_id] = handle
         return handle
 
@@ -110,8 +115,8 @@ class Running(Declaring):
         run = self._run_of(processor_id)
         return [] if run is None else run.peek(processor_id, count)
 
-    def failures(self, processor_id: str | None = None) -> list[Failure]:
-        """Elements that failed for good, oldest first."""
+    def failures(self, processor_id: str | None = None) -> list[Failed]:
+        """Elements that failed for good, oldest first: live objects, to be edited and retried."""
         run = self._run_of(processor_id)
         return [] if run is None else run.failures(processor_id)
 

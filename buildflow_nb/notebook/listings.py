@@ -14,6 +14,7 @@ from buildflow_nb.core.snapshot import Failure, Passage
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.cockpit import aligned
 from buildflow_nb.notebook.markup import Cell, quote
+from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.logs import LogLine
 
 __all__ = ("Declared", "Failures", "Lines", "Listing", "Passages", "Traceback")
@@ -84,13 +85,13 @@ class Passages(Listing[Passage]):
         )
 
 
-class Failures(Listing[Failure]):
-    """Elements that failed for good; each record holds its whole traceback."""
+class Failures(Listing[Failed | Failure]):
+    """Elements that failed for good: live, so that the next cell can retry or debug them."""
 
     heads = ("no.", "at", "processor", "tries", "fate", "origin", "error", "element")
     left = 6
 
-    def row(self, record: Failure) -> tuple[str, ...]:
+    def row(self, record: Failed | Failure) -> tuple[str, ...]:
         """Number, time, processor, tries, fate, origin, error, element."""
         return (
             str(record.number),

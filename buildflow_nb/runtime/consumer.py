@@ -34,13 +34,16 @@ from buildflow_nb.runtime.clock import Clock, backoff_s
 from buildflow_nb.runtime.code import Outcome
 from buildflow_nb.runtime.dead_letter import DeadLetters
 from buildflow_nb.runtime.inbox import Haul, Inbox, Load, Pace
+from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.lanes import CLOSE_S, Lane, Lanes, quietly
-from buildflow_nb.runtime.ledger import PASSAGES, Ledger, describe
+from buildflow_nb.runtime.ledger import PASSAGES, Ledger
 from buildflow_nb.runtime.push import Faults, Parcel, Pusher, PushPlan
+from buildflow_nb.runtime.redo import Redone, not_ready, pushing, redo_through
 from buildflow_nb.runtime.remedy import Remedy
 from buildflow_nb.runtime.retry import Retries
 from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.settle import Settler
+from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.waits import Waits
 
 __all__ = ("Consumer",)
@@ -138,6 +141,19 @@ class Consumer:
         """Run one element through the code and give what it returned."""
         lane = next(iter(self._lanes))
         return await send_through(lane.code, lane.worker, element)
+
+    async def redo(self, again: Again) -> Redone:
+        """Run a failed element through the code and into the sink; a drain waits for it."""
+        main = self._main
+        if self._settler is None or main is None or not self._running():
+            raise not_ready(self._spec, self.ledger)
+        self._unsettled += 1
+        self._all_settled.clear()
+        try:
+            lane = next(iter(self._lanes))
+            return await redo_through(lane, again, pushing(self._pusher, main), self.ledger)
+        finally:
+            self._count_off(1)
 
     def snapshot(self) -> ProcessorSnapshot:
         """The consumer at this moment."""
@@ -271,6 +287,7 @@ class Consumer:
             self._pace.learn(len(haul), outcome.seconds)
             self._remember(haul, outcome)
             await self._hand_over(haul, outcome)
+            del haul, outcome  # else they stay in memory until there is more to do
 
     async def _hand_over(self, haul: Haul, outcome: Outcome) -> None:
         if self._pusher is None or not outcome.items:

@@ -13,7 +13,9 @@ from typing import Any, Self
 
 from buildflow_nb.core.encode import compile_encoder, json_bytes
 from buildflow_nb.core.primitive import Env, Writable
-from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.kept import Fault
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.traces import describe
 
 __all__ = ("DeadLetters",)
 

@@ -17,11 +17,14 @@ from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, Listener, StateChanged
 from buildflow_nb.core.options import nearest
 from buildflow_nb.core.registry import Changes, Registry
-from buildflow_nb.core.snapshot import Failure, FlowSnapshot, Passage, ProcessorSnapshot, State
+from buildflow_nb.core.snapshot import FlowSnapshot, Passage, ProcessorSnapshot, State
 from buildflow_nb.runtime.clock import SYSTEM
+from buildflow_nb.runtime.failed import Failed
+from buildflow_nb.runtime.kept import Kept
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.loop import AT_EXIT, LoopThread, loop_thread
+from buildflow_nb.runtime.redo import Redone
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 
 __all__ = ("RunHandle", "unknown_processor")
@@ -44,6 +47,7 @@ class RunHandle:
         self._thread: LoopThread = loop_thread()
         self._listeners: list[Listener] = []
         self._ended = threading.Event()
+        self.successor: RunHandle | None = None
         self._supervisor: Supervisor = self._thread.run(self._make())
 
     async def _make(self) -> Supervisor:
@@ -95,10 +99,10 @@ class RunHandle:
         """The last elements that passed a processor, newest last."""
         return list(self._ledger(processor_id).passages)[-count:]
 
-    def failures(self, processor_id: str | None = None) -> list[Failure]:
+    def failures(self, processor_id: str | None = None) -> list[Failed]:
         """Elements that failed for good, of one processor or of all, oldest first."""
         books = [self._ledger(processor_id)] if processor_id else self._ledgers()
-        found = [failure for book in books for failure in book.failures]
+        found = [Failed(kept, self) for book in books for kept in list(book.failures)]
         return sorted(found, key=lambda failure: failure.at)
 
     def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
@@ -122,6 +126,30 @@ class RunHandle:
             Exception: whatever the code raised.
         """
         return self._thread.run(self._send(processor_id, element), SEND_TIMEOUT_S)
+
+    def redo(self, kept: Kept) -> Redone:
+        """Run a failed element through the live pipeline, or that of the run that came after.
+
+        Raises:
+            UsageError: the processor does not work, or the failure is dealt with already.
+            TimeoutError: code or sink did not answer in time.
+        """
+        if self.successor is not None:
+            return self.successor.redo(kept)
+        return self._thread.run(self._redo(kept), SEND_TIMEOUT_S)
+
+    def discard(self, kept: Kept) -> None:
+        """Forget a failure.
+
+        Raises:
+            UsageError: it is dealt with already.
+        """
+
+        async def forget() -> None:
+            kept.refuse_settled()
+            kept.settle("discarded")
+
+        self._thread.run(forget(), LOOK_TIMEOUT_S)
 
     def stop(
         self,
@@ -244,6 +272,21 @@ class RunHandle:
         if processor_id not in self._supervisor.units:
             raise unknown_processor(processor_id, list(self._supervisor.units))
         return await self._supervisor.send(processor_id, element)
+
+    async def _redo(self, kept: Kept) -> Redone:
+        kept.refuse_settled()
+        spec = self._registry.processors.get(kept.processor_id)
+        kept.busy = True
+        try:
+            redone = await self._supervisor.redo(kept.processor_id, kept.again(), spec)
+        finally:
+            kept.busy = False
+        if redone.error is None:
+            kept.ledger.metrics.failed -= 1
+            kept.settle("retried")
+        else:
+            kept.renew(redone.error)
+        return redone
 
     async def _drain_at_exit(self, timeout_s: float) -> None:
         await self._supervisor.stop_all(drain=True, timeout_s=timeout_s / 2)

@@ -12,11 +12,12 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.runtime import logs
 from buildflow_nb.runtime.code import Code, Outcome, compile_code
-from buildflow_nb.runtime.ledger import describe
+from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("CLOSE_S", "Lane", "Lanes", "quietly")
@@ -31,22 +32,27 @@ class Lane:
     worker: Worker
     code: Code
     idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _inside: int = 0
 
     def __post_init__(self) -> None:
         self.idle.set()
 
-    async def run(self, items: Sequence[object]) -> Outcome:
-        """Take a haul through the code of this moment."""
-        code = self.code
+    async def run(self, items: Sequence[object], variant: Code | None = None) -> Outcome:
+        """Take a haul through the code of this moment, or through a variant of it."""
+        code = variant or self.code
+        self._inside += 1
         self.idle.clear()
         try:
             if code.is_async:
                 outcome = await code.run_async(items)
                 await asyncio.sleep(0)  # code that never waits must not starve the loop
                 return outcome
-            return await self.worker.submit(lambda: code.run(items))
+            # A lambda's closure would live on in the traceback of an error, and the items with it.
+            return await self.worker.submit(partial(code.run, items))
         finally:
-            self.idle.set()
+            self._inside -= 1
+            if not self._inside:
+                self.idle.set()
 
 
 class Lanes:

@@ -7,34 +7,24 @@ thread; `Ledger.snapshot` and the copies given out are safe to hand to any threa
 
 from __future__ import annotations
 
-import traceback as tracebacks
+import contextvars
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import label_of
-from buildflow_nb.core.snapshot import Failure, Passage, ProcessorSnapshot, State
+from buildflow_nb.core.snapshot import Passage, ProcessorSnapshot, State
+from buildflow_nb.runtime import logs
 from buildflow_nb.runtime.clock import Clock
-from buildflow_nb.runtime.logs import LogRing
+from buildflow_nb.runtime.kept import EXCEPTIONS, Fault, Kept
 from buildflow_nb.runtime.metrics import Metrics
+from buildflow_nb.runtime.views import OPEN, Views
 
-__all__ = ("Fault", "Ledger", "describe")
+__all__ = ("Ledger",)
 
 PASSAGES = 20  # elements that `peek` shows
 FAILURES = 200  # failures kept; older ones are forgotten
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An element that failed, before it is decided what becomes of it."""
-
-    element: object
-    error: BaseException
-    tries: int
-    origin: str | None = None
 
 
 class Ledger:
@@ -46,14 +36,16 @@ class Ledger:
         self.clock = clock
         self.metrics = Metrics(clock.now())
         self.passages: deque[Passage] = deque(maxlen=PASSAGES)
-        self.failures: deque[Failure] = deque(maxlen=FAILURES)
-        self.log = LogRing()
+        self.failures: deque[Kept] = deque(maxlen=FAILURES)
+        self.views: Views = OPEN
+        self.log = logs.LogRing()
         self.state = State.PENDING
         self.reason = ""
         self.version = 1
         self.started_at: float | None = None
         self.ended_at: float | None = None
         self._failure_number = 0
+        self._with_exception: deque[Kept] = deque()
 
     def enter(self, state: State, reason: str = "") -> None:
         """Move to a state; the reason is for people."""
@@ -74,24 +66,42 @@ class Ledger:
         for element, given in zip(elements, results, strict=True):
             self.passages.append(Passage(at, element, given, seconds))
 
-    def fail(self, fault: Fault, fate: str) -> Failure:
+    def regained(self, element: object, results: tuple[object, ...], seconds: float) -> None:
+        """Count and remember an element that passed when a person had it retried."""
+        self.metrics.retried += 1
+        self.metrics.given.add(len(results), self.clock.now())
+        self.metrics.dropped += not results
+        self.passed((element,), (results,), seconds)
+
+    def fail(self, fault: Fault, fate: str) -> Kept:
         """Remember a failure and count it."""
         self._failure_number += 1
         self.metrics.failed += 1
-        failure = Failure(
-            number=self._failure_number,
-            at=self.clock.time(),
-            processor_id=self.processor_id,
-            element=fault.element,
-            error=describe(fault.error),
-            traceback=_traceback(fault.error),
-            tries=fault.tries,
-            origin=fault.origin,
-            fate=fate,
-        )
-        self.failures.append(failure)
-        self._emit(ElementFailed(failure))
-        return failure
+        kept = Kept(self, self._failure_number, fault, fate)
+        self.failures.append(kept)
+        self.keep_exception(kept)
+        self._emit(ElementFailed(kept.as_data()))
+        return kept
+
+    def keep_exception(self, kept: Kept) -> None:
+        """Let the newest failures keep their errors, and no others."""
+        if kept in self._with_exception:
+            self._with_exception.remove(kept)
+        self._with_exception.append(kept)
+        if len(self._with_exception) > EXCEPTIONS:
+            self._with_exception.popleft().forget_exception()
+
+    def forget(self, kept: Kept) -> None:
+        """Take a failure off the list; one that has left it by age is not there any more."""
+        for ring in (self.failures, self._with_exception):
+            if kept in ring:
+                ring.remove(kept)
+
+    def context(self) -> contextvars.Context:
+        """A context in which what is printed and logged belongs to this processor."""
+        context = contextvars.copy_context()
+        context.run(logs.current.set, self.log)
+        return context
 
     def snapshot(self, spec: ProcessorSpec, backlog: int | None) -> ProcessorSnapshot:
         """The processor at this moment."""
@@ -109,6 +119,7 @@ class Ledger:
             elements_out=m.given.total,
             dropped=m.dropped,
             failed=m.failed,
+            failures_kept=len(self.failures),
             retried=m.retried,
             in_flight=m.in_flight,
             backlog=backlog,
@@ -122,19 +133,6 @@ class Ledger:
             codes=tuple(sorted(m.codes.items())),
             history=m.taken.history(now),
         )
-
-
-def _traceback(error: BaseException) -> str:
-    """The whole traceback; for a conversion only its last line, since the rest is our own code."""
-    if isinstance(error, ConversionError):
-        return "".join(tracebacks.format_exception_only(error))
-    return "".join(tracebacks.format_exception(error))
-
-
-def describe(error: BaseException) -> str:
-    """One line: the kind of error and what it says."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _source_label(spec: ProcessorSpec) -> str:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.dead_letter import DeadLetters
 from buildflow_nb.runtime.inbox import Haul
-from buildflow_nb.runtime.ledger import Fault, Ledger
+from buildflow_nb.runtime.kept import Fault
+from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import Faults
 from buildflow_nb.runtime.retry import Retries
 

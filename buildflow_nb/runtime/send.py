@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from buildflow_nb.core.annotations import optional_of
+from buildflow_nb.core.annotations import is_record, optional_of
 from buildflow_nb.core.decode import Decoder, compile_decoder
-from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.encode import compile_encoder, to_record
+from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.code import Code
+from buildflow_nb.runtime.traces import harmless
 from buildflow_nb.runtime.worker import Worker
 
-__all__ = ("send_through",)
+__all__ = ("AS_IT_IS", "as_declared", "send_through")
 
-_AS_IT_IS = Decoder(lambda raw: raw, lambda raws: raws)
+AS_IT_IS = Decoder(lambda raw: raw, lambda raws: raws)
 _AS_RETURNED = compile_encoder(None, Wire.OBJECT, "send")
 
 
@@ -24,19 +26,40 @@ async def send_through(code: Code, worker: Worker, element: object) -> list[obje
     Raises:
         Exception: the element cannot be converted, or whatever the code raised.
     """
-    value = _as_declared(code.spec, element)
-    plain = replace(code, decoder=_AS_IT_IS, encode=_AS_RETURNED)
+    value = as_declared(code.spec, element)
+    plain = replace(code, decoder=AS_IT_IS, encode=_AS_RETURNED)
     if code.is_async:
         outcome = await plain.run_async([value])
     else:
         outcome = await worker.submit(lambda: plain.run([value]))
     if outcome.faults:
-        raise outcome.faults[0]
+        raise harmless(outcome.faults[0])
     return list(outcome.items)
 
 
-def _as_declared(spec: ConsumerSpec, element: object) -> object:
-    """A plain value (a dict, JSON text) as the type that the processor declares."""
+def as_declared(spec: ConsumerSpec, element: object) -> object:
+    """A plain value (a dict, JSON text) as the type that the processor declares.
+
+    So is an instance of an older version of that type, which a cell has defined anew since.
+
+    Raises:
+        ConversionError: it cannot become one.
+    """
+    try:
+        return _converted(spec, element)
+    except ConversionError:
+        if not is_record(type(element)):
+            raise
+        try:
+            plain = to_record(element)
+        except (TypeError, ValueError):
+            plain = None
+        if plain is None:
+            raise
+        return _converted(spec, plain)
+
+
+def _converted(spec: ConsumerSpec, element: object) -> object:
     wire = Wire.OBJECT
     kind = optional_of(spec.input_type)[0]
     if isinstance(element, (str, bytes)) and kind not in (str, bytes, None):

@@ -18,8 +18,11 @@ from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.consumer import Consumer
-from buildflow_nb.runtime.ledger import Ledger, describe
+from buildflow_nb.runtime.kept import Again
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.redo import Redone, not_ready, redo_alone
 from buildflow_nb.runtime.serving import Serving
+from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.trial import send_alone
 from buildflow_nb.runtime.unit import Unit
 
@@ -152,6 +155,34 @@ class Supervisor:
         if unit.ledger.state.ended:
             return await send_alone(unit.spec, element)
         return await unit.send(element)
+
+    async def redo(self, processor_id: str, again: Again, spec: ProcessorSpec | None) -> Redone:
+        """Run one failed element through the real pipeline; `spec` is what is declared now.
+
+        A consumer that is done has its sink opened for this one element.
+
+        Raises:
+            UsageError: the processor was removed, or does not work at this moment.
+            TimeoutError: code or sink do not answer.
+        """
+        unit = self.units.get(processor_id)
+        if unit is None or spec is None:
+            msg = f"processor {processor_id!r} is not part of the run any more; declare it again"
+            raise UsageError(msg)
+        starting = self._starts.get(processor_id)
+        if starting is not None:
+            await asyncio.wait([starting], timeout=SWAP_TIMEOUT_S)
+        if unit.ledger.state is State.DONE and isinstance(spec, ConsumerSpec):
+            return await redo_alone(spec, again, self.plan.env, unit.ledger, self._clock)
+        if unit.ledger.state.ended and self.ended.is_set():
+            msg = (
+                f"{spec.kind} {processor_id!r} is {unit.ledger.state.value}, and so is the run; "
+                "%buildflow run, or app.run(), starts it again, then retry; the failure is kept"
+            )
+            raise UsageError(msg)
+        if unit.ledger.state.ended:
+            raise not_ready(spec, unit.ledger)
+        return await unit.redo(again)
 
     async def _start(self, specs: Sequence[ProcessorSpec]) -> None:
         await self._launch([await self._make(spec) for spec in specs])

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.snapshot import ProcessorSnapshot
+from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.redo import Redone
 
 __all__ = ("Unit",)
 
@@ -53,6 +55,15 @@ class Unit(Protocol):
 
         Raises:
             Exception: whatever the code raised.
+        """
+        ...
+
+    async def redo(self, again: Again) -> Redone:
+        """Run one failed element through the real code and into the sink.
+
+        Raises:
+            UsageError: it does not work at this moment.
+            TimeoutError: the sink does not take it for now; it may still be written.
         """
         ...
 

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime.clock import Clock, backoff_s
-from buildflow_nb.runtime.ledger import Ledger, describe
+from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import TEMPORARY
+from buildflow_nb.runtime.traces import describe
 
 __all__ = ("Waits",)
 

@@ -67,6 +67,8 @@ class Worker:
                 result, error = None, _harmless(caught)
             if not self._report(future, result, error):
                 return
+            # While this waits, and in a traceback of user code, its frame would keep them alive.
+            del entry, job, future, result, error
 
     def _report(self, future: asyncio.Future[Any], result: object, error: object) -> bool:
         with self._lock:

@@ -123,6 +123,26 @@ class Binding:
             return _shown(arguments[0])
         return {t.name: _shown(a) for t, a in zip(self._takers, arguments, strict=True)}
 
+    def by_name(self, arguments: Arguments) -> Mapping[str, object] | None:
+        """The arguments by name, to call with them again; None where one is the request itself."""
+        if self.takes_request:
+            return None
+        return {t.name: a for t, a in zip(self._takers, arguments, strict=True)}
+
+    def again(self, element: object, call: Mapping[str, object] | None) -> Arguments:
+        """Arguments for a call that is repeated, maybe with other parameters than it had.
+
+        Raises:
+            ConversionError: a value does not fit its parameter.
+            UsageError: a parameter is missing, or is the request itself.
+        """
+        if call is None:
+            return self.from_element(element)
+        names = {taker.name for taker in self._takers}
+        if len(call) == 1 and not set(call) <= names:  # its one parameter has another name now
+            return self.from_element(next(iter(call.values())))
+        return self.from_element(dict(call))
+
     def from_element(self, element: object) -> Arguments:
         """Arguments from a dict of parameters, or from the one value that has no default.
 

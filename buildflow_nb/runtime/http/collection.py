@@ -7,7 +7,8 @@ written because the sink cannot be written for now, in which case sending again 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import NoneType
 from typing import cast
 
@@ -19,13 +20,23 @@ from buildflow_nb.core.flow_spec import CollectorSpec
 from buildflow_nb.runtime.http.answer import FAILED, error_answer, json_answer
 from buildflow_nb.runtime.http.delivery import PUSH_S, Delivery
 from buildflow_nb.runtime.http.fault import HttpFault
-from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.kept import Fault
+from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import TEMPORARY, Faults
+from buildflow_nb.runtime.traces import describe
 
-__all__ = ("Collection", "flatten")
+__all__ = ("Call", "Collection", "flatten")
 
 Form = Callable[[Sequence[object]], Sequence[object]]
 SUCCESS = b'{"success":true}'
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: what to show of it, and its arguments by name where they can be used again."""
+
+    element: object
+    by_name: Mapping[str, object] | None
 
 
 class Collection:
@@ -49,45 +60,66 @@ class Collection:
             self._encode = compile_encoder(spec.output_type, spec.sink.sink_wire, self._owner)
         self._late: set[asyncio.Task[None]] = set()
 
-    async def store(self, element: object, result: object, seconds: float) -> web.StreamResponse:
-        """Push what the function made of `element` in `seconds`; the answer for the client.
+    async def keep(self, result: object) -> tuple[list[object], Faults]:
+        """Push what a retried call gave; the elements, and by position what failed.
+
+        Raises:
+            HttpFault: the sink is not open.
+            ConversionError: as for `store`.
+            TimeoutError: the sink takes too long; they may still be written.
+        """
+        elements = self._elements(result)
+        pushed = await self._delivery.push(self._encode(elements) if elements else ())
+        if not pushed.done():
+            await asyncio.wait({pushed}, timeout=PUSH_S)
+        if not pushed.done():
+            msg = f"the sink did not take it within {PUSH_S:g} s; it may still be written"
+            raise TimeoutError(msg)
+        return elements, pushed.result()
+
+    def _elements(self, result: object) -> list[object]:
+        if isinstance(result, web.StreamResponse):
+            msg = f"{self._owner} returned a response, which no sink can store; use an endpoint"
+            raise ConversionError(msg)
+        return flatten(result)
+
+    async def store(self, call: Call, result: object, seconds: float) -> web.StreamResponse:
+        """Push what the function made of `call` in `seconds`; the answer for the client.
 
         Raises:
             HttpFault: it is not stored.
             ConversionError: it has another type than declared, or no form that can be stored.
         """
-        if isinstance(result, web.StreamResponse):
-            msg = f"{self._owner} returned a response, which no sink can store; use an endpoint"
-            raise ConversionError(msg)
-        elements = flatten(result)
+        elements = self._elements(result)
         pushed = await self._delivery.push(self._encode(elements) if elements else ())
         if not pushed.done():
             await asyncio.wait({pushed}, timeout=PUSH_S)
         if not pushed.done():
-            self._leave(element, elements, pushed, seconds)
+            self._leave(call, elements, pushed, seconds)
             msg = "the sink takes too long; the element is queued and may still be written"
             raise HttpFault(503, msg, {"Retry-After": "5"})
         faults = pushed.result()
-        self._count(element, elements, faults, seconds)
+        self._count(call, elements, faults, seconds)
         if not faults:
             return json_answer(SUCCESS)
-        await self._record(self._faults(element, faults))
+        await self._record(self._faults(call, faults))
         return _refusal(faults)
 
-    def _count(
-        self, element: object, elements: list[object], faults: Faults, seconds: float
-    ) -> None:
+    def _count(self, call: Call, elements: list[object], faults: Faults, seconds: float) -> None:
         ledger = self._ledger
-        ledger.passed((element,), (tuple(elements),), seconds)
+        ledger.passed((call.element,), (tuple(elements),), seconds)
         ledger.metrics.given.add(len(elements) - len(faults), ledger.clock.now())
         ledger.metrics.dropped += not elements
 
-    def _faults(self, element: object, faults: Faults) -> list[Fault]:
-        return [Fault(element, error, self._tries, self._origin) for error in faults.values()]
+    def _faults(self, call: Call, faults: Faults) -> list[Fault]:
+        return [
+            Fault(call.element, error, self._tries, self._origin, call.by_name)
+            for error in faults.values()
+        ]
 
     def _leave(
         self,
-        element: object,
+        call: Call,
         elements: list[object],
         pushed: asyncio.Future[Faults],
         seconds: float,
@@ -96,9 +128,9 @@ class Collection:
 
         async def settle() -> None:
             faults = await pushed
-            self._count(element, elements, faults, seconds)
+            self._count(call, elements, faults, seconds)
             if faults:
-                await self._record(self._faults(element, faults))
+                await self._record(self._faults(call, faults))
 
         late = asyncio.create_task(settle())
         self._late.add(late)

@@ -16,8 +16,10 @@ from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.clock import Clock, backoff_s
 from buildflow_nb.runtime.dead_letter import DeadLetters
 from buildflow_nb.runtime.http.fault import HttpFault
-from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.kept import Fault
+from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import TEMPORARY, Faults, Parcel, Pusher, PushPlan
+from buildflow_nb.runtime.traces import describe
 
 __all__ = ("PUSH_S", "Delivery")
 

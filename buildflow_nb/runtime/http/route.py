@@ -17,7 +17,7 @@ from typing import cast
 
 from aiohttp import web
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
@@ -26,12 +26,16 @@ from buildflow_nb.runtime.http.answer import FAILED, error_answer, fault_of, own
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.body import body_at_hand, read_body
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
-from buildflow_nb.runtime.http.collection import Collection, flatten
+from buildflow_nb.runtime.http.collection import Call, Collection, flatten
 from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
 from buildflow_nb.runtime.http.delivery import Delivery
 from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.redo import redo_call
 from buildflow_nb.runtime.http.server import Server
-from buildflow_nb.runtime.ledger import Fault, Ledger, describe
+from buildflow_nb.runtime.kept import Again, Fault
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.redo import Redone, not_ready
+from buildflow_nb.runtime.traces import describe
 
 __all__ = ("HttpRoute",)
 
@@ -160,6 +164,19 @@ class HttpRoute:
         result = await code.call(code.binding.from_element(element))
         return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
 
+    async def redo(self, again: Again) -> Redone:
+        """Run one failed call through the code of this moment; a collector's results are stored."""
+        code, task = self._code, asyncio.current_task()
+        if code is None or self.ledger.state.ended:
+            raise not_ready(self.spec, self.ledger)
+        self._requests.add(cast("asyncio.Task[object]", task))
+        try:
+            return await redo_call(code, again, self._collection, self.ledger)
+        except HttpFault as fault:
+            raise TemporaryError(str(fault.detail)) from fault
+        finally:
+            self._requests.discard(cast("asyncio.Task[object]", task))
+
     def snapshot(self) -> ProcessorSnapshot:
         """The route at this moment."""
         return self.ledger.snapshot(self.spec, None)
@@ -231,8 +248,8 @@ class HttpRoute:
             result = await code.call(arguments)
             seconds = clock.now() - began
             if self._collection is not None:
-                element = code.binding.element(arguments)
-                return await self._collection.store(element, result, seconds)
+                call = Call(code.binding.element(arguments), code.binding.by_name(arguments))
+                return await self._collection.store(call, result, seconds)
             if isinstance(result, web.StreamResponse):
                 response = own_answer(request, result)
             else:
@@ -255,16 +272,16 @@ class HttpRoute:
     async def _failed(
         self, code: RouteCode, arguments: Arguments, error: BaseException
     ) -> web.StreamResponse:
-        origin = f"{self.method} {self.path}"
-        await self._record([Fault(code.binding.element(arguments), error, 1, origin)])
+        origin, binding = f"{self.method} {self.path}", code.binding
+        fault = Fault(binding.element(arguments), error, 1, origin, binding.by_name(arguments))
+        await self._record([fault])
         return error_answer(500, FAILED)
 
     async def _record(self, faults: list[Fault]) -> None:
         fate = "dropped" if self._delivery is None else await self._delivery.bury(faults)
         for fault in faults:
-            text = f"{self.spec.kind} {self.id!r}: {describe(fault.error)}"
-            self.ledger.log.add("ERROR", text)
-            self.ledger.fail(fault, fate)
+            kept = self.ledger.fail(fault, fate)
+            self.ledger.log.add("ERROR", f"{self.spec.kind} {self.id!r}: {kept.error}")
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""

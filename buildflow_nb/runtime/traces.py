@@ -1,0 +1,97 @@
+"""Errors of user code, made fit to be kept: the user's part of a traceback, and nothing else alive.
+
+A frame of a traceback holds its locals, and through `f_back` the frames that called it. Ours hold
+whole hauls: an error kept for a person would keep ten thousand elements with it. So a kept error's
+traceback begins with the user's first frame, and our frames behind that are cleared.
+
+Only frames of the modules in `_PER_CALL` are cleared, and only after the call that they belong to
+has returned: `frame.clear()` on a coroutine that is merely suspended would close it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback as tracebacks
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FrameType, TracebackType
+
+from buildflow_nb.core.errors import ConversionError
+
+__all__ = ("cut", "describe", "harmless", "traceback_text")
+
+_PACKAGE = __name__.partition(".")[0]
+_PER_CALL = frozenset(
+    f"{_PACKAGE}.runtime.{name}"
+    for name in ("calls", "code", "http.binding", "http.code", "lanes", "redo", "send")
+)
+_EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.CancelledError)
+
+
+def describe(error: BaseException) -> str:
+    """One line: the kind of error and what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def traceback_text(error: BaseException) -> str:
+    """The whole traceback; for a conversion only its last line, since the rest is our own code."""
+    if isinstance(error, ConversionError):
+        return "".join(tracebacks.format_exception_only(error))
+    return "".join(tracebacks.format_exception(error))
+
+
+def cut(error: BaseException) -> None:
+    """Cut the traceback, and those of its causes, to the user's part; free what ours held.
+
+    Call it after the code that raised the error has returned to us.
+    """
+    for each in _with_causes(error):
+        trace = each.__traceback__
+        while trace is not None and _is_ours(trace.tb_frame):
+            _clear(trace.tb_frame)
+            trace = trace.tb_next
+        if trace is not None:
+            _clear_callers(trace)
+        each.__traceback__ = trace
+
+
+def harmless(error: BaseException) -> BaseException:
+    """The error, or where raising it would end a loop or a kernel, one that says the same."""
+    if not isinstance(error, _EXITS):
+        return error
+    made = RuntimeError(describe(error))
+    made.__cause__ = error
+    return made.with_traceback(error.__traceback__)
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        left += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            left += each.exceptions
+        yield each
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return name == _PACKAGE or name.startswith(f"{_PACKAGE}.")
+
+
+def _clear_callers(trace: TracebackType) -> None:
+    frame = trace.tb_frame.f_back
+    while frame is not None and frame.f_globals.get("__name__") in _PER_CALL:
+        _clear(frame)
+        frame = frame.f_back
+
+
+def _clear(frame: FrameType) -> None:
+    if frame.f_globals.get("__name__") in _PER_CALL:
+        with suppress(RuntimeError):  # it is executing
+            frame.clear()
