@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
+from buildflow_nb.io._denied import DeniedError
 
 __all__ = ("THROTTLED", "Target")
 
@@ -79,7 +80,7 @@ class Target:
 
         Raises:
             TemporaryError: it is missing, throttled or cannot be reached; asking again may help.
-            PermanentError: it refuses us for good.
+            PermanentError: it refuses us for good; a `DeniedError` where a permission is missing.
         """
         from botocore import exceptions as boto
         from botocore.parsers import ResponseParserError
@@ -117,7 +118,8 @@ class Target:
             return TemporaryError(f"{self} is asked too often for now ({said})")
         if isinstance(status, int) and status >= SERVER_FAULT:
             return TemporaryError(f"{self} cannot answer for now ({said})")
-        return PermanentError(f"{self} {self._remedy(code, error.get('Region'), action)} ({said})")
+        kind = DeniedError if code in DENIED else PermanentError
+        return kind(f"{self} {self._remedy(code, error.get('Region'), action)} ({said})")
 
     def _remedy(self, code: str, region: object, action: str) -> str:
         """What is wrong for good, and what to do about it."""

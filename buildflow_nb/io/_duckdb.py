@@ -10,13 +10,16 @@ Another process cannot open a file that is open for writing here, and the other 
 from __future__ import annotations
 
 import re
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
 
-__all__ = ("connect", "fault", "quoted")
+__all__ = ("OPENING", "connect", "fault", "quoted")
 
+OPENING = threading.Lock()  # a file is open in one way at a time; held while one is only looked at
 _PID = re.compile(r"PID (\d+)")
 
 
@@ -30,9 +33,11 @@ def connect(database: str) -> Any:
     import duckdb
 
     try:
-        if not database.startswith("md:"):
+        elsewhere = database.startswith("md:")  # MotherDuck, which may take its time
+        if not elsewhere:
             Path(database).parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(database)
+        with nullcontext() if elsewhere else OPENING:
+            return duckdb.connect(database)
     except duckdb.Error as error:
         raise fault(error, database) from error
     except OSError as error:

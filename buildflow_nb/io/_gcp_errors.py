@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
+from buildflow_nb.io._denied import DeniedError
 
 if TYPE_CHECKING:
     from google.auth.exceptions import GoogleAuthError
@@ -52,7 +53,7 @@ class Target:
 
         Raises:
             TemporaryError: it is missing, throttled or cannot be reached; asking again may help.
-            PermanentError: it refuses us for good.
+            PermanentError: it refuses us for good; a `DeniedError` where a permission is missing.
         """
         from google.api_core.exceptions import GoogleAPICallError, RetryError
         from google.auth.exceptions import GoogleAuthError
@@ -112,7 +113,8 @@ class Target:
             return TemporaryError(f"{self} cannot be reached ({said})")
         if code in PASSING:
             return TemporaryError(f"{self} cannot answer for now ({said})")
-        return PermanentError(f"{self} {_remedy(code, role)} ({said})")
+        kind = DeniedError if code == "PERMISSION_DENIED" else PermanentError
+        return kind(f"{self} {_remedy(code, role)} ({said})")
 
 
 def _remedy(code: str, role: str) -> str:

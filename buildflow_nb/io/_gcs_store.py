@@ -13,9 +13,10 @@ from typing import Any
 
 from buildflow_nb.io._gcp_errors import Target
 
-__all__ = ("GcsStore",)
+__all__ = ("LOOK_ROLE", "GcsStore")
 
 ROLE = "roles/storage.objectCreator"
+LOOK_ROLE = "roles/storage.bucketViewer"
 ATTEMPT_S = 30.0  # for connecting, and for an answer
 RETRY_S = 5.0  # for further attempts; the pipeline tries again too, and shows that it does
 DELAYS_S = (0.2, 2.0)  # between them, at first and at most
@@ -33,6 +34,17 @@ class GcsStore:
         """Make the client, so that missing credentials are told at once."""
         with self._target.faults(ROLE):
             self._connect()
+
+    def look(self, within_s: float) -> str:
+        """Look whether the bucket is there.
+
+        Raises:
+            TemporaryError: it is missing or out of reach.
+            PermanentError: it refuses us; a `DeniedError` where it may not be looked at.
+        """
+        with self._target.faults(LOOK_ROLE):
+            self._connect().get_bucket(self._target.name, timeout=within_s, retry=None)
+        return "is there"
 
     def put(self, name: str, body: bytes, content_type: str) -> None:
         """Put an object there, of a name that is drawn at random; raises as `PartStore.put`."""

@@ -55,6 +55,10 @@ class Messages:
     StreamingPullResponse: Pb
     AcknowledgeRequest: Pb
     ModifyAckDeadlineRequest: Pb
+    GetTopicRequest: Pb
+    Topic: Pb
+    GetSubscriptionRequest: Pb
+    Subscription: Pb
     Empty: Pb
 
 
@@ -132,6 +136,20 @@ class PubSubLink:
         except AioRpcError:
             self._stale = True
             raise
+
+    async def look(self, method: str, request: Pb, answer: Pb, deadline_s: float) -> Pb:
+        """Make one unary call, as `call` does, and say what a failure means.
+
+        Raises:
+            TemporaryError: it is missing or out of reach.
+            PermanentError: it refuses us; a `DeniedError` where a permission is missing.
+        """
+        from grpc.aio import AioRpcError
+
+        try:
+            return await self.call(method, request, answer, deadline_s)
+        except AioRpcError as error:
+            raise self.refused(error) from error
 
     async def stream(self, method: str, request: Pb, answer: Pb) -> Any:
         """Open a call with streams both ways and write the first request. Raises as `call`."""

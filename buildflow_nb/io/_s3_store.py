@@ -28,6 +28,18 @@ class S3Store:
         with self._target.faults("s3:PutObject"):
             self._connect()
 
+    def look(self) -> str:
+        """Look whether the bucket is there.
+
+        Raises:
+            TemporaryError: it is missing or out of reach.
+            PermanentError: it refuses us; a `DeniedError` where it may not be listed.
+        """
+        with self._target.faults("s3:ListBucket"):
+            # HeadBucket, which is meant for this, says neither why it refuses nor where it is.
+            self._connect().list_objects_v2(Bucket=self._target.name, MaxKeys=1)
+        return "is there"
+
     def put(self, name: str, body: bytes, content_type: str) -> None:
         """Put an object there; raises as `PartStore.put`."""
         with self._target.faults("s3:PutObject"):

@@ -107,6 +107,11 @@ class QueueLink:
         numbered = [{"Id": str(i), **entry} for i, entry in enumerate(entries)]
         return self._batch("send_message_batch", "sqs:SendMessage", numbered)
 
+    def load(self) -> None:
+        """Make the client. Raises as `receive`."""
+        with self._target.faults("sqs:GetQueueUrl"):
+            self._connect()
+
     def count(self) -> int:
         """Messages that wait to be received, roughly."""
         name = "ApproximateNumberOfMessages"

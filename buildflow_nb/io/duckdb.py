@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
+from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._duckdb import connect
+from buildflow_nb.io._duckdb_check import columns, look_to_read, look_to_write_table
 from buildflow_nb.io._duckdb_reader import DuckDBReader
 from buildflow_nb.io._duckdb_writer import DuckDBWriter
 from buildflow_nb.io._paths import absolute
@@ -92,6 +96,24 @@ class DuckDBTable:
         """Open a sink that appends rows."""
         return BlockingSink(DuckDBWriter(str(self.database), self.table, element))
 
+    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
+        """Look whether the table can be read, and whether it can be written."""
+        database, table = str(self.database), self.table
+
+        async def to_read() -> str:
+            return await on_thread(lambda: look_to_read(database, table, None))
+
+        async def to_write() -> str:
+            return await on_thread(lambda: look_to_write_table(database, table))
+
+        found = await looked(self, to_read, load=_load, role="source")
+        return [*found, *await looked(self, to_write, role="sink")]
+
+    async def columns(self, env: Env) -> Columns | None:  # noqa: ARG002
+        """The columns of the table, if it is there."""
+        names = await on_thread(lambda: columns(str(self.database), self.table, None))
+        return None if names is None else Columns(names)
+
     def connect(self) -> Any:
         """A DuckDB connection to the file that gets along with a running flow; close it."""
         return connect(str(self.database))
@@ -142,8 +164,30 @@ class DuckDBQuery:
         """Open a source over the result."""
         return BlockingSource(DuckDBReader(str(self.database), "", self.query))
 
+    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
+        """Look whether the query can be read; it is not carried out."""
+
+        async def to_read() -> str:
+            return await on_thread(lambda: look_to_read(str(self.database), "", self.query))
+
+        return await looked(self, to_read, load=_load)
+
+    async def columns(self, env: Env) -> Columns | None:  # noqa: ARG002
+        """The columns of the result, if the file is there."""
+        names = await on_thread(lambda: columns(str(self.database), "", self.query))
+        return None if names is None else Columns(names)
+
 
 DuckDB = DuckDBTable  # the name in BuildFlow's documents
+
+
+async def _load() -> None:
+    def load() -> None:
+        import duckdb
+
+        del duckdb
+
+    await on_thread(load)
 
 
 def _database(owner: str, database: str | os.PathLike[str]) -> str:

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import pytest
 
 from buildflow_nb.core.errors import PartialPushError
-from buildflow_nb.core.primitive import Batch, Env, Readable, Source, Wire, Writable
+from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.primitive import Batch, Checkable, Env, Readable, Source, Wire, Writable
 
 DEADLINE_S = 20.0  # far more than any test needs; only a hang reaches it
 
@@ -62,6 +63,24 @@ def pushed(primitive: Writable, *pushes: Sequence[object], element: object = Non
                 await sink.push(items)
 
     run(go())
+
+
+def checked(primitive: Any, role: str) -> list[Finding]:
+    """What the check of a primitive finds for its use as a source or a sink, if it has one."""
+    if not isinstance(primitive, Checkable):
+        return []
+    found = run(primitive.check(Env()))
+    assert found
+    assert all(finding.subject.startswith(type(primitive).__name__) for finding in found)
+    return [finding for finding in found if finding.role in ("", role)]
+
+
+def lying_there(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file of a folder, with when it was changed and what is in it."""
+    return {
+        str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 class ConfigContract:
@@ -241,6 +260,15 @@ class SourceContract(ConfigContract):
         for count in run(go()):
             assert count is None or (isinstance(count, int) and count >= 0)
 
+    def test_checking_finds_it_well_and_consumes_nothing(self, tmp_path):
+        primitive = self.prepare(tmp_path)
+        before = lying_there(tmp_path)
+        for _ in range(2):
+            for finding in checked(primitive, "source"):
+                assert (finding.health, finding.cure) == (Health.OK, ""), finding
+        assert lying_there(tmp_path) == before
+        assert pulled(primitive, len(self.expected)) == self.expected
+
     def test_settling_nothing_is_harmless(self, tmp_path):
         primitive = self.prepare(tmp_path)
 
@@ -281,6 +309,17 @@ class SinkContract(ConfigContract):
 
     def test_what_is_written_can_be_read(self, tmp_path):
         self.write(self.make(tmp_path), self.samples)
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_checking_makes_and_writes_nothing(self, tmp_path):
+        primitive = self.make(tmp_path)
+        before = lying_there(tmp_path)
+        assert [f for f in checked(primitive, "sink") if f.health is not Health.OK] == []
+        assert lying_there(tmp_path) == before
+        self.write(primitive, self.samples)
+        before = lying_there(tmp_path)
+        assert [f for f in checked(primitive, "sink") if f.health is not Health.OK] == []
+        assert lying_there(tmp_path) == before
         assert self.read(tmp_path) == self.expect(self.samples)
 
     def test_pushes_keep_their_order(self, tmp_path):

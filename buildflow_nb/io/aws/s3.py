@@ -7,14 +7,16 @@ is ever rewritten; delivery is at least once, so after a failure an element may 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
 from buildflow_nb.io._aws_errors import Target
+from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._part_writer import PartWriter
 from buildflow_nb.io._parts import parts_of
@@ -44,6 +46,8 @@ class S3Bucket:
     Raises:
         DeclarationError: S3 has no such names, a field is no text, or the format is unknown.
     """
+
+    cloud: ClassVar[str] = "aws"
 
     bucket_name: str
     file_path: str | None = None
@@ -102,10 +106,18 @@ class S3Bucket:
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
         """Open a sink; the bucket is met by the first push."""
-        target = Target("bucket", self.bucket_name, env.stack)
         parts = parts_of(cast("FileFormat", self.file_format), element)
-        store = S3Store(lambda: connect(env, "s3", self.aws_region), target)
-        return BlockingSink(PartWriter(store, self._folder, parts))
+        return BlockingSink(PartWriter(self._store(env), self._folder, parts))
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look whether the bucket is there, by asking for the name of one object."""
+        store = self._store(env)
+        return await looked(
+            self,
+            lambda: on_thread(store.look),
+            load=lambda: on_thread(store.open),
+            unseen="s3:ListBucket",
+        )
 
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""
@@ -131,6 +143,10 @@ class S3Bucket:
         """Where the bucket is in Amazon's console, for whoever is signed in to its account."""
         region = f"?region={self.aws_region}" if self.aws_region else ""
         return f"https://console.aws.amazon.com/s3/buckets/{self.bucket_name}{region}"
+
+    def _store(self, env: Env) -> S3Store:
+        target = Target("bucket", self.bucket_name, env.stack)
+        return S3Store(lambda: connect(env, "s3", self.aws_region), target)
 
     @property
     def _folder(self) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Self, cast
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
+from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._s3_changes import S3ChangeSource
@@ -38,6 +39,8 @@ class S3FileChangeStream:
     Raises:
         DeclarationError: that is no bucket, or an event type is missing or cannot be subscribed to.
     """
+
+    cloud: ClassVar[str] = "aws"
 
     s3_bucket: S3Bucket
     event_types: Iterable[S3ChangeStreamEventType | str] = (
@@ -93,6 +96,15 @@ class S3FileChangeStream:
         s3_client = await asyncio.to_thread(self._s3_client, env)
         async with self.sqs_queue.source(env) as queue:
             yield S3ChangeSource(queue, s3_client, test_events=not self.filter_test_events)
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look at the bucket, and at the queue that it sends to."""
+        found = await asyncio.gather(self.s3_bucket.check(env), self.sqs_queue.check(env))
+        return [
+            replace(finding, subject=f"{label_of(self)}: {finding.subject}")
+            for findings in found
+            for finding in findings
+        ]
 
     def owned(self) -> tuple[Managed, ...]:
         """The queue."""

@@ -8,15 +8,17 @@ order, and SQS drops one that it has seen in the last five minutes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Source, Wire
 from buildflow_nb.io._aws_errors import Target
+from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._sqs_link import QueueLink
 from buildflow_nb.io._sqs_message import Fifo
 from buildflow_nb.io._sqs_source import SqsSource
@@ -40,6 +42,8 @@ class SQSQueue:
         DeclarationError: SQS has no such names, a field is no text, or the options are for FIFO
             queues only.
     """
+
+    cloud: ClassVar[str] = "aws"
 
     queue_name: str
     aws_account_id: str | None = None
@@ -124,6 +128,16 @@ class SQSQueue:
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
         """Open a sink."""
         return BlockingSink(SqsWriter(self._link(env), Fifo(self.group_by, self.deduplicate_by)))
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look the queue up and count what waits; nothing is received."""
+        link = self._link(env)
+
+        async def look() -> str:
+            waiting = await on_thread(link.count)
+            return f"is there, with about {waiting} message{'s' if waiting != 1 else ''} waiting"
+
+        return await looked(self, look, load=lambda: on_thread(link.load))
 
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""

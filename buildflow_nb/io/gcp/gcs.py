@@ -7,17 +7,19 @@ is ever rewritten; delivery is at least once, so after a failure an element may 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.io._check import CHECK_S, looked, on_thread
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
-from buildflow_nb.io._gcs_store import GcsStore
+from buildflow_nb.io._gcs_store import LOOK_ROLE, GcsStore
 from buildflow_nb.io._part_writer import PartWriter
 from buildflow_nb.io._parts import parts_of
 from buildflow_nb.io._text_fields import check_texts
@@ -48,6 +50,8 @@ class GCSBucket:
         DeclarationError: Cloud Storage has no such names, a field is no text, or the format is
             unknown.
     """
+
+    cloud: ClassVar[str] = "gcp"
 
     project_id: str | None = None
     bucket_name: str = ""
@@ -131,10 +135,18 @@ class GCSBucket:
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
         """Open a sink; the bucket is met by the first push."""
-        target = Target("bucket", self.bucket_name, env.stack)
         parts = parts_of(cast("FileFormat", self.file_format), element)
-        store = GcsStore(lambda: storage_client(env, self.project_id), target)
-        return BlockingSink(PartWriter(store, self._folder, parts))
+        return BlockingSink(PartWriter(self._store(env), self._folder, parts))
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look whether the bucket is there, by asking for its properties."""
+        store = self._store(env)
+        return await looked(
+            self,
+            lambda: on_thread(lambda: store.look(CHECK_S)),
+            load=lambda: on_thread(store.open),
+            unseen=LOOK_ROLE,
+        )
 
     def owned(self) -> tuple[Managed, ...]:
         """Nothing."""
@@ -161,6 +173,10 @@ class GCSBucket:
     def cloud_console_url(self) -> str:
         """Where the bucket is in Google's console."""
         return console_url(f"storage/browser/{self.bucket_name}", self.project_id)
+
+    def _store(self, env: Env) -> GcsStore:
+        target = Target("bucket", self.bucket_name, env.stack)
+        return GcsStore(lambda: storage_client(env, self.project_id), target)
 
     @property
     def _folder(self) -> str:

@@ -9,13 +9,14 @@ documentation, "Pub/Sub notifications", section "Delivery guarantees").
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Self, cast
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
+from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
 from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcs_changes import GcsChangeSource
@@ -38,6 +39,8 @@ class GCSFileChangeStream:
     Raises:
         DeclarationError: that is no bucket, or an event type is missing or cannot be subscribed to.
     """
+
+    cloud: ClassVar[str] = "gcp"
 
     gcs_bucket: GCSBucket
     event_types: Iterable[GCSChangeStreamEventType | str] = (
@@ -106,6 +109,17 @@ class GCSFileChangeStream:
         client = await asyncio.to_thread(self._storage_client, env)
         async with self.pubsub_subscription.source(env) as subscription:
             yield GcsChangeSource(subscription, client, self._kinds)
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look at the bucket, and at the subscription that is read."""
+        found = await asyncio.gather(
+            self.gcs_bucket.check(env), self.pubsub_subscription.check(env)
+        )
+        return [
+            replace(finding, subject=f"{label_of(self)}: {finding.subject}")
+            for findings in found
+            for finding in findings
+        ]
 
     def owned(self) -> tuple[Managed, ...]:
         """The topic and the subscription."""

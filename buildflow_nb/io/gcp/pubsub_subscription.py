@@ -6,16 +6,19 @@ Delivery is at least once, element by element; see `_pubsub_source`.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
-from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.errors import DeclarationError, PermanentError
+from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
+from buildflow_nb.io._check import CHECK_S
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
-from buildflow_nb.io._pubsub_link import PubSubLink
+from buildflow_nb.io._pubsub_check import looked_at
+from buildflow_nb.io._pubsub_link import PubSubLink, messages
 from buildflow_nb.io._pubsub_names import check_name
 from buildflow_nb.io._pubsub_source import PubSubSource, Reading
 from buildflow_nb.io._text_fields import check_texts
@@ -27,6 +30,7 @@ __all__ = ("GCPPubSubSubscription", "PubSubSubscription")
 ACK_DEADLINES_S = range(10, 601)  # RPC reference, "Subscription.ack_deadline_seconds"
 RETENTIONS_S = (600, 31 * 24 * 3600)  # likewise, "message_retention_duration"
 LEASE_S = 60  # longest that messages of a killed consumer stay hidden; leases are renewed
+DELETED = "_deleted-topic_"  # RPC reference, "Subscription.topic"
 DURATION = re.compile(r"\d+(\.\d{1,9})?s")
 
 
@@ -40,6 +44,8 @@ class GCPPubSubSubscription:
         DeclarationError: Pub/Sub has no such names, deadlines or retention, or a field has another
             type.
     """
+
+    cloud: ClassVar[str] = "gcp"
 
     project_id: str | None
     subscription_name: str
@@ -124,16 +130,26 @@ class GCPPubSubSubscription:
     @asynccontextmanager
     async def source(self, env: Env) -> AsyncIterator[Source]:
         """Open a source; the subscription is met by the first pull."""
-        target = Target("subscription", self.subscription_name, env.stack)
-        project = resolved_project(self.project_id, env, f"subscription {self.label!r}")
-        name = f"projects/{project}/subscriptions/{self.subscription_name}"
-        link = PubSubLink(
-            lambda: pubsub_address(env), target, "subscription", name, "roles/pubsub.subscriber"
-        )
+        link = self._link(env)
         lease_s = min(LEASE_S, self.ack_deadline_seconds)
         reading = Reading(lease_s, self.batch_size, self.include_attributes)
         async with PubSubSource(link, reading) as source:
             yield source
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look whether the subscription is there, and its topic; nothing is pulled."""
+
+        async def look(link: PubSubLink) -> str:
+            known = messages()
+            request = known.GetSubscriptionRequest(subscription=link.name)
+            answer = known.Subscription
+            found = await link.look("Subscriber/GetSubscription", request, answer, CHECK_S)
+            if found.topic == DELETED:
+                msg = f"{link.target} belongs to a topic that was deleted; %buildflow apply"
+                raise PermanentError(msg)
+            return "is there"
+
+        return await looked_at(self, lambda: self._link(env), look)
 
     def cloud_console_url(self) -> str:
         """Where the subscription is in Google's console."""
@@ -171,6 +187,14 @@ class GCPPubSubSubscription:
             opts=site.gcp(self.project_id),
         )
         return {"id": subscription.id, "name": subscription.name}
+
+    def _link(self, env: Env) -> PubSubLink:
+        target = Target("subscription", self.subscription_name, env.stack)
+        project = resolved_project(self.project_id, env, f"subscription {self.label!r}")
+        name = f"projects/{project}/subscriptions/{self.subscription_name}"
+        return PubSubLink(
+            lambda: pubsub_address(env), target, "subscription", name, "roles/pubsub.subscriber"
+        )
 
     def _wrong(self) -> str:
         """What is wrong with the options, if anything is."""

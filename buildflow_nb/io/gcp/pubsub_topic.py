@@ -5,15 +5,18 @@ Delivery is at least once and in order; see `_pubsub_sink`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.io._check import CHECK_S
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
-from buildflow_nb.io._pubsub_link import PubSubLink
+from buildflow_nb.io._pubsub_check import looked_at
+from buildflow_nb.io._pubsub_link import PubSubLink, messages
 from buildflow_nb.io._pubsub_names import check_name
 from buildflow_nb.io._pubsub_sink import PubSubSink
 from buildflow_nb.io._text_fields import check_texts
@@ -29,6 +32,8 @@ class GCPPubSubTopic:
     Raises:
         DeclarationError: a field is no text, or Pub/Sub has no such names.
     """
+
+    cloud: ClassVar[str] = "gcp"
 
     project_id: str | None
     topic_name: str
@@ -95,13 +100,19 @@ class GCPPubSubTopic:
     @asynccontextmanager
     async def sink(self, env: Env, element: object) -> AsyncIterator[Sink]:  # noqa: ARG002
         """Open a sink; the topic is met by the first push."""
-        target = Target("topic", self.topic_name, env.stack)
-        name = self.topic_id_in(env)
-        link = PubSubLink(
-            lambda: pubsub_address(env), target, "topic", name, "roles/pubsub.publisher"
-        )
-        async with PubSubSink(link) as sink:
+        async with PubSubSink(self._link(env)) as sink:
             yield sink
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look whether the topic is there; nothing is published."""
+
+        async def look(link: PubSubLink) -> str:
+            known = messages()
+            request = known.GetTopicRequest(topic=link.name)
+            await link.look("Publisher/GetTopic", request, known.Topic, CHECK_S)
+            return "is there"
+
+        return await looked_at(self, lambda: self._link(env), look)
 
     def cloud_console_url(self) -> str:
         """Where the topic is in Google's console."""
@@ -126,6 +137,13 @@ class GCPPubSubTopic:
             opts=site.gcp(self.project_id),
         )
         return {"id": topic.id, "name": topic.name}
+
+    def _link(self, env: Env) -> PubSubLink:
+        target = Target("topic", self.topic_name, env.stack)
+        name = self.topic_id_in(env)
+        return PubSubLink(
+            lambda: pubsub_address(env), target, "topic", name, "roles/pubsub.publisher"
+        )
 
 
 PubSubTopic = GCPPubSubTopic  # the name that BuildFlow's documents use

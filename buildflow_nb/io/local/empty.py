@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from buildflow_nb.core.primitive import Env, Sink, Wire
+from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.primitive import Env, Sink, Wire, label_of
 
 __all__ = ("Empty",)
 
@@ -61,3 +62,7 @@ class Empty:
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
         """Open a sink."""
         return _EmptySink()
+
+    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
+        """Nothing can be wrong with it."""
+        return [Finding(label_of(self), Health.OK, "is part of this process")]

@@ -12,8 +12,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
+from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._csv import CsvReader, CsvWriter
+from buildflow_nb.io._file_check import first_of, look_to_read, look_to_write, names_in
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._json_lines import JsonLinesReader, JsonLinesWriter
 from buildflow_nb.io._parquet import ParquetReader, ParquetWriter
@@ -93,6 +97,30 @@ class File:
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
         """Open a sink at the end of the file."""
         return BlockingSink(self._writer(element))
+
+    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
+        """Read the first row, and look whether the file, or its folder, could be written."""
+        parts = self.file_format is FileFormat.PARQUET  # a folder of them is written
+
+        async def to_read() -> str:
+            return await on_thread(lambda: look_to_read(self.path, self._reader))
+
+        async def to_write() -> str:
+            return await on_thread(lambda: look_to_write(self.path, folder_too=parts))
+
+        found = await looked(self, to_read, role="source")
+        return [*found, *await looked(self, to_write, role="sink")]
+
+    async def columns(self, env: Env) -> Columns | None:  # noqa: ARG002
+        """The columns of a file that has some, as its first row has them."""
+        if self.file_format is FileFormat.JSON:
+            return None
+        try:
+            first = await on_thread(lambda: first_of(self._reader))
+        except BuildFlowError:  # `check` says it
+            return None
+        names = names_in(first)
+        return Columns(names, exact=True) if names else None
 
     def _reader(self) -> Reader:
         path = str(self.file_path)

@@ -19,7 +19,9 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError, PermanentError, TemporaryError
+from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Batch, Env, Source, Wire
+from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._paths import absolute
 from buildflow_nb.types.local import FileChangeStreamEventType, LocalFileChangeEvent
 
@@ -67,6 +69,11 @@ class LocalFileChangeStream:
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
         """Open a source; the watch begins at once where the folder exists."""
         return _ChangeSource(str(self.file_path), tuple(self.event_types))
+
+    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
+        """Look whether the folder is there and can be read."""
+        path = Path(self.file_path)
+        return await looked(self, lambda: on_thread(lambda: _look(path)))
 
 
 class _ChangeSource:
@@ -124,8 +131,7 @@ class _ChangeSource:
     async def _begin(self) -> None:
         """Start the watch and wait until it is in place."""
         if not self._exists():
-            msg = f"folder {self._path} does not exist (yet); create it, or mend the path"
-            raise TemporaryError(msg)
+            raise _missing(self._path)
         from watchfiles import awatch
 
         self._stop = asyncio.Event()
@@ -183,6 +189,20 @@ class _ChangeSource:
                 metadata = {"event_type": change, "src_path": path}
                 found.append(LocalFileChangeEvent(path, kind, metadata))
         return found
+
+
+def _look(path: Path) -> str:
+    """Look whether a folder could be watched; raises as a pull."""
+    if not path.exists():
+        raise _missing(str(path))
+    if not os.access(path, os.R_OK):
+        msg = f"folder {path} cannot be read; make it readable for you"
+        raise PermanentError(msg)
+    return "is there, and can be watched"
+
+
+def _missing(path: str) -> TemporaryError:
+    return TemporaryError(f"folder {path} does not exist (yet); create it, or mend the path")
 
 
 def _batch(events: list[LocalFileChangeEvent]) -> Batch:

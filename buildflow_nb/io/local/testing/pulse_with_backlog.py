@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from buildflow_nb.core.primitive import Env, Source, Wire
+from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.primitive import Env, Source, Wire, label_of
 from buildflow_nb.io._cycle import CycleSource
 from buildflow_nb.io._pulse_items import checked_items, fingerprint
 
@@ -50,3 +51,7 @@ class PulseWithBacklog:
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
         """Open a source that starts with the first item."""
         return CycleSource(self.items, self.pulse_interval_seconds, self.backlog_size)
+
+    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
+        """Nothing can be wrong with it."""
+        return [Finding(label_of(self), Health.OK, "is part of this process")]
