@@ -17,6 +17,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (
@@ -186,7 +187,8 @@ def _first_custom(info: object, seen: set[int]) -> type | None:
         return None
     seen.add(id(info))
     if isinstance(info, msgspec.inspect.CustomType):
-        return None if is_pydantic(info.cls) or info.cls is object else info.cls
+        fine = is_pydantic(info.cls) or info.cls is object or is_secret_class(info.cls)
+        return None if fine else info.cls
     if isinstance(info, (tuple, list)):
         parts: list[object] = list(info)
     elif isinstance(info, (msgspec.inspect.Type, msgspec.inspect.Field)):

@@ -3,13 +3,27 @@
 A `Secret` shows as `****` in every representation and refuses to be formatted, pickled into
 text or serialised by accident; only `reveal()` gives the value, so a search for that word finds
 every place where a credential leaves its box.
+
+It is also a type for fields of elements: text becomes a `Secret` when an element is decoded, and
+text again where it is written to a sink. `Annotated[str, Secret]` marks a field that stays a str.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-__all__ = ("AWSCredentials", "GCPCredentials", "Secret")
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
+__all__ = (
+    "AWSCredentials",
+    "GCPCredentials",
+    "Secret",
+    "is_secret_class",
+    "is_secret_mark",
+    "revealed",
+)
 
 
 class Secret:
@@ -32,6 +46,35 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> CoreSchema:
+        """Let pydantic models have fields of this type: made of text, dumped as they are."""
+        from pydantic_core import core_schema
+
+        text = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+        return core_schema.union_schema([core_schema.is_instance_schema(cls), text])
+
+
+def is_secret_class(kind: object) -> bool:
+    """Whether values of the class are secret: ours, or pydantic's (told without importing it)."""
+    return isinstance(kind, type) and (
+        issubclass(kind, Secret)
+        or any(
+            base.__module__ == "pydantic.types" and base.__name__ == "_SecretBase"
+            for base in kind.__mro__
+        )
+    )
+
+
+def is_secret_mark(mark: object) -> bool:
+    """Whether what stands in `Annotated` says that the value is secret."""
+    return is_secret_class(mark) or isinstance(mark, Secret)
+
+
+def revealed(value: object) -> Any:
+    """What a value of a secret class holds."""
+    return value.reveal() if isinstance(value, Secret) else value.get_secret_value()  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from buildflow_nb.core.annotations import (
     type_name,
     unconvertible,
 )
+from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.errors import ConversionError, DeclarationError
 from buildflow_nb.core.primitive import Malformed, Wire
 from buildflow_nb.core.rows import RowPreparation
@@ -201,8 +202,17 @@ def _validate_foreign(expected: type, value: object) -> object:
         return value
     if is_pydantic(expected):
         return cast("Any", expected).model_validate(value)
+    if is_secret_class(expected) and isinstance(value, (str, bytes)):
+        return _secret(expected, value)
     msg = f"Expected `{expected.__name__}`, got `{type(value).__name__}`"
     raise msgspec.ValidationError(msg)
+
+
+def _secret(expected: Any, value: str | bytes) -> object:
+    text = not any(base.__name__ == "SecretBytes" for base in expected.__mro__)
+    if isinstance(value, str) is text:
+        return expected(value)
+    return expected(value.decode() if isinstance(value, bytes) else value.encode())
 
 
 def _converter(hint: object, wire: Wire, where: str) -> tuple[One, Many]:

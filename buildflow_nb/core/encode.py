@@ -25,6 +25,7 @@ from buildflow_nb.core.annotations import (
     type_name,
     unconvertible,
 )
+from buildflow_nb.core.credentials import is_secret_class, revealed
 from buildflow_nb.core.errors import ConversionError, DeclarationError
 from buildflow_nb.core.primitive import Wire
 
@@ -128,6 +129,8 @@ def to_record(element: object) -> dict[str, Any]:
         )
     if is_named_tuple(type(element)):
         element = cast("Any", element)._asdict()
+    elif is_secret_class(type(element)):
+        return {"value": revealed(element)}
     elif isinstance(element, _SCALARS):
         return {"value": element}
     plain = msgspec.to_builtins(element, builtin_types=_STORABLE, str_keys=True, enc_hook=_foreign)
@@ -171,7 +174,9 @@ def _checker(hint: object, expected: type | None, where: str) -> Form:
 
 
 def _foreign(value: object) -> object:
-    """What msgspec cannot encode by itself: pydantic models, and objects with `_asdict`."""
+    """What msgspec cannot encode by itself: pydantic models, secrets (a sink gets the value)."""
+    if is_secret_class(type(value)):
+        return cast("object", revealed(value))
     if is_pydantic(type(value)):
         return cast("Any", value).model_dump()
     if isinstance(value, types.GeneratorType):
@@ -186,6 +191,8 @@ def _to_text(element: object) -> str:
     own = getattr(element, "to_string", None)
     if callable(own):
         return cast("str", own())
+    if is_secret_class(type(element)):
+        element = revealed(element)
     if isinstance(element, str):
         return element
     return element.decode() if isinstance(element, bytes) else json_bytes(element).decode()
@@ -195,6 +202,8 @@ def _to_bytes(element: object) -> bytes:
     own = getattr(element, "to_bytes", None)
     if callable(own) and not isinstance(element, int):
         return cast("bytes", own())
+    if is_secret_class(type(element)):
+        element = revealed(element)
     if isinstance(element, bytes):
         return element
     return element.encode() if isinstance(element, str) else json_bytes(element)
