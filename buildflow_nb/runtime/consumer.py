@@ -44,6 +44,7 @@ from buildflow_nb.runtime.retry import Retries
 from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.settle import Settler
 from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.views import views_of
 from buildflow_nb.runtime.waits import Waits
 
 __all__ = ("Consumer",)
@@ -59,6 +60,7 @@ class Consumer:
         self.spec: ProcessorSpec = spec
         self._spec = spec
         self.ledger = ledger
+        ledger.views = views_of(spec)
         self._env = env
         self._clock = clock
         self._inbox = Inbox()
@@ -103,6 +105,7 @@ class Consumer:
             return False
         await self._lanes.swap(spec)
         self.spec = self._spec = spec
+        self.ledger.views = views_of(spec)
         self.ledger.version += 1
         return True
 

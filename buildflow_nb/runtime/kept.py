@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.snapshot import Failure
 from buildflow_nb.runtime.traces import cut, describe, traceback_text
 
@@ -171,7 +171,5 @@ class Kept:
 
 def _drop_quoted(error: BaseException) -> None:
     """A converter's error quotes the element; ours, which stands before it, names the field."""
-    from buildflow_nb.core.errors import ConversionError
-
     if isinstance(error, ConversionError):
         error.__cause__ = error.__context__ = None

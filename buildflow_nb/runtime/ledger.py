@@ -61,8 +61,14 @@ class Ledger:
     def passed(
         self, elements: Sequence[object], results: Sequence[tuple[object, ...]], seconds: float
     ) -> None:
-        """Remember elements, newest last, with what each gave; `seconds` is for one of them."""
-        at = self.clock.time()
+        """Remember elements, newest last, with what each gave; `seconds` is for one of them.
+
+        Secrets are masked here, so that nothing that shows passages can show them.
+        """
+        at, views = self.clock.time(), self.views
+        if views.masked:
+            elements = [views.element(element) for element in elements]
+            results = [tuple(map(views.result, given)) for given in results]
         for element, given in zip(elements, results, strict=True):
             self.passages.append(Passage(at, element, given, seconds))
 

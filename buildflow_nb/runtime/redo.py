@@ -21,6 +21,7 @@ from buildflow_nb.runtime.lanes import Lane
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import Faults, Parcel, Pusher, PushPlan
 from buildflow_nb.runtime.send import AS_IT_IS, as_declared
+from buildflow_nb.runtime.views import views_of
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = (
@@ -113,6 +114,7 @@ async def redo_alone(
     Raises:
         Exception: the code cannot be set up, or the sink not opened.
     """
+    ledger.views = views_of(spec)
     async with AsyncExitStack() as stack:
         worker = Worker(f"retry {spec.id}", ledger.context())
         stack.callback(worker.close)

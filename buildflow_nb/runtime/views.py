@@ -1,14 +1,38 @@
-"""How elements of one processor may be shown: as they are, or with their secrets masked."""
+"""How elements of one processor may be shown: as they are, or with their secrets masked.
+
+Everything that a ledger remembers for a person's eyes goes through the views of its processor.
+They are compiled from its annotations; where those say nothing, the values' own types decide.
+"""
 
 from __future__ import annotations
 
-__all__ = ("OPEN", "Views")
+import contextlib
+import json
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from buildflow_nb.core.annotations import is_record
+from buildflow_nb.core.credentials import is_secret_class, revealed
+from buildflow_nb.core.decode import Decoder, compile_decoder
+from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Malformed
+from buildflow_nb.core.secret_fields import MASK, is_open, masker, restorer, secrets_of
+
+__all__ = ("OPEN", "Views", "views_of")
+
+DEPTH = 4  # levels of dicts and lists without a type that are looked into
+Mask = Callable[[object], object]
 
 
 class Views:
     """Elements without secrets: everything is shown as it is."""
 
     secret = False
+    masked = False
 
     def element(self, value: object) -> object:
         """An input of the declared type."""
@@ -32,3 +56,194 @@ class Views:
 
 
 OPEN = Views()
+
+
+class _Masked(Views):
+    """Elements of types that have, or may have, secrets.
+
+    `secret` says that inputs have some; `masked` that anything must be looked at when remembered.
+    """
+
+    masked = True
+
+    def __init__(self, input_: _Type, result: Mask | None, decoder: Decoder | None) -> None:
+        self._input = input_
+        self._result = result
+        self._decoder = decoder
+        self.secret = input_.secrets is not None
+
+    def element(self, value: object) -> object:
+        return _applied(self._input.mask, value)
+
+    def raw(self, value: object) -> object:
+        if not self.secret or self._decoder is None:
+            return self.element(value)
+        try:
+            return self.element(self._decoder.one(value))
+        except Exception:  # noqa: BLE001  (a class's own conversion may raise anything)
+            return MASK
+
+    def result(self, value: object) -> object:
+        return _applied(self._result, value)
+
+    def text(self, text: str, value: object) -> str:
+        if self._input.secrets is None:
+            return text
+        for word in _words(self._input.secrets(self._plain(value))):
+            text = text.replace(word, MASK)
+        return text
+
+    def restored(self, shown: object, raw: object) -> object:
+        if self._input.restore is None:
+            return shown
+        if isinstance(shown, (str, bytes)):
+            parsed = _parsed(shown)
+            if not isinstance(parsed, Mapping):
+                return shown
+            shown = parsed
+        return self._input.restore(shown, self._plain(raw))
+
+    def _plain(self, value: object) -> object:
+        """An input as something whose fields can be told apart, if that is possible at all."""
+        if self._decoder is not None:
+            with contextlib.suppress(Exception):  # as in `raw`
+                return self._decoder.one(value)
+        return _parsed(value)
+
+
+class _Type:
+    """What the type of an input has to do with secrets."""
+
+    def __init__(
+        self,
+        mask: Mask | None,
+        secrets: Callable[[object], list[object]] | None,
+        restore: Callable[[object, object], object] | None,
+    ) -> None:
+        self.mask = mask
+        self.secrets = secrets
+        self.restore = restore
+
+
+def views_of(spec: ProcessorSpec) -> Views:
+    """The views of a processor's elements."""
+    decoder = None
+    if isinstance(spec, ConsumerSpec):
+        input_ = _type(spec.input_type)
+        if input_.secrets is not None:
+            with contextlib.suppress(DeclarationError):
+                decoder = compile_decoder(spec.input_type, spec.source.source_wire, spec.id)
+    else:
+        input_ = _call_type(spec)
+    returns = spec.processor.returns if isinstance(spec, EndpointSpec) else spec.output_type
+    result = _mask(returns)
+    if input_.mask is None and result is None:
+        return OPEN
+    return _Masked(input_, result, decoder)
+
+
+def _applied(mask: Mask | None, value: object) -> object:
+    """The masked value; as a whole where its class does not let it be looked into."""
+    if mask is None:
+        return value
+    try:
+        return mask(value)
+    except Exception:  # noqa: BLE001  (a user's class; what is shown must not end the processor)
+        return MASK
+
+
+def _mask(hint: object) -> Mask | None:
+    return mask_by_value if is_open(hint) else masker(hint)
+
+
+def _type(hint: object) -> _Type:
+    return _Type(_mask(hint), secrets_of(hint), restorer(hint))
+
+
+def _call_type(spec: ProcessorSpec) -> _Type:
+    """The input of a route: its one argument, or all of them by name."""
+    types = {p.name: _type(p.hint) for p in spec.processor.parameters}
+    alone = next(iter(types.values())) if len(types) == 1 else None
+
+    def mask(value: object) -> object:
+        if isinstance(value, Mapping):
+            value = {
+                name: item
+                if name not in types or types[name].mask is None
+                else types[name].mask(item)  # type: ignore[misc]
+                for name, item in value.items()
+            }
+        return value if alone is None or alone.mask is None else alone.mask(value)
+
+    def secrets(value: object) -> list[object]:
+        found = [] if alone is None or alone.secrets is None else alone.secrets(value)
+        for name, item in value.items() if isinstance(value, Mapping) else ():
+            each = types[name].secrets if name in types else None
+            found += [] if each is None else each(item)
+        return found
+
+    def restore(shown: object, real: object) -> object:
+        if isinstance(shown, Mapping) and isinstance(real, Mapping):
+            shown = {
+                name: item
+                if name not in types or types[name].restore is None or name not in real
+                else types[name].restore(item, real[name])  # type: ignore[misc]
+                for name, item in shown.items()
+            }
+        return shown if alone is None or alone.restore is None else alone.restore(shown, real)
+
+    any_secret = any(each.secrets is not None for each in types.values())
+    return _Type(
+        mask if any(each.mask is not None for each in types.values()) else None,
+        secrets if any_secret else None,
+        restore if any_secret else None,
+    )
+
+
+def mask_by_value(value: Any, depth: int = DEPTH) -> object:
+    """Mask what a value's own types say is secret; the value itself where that is nothing."""
+    kind = type(value)
+    if is_secret_class(kind):
+        return MASK
+    if kind in _FLAT or not depth:
+        return value
+    if kind is dict:
+        made = {key: mask_by_value(item, depth - 1) for key, item in value.items()}
+        return value if all(made[key] is item for key, item in value.items()) else made
+    if kind in (list, tuple):
+        found = [mask_by_value(item, depth - 1) for item in value]
+        return value if all(a is b for a, b in zip(found, value, strict=True)) else kind(found)
+    mask = _mask_of_class(kind) if is_record(kind) else None  # type: ignore[arg-type]  # a class
+    return value if mask is None else mask(value)
+
+
+_FLAT = (str, int, float, bool, bytes, type(None))
+
+
+@lru_cache(maxsize=256)
+def _mask_of_class(kind: Hashable) -> Mask | None:
+    return masker(kind)
+
+
+def _parsed(value: object) -> object:
+    """JSON as plain values, malformed elements as what they were read from; all else as it is."""
+    if isinstance(value, Malformed):
+        return _parsed(value.raw)
+    if isinstance(value, (str, bytes)):
+        with contextlib.suppress(ValueError, msgspec.MsgspecError):
+            return json.loads(value)
+    return value
+
+
+def _words(secrets: Iterable[object]) -> list[str]:
+    """How the secrets may be written inside a text, longest first."""
+    found: set[str] = set()
+    for secret in secrets:
+        value = revealed(secret) if is_secret_class(type(secret)) else secret
+        if isinstance(value, bytes):
+            value = value.decode(errors="replace")
+        text = value if isinstance(value, str) else str(value)
+        if text == MASK or (not isinstance(value, str) and len(text) < 3):  # noqa: PLR2004
+            continue  # digits that stand everywhere would make the text unreadable
+        found |= {text, repr(text)[1:-1], json.dumps(text)[1:-1]}
+    return sorted(found - {""}, key=len, reverse=True)

@@ -36,6 +36,7 @@ from buildflow_nb.runtime.kept import Again, Fault
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.redo import Redone, not_ready
 from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.views import views_of
 
 __all__ = ("HttpRoute",)
 
@@ -55,6 +56,7 @@ class HttpRoute:
     ) -> None:
         self.spec: RouteSpec = spec
         self.ledger = ledger
+        ledger.views = views_of(spec)
         self._env = env
         self._server = server
         self._crew: Crew | None = None
@@ -126,6 +128,7 @@ class HttpRoute:
             await self._tear_down(made, TEARDOWN_S)
             raise
         self._code = made
+        self.ledger.views = views_of(made.spec)
         self.ledger.version += 1
         retiring = asyncio.create_task(self._retire(old_code))
         self._retiring.add(retiring)
