@@ -1,7 +1,7 @@
 """`Flow`: collects what a program or a notebook declares, and delegates the verbs.
 
-Declaring is apart from doing (`declaring.py`, `running.py`, `owning.py`): a flow is the sum of
-the three over one registry, one place and at most one run at a time.
+Declaring is apart from doing (`declaring.py`, `running.py`, `checking.py`, `owning.py`): a flow is
+the sum of the four over one registry, one place and at most one run at a time.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from buildflow_nb.core.config import Config, find_config
 from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.registry import Registry
+from buildflow_nb.flow.checking import Checking
 from buildflow_nb.flow.owning import Owning
-from buildflow_nb.flow.running import Running
 from buildflow_nb.infra.place import Place
 from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Flow",)
 
 
-class Flow(Running, Owning):
+class Flow(Checking, Owning):
     """A streaming backend: processors, services and the resources that it owns.
 
     Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`.

@@ -1,0 +1,33 @@
+"""Whether the engine fits, as a finding."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from buildflow_nb.core.findings import Health
+from buildflow_nb.infra import engine_check
+from buildflow_nb.infra.engine_check import look_at_engine
+from buildflow_nb.infra.pulumi_cli import Cli
+
+
+@pytest.mark.parametrize(
+    ("engine", "health"),
+    [(version("pulumi"), Health.OK), ("3.210.0", Health.WARNING), ("3.999.0-dev", Health.OK)],
+)
+def test_one_that_is_there(monkeypatch, engine, health):
+    cli = Cli(Path("/opt/pulumi"), engine, "on PATH")
+    monkeypatch.setattr(engine_check, "find_cli", lambda: cli)
+    found = look_at_engine()
+    assert found.health is health
+    assert f"{engine}, on PATH (/opt/pulumi)" in found.said
+    assert bool(found.cure) is (health is not Health.OK)
+
+
+def test_none(monkeypatch):
+    monkeypatch.setattr(engine_check, "find_cli", lambda: None)
+    found = look_at_engine()
+    assert found.health is Health.WARNING
+    assert "the next apply gets one" in found.said
