@@ -5,12 +5,19 @@ Each waits on the caller's thread until the engine has ended; from another threa
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+from typing import Self
+
+from buildflow_nb.core.config import Config
 from buildflow_nb.core.operations import Operation, OperationListener, Outcome
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.infra.ask import ask
-from buildflow_nb.infra.place import Confirm, finished
+from buildflow_nb.infra.place import Confirm, Place, finished
 from buildflow_nb.infra.stop import Stop
+from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Owning",)
 
@@ -18,7 +25,28 @@ __all__ = ("Owning",)
 class Owning(Declaring):
     """A flow that owns cloud resources."""
 
+    config: Config
+    handle: RunHandle | None
     options: FlowOptions
+
+    def on(self, stack: str | None) -> Self:
+        """The same declarations on another stack of buildflow.yaml; None means this one.
+
+        Raises:
+            ConfigError: there is no such stack; names the nearest.
+        """
+        if stack is None or stack == self.stack:
+            return self
+        chosen = self.config.stack(stack)
+        other = copy.copy(self)
+        other.options = replace(self.options, stack=stack)
+        other.place = Place(self.config, chosen, other.options)
+        other.stack, other.handle = stack, None
+        return other
+
+    def stack_view(self) -> StackView:
+        """The stack as its state says, at once: neither the engine nor a cloud is asked."""
+        return self.place.view(self.registry.managed)
 
     def preview(
         self, listener: OperationListener = lambda _: None, *, stop: Stop | None = None

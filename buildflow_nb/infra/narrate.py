@@ -30,6 +30,7 @@ from buildflow_nb.core.operations import (
     StepStarted,
     Unknown,
 )
+from buildflow_nb.infra.urn import name_of, owner_of
 
 __all__ = ("Narrator", "first_error")
 
@@ -49,7 +50,6 @@ _INNER = "__defaults"  # how providers remember what they filled in
 _STEP = re.compile(r'\[(?:"((?:[^"\\]|\\.)*)"|(\d+))\]|([^.\[\]]+)')
 _TOLD_AGAIN = "an unhandled error occurred: "  # the engine, after the program has told it
 _EMPTY_WORDS = re.compile(r"|(?:update|preview|refresh|destroy) failed")  # told after the reason
-_COMPONENT = "buildflow:"
 _ERROR = re.compile(r"^(?: *stderr:)? *error: (?P<message>.*?)(?=^ *error: |\Z)", re.M | re.S)
 
 
@@ -156,21 +156,8 @@ def _step(meta: StepEventMetadata) -> Step | None:
         return None
     state = meta.new or meta.old
     above = state.parent if state is not None else ""
-    owner = _owner(meta.urn) or _owner(above or "")
-    return Step(meta.urn, op, meta.type, _name(meta.urn), owner, _changes(meta))
-
-
-def _owner(urn: str) -> str:
-    """The primitive whose component a urn names, as `CLASS ID`, or "" if it names another."""
-    kind = urn.split("::", 3)[2:3]
-    if not kind or "$" in kind[0] or not kind[0].startswith(_COMPONENT):
-        return ""
-    return f"{kind[0].removeprefix(_COMPONENT)} {_name(urn)}"
-
-
-def _name(urn: str) -> str:
-    """The name in `urn:pulumi:STACK::PROJECT::TYPE::NAME`; it may hold colons itself."""
-    return urn.split("::", 3)[-1]
+    owner = owner_of(meta.urn) or owner_of(above or "")
+    return Step(meta.urn, op, meta.type, name_of(meta.urn), owner, _changes(meta))
 
 
 def _changes(meta: StepEventMetadata) -> tuple[PropertyChange, ...]:

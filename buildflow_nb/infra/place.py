@@ -25,9 +25,11 @@ from buildflow_nb.core.operations import (
 )
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
+from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.local_cloud.client import start_cloud
 from buildflow_nb.infra.stack import not_begun, operate, warm_up
+from buildflow_nb.infra.stack_view import view_of
 from buildflow_nb.infra.stop import Stop
 
 __all__ = ("Confirm", "LocalEndpoints", "Place", "finished")
@@ -133,7 +135,7 @@ class Place:
                 events.append(event)
             listener(event)
 
-        summary = operate(self._deployment(managed), operation, hear, stop)
+        summary = operate(self._deployment(managed, self._attached()), operation, hear, stop)
         return Outcome(summary, tuple(events))
 
     def change(
@@ -171,9 +173,16 @@ class Place:
             if isinstance(event, StepPlanned):
                 listener(event)
 
-    def _deployment(self, managed: tuple[object, ...]) -> Deployment:
+    def view(self, managed: tuple[object, ...]) -> StackView:
+        """The stack as its state says, at once: neither the engine nor the local cloud is asked."""
+        return view_of(self._deployment(managed, {}), local=self.local)
+
+    def _attached(self) -> Mapping[str, int]:
+        """The ports of the local cloud's providers, which is started."""
+        return start_cloud(self._config.folder).providers if self.local else {}
+
+    def _deployment(self, managed: tuple[object, ...], attached: Mapping[str, int]) -> Deployment:
         config, options = self._config, self._options
-        attached = start_cloud(config.folder).providers if self.local else {}
         return Deployment(
             config.app,
             self.stack,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.infra.program import in_order
+from buildflow_nb.infra.managed import in_order
 from tests.infra.primitives import Link, Plain, T
 
 
