@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+KERNEL6 := $(VENV)/ipykernel6
 
-.PHONY: help setup pulumi demo lab test lint format bench notebooks picture lock clean
+.PHONY: help setup pulumi browser demo lab test lint format bench notebooks picture lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -23,14 +24,22 @@ $(READY): requirements.lock pyproject.toml
 pulumi: $(READY)  ## Find Pulumi's program, download it, or build it (minutes, once, into the user's cache)
 	@$(BIN)/python -m tools.pulumi_cli
 
+browser: $(READY)  ## Find or install Chromium (Debian's, as root) and axe-core for the browser tests
+	@$(BIN)/python -m tools.browser
+
+$(KERNEL6)/.ready: tools/ipykernel6.lock tools/ipykernel6.py $(READY)
+	@$(BIN)/python -m tools.ipykernel6
+	@touch $@
+
 demo: pulumi  ## Run the quickstart headlessly on real data and print what happened
 	$(BIN)/python -m tools.demo
 
 lab: pulumi  ## Open the quickstart in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
-test: pulumi lint  ## Run every check and every test
+test: pulumi browser $(KERNEL6)/.ready lint  ## Run every check and every test; those of kernels on ipykernel 7 and 6
 	$(BIN)/python -m pytest
+	BUILDFLOW_IPYKERNEL=6.31 $(KERNEL6)/bin/python -m pytest -m notebook tests/notebook tests/kernels
 
 lint: $(READY)  ## Check style, types, layers and spelling
 	$(BIN)/ruff check .
@@ -49,7 +58,7 @@ bench: pulumi  ## Measure against peers; prints both sides and the ratio
 notebooks: pulumi  ## Run the tutorials and save them with their outputs
 	$(BIN)/python -m tools.notebooks
 
-picture: $(READY)  ## Take the README's picture in a real JupyterLab (needs chromium)
+picture: browser  ## Take the README's picture in a real JupyterLab
 	$(BIN)/python -m tools.picture
 
 lock: $(READY)  ## Resolve requirements.lock anew
