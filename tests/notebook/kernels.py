@@ -18,6 +18,7 @@ class Kernel:
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=DEADLINE_S)
+        self._forget_replies()
         self.strays = []
 
     def __call__(self, code, cell_id=None, answer=None):
@@ -37,7 +38,8 @@ class Kernel:
                 break
             else:
                 self._keep(found, kind, content)
-        found.status = self.client.get_shell_msg(timeout=DEADLINE_S)["content"]["status"]
+        reply = self.client.get_shell_msg(timeout=DEADLINE_S)["content"]
+        found.status, found.number = reply["status"], reply["execution_count"]
         return found
 
     def messages(self):
@@ -68,6 +70,12 @@ class Kernel:
             found.bundles.append(content["data"])
         elif kind == "update_display_data":
             found.updates.append(content["data"])
+
+    def _forget_replies(self):
+        """A slow kernel was asked several times whether it is ready: only one answer was read."""
+        last = self.client.kernel_info()
+        while self.client.get_shell_msg(timeout=DEADLINE_S)["parent_header"]["msg_id"] != last:
+            pass
 
     def value(self, expression):
         """The repr of an expression in the kernel."""
