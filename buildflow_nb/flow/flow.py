@@ -14,6 +14,7 @@ from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.registry import Registry
 from buildflow_nb.flow.checking import Checking
+from buildflow_nb.flow.hands import Hands
 from buildflow_nb.flow.owning import Owning
 from buildflow_nb.infra.place import Place
 from buildflow_nb.runtime.handle import RunHandle
@@ -21,7 +22,7 @@ from buildflow_nb.runtime.handle import RunHandle
 __all__ = ("Flow",)
 
 
-class Flow(Checking, Owning):
+class Flow(Hands, Checking, Owning):
     """A streaming backend: processors, services and the resources that it owns.
 
     Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`.

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from buildflow_nb.core.config import Config
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.flow_spec import ProcessorSpec
@@ -33,6 +34,7 @@ _LATEST: weakref.WeakValueDictionary[str, RunHandle] = weakref.WeakValueDictiona
 class Running(Declaring):
     """A flow that can be run."""
 
+    config: Config
     handle: RunHandle | None
     _running: threading.Lock
 

@@ -36,10 +36,11 @@ from buildflow_nb.runtime.dead_letter import DeadLetters
 from buildflow_nb.runtime.inbox import Haul, Inbox, Load, Pace
 from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.lanes import CLOSE_S, Lane, Lanes, quietly
-from buildflow_nb.runtime.ledger import PASSAGES, Ledger
+from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import Faults, Parcel, Pusher, PushPlan
 from buildflow_nb.runtime.redo import Redone, not_ready, pushing, redo_through
 from buildflow_nb.runtime.remedy import Remedy
+from buildflow_nb.runtime.remember import remember
 from buildflow_nb.runtime.retry import Retries
 from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.settle import Settler
@@ -288,7 +289,7 @@ class Consumer:
             self._under_way[id(haul)] = haul
             outcome = await lane.run(haul.items())
             self._pace.learn(len(haul), outcome.seconds)
-            self._remember(haul, outcome)
+            remember(self.ledger, haul, outcome)
             await self._hand_over(haul, outcome)
             del haul, outcome  # else they stay in memory until there is more to do
 
@@ -328,15 +329,6 @@ class Consumer:
         self._inbox.wake()
         if self._unsettled == 0:
             self._all_settled.set()
-
-    def _remember(self, haul: Haul, outcome: Outcome) -> None:
-        last = range(max(0, len(outcome.values) - PASSAGES), len(outcome.values))
-        kept = [i for i in last if i not in outcome.faults]
-        self.ledger.passed(
-            [outcome.values[i] for i in kept],
-            [outcome.given(i) for i in kept],
-            outcome.seconds / len(haul),
-        )
 
     # -- waiting -------------------------------------------------------------------------------
 

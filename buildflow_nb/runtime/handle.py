@@ -24,14 +24,15 @@ from buildflow_nb.runtime.kept import Kept
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.loop import AT_EXIT, LoopThread, loop_thread
+from buildflow_nb.runtime.recording import Recorder
 from buildflow_nb.runtime.redo import Redone
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
+from buildflow_nb.runtime.watch import Watch, finished
 
 __all__ = ("RunHandle", "unknown_processor")
 
 _LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
-IDLE_S = 0.5  # an endless source without backlog is drained when nothing came for so long
 LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
@@ -98,6 +99,47 @@ class RunHandle:
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""
         return list(self._ledger(processor_id).passages)[-count:]
+
+    def tap(self, processor_id: str, count: int, enough: Callable[[int], bool]) -> None:
+        """Keep the last `count` passages of a processor from now on.
+
+        `enough` is asked again and again, with how many there are, until it says so or the
+        processor has ended.
+        """
+        ledger = self._ledger(processor_id)
+
+        async def keep() -> None:
+            ledger.keep_last(count)
+
+        self._thread.run(keep(), LOOK_TIMEOUT_S)
+        while not enough(len(ledger.passages)) and not ledger.state.ended:
+            if self._ended.wait(LOOK_EVERY_S / 2):
+                return
+
+    def record(self, processor_id: str, recorder: Recorder, timeout_s: float) -> None:
+        """Let a recorder hear of the next inputs, until it is full or the time is up.
+
+        An interrupt ends it, too; what came until then is kept by the recorder.
+
+        Raises:
+            UsageError: the processor does not run, or is being recorded.
+        """
+        ledger = self._ledger(processor_id)
+
+        async def begin() -> None:
+            ledger.listen(recorder)
+
+        async def end() -> None:
+            ledger.recorder = None
+
+        self._thread.run(begin(), LOOK_TIMEOUT_S)
+        deadline = time.monotonic() + timeout_s
+        try:
+            while not recorder.full.wait(LOOK_EVERY_S):
+                if time.monotonic() >= deadline or ledger.state.ended or self._ended.is_set():
+                    break
+        finally:
+            self._thread.run(end(), LOOK_TIMEOUT_S)
 
     def failures(self, processor_id: str | None = None) -> list[Failed]:
         """Elements that failed for good, of one processor or of all, oldest first."""
@@ -224,7 +266,7 @@ class RunHandle:
             RunError: a processor failed.
         """
         began = time.monotonic()
-        watch = _Watch()
+        watch = Watch()
         while not self._ended.wait(LOOK_EVERY_S):
             snapshot = self.snapshot()
             self._raise_failed(snapshot)
@@ -233,7 +275,7 @@ class RunHandle:
                 return snapshot
             if duration is not None and spent >= duration:
                 return snapshot
-            if count is not None and _finished(snapshot) >= count:
+            if count is not None and finished(snapshot) >= count:
                 return snapshot
             if timeout is not None and spent >= timeout:
                 msg = f"flow {self.flow_id!r} did not get there within {timeout:g} s; it goes on"
@@ -332,30 +374,6 @@ class RunHandle:
         if found is None:
             raise unknown_processor(processor_id, list(self._supervisor.ledgers))
         return found
-
-
-class _Watch:
-    """Tells whether nothing is left to do, also for sources that never end."""
-
-    def __init__(self) -> None:
-        self._seen = -1
-        self._since = time.monotonic()
-
-    def drained(self, snapshot: FlowSnapshot) -> bool:
-        total = sum(p.elements_in for p in snapshot.processors)
-        if total != self._seen:
-            self._seen, self._since = total, time.monotonic()
-        consumers = [p for p in snapshot.processors if p.kind == "consumer"]
-        if any(p.in_flight for p in snapshot.processors):
-            return False
-        if all(p.state.ended for p in consumers):
-            return True
-        idle = time.monotonic() - self._since >= IDLE_S
-        return idle and not any(p.backlog for p in consumers if not p.state.ended)
-
-
-def _finished(snapshot: FlowSnapshot) -> int:
-    return sum(p.elements_in - p.in_flight for p in snapshot.processors)
 
 
 def unknown_processor(processor_id: str, known: list[str]) -> UsageError:

@@ -11,6 +11,7 @@ import contextvars
 from collections import deque
 from collections.abc import Sequence
 
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import label_of
@@ -19,11 +20,14 @@ from buildflow_nb.runtime import logs
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.kept import EXCEPTIONS, Fault, Kept
 from buildflow_nb.runtime.metrics import Metrics
+from buildflow_nb.runtime.recording import Recorder
+from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.views import OPEN, Views
 
-__all__ = ("Ledger",)
+__all__ = ("MAX_PASSAGES", "PASSAGES", "Ledger")
 
 PASSAGES = 20  # elements that `peek` shows
+MAX_PASSAGES = 100_000  # of a processor that is tapped
 FAILURES = 200  # failures kept; older ones are forgotten
 
 
@@ -38,6 +42,7 @@ class Ledger:
         self.passages: deque[Passage] = deque(maxlen=PASSAGES)
         self.failures: deque[Kept] = deque(maxlen=FAILURES)
         self.views: Views = OPEN
+        self.recorder: Recorder | None = None
         self.log = logs.LogRing()
         self.state = State.PENDING
         self.reason = ""
@@ -71,6 +76,38 @@ class Ledger:
             results = [tuple(map(views.result, given)) for given in results]
         for element, given in zip(elements, results, strict=True):
             self.passages.append(Passage(at, element, given, seconds))
+
+    def keep_last(self, count: int) -> None:
+        """Keep more passages from now on; never fewer than before."""
+        if count > (self.passages.maxlen or 0):
+            self.passages = deque(self.passages, maxlen=min(count, MAX_PASSAGES))
+
+    def listen(self, recorder: Recorder) -> None:
+        """Let a recorder hear of the next inputs.
+
+        Raises:
+            UsageError: nothing will come, or somebody else listens.
+        """
+        if self.recorder is not None:
+            msg = f"{self.processor_id!r} is being recorded; wait for that to end, or interrupt it"
+            raise UsageError(msg)
+        if self.state.ended:
+            msg = (
+                f"{self.processor_id!r} is {self.state.value}, so nothing comes; %buildflow start, "
+                "or app.run(), starts it, then record"
+            )
+            raise UsageError(msg)
+        self.recorder = recorder
+
+    def record(
+        self, raw: object, results: Sequence[object], error: BaseException | None = None
+    ) -> None:
+        """Give an input, as it was pulled, and what became of it to the recording that is made."""
+        if self.recorder is None:
+            return
+        views = self.views
+        said = "" if error is None else views.text(describe(error), raw)
+        self.recorder.take(views.raw(raw), map(views.result, results), said)
 
     def regained(self, element: object, results: tuple[object, ...], seconds: float) -> None:
         """Count and remember an element that passed when a person had it retried."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from buildflow_nb.core.annotations import is_record, optional_of
 from buildflow_nb.core.decode import Decoder, compile_decoder
@@ -14,7 +15,7 @@ from buildflow_nb.runtime.code import Code
 from buildflow_nb.runtime.traces import harmless
 from buildflow_nb.runtime.worker import Worker
 
-__all__ = ("AS_IT_IS", "as_declared", "send_through")
+__all__ = ("AS_IT_IS", "as_declared", "run_value", "send_through")
 
 AS_IT_IS = Decoder(lambda raw: raw, lambda raws: raws)
 _AS_RETURNED = compile_encoder(None, Wire.OBJECT, "send")
@@ -26,15 +27,24 @@ async def send_through(code: Code, worker: Worker, element: object) -> list[obje
     Raises:
         Exception: the element cannot be converted, or whatever the code raised.
     """
-    value = as_declared(code.spec, element)
-    plain = replace(code, decoder=AS_IT_IS, encode=_AS_RETURNED)
+    plain = replace(code, encode=_AS_RETURNED)
+    return await run_value(plain, worker, as_declared(code.spec, element))
+
+
+async def run_value(code: Code, worker: Worker, value: object) -> list[object]:
+    """The same for a value of the declared type; what the sink could not take is an error, too.
+
+    Raises:
+        Exception: whatever the code raised.
+    """
+    typed = replace(code, decoder=AS_IT_IS)
     if code.is_async:
-        outcome = await plain.run_async([value])
+        outcome = await typed.run_async([value])
     else:
-        outcome = await worker.submit(lambda: plain.run([value]))
+        outcome = await worker.submit(partial(typed.run, [value]))
     if outcome.faults:
         raise harmless(outcome.faults[0])
-    return list(outcome.items)
+    return list(outcome.given(0))
 
 
 def as_declared(spec: ConsumerSpec, element: object) -> object:

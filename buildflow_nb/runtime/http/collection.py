@@ -107,6 +107,8 @@ class Collection:
 
     def _count(self, call: Call, elements: list[object], faults: Faults, seconds: float) -> None:
         ledger = self._ledger
+        if not faults:  # others are recorded with their error
+            ledger.record(call.element, elements)
         ledger.passed((call.element,), (tuple(elements),), seconds)
         ledger.metrics.given.add(len(elements) - len(faults), ledger.clock.now())
         ledger.metrics.dropped += not elements

@@ -268,7 +268,9 @@ class HttpRoute:
             if fault is not None:
                 raise fault from error
             return await self._failed(code, arguments, error)
-        self.ledger.passed((code.binding.element(arguments),), ((result,),), seconds)
+        element = code.binding.element(arguments)
+        self.ledger.record(element, (result,))
+        self.ledger.passed((element,), ((result,),), seconds)
         self.ledger.metrics.given.add(1, clock.now())
         return response
 
@@ -284,6 +286,7 @@ class HttpRoute:
         fate = "dropped" if self._delivery is None else await self._delivery.bury(faults)
         for fault in faults:
             kept = self.ledger.fail(fault, fate)
+            self.ledger.record(fault.element, (), fault.error)
             self.ledger.log.add("ERROR", f"{self.spec.kind} {self.id!r}: {kept.error}")
 
     def _sink_changed(self) -> None:

@@ -1,0 +1,33 @@
+"""What a ledger keeps of a haul: its last elements, and every one while a recording is made."""
+
+from __future__ import annotations
+
+from buildflow_nb.runtime.code import Outcome
+from buildflow_nb.runtime.inbox import Haul
+from buildflow_nb.runtime.ledger import Ledger
+
+__all__ = ("remember",)
+
+
+def remember(ledger: Ledger, haul: Haul, outcome: Outcome) -> None:
+    """Keep what a person may ask for; costs a few elements a haul, however many there were."""
+    most = ledger.passages.maxlen or 0
+    last = range(max(0, len(outcome.values) - most), len(outcome.values))
+    kept = [i for i in last if i not in outcome.faults]
+    ledger.passed(
+        [outcome.values[i] for i in kept],
+        [outcome.given(i) for i in kept],
+        outcome.seconds / len(haul),
+    )
+    if ledger.recorder is not None:
+        _record(ledger, haul, outcome)
+
+
+def _record(ledger: Ledger, haul: Haul, outcome: Outcome) -> None:
+    for i, raw in enumerate(haul.items()):
+        if ledger.recorder is None or ledger.recorder.full.is_set():
+            return
+        if i in outcome.faults:
+            ledger.record(raw, (), outcome.faults[i])
+        else:
+            ledger.record(raw, outcome.given(i))

@@ -1,0 +1,187 @@
+"""Recorded inputs through the code of this moment, beside what they gave when they were recorded.
+
+A trial instance runs, nothing is written. What is compared is what a recording can hold: two
+results are the same if they are the same as tagged JSON, with secrets masked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from buildflow_nb.core.decode import compile_decoder
+from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Wire
+from buildflow_nb.runtime.calls import being_cancelled
+from buildflow_nb.runtime.clock import SYSTEM
+from buildflow_nb.runtime.code import compile_code
+from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.recording import Header, Row
+from buildflow_nb.runtime.send import as_declared, run_value
+from buildflow_nb.runtime.tagged import UnreadableError, tagged, untagged
+from buildflow_nb.runtime.traces import cut, describe
+from buildflow_nb.runtime.views import Views, views_of
+from buildflow_nb.runtime.worker import Worker
+
+__all__ = ("Replay", "Replayed", "replay_rows")
+
+Run = Callable[[object], Awaitable[Sequence[object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One recorded input: what it gave then, what it gives now; `error` is this time's.
+
+    `input`, `old` and `new` are plain values (a record is a dict of its fields); `new` is empty
+    where there was an error, `old` where `old_error` says that there was one when it was recorded.
+    `seconds` is how long the code took.
+    """
+
+    number: int
+    input: Any
+    old: tuple[Any, ...]
+    new: tuple[Any, ...]
+    error: str
+    same: bool
+    seconds: float
+    old_error: str = ""
+
+
+class Replay(list[Replayed]):
+    """What a replay found, in the order of the recording."""
+
+    def __init__(self, processor_id: str, rows: Iterable[Replayed] = ()) -> None:
+        super().__init__(rows)
+        self.processor_id = processor_id
+
+    @property
+    def different(self) -> list[Replayed]:
+        """Those that do not give what they gave."""
+        return [row for row in self if not row.same]
+
+    @property
+    def summary(self) -> str:
+        """One line: how many are the same, differ, and fail."""
+        failed = sum(bool(row.error) for row in self.different)
+        return (
+            f"{self.processor_id}: {len(self):,} replayed, "
+            f"{len(self) - len(self.different):,} same, "
+            f"{len(self.different) - failed:,} different, {failed:,} failed"
+        )
+
+    def __repr__(self) -> str:
+        lines = [self.summary]
+        for row in self.different:
+            old = f"failed: {row.old_error}" if row.old_error else repr(row.old)
+            new = f"failed: {row.error}" if row.error else repr(row.new)
+            lines.append(f"  {row.number}: {row.input!r}: {old} -> {new}")
+        return "\n".join(lines)
+
+
+async def replay_rows(
+    spec: ProcessorSpec, header: Header, rows: Sequence[Row], timeout_s: float
+) -> Replay:
+    """Run recorded inputs, one after the other, for as long as there is time.
+
+    Raises:
+        Exception: the code cannot be set up.
+    """
+    replay, ledger = Replay(spec.id), Ledger(spec.id, SYSTEM)
+    views = views_of(spec)
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    async with AsyncExitStack() as stack:
+        async with asyncio.timeout_at(deadline):
+            run = await _ready(spec, header, ledger, stack)
+        for row in rows:
+            replay.append(await _one(row, run, views, deadline))
+    return replay
+
+
+async def _one(row: Row, run: Run, views: Views, deadline: float) -> Replayed:
+    began = time.perf_counter()
+    new: tuple[Any, ...] = ()
+    error = row.damage
+    input_: Any = None
+    if not error:
+        input_ = _readable(row.input)
+        try:
+            async with asyncio.timeout_at(deadline):
+                given = await run(untagged(row.input))
+            new = tuple(tagged(views.result(result)) for result in given)
+        except TimeoutError as late:
+            over = asyncio.get_running_loop().time() >= deadline
+            error = "not finished: the time was up" if over else describe(late)
+        except asyncio.CancelledError as cancelled:
+            if being_cancelled():
+                raise
+            error = describe(cancelled)
+        except UnreadableError as unreadable:
+            error = f"the input cannot be read back: {unreadable}"
+        except Exception as failed:  # noqa: BLE001  (user code may raise anything)
+            cut(failed)
+            error = views.text(describe(failed), _readable(row.input))
+    same = not row.damage and (error == row.error if error else list(new) == list(row.outputs))
+    return Replayed(
+        row.number,
+        input_,
+        tuple(map(_readable, row.outputs)),
+        tuple(map(_readable, new)),
+        error,
+        same and bool(error) == bool(row.error),
+        time.perf_counter() - began,
+        row.error,
+    )
+
+
+def _readable(value: Any) -> Any:
+    """A recorded value for a person; what cannot be read back stays as it was written."""
+    try:
+        return untagged(value)
+    except UnreadableError:
+        return value.get("$repr", value) if isinstance(value, dict) else value
+
+
+async def _ready(spec: ProcessorSpec, header: Header, ledger: Ledger, stack: AsyncExitStack) -> Run:
+    if isinstance(spec, ConsumerSpec):
+        return await _consumer(spec, header, ledger, stack)
+    return await _route(spec, ledger, stack)
+
+
+async def _consumer(
+    spec: ConsumerSpec, header: Header, ledger: Ledger, stack: AsyncExitStack
+) -> Run:
+    worker = Worker(f"replay {spec.id}", ledger.context())
+    stack.callback(worker.close)
+    code = compile_code(spec)
+    await code.set_up(worker)
+    stack.push_async_callback(code.tear_down, worker)
+    wire = Wire.OBJECT if header.shown else Wire(header.wire)
+    decode = compile_decoder(spec.input_type, wire, f"consumer {spec.id!r}").one
+
+    async def run(value: object) -> Sequence[object]:
+        element = as_declared(spec, value) if header.shown else decode(value)
+        return await run_value(code, worker, element)
+
+    return run
+
+
+async def _route(spec: CollectorSpec | EndpointSpec, ledger: Ledger, stack: AsyncExitStack) -> Run:
+    from buildflow_nb.runtime.http.code import RouteCode
+    from buildflow_nb.runtime.http.collection import flatten
+    from buildflow_nb.runtime.http.crew import Crew
+
+    crew = Crew(f"replay {spec.id}", ledger.log, 1)
+    stack.callback(crew.close)
+    code = RouteCode(spec, crew, ledger.log)
+    await code.set_up()
+    stack.push_async_callback(code.tear_down)
+
+    async def run(value: object) -> Sequence[object]:
+        result = await code.call(code.binding.from_element(value))
+        return flatten(result) if isinstance(spec, CollectorSpec) else [result]
+
+    return run
