@@ -20,7 +20,8 @@ AXE = AXE_FOLDER / "node_modules" / "axe-core" / "axe.min.js"
 FILES = ("package.json", "package-lock.json")
 APT_S = 900.0  # Chromium and what it needs are 150 MB
 NPM_S = 300.0
-INSTALL = "apt-get install -y chromium"
+CHROMIUM = ("chromium", "fonts-dejavu-core")  # without a font, pages are empty boxes
+INSTALL = f"apt-get install -y {' '.join(CHROMIUM)}"
 
 
 def main() -> int:
@@ -43,7 +44,7 @@ def bring_chromium() -> None:
     """
     found = chromium()
     if found is None:
-        apt("chromium", f"no Chromium on this machine; run {INSTALL} as root, or set CHROMIUM=path")
+        apt(CHROMIUM, f"no Chromium on this machine; run {INSTALL} as root, or set CHROMIUM=path")
     elif shutil.which(found) is None:
         msg = f"CHROMIUM={found} is no program; set it to one, or unset it"
         raise FileNotFoundError(msg)
@@ -59,7 +60,7 @@ def bring_axe() -> None:
     if AXE.is_file() and all(_same(name) for name in FILES):
         return
     if shutil.which("npm") is None:
-        apt("npm", "no npm on this machine, which brings axe-core; install it, like apt-get does")
+        apt(("npm",), "no npm on this machine, which brings axe-core; install Node.js with npm")
     AXE_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         shutil.copyfile(PINNED / name, AXE_FOLDER / name)
@@ -71,8 +72,8 @@ def bring_axe() -> None:
         raise
 
 
-def apt(package: str, otherwise: str) -> None:
-    """Install one of Debian's packages.
+def apt(packages: tuple[str, ...], otherwise: str) -> None:
+    """Install packages of Debian.
 
     Raises:
         OSError: not as this user, or not on this system; says `otherwise`.
@@ -80,9 +81,9 @@ def apt(package: str, otherwise: str) -> None:
     """
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise OSError(otherwise)
-    print(f"installing Debian's {package}: a minute or two, once")
+    print(f"installing Debian's {packages[0]}: a minute or two, once", flush=True)
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update"], ["install", "-y", "--no-install-recommends", package]):
+    for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
         subprocess.run(
             ["apt-get", "-qq", *words],  # noqa: S607
             env=quiet,

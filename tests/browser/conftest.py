@@ -1,0 +1,56 @@
+"""One JupyterLab and one Chromium for all browser tests; a page and a kernel for each.
+
+Of the package, not of the session: while Playwright runs, the thread has an event loop, and
+`asyncio.run` in any other test would fail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from buildflow_nb.infra.local_cloud.client import stop_cloud
+from tests.browser.lab import Notebook, write
+from tools.jupyterlab import Lab, jupyterlab, open_browser
+
+Open = Callable[..., Notebook]
+
+
+@pytest.fixture(scope="package")
+def lab(tmp_path_factory) -> Iterator[Lab]:
+    root = tmp_path_factory.mktemp("lab")
+    with jupyterlab(root, tmp_path_factory.mktemp("home")) as made:
+        yield made
+    stop_cloud(root)
+
+
+@pytest.fixture(scope="package")
+def context() -> Iterator[BrowserContext]:
+    """One for all pages, so that JupyterLab's own files are read once."""
+    with open_browser() as browser:
+        yield browser.new_context()
+
+
+@pytest.fixture
+def notebook(lab, context, request) -> Iterator[Open]:
+    """Opens a notebook of the cells that it is given; it must ask for nothing outside."""
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    opened: list[Notebook] = []
+
+    def make(cells: Sequence[str], width: int = 1200) -> Notebook:
+        made = Notebook(context.new_page(), lab, lab.root / f"{name}-{len(opened)}.ipynb")
+        write(made.path, cells)
+        opened.append(made)
+        made.open(width)
+        made.theme("JupyterLab Light")
+        return made
+
+    yield make
+    for each in opened:
+        if request.session.testsfailed:
+            each.shot(f"last-{each.path.stem}")
+        each.close()
+    assert [url for each in opened for url in each.strangers] == []
