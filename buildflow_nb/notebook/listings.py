@@ -5,7 +5,9 @@ They are lists of the runtime's own records, so that the next cell can compute w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
@@ -17,12 +19,13 @@ from buildflow_nb.notebook.markup import Cell, quote
 from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.logs import LogLine
 
-__all__ = ("Declared", "Failures", "Lines", "Listing", "Passages", "Traceback")
+__all__ = ("Deal", "Dealt", "Declared", "Failures", "Lines", "Listing", "Passages", "Traceback")
 
 Record = TypeVar("Record")
 MOST_ROWS = 200  # rows shown; the list itself is whole
 _LONGEST_NAME = 120  # characters of a primitive's name
 _TEXT_WIDTH = 70  # characters of a value in plain text
+_WENT = {"passed": "✓", "failed again": "✕", "not tried": "○", "discarded": figures.NOTHING}
 _TONES = {"WARNING": "warn", "ERROR": "err", "CRITICAL": "err", "STDERR": "warn"}
 
 
@@ -103,6 +106,40 @@ class Failures(Listing[Failed | Failure]):
             figures.clean(record.error, figures.LONGEST),
             figures.shown(record.element),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """What became of one failure that a line dealt with."""
+
+    failure: Failed
+    went: str
+    said: str
+
+
+class Dealt(Listing[Deal]):
+    """Failures that were retried or discarded, each with how it went."""
+
+    heads = ("no.", "processor", "went", "what it said")
+    left = 3
+
+    def row(self, record: Deal) -> tuple[str, ...]:
+        """Number, processor, how it went, result or error."""
+        shape = _WENT.get(record.went, "")
+        said = figures.clean(record.said, figures.LONGEST)
+        failure = record.failure
+        return str(failure.number), failure.processor_id, f"{shape} {record.went}".strip(), said
+
+    def _cells(self, record: Deal) -> list[Cell]:
+        cells = super()._cells(record)
+        tone = {"passed": "ok", "failed again": "err"}.get(record.went, "mute")
+        cells[2] = (cells[2][0], f"l {tone}")
+        return cells
+
+    def _counted(self) -> str:
+        went = Counter(deal.went for deal in self)
+        parts = ", ".join(f"{count:,} {word}" for word, count in went.items())
+        return f"{super()._counted()}{': ' if parts else ''}{parts}"
 
 
 class Lines(Listing[tuple[str, LogLine]]):

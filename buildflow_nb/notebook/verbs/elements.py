@@ -1,23 +1,36 @@
-"""Elements in a person's hands: sent, failed, removed processors."""
+"""Elements in a person's hands: sent, retried, discarded, tapped, recorded, replayed."""
 
 from __future__ import annotations
 
 import ast
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from buildflow_nb.core.commands import COMMANDS, LINE
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.notebook.listings import Failures, Traceback
-from buildflow_nb.notebook.session import Session
+from buildflow_nb.notebook.listings import Deal, Dealt, Failures, Traceback
+from buildflow_nb.notebook.replayed import SideBySide
+from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
+from buildflow_nb.runtime.failed import Failed
+from buildflow_nb.runtime.recording import read_recording
+from buildflow_nb.runtime.views import views_of
 
-__all__ = ("VERBS",)
+__all__ = ("VERBS", "discarded", "retried", "value_of")
 
 
 def _send(session: Session, values: Values) -> list[object]:
-    element = value_of(values["element"], session.names)
-    return session.flow().send(values["id"], element)
+    flow, chosen = session.flow(), values["id"]
+    if not values["element"]:
+        msg = (
+            f"%buildflow send {chosen}: the element is missing; like "
+            f"{LINE} {COMMANDS['send'].example}, or fill in its form in {LINE} panel"
+        )
+        raise UsageError(msg)
+    found = flow.send(chosen, value_of(values["element"], session.names))
+    return [views_of(flow.processors[chosen]).result(result) for result in found]
 
 
 def value_of(text: str, names: Mapping[str, Any]) -> object:
@@ -43,24 +56,93 @@ def value_of(text: str, names: Mapping[str, Any]) -> object:
         raise UsageError(msg) from error
 
 
-def _failures(session: Session, values: Values) -> Failures | Traceback:
+def _failures(session: Session, values: Values) -> Failures | Traceback | Dealt:
     chosen = values["id"]
     found = session.flow().failures(chosen)
-    wanted = values["traceback"]
-    if wanted is None:
-        return Failures(found, f"{chosen or 'all processors'} · failed")
-    match = [failure for failure in found if failure.number == wanted]
+    who = chosen or "all processors"
+    if values["retry"] and values["discard"]:
+        msg = f"{LINE} failures: --retry and --discard are two things; give one of them"
+        raise UsageError(msg)
+    if values["traceback"] is not None:
+        return Traceback(_numbered(found, values["traceback"]).traceback)
+    if values["number"] is not None:
+        found = [_numbered(found, values["number"])]
+    if values["retry"]:
+        return Dealt(retried(found), f"{who} · retried")
+    if values["discard"]:
+        return Dealt(discarded(found), f"{who} · discarded")
+    return Failures(found, f"{who} · failed")
+
+
+def _numbered(found: list[Failed], number: int) -> Failed:
+    match = [failure for failure in found if failure.number == number]
     if not match:
-        msg = f"no failure has number {wanted}; %buildflow failures lists them"
+        msg = f"no failure has number {number}; %buildflow failures lists them"
         raise UsageError(msg)
     if len(match) > 1:
         owners = ", ".join(sorted({failure.processor_id for failure in match}))
-        msg = f"number {wanted} is one of each of {owners}; name the processor too"
+        msg = f"number {number} is one of each of {owners}; name the processor too"
         raise UsageError(msg)
-    return Traceback(match[0].traceback)
+    return match[0]
+
+
+def retried(found: list[Failed]) -> list[Deal]:
+    """Retry failures, past those that fail again, until one does not answer in time."""
+    deals: list[Deal] = []
+    late = ""
+    for failure in found:
+        if late:
+            deals.append(Deal(failure, "not tried", late))
+            continue
+        try:
+            results = failure.retry()
+        except TimeoutError as error:
+            late = f"number {failure.number} of {failure.processor_id} did not answer in time"
+            deals.append(Deal(failure, "failed again", str(error)))
+        except UsageError as error:
+            deals.append(Deal(failure, "not tried", str(error)))
+        except Exception:  # noqa: BLE001  (whatever the user's code raises)
+            deals.append(Deal(failure, "failed again", failure.error))
+        else:
+            deals.append(
+                Deal(failure, "passed", f"{len(results)} written" if results else "dropped")
+            )
+    return deals
+
+
+def discarded(found: list[Failed]) -> list[Deal]:
+    """Forget failures; one that somebody else has dealt with meanwhile says so."""
+    deals = []
+    for failure in found:
+        try:
+            failure.discard()
+        except UsageError as error:
+            deals.append(Deal(failure, "not there", str(error)))
+        else:
+            deals.append(Deal(failure, "discarded", failure.error))
+    return deals
+
+
+def _tap(session: Session, values: Values) -> object:
+    return session.flow().tap(values["id"], values["n"], edge=values["edge"])
+
+
+def _record(session: Session, values: Values) -> Path:
+    flow, wanted = session.flow(), values["count"]
+    path = flow.record(values["id"], wanted, values["to"], values["timeout"])
+    came = len(read_recording(path)[1])
+    say(f"recorded {came:,} of {wanted:,} inputs of {values['id']}")
+    return path
+
+
+def _replay(session: Session, values: Values) -> SideBySide:
+    return SideBySide(session.flow().replay(values["id"], values["file"]))
 
 
 VERBS: Mapping[str, Verb] = {
     "send": _send,
     "failures": _failures,
+    "tap": _tap,
+    "record": _record,
+    "replay": _replay,
 }
