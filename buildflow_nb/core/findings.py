@@ -5,6 +5,7 @@ A finding says what was looked at, how it is, and, where it is not well, how to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from buildflow_nb.core.primitive import Env
 
-__all__ = ("Columned", "Columns", "Finding", "Health", "worst")
+__all__ = ("SHAPES", "Columned", "Columns", "Finding", "Health", "counted", "told", "worst")
 
 
 class Health(Enum):
@@ -22,6 +23,10 @@ class Health(Enum):
     OK = "ok"
     WARNING = "warning"  # it works, or will work once something that is under way has happened
     ERROR = "error"
+
+
+# How each is told: by a shape and a word, besides a colour where there are colours.
+SHAPES = {Health.OK: "✓", Health.WARNING: "▲", Health.ERROR: "✕"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,27 @@ def worst(findings: Iterable[Finding]) -> Health:
     """How the worst of them is; nothing at all is well."""
     found = {finding.health for finding in findings}
     return next((h for h in (Health.ERROR, Health.WARNING) if h in found), Health.OK)
+
+
+def counted(findings: Iterable[Finding]) -> str:
+    """How many are how: "12 ok, 1 warning, 2 errors"."""
+    counts = Counter(finding.health for finding in findings)
+    parts = [
+        f"{counts[health]} {health.value}{'s' if many and counts[health] > 1 else ''}"
+        for health, many in ((Health.OK, False), (Health.WARNING, True), (Health.ERROR, True))
+        if counts[health]
+    ]
+    return ", ".join(parts) or "nothing to look at"
+
+
+def told(findings: Iterable[Finding]) -> str:
+    """All of them as plain text, each with its cure below."""
+    rows = []
+    for one in findings:
+        rows.append(f"{SHAPES[one.health]} {one.health.value:<7}  {one.subject}: {one.said}")
+        if one.cure:
+            rows.append(f"             → {one.cure}")
+    return "\n".join(rows)
 
 
 @dataclass(frozen=True, slots=True)

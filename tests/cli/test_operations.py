@@ -206,5 +206,5 @@ def test_the_cloud_and_help(type_):
     for words in (("help",), ()):
         said = type_(*words)
         assert said.returncode == 0
-        assert "buildflow apply [--yes] [--verbose]" in said.stdout
+        assert "buildflow apply [--yes] [--stack STACK] [--verbose]" in said.stdout
     assert "do not ask" in type_("apply", "-h").stdout

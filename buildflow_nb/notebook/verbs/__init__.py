@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildflow_nb.notebook.verbs import elements, kernel, looking, resources, running
+from buildflow_nb.notebook.verbs import (
+    checking,
+    elements,
+    kernel,
+    looking,
+    resources,
+    running,
+)
 from buildflow_nb.notebook.verbs.verb import Verb
 
 __all__ = ("VERBS",)
@@ -18,5 +25,6 @@ VERBS: Mapping[str, Verb] = {
     **looking.VERBS,
     **elements.VERBS,
     **resources.VERBS,
+    **checking.VERBS,
     **kernel.VERBS,
 }

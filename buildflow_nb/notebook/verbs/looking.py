@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.core.options import LOG_LEVELS
-from buildflow_nb.core.snapshot import FlowSnapshot
 from buildflow_nb.notebook.listings import Declared, Lines, Passages
 from buildflow_nb.notebook.session import Session
+from buildflow_nb.notebook.stack_status import Status
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
 __all__ = ("VERBS",)
@@ -15,8 +15,9 @@ __all__ = ("VERBS",)
 _OUTPUT_LEVELS = {"PRINT": "INFO", "STDERR": "WARNING"}  # where printed lines rank among records
 
 
-def _status(session: Session, values: Values) -> FlowSnapshot:  # noqa: ARG001
-    return session.flow().snapshot()
+def _status(session: Session, values: Values) -> Status:
+    flow = session.flow()
+    return Status.of(flow.snapshot(), flow.on(values["stack"]).stack_view())
 
 
 def _list(session: Session, values: Values) -> Declared:  # noqa: ARG001

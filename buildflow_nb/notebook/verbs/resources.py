@@ -17,26 +17,26 @@ __all__ = ("VERBS",)
 
 
 def _preview(session: Session, values: Values) -> None:
-    flow = session.flow()
+    flow = session.flow().on(values["stack"])
     view = OperationView(Operation.PREVIEW, flow.stack)
     _told(values, lambda: flow.preview(view.hear))
 
 
 def _refresh(session: Session, values: Values) -> None:
-    flow = session.flow()
+    flow = session.flow().on(values["stack"])
     view = OperationView(Operation.REFRESH, flow.stack)
     _told(values, lambda: flow.refresh(view.hear))
 
 
 def _apply(session: Session, values: Values) -> None:
-    flow = session.flow()
+    flow = session.flow().on(values["stack"])
     view = OperationView(Operation.APPLY, flow.stack)
     confirm = _confirm(flow.stack)
     _told(values, lambda: flow.apply(yes=values["yes"], confirm=confirm, listener=view.hear))
 
 
 def _destroy(session: Session, values: Values) -> None:
-    flow = session.flow()
+    flow = session.flow().on(values["stack"])
     view = OperationView(Operation.DESTROY, flow.stack)
     confirm = _confirm(flow.stack)
     _told(values, lambda: flow.destroy(yes=values["yes"], confirm=confirm, listener=view.hear))

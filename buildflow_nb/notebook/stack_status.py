@@ -1,0 +1,58 @@
+"""`%buildflow status`: the run's snapshot, and the stack as it is, which outlives the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.stack_view import StackResource, StackView
+from buildflow_nb.infra.stack_text import stack_facts, stack_text
+from buildflow_nb.notebook import cockpit, figures, markup
+from buildflow_nb.notebook.markup import Cell, quote
+
+__all__ = ("Status",)
+
+
+@dataclass(frozen=True, slots=True)
+class Status(FlowSnapshot):
+    """A snapshot with what the stack holds; shows both."""
+
+    resources: StackView
+
+    @classmethod
+    def of(cls, snapshot: FlowSnapshot, view: StackView) -> Self:
+        """The two together."""
+        known = {field.name: getattr(snapshot, field.name) for field in fields(FlowSnapshot)}
+        return cls(**known, resources=view)
+
+    def text(self) -> str:
+        """Both as text."""
+        return f"{cockpit.text(self)}\n\n{stack_text(self.resources)}"
+
+    def html(self) -> str:
+        """Both as cards."""
+        return f"{cockpit.html(self)}{_card(self.resources)}"
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display({"text/plain": self.text(), "text/html": self.html()}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _card(view: StackView) -> str:
+    title = f"Stack {view.stack}"
+    heads: list[Cell] = [("primitive", "l"), ("resource", "l"), ("id", "l")]
+    rows = [_row(resource) for resource in view.resources]
+    body = markup.table(title, heads, rows) if rows else ""
+    notes = [line.strip() for line in stack_text(view).splitlines() if "▲" in line]
+    foot = "".join(f'<div class="warn">{quote(note)}</div>' for note in notes)
+    return markup.card(title, f"<b>{quote(stack_facts(view))}</b>", body, foot)
+
+
+def _row(one: StackResource) -> list[Cell]:
+    owner = quote(one.owner or figures.NOTHING)
+    if one.url.startswith("https://"):
+        owner = f'<a href="{quote(one.url)}" target="_blank" rel="noreferrer">{owner}</a>'
+    named = f"{quote(one.type)}<div>{quote(one.name)}</div>"
+    return [(owner, "w"), (named, "w"), (f"<code>{quote(one.id)}</code>", "w")]
