@@ -68,6 +68,10 @@ class Cells:
             self._open.flow.registry.rollback()
             self._open = None
 
+    def owner(self, processor_id: str) -> str | None:
+        """The id of the cell that registered a processor."""
+        return next((cell for cell, names in self._owned.items() if processor_id in names), None)
+
     def _keep(self, opened: _Open, flow: Flow | None, *, success: bool) -> None:
         if flow is not None:
             before = opened.before if flow is opened.flow else {}

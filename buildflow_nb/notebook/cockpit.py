@@ -9,21 +9,26 @@ from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.markup import Cell, quote
 
-__all__ = ("aligned", "facts", "html", "text", "undated")
+__all__ = ("aligned", "facts", "head", "html", "table", "text", "title", "undated")
 
 _LEFT = 2  # the first columns, name and state, are text
-_HEADS = (
-    "processor",
-    "state",
-    "in/s",
-    "out/s",
-    "total",
-    "in flight",
-    "backlog",
-    "failed",
-    "p50",
-    "p99",
-)
+_COLUMNS = {  # and from which width on a narrow page they go
+    "processor": "l",
+    "state": "l",
+    "in/s": "",
+    "out/s": "hide1",
+    "total": "hide1",
+    "in flight": "hide2",
+    "backlog": "",
+    "failed": "",
+    "retries": "hide3",
+    "p50": "hide3",
+    "p95": "hide3",
+    "p99": "",
+}
+_HEADS = tuple(_COLUMNS)
+_FAILED = _HEADS.index("failed") - _LEFT
+_SPARK = "last 5 min"
 
 
 def facts(snapshot: FlowSnapshot) -> object:
@@ -31,24 +36,23 @@ def facts(snapshot: FlowSnapshot) -> object:
     return (snapshot.flow_id, snapshot.stack, snapshot.state, snapshot.address, snapshot.processors)
 
 
-def html(snapshot: FlowSnapshot) -> str:
-    """One card: head, a row a processor, date."""
-    heads: list[Cell] = [(name, "l" if i < _LEFT else "") for i, name in enumerate(_HEADS)]
-    rows = [_row(p) for p in snapshot.processors]
-    body = (
-        markup.table("Processors", [*heads, ("last 5 min", "l")], rows)
-        if rows
-        else '<pre class="mute">no processors yet; write one in a cell under '
-        "%%buildflow consumer source=…</pre>"
+def html(snapshot: FlowSnapshot, graph: str = "", *, note: str = "", twin: str = "") -> str:
+    """One card: head, graph, a row a processor, date."""
+    drawn = f'<div class="graph">{graph}</div>' if graph else ""
+    body = f'{drawn}<div class="box">{table(snapshot)}</div>'
+    as_of = f'<span class="mute">as of {figures.dated(snapshot.at)}</span>'
+    return markup.card(
+        title(snapshot), head(snapshot) + as_of, body, _footer(snapshot, note), twin=twin
     )
-    return markup.card(_title(snapshot), _header(snapshot), body, _footer(snapshot))
 
 
-def _title(snapshot: FlowSnapshot) -> str:
-    return f"Flow {snapshot.flow_id} on stack {snapshot.stack}, {snapshot.state.value}"
+def title(snapshot: FlowSnapshot) -> str:
+    """The name of the view, for screen readers."""
+    return f"Flow {snapshot.flow_id} on stack {snapshot.stack}"
 
 
-def _header(snapshot: FlowSnapshot) -> str:
+def head(snapshot: FlowSnapshot) -> str:
+    """Name, stack, state and address of the flow, as HTML."""
     begun = None if snapshot.state.ended else snapshot.started_at
     since = "" if begun is None else f" since {figures.clock(begun)}"
     address = f"<span><code>{quote(snapshot.address)}</code></span>" if snapshot.address else ""
@@ -60,24 +64,71 @@ def _header(snapshot: FlowSnapshot) -> str:
     )
 
 
-def _footer(snapshot: FlowSnapshot) -> str:
+def table(snapshot: FlowSnapshot, *, live: bool = False, selected: str = "") -> str:
+    """A row a processor, as HTML; in a `live` one rows can be clicked."""
+    if not snapshot.processors:
+        return (
+            '<pre class="mute">no processors yet; write one in a cell under '
+            "%%buildflow consumer source=…</pre>"
+        )
+    heads: list[Cell] = [*_COLUMNS.items(), (_SPARK, "l hide2")]
+    rows = [_row(p, live=live) for p in snapshot.processors]
+    marks = [
+        markup.attributes(
+            data_key=p.processor_id,
+            data_act="select" if live else None,
+            data_arg=p.processor_id if live else None,
+            aria_current="true" if p.processor_id == selected else None,
+        )
+        for p in snapshot.processors
+    ]
+    return f'<div class="wide">{markup.table("Processors", heads, rows, marks)}</div>'
+
+
+def _footer(snapshot: FlowSnapshot, note: str) -> str:
     troubled = next((p for p in snapshot.processors if p.failed), None)
     hint = (
         f"<code>%buildflow failures {quote(troubled.processor_id, 80)}</code>" if troubled else ""
     )
-    return f'<span>updated {figures.clock(snapshot.at)}</span><span class="grow"></span>{hint}'
+    how = "<code>%buildflow</code> shows it live, <code>%buildflow status</code> as it is now"
+    said = quote(note) or how
+    return f'<span>{said}</span><span class="grow"></span>{hint}'
 
 
-def _row(processor: ProcessorSnapshot) -> list[Cell]:
-    values = _values(processor)
-    name = f'<b title="{quote(_path(processor), 200)}">{quote(processor.processor_id, 80)}</b>'
-    cells: list[Cell] = [(name, "l"), (markup.chip(processor.state, processor.reason), "w")]
-    cells += [(value, "") for value in values]
+def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
+    name, failed = quote(processor.processor_id, 80), figures.count(processor.failed)
+    path = quote(_path(processor), 200)
+    shown = f'<b title="{path}">{name}</b>'
+    if live:
+        shown = markup.button(
+            processor.processor_id,
+            "select",
+            processor.processor_id,
+            class_="text",
+            line=_path(processor),
+        )
+        shown = f"<b>{shown}</b>"
+    state = markup.chip(processor.state, processor.reason) + _codes(processor)
+    cells: list[Cell] = [(shown, "l"), (state, "w")]
+    cells += zip(_values(processor), list(_COLUMNS.values())[_LEFT:], strict=True)
     if processor.failed:
-        cells[2 + 5] = (values[5], "err")
+        if live:
+            failed = markup.button(
+                f"{failed} ▸", "failures", processor.processor_id, class_="text",
+                aria_label=f"{failed} failed, show them",
+            )  # fmt: skip
+        cells[_LEFT + _FAILED] = (failed, "err")
     tone = "err" if processor.state is State.FAILED else "ok"
     label = f"{processor.processor_id} in the last 5 minutes"
-    return [*cells, (markup.sparkline(processor.history, label, tone), "l")]
+    return [*cells, (markup.sparkline(processor.history, label, tone), "l hide2")]
+
+
+def _codes(p: ProcessorSnapshot) -> str:
+    """How a route answered: each status code, how often."""
+    if not p.codes:
+        return ""
+    shown = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
+    return f'<div class="mute">{shown}</div>'
 
 
 def _values(p: ProcessorSnapshot) -> tuple[str, ...]:
@@ -88,7 +139,9 @@ def _values(p: ProcessorSnapshot) -> tuple[str, ...]:
         figures.count(p.in_flight),
         figures.count(p.backlog),
         figures.count(p.failed),
+        figures.count(p.retried),
         figures.latency(p.p50_s),
+        figures.latency(p.p95_s),
         figures.latency(p.p99_s),
     )
 
@@ -99,7 +152,7 @@ def _path(p: ProcessorSnapshot) -> str:
 
 def text(snapshot: FlowSnapshot) -> str:
     """The same as aligned text, with the time of the look."""
-    return f"{undated(snapshot)}\nupdated {figures.clock(snapshot.at)}"
+    return f"{undated(snapshot)}\nas of {figures.dated(snapshot.at)}"
 
 
 def undated(snapshot: FlowSnapshot) -> str:
@@ -115,6 +168,12 @@ def undated(snapshot: FlowSnapshot) -> str:
     lines += aligned(_HEADS, rows, left=_LEFT) if rows else ["no processors yet"]
     lines += [
         figures.clean(f"{p.processor_id}: {p.reason}", 200) for p in snapshot.processors if p.reason
+    ]
+    lines += [
+        f"{figures.clean(p.processor_id)}: "
+        + " · ".join(f"{code}: {count:,}" for code, count in p.codes)
+        for p in snapshot.processors
+        if p.codes
     ]
     return "\n".join(lines)
 

@@ -13,7 +13,6 @@ from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpe
 from buildflow_nb.core.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import cockpit
-from buildflow_nb.notebook.dashboard import Dashboards
 from buildflow_nb.notebook.listings import Declared
 from buildflow_nb.runtime.handle import RunHandle
 
@@ -37,26 +36,29 @@ def text(value: Shown) -> str:
     return repr(Declared([value], value.kind))
 
 
-def register(shell: Any, dashboards: Dashboards, live: Callable[[], bool]) -> None:
-    """Show our types from now on; a run shows itself as a dashboard."""
+def register(shell: Any, panel: Callable[[object], bool]) -> None:
+    """Show our types from now on; `panel` shows a flow or a run live, if it is the kernel's."""
     bundles = shell.display_formatter.mimebundle_formatter
-    bundles.for_type(Flow, lambda flow, **_: _bundle(flow.snapshot()))
+
+    def show(value: Flow | RunHandle) -> None:  # asked for, IPython shows nothing else
+        if not panel(value):
+            from IPython.display import display
+
+            display(_bundle(value.snapshot()), raw=True)  # type: ignore[no-untyped-call]
+
+    for live in (Flow, RunHandle):
+        shell.display_formatter.ipython_display_formatter.for_type(live, show)
     for kind in (FlowSnapshot, *_SPECS):
         bundles.for_type(kind, lambda value, **_: _bundle(value))
-
-    def show(handle: RunHandle) -> bool:
-        dashboards.show(handle, live=live())
-        return True
-
-    shell.display_formatter.ipython_display_formatter.for_type(RunHandle, show)
 
 
 def unregister(shell: Any) -> None:
     """Leave our types to their own `repr`."""
     formatter = shell.display_formatter
-    for kind in (Flow, FlowSnapshot, *_SPECS):
+    for live in (Flow, RunHandle):
+        formatter.ipython_display_formatter.pop(live, None)
+    for kind in (FlowSnapshot, *_SPECS):
         formatter.mimebundle_formatter.pop(kind, None)
-    formatter.ipython_display_formatter.pop(RunHandle, None)
 
 
 def _bundle(value: Shown) -> dict[str, str]:

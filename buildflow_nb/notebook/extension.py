@@ -8,7 +8,9 @@ from typing import Any
 from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.notebook import display, magics
 from buildflow_nb.notebook.completion import matcher
+from buildflow_nb.notebook.idle_interrupt import hear_idle_interrupts
 from buildflow_nb.notebook.one_line import hide_tracebacks, show_tracebacks
+from buildflow_nb.notebook.performers import performers
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.runtime.logs import captured
 
@@ -34,6 +36,7 @@ def unload(shell: Any) -> None:
 def _install(shell: Any) -> ExitStack:
     with ExitStack() as undo:
         session = Session(shell)
+        session.desk.performers = performers(session)
         answer_to_buildflow()
         undo.enter_context(captured())
         undo.callback(session.close)
@@ -45,8 +48,11 @@ def _install(shell: Any) -> ExitStack:
         shell.register_magic_function(magics.magic(session), "line_cell", magics.NAME)
         for known in shell.magics_manager.magics.values():
             undo.callback(known.pop, magics.NAME, None)
-        display.register(shell, session.dashboards, lambda: session.cell_id is not None)
+        display.register(shell, session.show_if_its_own)
         undo.callback(display.unregister, shell)
+        undo.callback(
+            hear_idle_interrupts(getattr(shell, "kernel", None), session.operations.cancel)
+        )
         hide_tracebacks(shell)
         undo.callback(show_tracebacks, shell)
         session.bind()

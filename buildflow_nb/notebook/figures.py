@@ -12,9 +12,11 @@ __all__ = (
     "NOTHING",
     "SHAPES",
     "TONES",
+    "brief",
     "clean",
     "clock",
     "count",
+    "dated",
     "label",
     "latency",
     "rate",
@@ -54,6 +56,15 @@ def count(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}"
 
 
+def brief(number: int) -> str:
+    """Elements in a few characters, where there is no room for all digits."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e4)):
+        if number >= size:
+            scaled = number / (1e3 if unit == "k" else size)
+            return f"{scaled:.1f}{unit}" if scaled < 100 else f"{scaled:.0f}{unit}"  # noqa: PLR2004
+    return f"{number:,}"
+
+
 def rate(per_s: float) -> str:
     """Elements in a second; small ones keep a decimal."""
     if per_s <= 0:
@@ -75,6 +86,11 @@ def latency(seconds: float | None) -> str:
 def clock(at: float) -> str:
     """Local time of day of an epoch time."""
     return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def dated(at: float) -> str:
+    """Local date and time of an epoch time, for what may be read on another day."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def clean(text: str, limit: int | None = None) -> str:

@@ -89,7 +89,7 @@ def _line(session: Session, line: str) -> object:
     if word in KINDS:
         msg = f"%{NAME}: {word} stands over a cell; like {KINDS[word].example}"
         raise BuildFlowUsageError(msg)
-    asked = parse(line)
+    asked = parse(line, alone="panel")
     if asked.help:
         say(help_text(asked.command))
         return None

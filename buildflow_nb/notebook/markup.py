@@ -6,53 +6,44 @@ Colours are Jupyter's (or VS Code's) variables with fallbacks that are readable 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from html import escape
+from importlib.resources import files
+from itertools import repeat
 
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.notebook.figures import NOTHING, SHAPES, TONES, clean
 
-__all__ = ("Cell", "card", "chip", "quote", "sparkline", "table")
+__all__ = (
+    "Cell",
+    "attributes",
+    "button",
+    "card",
+    "chip",
+    "live",
+    "quote",
+    "sparkline",
+    "style_sheet",
+    "table",
+    "without_style",
+)
 
 WIDTH, HEIGHT = 120, 22  # pixels of a sparkline
 POINTS = 60  # points of a sparkline; more cannot be seen at that width
 
-_THEME = (
-    ".bf{--fg:var(--jp-ui-font-color1,var(--vscode-foreground,#1f2328));"
-    "--mute:var(--jp-ui-font-color2,var(--vscode-descriptionForeground,#656d76));"
-    "--line:var(--jp-border-color2,var(--vscode-panel-border,#d8dee4));"
-    "--card:var(--jp-layout-color1,var(--vscode-editor-background,#fff));"
-    "--soft:var(--jp-layout-color2,var(--vscode-editorWidget-background,#f6f8fa));"
-    "--ok:#1a7f5a;--warn:#9a6700;--err:#c2362b;--info:#0b63c4;"
-)
-_DARK = "--ok:#56b893;--warn:#e0a84e;--err:#f0806f;--info:#6fa8f5"
-_LAYOUT = (
-    "font:13px/1.45 var(--jp-ui-font-family,system-ui,sans-serif);color:var(--fg);"
-    "background:var(--card);border:1px solid var(--line);border-radius:8px;"
-    # As wide as its place, and never wider: a widget's place would grow with it and be cut off.
-    "box-sizing:border-box;width:0;min-width:min(100%,1040px);overflow:auto}"
-    f"[data-jp-theme-light=false] .bf,.vscode-dark .bf{{{_DARK}}}"
-    ".bf header,.bf footer{display:flex;gap:12px;align-items:center;flex-wrap:wrap}"
-    ".bf header{padding:10px 14px;border-bottom:1px solid var(--line)}"
-    ".bf footer{padding:8px 14px;border-top:1px solid var(--line);color:var(--mute)}"
-    ".bf h3{font-size:14px;margin:0;font-weight:600;color:var(--fg)}.bf .grow{flex:1}"
-    ".bf .mute{color:var(--mute)}.bf .ok{color:var(--ok)}.bf .warn{color:var(--warn)}"
-    ".bf .err{color:var(--err)}.bf .info{color:var(--info)}"
-    ".bf .chip{white-space:nowrap}.bf .chip i{font-style:normal;display:inline-block;width:1.2em}"
-    ".bf table{width:100%;margin:0;border:0;border-collapse:collapse;color:var(--fg);"
-    "font:inherit;font-variant-numeric:tabular-nums;table-layout:auto}"
-    ".bf tr,.bf tr:hover{background:none}"
-    ".bf th,.bf td{text-align:right;border:0;border-bottom:1px solid var(--line);"
-    "white-space:nowrap;background:none;vertical-align:top}"
-    ".bf th{font-weight:500;color:var(--mute);padding:6px 10px}.bf td{padding:7px 10px}"
-    ".bf tr:last-child td{border-bottom:0}.bf .l{text-align:left}"
-    ".bf td.w{white-space:normal;overflow-wrap:anywhere;min-width:10em;text-align:left}"
-    ".bf code,.bf pre{font:12px/1.5 var(--jp-code-font-family,monospace);color:inherit;"
-    "background:none;padding:0}"
-    ".bf pre{margin:0;padding:10px 14px;background:var(--soft);overflow:auto;max-height:24em}"
-)
-# JupyterLab styles tables in outputs with two classes and a tag; three classes win over that.
-STYLE = f"<style>{_THEME}{_LAYOUT.replace('.bf ', '.bf.bf.bf ')}</style>"
+
+@cache
+def style_sheet() -> str:
+    """The style sheet, ready to stand in any output.
+
+    JupyterLab styles tables in outputs with two classes and a tag; three classes win over that.
+    """
+    text = files(__package__).joinpath("static", "cockpit.css").read_text("utf-8")
+    bare = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return "".join(bare.splitlines()).replace(".bf ", ".bf.bf.bf ")
+
 
 Cell = tuple[str, str]  # HTML and the classes of its table cell
 
@@ -69,22 +60,72 @@ def chip(state: State, note: str = "") -> str:
     return f'<span class="chip {TONES[state]}">{shape}{said}</span>'
 
 
-def table(label: str, heads: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> str:
-    """A table; heads and cells are HTML with classes (`l` left, `w` wraps)."""
+def table(
+    label: str,
+    heads: Sequence[Cell],
+    rows: Iterable[Sequence[Cell]],
+    marks: Sequence[str] = (),
+) -> str:
+    """A table; heads and cells are HTML with classes (`l` left, `w` wraps).
+
+    `marks` are the attributes of each row, ready quoted.
+    """
     top = "".join(f'<th scope="col" class="{kind}">{html}</th>' for html, kind in heads)
     body = "".join(
-        "<tr>" + "".join(f'<td class="{kind}">{html}</td>' for html, kind in row) + "</tr>"
-        for row in rows
+        f"<tr{mark}>" + "".join(f'<td class="{kind}">{html}</td>' for html, kind in row) + "</tr>"
+        for row, mark in zip(rows, marks or repeat(""), strict=False)
     )
     opened = f'<table aria-label="{quote(label)}">'
-    return f"{opened}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    head = f"<thead><tr>{top}</tr></thead>" if top else ""
+    return f"{opened}{head}<tbody>{body}</tbody></table>"
 
 
-def card(label: str, header: str, body: str, footer: str = "") -> str:
-    """One framed view; `header`, `body` and `footer` are HTML."""
+def card(label: str, header: str, body: str, footer: str = "", *, twin: str = "") -> str:
+    """One framed view; `header`, `body` and `footer` are HTML.
+
+    `twin` names the live view that it stands in for, which hides it as long as it lives.
+    """
     foot = f"<footer>{footer}</footer>" if footer else ""
-    opened = f'<section class="bf" role="region" aria-label="{quote(label)}">'
-    return f"{STYLE}{opened}<header>{header}</header>{body}{foot}</section>"
+    named = attributes(role="region", aria_label=label, data_bf_twin=twin or None)
+    head = f"<header>{header}</header>" if header else ""
+    box = f'<div class="box">{body}</div>' if body else ""
+    return f'<style>{style_sheet()}</style><section class="bf"{named}>{head}{box}{foot}</section>'
+
+
+def without_style(html: str) -> str:
+    """A card that stands in a view which has the style sheet already."""
+    return html.replace(f"<style>{style_sheet()}</style>", "")
+
+
+def attributes(**words: object) -> str:
+    """Attributes of an element, quoted; `_` is a dash, None leaves one out, True needs no value."""
+    found = ((name.rstrip("_").replace("_", "-"), value) for name, value in words.items())
+    return "".join(
+        f" {name}" if value is True else f' {name}="{quote(str(value))}"'
+        for name, value in found
+        if value is not None and value is not False
+    )
+
+
+def button(label: str, act: str, arg: str = "", *, off: str = "", **words: object) -> str:
+    """A button that asks the kernel for `act`; `words` are further attributes.
+
+    `off` says why it cannot be pressed now; a screen reader still finds it, and reads why.
+    """
+    if off:
+        title = words.get("title")
+        words |= {"title": f"{title} ({off})" if title else off, "aria_disabled": "true"}
+    named = attributes(type="button", data_act=act, data_arg=arg or None, **words)
+    return f"<button{named}>{quote(label)}</button>"
+
+
+def live(label: str, line: str) -> str:
+    """A line of code with a button that copies it, ready to be pasted as a cell."""
+    return (
+        f"<code>{quote(line)}</code> "
+        f'<button type="button" class="text"{attributes(data_copy=line, aria_label=label)}>'
+        "copy as cell</button>"
+    )
 
 
 def sparkline(history: Sequence[int], label: str, tone: str = "info") -> str:

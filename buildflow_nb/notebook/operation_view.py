@@ -30,6 +30,7 @@ __all__ = ("OperationView",)
 
 EVERY_S = 0.25  # between two updates of the view
 _TONES = {Op.CREATE: "ok", Op.UPDATE: "warn", Op.REPLACE: "warn", Op.DELETE: "err"}
+_HEADS: list[markup.Cell] = [("change", "l"), ("resource", "l"), ("state", "")]
 _STATES = {StepPlanned: "planned", StepStarted: "…", StepFailed: "failed"}
 
 
@@ -37,7 +38,8 @@ class OperationView:
     """What a cell shows of one operation; hears its events on the kernel's main thread."""
 
     def __init__(self, operation: Operation, stack: str) -> None:
-        self._title = f"{operation.value} · stack {stack}"
+        self.title = f"{operation.value} · stack {stack}"
+        self.stack = stack
         self._operation = operation
         self._steps: dict[str, tuple[Step, str]] = {}
         self._said: list[OperationEvent] = []
@@ -45,8 +47,19 @@ class OperationView:
         self._shown_at = 0.0
         self._handle: object = None
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether a step was told of."""
+        return bool(self._steps)
+
     def hear(self, event: OperationEvent) -> None:
         """Take in one event, and show it soon."""
+        self.note(event)
+        if isinstance(event, Summary) or time.monotonic() - self._shown_at > EVERY_S:
+            self.show()
+
+    def note(self, event: OperationEvent) -> None:
+        """Take in one event."""
         if isinstance(event, (StepPlanned, StepStarted, StepDone, StepFailed)):
             taken = f"{event.seconds:.1f} s" if isinstance(event, StepDone) else ""
             state = taken or _STATES.get(type(event), "")
@@ -55,15 +68,13 @@ class OperationView:
             self._summary = event
         else:
             self._said.append(event)
-        if isinstance(event, Summary) or time.monotonic() - self._shown_at > EVERY_S:
-            self.show()
 
-    def take(self, outcome: Outcome) -> None:
-        """Show an operation that has ended."""
-        self._shown_at = time.monotonic()
-        for event in outcome.events:
-            self.hear(event)
-        self.hear(outcome.summary)
+    def take(self, outcome: Outcome, *, show: bool = True) -> None:
+        """Take in an operation that has ended, and show it."""
+        for event in (*outcome.events, outcome.summary):
+            self.note(event)
+        if show:
+            self.show()
 
     def show(self) -> None:
         """Show the view under the cell, or replace what is shown."""
@@ -83,9 +94,9 @@ class OperationView:
 
     def text(self) -> str:
         """The operation as text."""
-        head = f"{self._title}: {self._headline()}"
+        head = f"{self.title}: {self._headline()}"
         if self._operation is Operation.PREVIEW and self._summary is not None:
-            return f"{self._title}: {plan_text(self._outcome(self._summary))}"
+            return f"{self.title}: {plan_text(self._outcome(self._summary))}"
         rows = [
             f"  {SIGNS[step.op]} {step.type} {step.name}  {state}"
             for step, state in self._ordered()
@@ -95,13 +106,21 @@ class OperationView:
 
     def html(self) -> str:
         """The operation as a card."""
-        header = f"<b>{quote(self._title)}</b><span class='grow'></span>{self._chip()}"
+        header = f"<b>{quote(self.title)}</b><span class='grow'></span>{self._chip()}"
+        return markup.card(self.title, header, self.body())
+
+    def state(self) -> str:
+        """How it stands, in one line."""
+        return self._headline()
+
+    def body(self) -> str:
+        """The steps, and what was said, as HTML."""
         rows = [row for step, state in self._ordered() for row in _rows(step, state)]
-        body = markup.table(self._title, [], rows) if rows else ""
+        body = markup.table(self.title, _HEADS, rows) if rows else ""
         said = "\n".join(filter(None, (line(event) for event in self._said)))
         if said:
-            body += f'<pre class="{self._tone()}">{quote(said)}</pre>'
-        return markup.card(self._title, header, body)
+            body += f'<pre class="wrap {self._tone()}">{quote(said)}</pre>'
+        return body
 
     def _ordered(self) -> list[tuple[Step, str]]:
         """Primitives, each with its resources below it."""

@@ -8,13 +8,18 @@ kernel's main thread.
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.cells import CellInfo, Cells
-from buildflow_nb.notebook.dashboard import Dashboards
+from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook.form import Sent
+from buildflow_nb.notebook.live import Live
+from buildflow_nb.notebook.operation_box import OperationBox
+from buildflow_nb.notebook.panel import Found, Panel
 
 __all__ = ("NAME", "Session")
 
@@ -23,13 +28,23 @@ DRAIN_S = 10.0  # how long an old flow may finish what it has in flight
 
 
 class Session:
-    """One kernel with its Flow, its cells and its dashboards."""
+    """One kernel with its Flow, its cells and its live panel.
+
+    `between_cells` is set while no cell runs, for whoever waits on another thread.
+    """
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell
         self.cells = Cells(say)
-        self.dashboards = Dashboards(updates=getattr(shell, "kernel", None) is not None)
+        self.between_cells = threading.Event()
+        updates = getattr(shell, "kernel", None) is not None
+        self.live = Live(updates=updates, hears=self.between_cells.is_set)
+        self.desk = Desk(self.live.wake)
+        self.operations = OperationBox(self.live.wake)
+        self.sent = Sent()
+        self.results: dict[str, str] = {}  # what the last element sent to each processor gave
         self.cell_id: str | None = None
+        self._numbers: dict[str, int] = {}  # of cells, by id: what stands in their brackets
         self._last: Flow | None = None
         self._seen: weakref.WeakSet[Flow] = weakref.WeakSet()
 
@@ -67,6 +82,7 @@ class Session:
     def pre_run_cell(self, info: CellInfo) -> None:
         """IPython's event before a cell."""
         self.cell_id = info.cell_id
+        self.between_cells.clear()
         self.cells.begin(info, self.bound())
 
     def post_run_cell(self, result: Any) -> None:
@@ -74,15 +90,54 @@ class Session:
         info = None if result is None else result.info
         success = result is not None and bool(result.success)
         self._note()
+        if info is not None and info.cell_id is not None and result.execution_count is not None:
+            self._numbers[info.cell_id] = result.execution_count
         self.cells.end(info, self.bound(), success=success)
-        self.dashboards.refresh()
+        self.live.refresh()
+        self.live.wake()
+        self.between_cells.set()
 
     def close(self) -> None:
         """Undo what is half done and drain every flow that still runs."""
         self.cells.abandon()
         for flow in list(self._seen):
             _drain(flow)
-        self.dashboards.close()
+        self.live.close()
+
+    def show_panel(self) -> None:
+        """Show the panel under the cell that runs; an older one becomes quiet."""
+        self.flow()  # says so if there is none
+        panel = Panel(
+            self.flow,
+            self.desk,
+            self.operations,
+            self.sent,
+            self.results,
+            f"cell [{len(self.shell.history_manager.input_hist_parsed) - 1}]",
+            self.cell_of,
+            self.live.wake,
+        )
+        self.live.show(panel, live=self.cell_id is not None)
+
+    def show_if_its_own(self, value: object) -> bool:
+        """Show the panel for the kernel's flow, or its run; False for any other."""
+        flow = self.bound()
+        if flow is None or (value is not flow and value is not flow.handle):
+            return False
+        self.show_panel()
+        return True
+
+    def show_found(self, found: Found) -> None:
+        """Show a table in the live panel, if there is one; from any thread."""
+        panel = self.live.panel
+        if panel is not None:
+            panel.found = found
+        self.live.wake()
+
+    def cell_of(self, processor_id: str) -> str:
+        """Which cell a processor stands in, as a person finds it; "" where that is not known."""
+        number = self._numbers.get(self.cells.owner(processor_id) or "")
+        return "" if number is None else f"cell [{number}]"
 
     def _note(self) -> None:
         flow, last = self.bound(), self._last

@@ -39,7 +39,7 @@ class Kernel:
             else:
                 self._keep(found, kind, content)
         reply = self.client.get_shell_msg(timeout=DEADLINE_S)["content"]
-        found.status, found.number = reply["status"], reply["execution_count"]
+        found.status, found.number = reply["status"], reply.get("execution_count")
         return found
 
     def messages(self):

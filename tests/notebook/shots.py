@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
+from buildflow_nb.flow import Flow
 
 PRICE = ProcessorSnapshot(
     processor_id="price",
@@ -40,19 +41,21 @@ def shot(*processors, **words):
 
 
 class FakeRun:
-    """A handle whose snapshot is set by the test."""
+    """A run whose end is set by the test."""
 
     def __init__(self):
-        self.flow_id = "shop"
         self.running = True
-        self.now = shot()
 
-    def snapshot(self):
-        return self.now
 
-    def set(self, **words):
-        self.now = replace(self.now, processors=(replace(PRICE, **words), WORST))
+def fake_flow(name="shop"):
+    """A real flow whose run and snapshot are the test's."""
+    flow = Flow(name)
+    flow.handle = FakeRun()
+    flow.now = shot()
+    flow.snapshot = lambda: flow.now
 
-    def end(self):
-        self.running = False
-        self.now = replace(self.now, state=State.DONE)
+    def put(**words):
+        flow.now = replace(flow.now, processors=(replace(PRICE, **words), WORST))
+
+    flow.put = put
+    return flow

@@ -42,7 +42,7 @@ def test_html_shows_states_by_shape_and_word_and_numbers_with_units():
     page = read(cockpit.html(shot()))
     for said in ("shop", "●running", "◐waiting: no table yet", "2,140", "512,906", "1.2 ms"):
         assert said in page.text
-    assert re.search(r"updated \d\d:\d\d:\d\d", page.text)
+    assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", page.text)
     assert "%buildflow failures price" in page.text
 
 

@@ -95,12 +95,17 @@ def test_a_name_used_by_something_else_is_left_and_said_in_one_line(bare):
 def test_flows_runs_and_specs_show_themselves(cells):
     cells(PRICE)
     format_ = cells.shell.display_formatter.format
-    for value in (cells.app, cells.app.snapshot(), cells.app.processors["price"]):
+    for value in (cells.app.snapshot(), cells.app.processors["price"]):
         bundle, _ = format_(value)
         assert set(bundle) == {"text/html", "text/plain"}
         assert "price" in bundle["text/plain"]
+    other = cells("from buildflow_nb import Flow\nFlow('other')").bundles
+    assert [set(bundle) for bundle in other] == [{"text/html", "text/plain"}]
+    assert "other · stack local" in other[0]["text/plain"]
     handle = cells.app.run(block=False, serve_port=0)
     assert isinstance(handle, RunHandle)
-    out = cells("app.handle")
-    assert len(out.bundles) == 1
-    assert "price" in out.bundles[0]["text/html"]
+    for own in ("app.handle", "app", "%buildflow"):
+        out = cells(own)
+        assert len(out.bundles) == 1
+        assert "price" in out.bundles[0]["text/html"]
+        assert "graph of the flow" in out.bundles[0]["text/html"]

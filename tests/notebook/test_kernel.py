@@ -2,7 +2,7 @@
 
 import pytest
 
-from buildflow_nb.notebook.dashboard import WIDGET_VIEW
+from buildflow_nb.notebook.view import WIDGET_VIEW
 from tests.notebook.kernels import DEADLINE_S, Kernel
 
 pytestmark = pytest.mark.notebook
@@ -90,17 +90,42 @@ def test_interrupting_a_cell_leaves_the_flow_running(cells):
     assert passed(cells).status == "ok"
 
 
-def test_the_dashboard_is_one_output_with_one_trait_and_ends_as_html(cells):
+def page_shows(cells, view):
+    """What a page says that shows a view."""
+    content = {"comm_id": view["model_id"]}
+    content["data"] = {"method": "custom", "content": {"act": "here", "arg": "page"}}
+    cells.client.shell_channel.send(cells.client.session.msg("comm_msg", content))
+
+
+def test_the_panel_is_a_widget_with_one_trait_beside_a_twin_that_ends_as_the_run_does(cells):
     cells(PRICE.format(1), "c1")
-    (bundle,) = cells("%buildflow run --port 0", "c2").bundles
-    assert set(bundle) == {WIDGET_VIEW, "text/html", "text/plain"}
+    twin, widget = cells("%buildflow run --port 0", "c2").bundles
+    assert set(twin) == {"text/html", "text/plain"}
+    assert set(widget) == {WIDGET_VIEW, "text/plain"}
+    assert passed(cells, 400).traits == []  # nobody looks at it
+    page_shows(cells, widget[WIDGET_VIEW])
     later = passed(cells, 400)
-    assert later.traits
-    assert all(set(data["state"]) == {"value"} for data in later.traits)
+    updates = [data for data in later.traits if data["method"] == "update"]
+    assert updates
+    assert all(set(data["state"]) == {"parts"} for data in updates)
     ended = cells("%buildflow stop", "c3")
     assert "■ stopped" in ended.updates[-1]["text/plain"]
-    assert WIDGET_VIEW not in ended.updates[-1]
     assert cells("x = 1", "c4").updates == []
+
+
+def test_a_newer_panel_makes_the_older_one_quiet(cells):
+    cells(PRICE.format(1), "c1")
+    cells("%buildflow run --port 0", "c2")
+    newer = cells("%buildflow", "c3")
+    said = f"the live view is in cell [{newer.number}]; this is how it was"
+    older = newer.updates[0]
+    assert said in older["text/plain"]
+    assert said in older["text/html"]
+    (_, widget) = newer.bundles
+    page_shows(cells, widget[WIDGET_VIEW])
+    third = cells("app", "c4")
+    assert third.number == newer.number + 1
+    assert WIDGET_VIEW in third.bundles[1]
 
 
 def test_one_line_errors_reach_the_front_end_as_errors(cells):

@@ -196,7 +196,7 @@ def test_a_run_whose_processor_fails_is_an_error_that_says_where_to_look(cells):
 
 def test_help_never_fails(cells):
     for line in (
-        "%buildflow",
+        "%buildflow help",
         "%buildflow -h",
         "%buildflow help errors",
         "%buildflow run -h",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from buildflow_nb.notebook import figures
 from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
@@ -33,7 +34,23 @@ def _help(session: Session, values: Values) -> None:  # noqa: ARG001
     say(manual(values["topic"]))
 
 
+def _panel(session: Session, values: Values) -> None:  # noqa: ARG001
+    session.show_panel()
+
+
+def _history(session: Session, values: Values) -> None:
+    clicks = session.desk.history.clicks
+    if not clicks:
+        say("nothing was clicked yet")
+    elif values["cell"]:
+        session.shell.set_next_input(session.desk.history.cell(), replace=False)
+    else:
+        say("\n".join(f"{figures.clock(click.at)}  {click.line}" for click in clicks))
+
+
 VERBS: Mapping[str, Verb] = {
+    "panel": _panel,
+    "history": _history,
     "remove": _remove,
     "nest_asyncio": _nest_asyncio,
     "help": _help,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.core.errors import RunError, UsageError
-from buildflow_nb.notebook.dashboard import Dashboard
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.runtime.handle import RunHandle
@@ -22,15 +21,15 @@ def _run(session: Session, values: Values) -> None:
     before = flow.handle
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
     try:
-        dashboard = session.dashboards.show(handle, live=session.cell_id is not None)
+        session.show_panel()
         if bounded:
-            _wait(handle, values, dashboard, ours=handle is not before)
+            _wait(session, handle, values, ours=handle is not before)
     except KeyboardInterrupt as error:
         msg = f"interrupted; flow {handle.flow_id!r} keeps running, %buildflow stop ends it"
         raise UsageError(msg) from error
 
 
-def _wait(handle: RunHandle, values: Values, dashboard: Dashboard, *, ours: bool) -> None:
+def _wait(session: Session, handle: RunHandle, values: Values, *, ours: bool) -> None:
     try:
         handle.wait_until(
             drained=values["until"] == "drained",
@@ -44,7 +43,16 @@ def _wait(handle: RunHandle, values: Values, dashboard: Dashboard, *, ours: bool
         msg = f"{error}; %buildflow failures and %buildflow logs tell more"
         raise UsageError(msg) from error
     finally:
-        dashboard.refresh()
+        session.live.refresh()
+
+
+def _start(session: Session, values: Values) -> None:
+    flow = session.flow()
+    if flow.handle is None or not flow.handle.running:
+        msg = f"flow {flow.flow_id!r} does not run; %buildflow run starts it"
+        raise UsageError(msg)
+    flow.handle.start(values["ids"] or None)
+    say(f"started {', '.join(values['ids']) or 'all processors'}")
 
 
 def _stop(session: Session, values: Values) -> None:
@@ -61,4 +69,5 @@ def _stop(session: Session, values: Values) -> None:
 VERBS: Mapping[str, Verb] = {
     "run": _run,
     "stop": _stop,
+    "start": _start,
 }

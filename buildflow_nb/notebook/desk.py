@@ -1,0 +1,126 @@
+"""Where clicks become work: a line is parsed as the magic's would be, and done on a lane's thread.
+
+A click is a line of `%buildflow`, read by the same table as the magic; so what a button does can
+be written down, and nothing that is not in the table can be asked for. A click never blocks the
+kernel: it is queued, and the lane says what came of it. Operations on cloud resources take minutes
+and have a lane of their own, so that the flow can be steered meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from buildflow_nb.core.commands import LINE, parse
+from buildflow_nb.core.errors import BuildFlowError, RejectedError, UsageError
+from buildflow_nb.notebook.history import History
+
+__all__ = ("Desk", "Perform")
+
+_LOGGER = logging.getLogger(__name__)
+WAITING = 16  # clicks that wait in a lane; a person who clicks more is told to wait
+OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
+
+Perform = Callable[[Mapping[str, Any]], str]  # gives what to say about it, "" for nothing
+
+
+class Desk:
+    """The lanes of a kernel; clicks come from any thread.
+
+    `changed` is called whenever there is something new to show.
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.history = History()
+        self.performers: dict[str, Perform] = {}
+        self.said = ""
+        self.tone = "mute"
+        self.last = ""
+        self._changed = changed
+        self._lanes = {name: _Lane(f"buildflow {name}") for name in ("clicks", "operations")}
+        self._pending: list[str] = []  # lines under way or waiting for it
+
+    def off(self, line: str) -> str:
+        """Why a line cannot be clicked now, "" if it can."""
+        pending = [other for other in self._pending if _operates(other) == _operates(line)]
+        if line in pending:
+            return "under way"
+        return f"{pending[0]} is under way" if pending and _operates(line) else ""
+
+    def click(self, line: str, shown: str = "") -> None:
+        """Queue a line; `shown` is what is remembered of one that holds a secret.
+
+        Raises:
+            UsageError: it is none that can be clicked.
+        """
+        asked = parse(line.removeprefix(LINE))
+        perform = self.performers.get(asked.command.name)
+        if perform is None:
+            msg = f"{asked.command.name} is for cells; no button stands for it"
+            raise UsageError(msg)
+        off = self.off(line)
+        if off:
+            self.say(f"{line}: {off}", "warn")
+            return
+        self._pending.append(line)
+        lane = self._lanes["operations" if _operates(line) else "clicks"]
+        if not lane.put(lambda: self._do(line, perform, asked.values)):
+            self._pending.remove(line)
+            self.say("too many clicks wait for their turn; this one was dropped", "warn")
+            return
+        self.last = shown or line
+        self.history.add(self.last)
+        self._changed()
+
+    def say(self, text: str, tone: str = "mute") -> None:
+        """Show a line about what happened."""
+        self.said, self.tone = text, tone
+        self._changed()
+
+    def _do(self, line: str, perform: Perform, values: Mapping[str, Any]) -> None:
+        try:
+            said = perform(values)
+        except RejectedError as error:
+            self.say(str(error), "warn")
+        except (BuildFlowError, TimeoutError) as error:
+            self.say(str(error), "err")
+        except Exception as error:  # the lane's boundary: user code, an SDK
+            _LOGGER.exception("%s failed", line)
+            self.say(f"{type(error).__name__}: {error}", "err")
+        else:
+            self.say(said, "ok")
+        finally:
+            self._pending.remove(line)
+            self._changed()
+
+
+def _operates(line: str) -> bool:
+    """Whether a line is an operation on cloud resources."""
+    return line.removeprefix(LINE).split()[0] in OPERATIONS
+
+
+class _Lane:
+    """A daemon thread, started with its first job, that does one job after the other."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: queue.Queue[Callable[[], None]] = queue.Queue(WAITING)
+        self._thread: threading.Thread | None = None
+
+    def put(self, job: Callable[[], None]) -> bool:
+        """Queue a job; False where too many wait."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
+        return True
+
+    def _work(self) -> None:
+        while True:
+            self._jobs.get()()

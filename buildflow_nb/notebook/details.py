@@ -1,0 +1,198 @@
+"""What stands under the table for the processor that was clicked.
+
+A tab each for its elements, failures, log and code, and a form to send it an element. Every tab
+names the line that shows the same in a cell.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from buildflow_nb.core.flow_spec import ProcessorSpec
+from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
+from buildflow_nb.flow import Flow
+from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook.form import Sent, form_html, samples_of
+from buildflow_nb.notebook.listings import Passages
+from buildflow_nb.notebook.log_view import LogView
+from buildflow_nb.notebook.look import ALL, Look
+from buildflow_nb.notebook.markup import quote
+from buildflow_nb.runtime.failed import Failed
+
+__all__ = ("Details",)
+
+ROWS = 20  # elements and failures on the page
+MAX_TRACE = 8_000  # characters of a traceback on the page
+_TABS = {
+    "elements": "Elements",
+    "failures": "Failures",
+    "log": "Log",
+    "code": "Code",
+    "send": "Send",
+}
+
+Off = Callable[[str], str]
+
+
+@dataclass
+class Details:
+    """The open details of a panel; `cell_of` says which cell a processor stands in."""
+
+    sent: Sent
+    results: Mapping[str, str]  # what the last element sent to each processor gave
+    cell_of: Callable[[str], str]
+    off: Off
+    _log: LogView = field(default_factory=LogView)
+    _samples: tuple[object, list[str]] | None = None
+
+    def html(self, flow: Flow, look: Look, snapshot: FlowSnapshot) -> str:
+        """The details, "" where none are open."""
+        if look.selected == ALL:
+            head = _heading("all processors", "log", "%buildflow logs", "")
+            return f'<div class="box">{head}{self._log.html(flow, look)}</div>'
+        spec = flow.processors.get(look.selected)
+        if spec is None:
+            return ""
+        shot = snapshot.processor(spec.id)
+        controls = self._controls(spec, shot)
+        body = self._body(flow, spec, look)
+        panel = markup.attributes(role="tabpanel", aria_label=f"{spec.id}: {_TABS[look.tab]}")
+        return (
+            f'<div class="box">{_heading(spec.id, look.tab, _line(spec, look), controls)}'
+            f"{_tabs(look, shot)}<div{panel}>{body}</div></div>"
+        )
+
+    def _controls(self, spec: ProcessorSpec, shot: ProcessorSnapshot | None) -> str:
+        ended = shot is None or shot.state.ended
+        steer = ("Start", f"%buildflow start {spec.id}") if ended else (
+            "Stop", f"%buildflow stop {spec.id}")  # fmt: skip
+        lines = [steer, ("Remove", f"%buildflow remove {spec.id}")]
+        if not ended:
+            lines.insert(1, ("Record 100", f"%buildflow record {spec.id} 100"))
+        lines.insert(-1, ("Replay", f"%buildflow replay {spec.id}"))
+        return "".join(self._do(label, line) for label, line in lines)
+
+    def _do(self, label: str, line: str) -> str:
+        """A button that is a line."""
+        return markup.button(label, "do", line, title=line, off=self.off(line))
+
+    def _body(self, flow: Flow, spec: ProcessorSpec, look: Look) -> str:
+        if look.tab == "log":
+            return self._log.html(flow, look)
+        if look.tab == "failures":
+            return self._failures(flow, spec)
+        if look.tab == "code":
+            return _code(spec, self.cell_of(spec.id))
+        if look.tab == "send":
+            given = self.results.get(spec.id)
+            said = f'<pre class="wrap">{quote(given)}</pre>' if given else ""
+            return form_html(spec, self._samples_of(flow, spec, look), look.fill) + said
+        return _elements(flow, spec)
+
+    def _samples_of(self, flow: Flow, spec: ProcessorSpec, look: Look) -> list[str]:
+        """What the form may be filled with, as it was when it was opened.
+
+        Elements that pass meanwhile must not change what a person is typing.
+        """
+        sent = self.sent.of(spec.id)
+        key = (spec, look.opened, tuple(sent))
+        if self._samples is None or self._samples[0] != key:
+            passed = [passage.element for passage in reversed(flow.peek(spec.id, ROWS))]
+            self._samples = (key, samples_of(spec, sent, passed))
+        return self._samples[1]
+
+    def _failures(self, flow: Flow, spec: ProcessorSpec) -> str:
+        found = flow.failures(spec.id)
+        if not found:
+            return '<pre class="mute">nothing failed</pre>'
+        line = f"%buildflow failures {spec.id}"
+        all_of_them = self._do("Send all again", f"{line} --retry") + self._do(
+            "Discard all", f"{line} --discard"
+        )
+        said = f"{len(found):,} kept" + (f", last {ROWS} shown" if len(found) > ROWS else "")
+        rows = "".join(self._failure(failure, line) for failure in reversed(found[-ROWS:]))
+        return (
+            f'<div class="row pad"><span class="mute">{said}</span><span class="grow"></span>'
+            f"{all_of_them}</div>{rows}"
+        )
+
+    def _failure(self, failed: Failed, line: str) -> str:
+        number = f"--number {failed.number}"
+        buttons = self._do("Send again", f"{line} --retry {number}") + self._do(
+            "Discard", f"{line} --discard {number}"
+        )
+        found = f'f for f in app.failures("{failed.processor_id}") if f.number == {failed.number}'
+        edit = f"f = next({found})"
+        copy = markup.attributes(type="button", data_copy=f"{edit}\nf.input", title=edit)
+        where = f" · {quote(failed.origin)}" if failed.origin else ""
+        tries = f"{failed.tries} {'try' if failed.tries == 1 else 'tries'}"
+        return (
+            f'<div class="box pad" data-key="failed {failed.number}">'
+            f'<div class="row"><b class="err">✕ {quote(failed.error, 200)}</b></div>'
+            f'<div class="row"><span class="mute">no. {failed.number} · {tries} · '
+            f"{quote(failed.fate)} · {figures.clock(failed.at)}{where}</span>"
+            f'<span class="grow"></span><button{copy}>Edit as cell</button>{buttons}</div>'
+            f"<code>{quote(figures.shown(failed.input))}</code>"
+            f'<details><summary class="mute">traceback</summary>'
+            f'<pre class="wrap">{quote(failed.traceback[-MAX_TRACE:])}</pre></details></div>'
+        )
+
+
+def _heading(title: str, tab: str, line: str, controls: str) -> str:
+    close = markup.button("✕", "close", aria_label="close the details")
+    return (
+        f"<header><b>{quote(title, 80)}</b>{markup.live(f'copy the line for {tab}', line)}"
+        f'<span class="grow"></span><span class="bar">{controls}{close}</span></header>'
+    )
+
+
+def _line(spec: ProcessorSpec, look: Look) -> str:
+    """The line that shows in a cell what a tab shows."""
+    lines = {
+        "elements": f"%buildflow peek {spec.id}",
+        "failures": f"%buildflow failures {spec.id}",
+        "log": f"%buildflow logs {spec.id}" + (f" --level {look.level}" if look.level else ""),
+        "code": f"{spec.id}??",
+        "send": f"%buildflow send {spec.id}",
+    }
+    return lines[look.tab]
+
+
+def _tabs(look: Look, shot: ProcessorSnapshot | None) -> str:
+    failed = f" {shot.failed:,}" if shot is not None and shot.failed else ""
+    made = "".join(
+        markup.button(
+            f"{label}{failed if tab == 'failures' else ''}",
+            "tab",
+            tab,
+            role="tab",
+            aria_selected=str(tab == look.tab).lower(),
+            tabindex=0 if tab == look.tab else -1,
+        )
+        for tab, label in _TABS.items()
+    )
+    return f'<div class="bar pad" role="tablist" aria-label="what to look at">{made}</div>'
+
+
+def _elements(flow: Flow, spec: ProcessorSpec) -> str:
+    found = Passages(reversed(flow.peek(spec.id, ROWS)), spec.id)
+    if not found:
+        return '<pre class="mute">nothing passed yet</pre>'
+    rows = [
+        [(quote(v), "l") if i < found.left else (f"<code>{quote(v)}</code>", "w")
+         for i, v in enumerate(found.row(passage))]
+        for passage in found
+    ]  # fmt: skip
+    heads = [(head, "l") for head in found.heads]
+    return f'<div class="wide">{markup.table(f"last elements of {spec.id}", heads, rows)}</div>'
+
+
+def _code(spec: ProcessorSpec, cell: str) -> str:
+    try:
+        source = inspect.getsource(inspect.unwrap(spec.processor.target))
+    except (OSError, TypeError):
+        source = "its source is not at hand"
+    where = f'<div class="pad mute">{quote(cell)}</div>' if cell else ""
+    return f"{where}<pre>{quote(source)}</pre>"

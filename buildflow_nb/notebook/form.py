@@ -1,0 +1,242 @@
+"""A form for one element, made from the declared type, and the line of `send` that it stands for.
+
+A record has a field for each of its own; any other type is one field. It may be filled with an
+element that was sent before, or that passed lately. A field typed as secret is never filled and
+never written into a line.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from buildflow_nb.core.annotations import is_record, optional_of, record_hints, type_name
+from buildflow_nb.core.commands import LINE
+from buildflow_nb.core.encode import json_bytes
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.processor import Parameter, element_parameter
+from buildflow_nb.core.secret_fields import masker
+from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook.markup import quote
+
+__all__ = ("Field", "Sent", "fields_of", "form_html", "line_of")
+
+KEPT = 20  # elements sent that are kept for each processor
+WHOLE = "element"  # the one field of a type without fields of its own
+MASK = "****"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a form."""
+
+    name: str
+    hint: Any
+    required: bool
+    secret: bool = False
+
+    def read(self, text: object) -> object:
+        """What was typed, as a plain value.
+
+        Raises:
+            UsageError: it is not what the type asks for.
+        """
+        hint = optional_of(self.hint)[0]
+        if isinstance(text, bool):
+            return text
+        typed = str(text)
+        if hint is str or self.secret or _choices(hint):
+            return typed
+        try:
+            return json.loads(typed)
+        except ValueError as error:
+            if hint in (int, float, bool) or is_record(hint) or get_origin(hint) in (list, dict):
+                msg = f"{self.name}: {typed!r} is no {type_name(hint)}; write it as JSON"
+                raise UsageError(msg) from error
+            return typed  # a date, an id: the converter reads text
+
+
+class Sent:
+    """The last elements that were sent to each processor, as JSON, newest first."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, deque[str]] = {}
+
+    def add(self, processor_id: str, text: str) -> None:
+        """Remember an element."""
+        kept = self._texts.setdefault(processor_id, deque(maxlen=KEPT))
+        if text in kept:
+            kept.remove(text)
+        kept.appendleft(text)
+
+    def of(self, processor_id: str) -> list[str]:
+        """What was sent to a processor."""
+        return list(self._texts.get(processor_id, ()))
+
+
+def fields_of(spec: ProcessorSpec) -> list[Field]:
+    """The fields of what a processor takes, in order."""
+    if isinstance(spec, ConsumerSpec):
+        return _of_record(element_parameter(spec.processor))
+    taken = spec.processor.parameters
+    required = [p for p in taken if p.required]
+    if len(required) == 1 and is_record(optional_of(required[0].hint)[0]):
+        return _of_record(required[0])
+    return [_field(p.name, p.hint, required=p.required) for p in taken]
+
+
+def _of_record(parameter: Parameter) -> list[Field]:
+    kind = optional_of(parameter.hint)[0]
+    if not is_record(kind):
+        return [_field(WHOLE, parameter.hint, required=True)]
+    optional = _with_defaults(kind)
+    return [
+        _field(name, hint, required=name not in optional)
+        for name, hint in record_hints(kind).items()
+    ]
+
+
+def _field(name: str, hint: object, *, required: bool) -> Field:
+    return Field(name, hint, required, secret=masker(hint) is not None)
+
+
+def _with_defaults(kind: Any) -> set[str]:
+    """The names of a record's fields that may be left out."""
+    if is_dataclass(kind):
+        return {
+            f.name
+            for f in fields(kind)
+            if f.default is not MISSING or f.default_factory is not MISSING
+        }
+    if hasattr(kind, "model_fields"):
+        return {name for name, f in kind.model_fields.items() if not f.is_required()}
+    if hasattr(kind, "__struct_fields__"):
+        defaults = len(kind.__struct_defaults__)
+        return set(kind.__struct_fields__[len(kind.__struct_fields__) - defaults :])
+    return set(getattr(kind, "_field_defaults", ())) | set(getattr(kind, "__optional_keys__", ()))
+
+
+def line_of(spec: ProcessorSpec, typed: Mapping[str, object]) -> tuple[str, str]:
+    """The line that a filled form stands for, and the same with secrets masked, to be shown.
+
+    Raises:
+        UsageError: a field is missing, or does not fit its type.
+    """
+    found, shown = {}, {}
+    for field in fields_of(spec):
+        text = typed.get(field.name, "")
+        if text in ("", MASK):
+            if field.required and optional_of(field.hint)[0] is not str:
+                msg = f"{spec.id}: {field.name} is missing"
+                raise UsageError(msg)
+            if not field.required:
+                continue
+        found[field.name] = field.read(text)
+        shown[field.name] = MASK if field.secret else found[field.name]
+    return _line(spec, found), _line(spec, shown)
+
+
+def _line(spec: ProcessorSpec, values: Mapping[str, object]) -> str:
+    whole = values.get(WHOLE) if list(values) == [WHOLE] else values
+    return f"{LINE} send {spec.id} {json.dumps(whole, ensure_ascii=False)}"
+
+
+def form_html(spec: ProcessorSpec, samples: Sequence[str], fill: str) -> str:
+    """The form as HTML; `samples` are elements to fill it with, `fill` the one that is chosen."""
+    values = _values(fill or next(iter(samples), ""))
+    rows = "".join(_row(spec.id, field, values.get(field.name)) for field in fields_of(spec))
+    send = markup.button("Send", "send", spec.id, class_="primary default")
+    note = '<span class="mute">through the real code; nothing is written</span>'
+    return (
+        f'<div class="pad" data-form>{_samples(samples, fill)}<div class="fields">{rows}</div>'
+        f'<div class="row" style="padding-top:8px">{send}{note}</div></div>'
+    )
+
+
+def _values(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = text
+    return found if isinstance(found, dict) else {WHOLE: found}
+
+
+def samples_of(spec: ProcessorSpec, sent: Sequence[str], passed: Sequence[object]) -> list[str]:
+    """Elements that a form may be filled with: those sent before, then those that passed."""
+    found = list(sent)
+    for element in passed:
+        try:
+            text = json_bytes(_plain(spec, element)).decode()
+        except (TypeError, ValueError, UnicodeDecodeError):
+            continue
+        if text not in found:
+            found.append(text)
+    return found[:KEPT]
+
+
+def _plain(spec: ProcessorSpec, element: object) -> object:
+    """A route's arguments by name; an element as it is."""
+    if isinstance(spec, ConsumerSpec) or not isinstance(element, tuple):
+        return element
+    taken = spec.processor.parameters
+    if len(taken) == 1 and is_record(optional_of(taken[0].hint)[0]):
+        return element[0]
+    return {p.name: value for p, value in zip(taken, element, strict=False)}
+
+
+def _samples(samples: Sequence[str], fill: str) -> str:
+    if not samples:
+        return ""
+    options = "".join(
+        f"<option{markup.attributes(value=text, selected=text == fill)}>{quote(text, 90)}</option>"
+        for text in samples
+    )
+    named = markup.attributes(data_act="fill", style="max-width:100%")
+    return f'<div class="row"><label>fill with <select{named}>{options}</select></label></div>'
+
+
+def _row(owner: str, field: Field, value: object) -> str:
+    identity = f"bf-{quote(owner)}-{quote(field.name)}"
+    kind = f'<span class="mute">{quote(type_name(field.hint), 60)}</span>'
+    must = "" if field.required else " (optional)"
+    label = f'<label for="{identity}">{quote(field.name)}{must} {kind}</label>'
+    return label + _input(identity, field, value)
+
+
+def _input(identity: str, field: Field, value: object) -> str:
+    hint = optional_of(field.hint)[0]
+    named: dict[str, object] = {"id": identity, "name": field.name}
+    choices = _choices(hint)
+    if choices:
+        options = "".join(
+            f"<option{markup.attributes(value=c, selected=c == str(value))}>{quote(c)}</option>"
+            for c in choices
+        )
+        return f"<select{markup.attributes(**named)}>{options}</select>"
+    if hint is bool:
+        return f"<input{markup.attributes(type='checkbox', checked=bool(value), **named)}>"
+    text = "" if value is None else value if isinstance(value, str) else _json(value)
+    kind = "password" if field.secret else "text"
+    if field.secret:
+        text = ""
+    return f"<input{markup.attributes(type=kind, value=text, autocomplete='off', **named)}>"
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return figures.shown(value)
+
+
+def _choices(hint: object) -> list[str]:
+    if get_origin(hint) is Literal:
+        return [str(arg) for arg in get_args(hint)]
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return [str(member.value) for member in hint]
+    return []

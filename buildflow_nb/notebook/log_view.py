@@ -1,0 +1,123 @@
+"""The log of one processor, or of all: the last lines that pass a filter, paused or going on.
+
+Only the lines that can be seen are sent, so a flood costs the page and the wire as much as a
+trickle. All that is kept can be taken as a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buildflow_nb.core.options import LOG_LEVELS
+from buildflow_nb.flow import Flow
+from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook.look import ALL, Look
+from buildflow_nb.notebook.markup import quote
+from buildflow_nb.runtime.logs import LOG_LINES, LogLine
+
+__all__ = ("LogView", "as_file", "lines_of", "rank")
+
+SHOWN = 200  # lines on the page
+LONGEST = 500  # characters of a line on the page; the file has all of it
+FLOOD = 50  # new lines between two looks that nobody can listen to
+_OUTPUT_LEVELS = {"PRINT": "INFO", "STDERR": "WARNING"}  # where printed lines rank among records
+_TONES = {"WARNING": "warn", "STDERR": "warn", "ERROR": "err", "CRITICAL": "err"}
+_MARKS = {"WARNING": "▲", "STDERR": "▲", "ERROR": "✕", "CRITICAL": "✕"}
+Named = tuple[str, LogLine]
+
+
+def rank(level: str) -> int:
+    """Where a level stands among the others; what is unknown counts as the highest."""
+    level = _OUTPUT_LEVELS.get(level, level)
+    return LOG_LEVELS.index(level) if level in LOG_LEVELS else len(LOG_LEVELS)
+
+
+def lines_of(flow: Flow, processor_id: str, level: str = "", text: str = "") -> list[Named]:
+    """The lines of a processor (ALL: of every one) from a level on that hold a text, in order."""
+    names = list(flow.processors) if processor_id == ALL else [processor_id]
+    least, wanted = LOG_LEVELS.index(level) if level else -1, text.casefold()
+    found = [
+        (name, line)
+        for name in names
+        for line in flow.logs(name)
+        if rank(line.level) >= least and wanted in line.text.casefold()
+    ]
+    if len(names) > 1:
+        found.sort(key=lambda pair: pair[1].at)
+    return found
+
+
+@dataclass
+class LogView:
+    """What the page was shown last, which a pause keeps."""
+
+    _lines: Sequence[Named] = ()
+    _matched: int = 0
+    _newest: float = 0.0
+
+    def html(self, flow: Flow, look: Look) -> str:
+        """Filter, buttons and lines."""
+        fresh = 0
+        if not look.paused:
+            found = lines_of(flow, look.selected, look.level, look.text)
+            fresh = sum(line.at > self._newest for _, line in found[-FLOOD - 1 :])
+            self._newest = found[-1][1].at if found else self._newest
+            self._lines, self._matched = found[-SHOWN:], len(found)
+        return _bar(look, self._matched) + _lines(self._lines, look, flood=fresh > FLOOD)
+
+
+def as_file(lines: Sequence[Named]) -> str:
+    """Lines as text, whole."""
+    return "".join(
+        f"{figures.dated(line.at)} {line.level:<8} {name}  {line.text}\n" for name, line in lines
+    )
+
+
+def _bar(look: Look, matched: int) -> str:
+    options = "".join(
+        f"<option{markup.attributes(value=level, selected=level == look.level)}>"
+        f"{level or 'all levels'}</option>"
+        for level in ("", *LOG_LEVELS)
+    )
+    chosen = markup.attributes(data_act="level", aria_label="lowest level")
+    level = f"<select{chosen}>{options}</select>"
+    field = markup.attributes(
+        type="search",
+        value=look.text,
+        data_act="text",
+        placeholder="filter …",
+        aria_label="text that lines must hold",
+    )
+    pause = markup.button(
+        "Go on" if look.paused else "Pause", "pause", aria_pressed=str(look.paused).lower()
+    )
+    more = f", last {SHOWN} shown" if matched > SHOWN else ""
+    kept = f'<span class="mute">{matched:,} lines{more}; {LOG_LINES:,} are kept</span>'
+    save = markup.button("Download", "download", look.selected)
+    return (
+        f'<div class="row pad">{level}<input{field}>{pause}{save}'
+        f'<span class="grow"></span>{kept}</div>'
+    )
+
+
+def _lines(lines: Sequence[Named], look: Look, *, flood: bool) -> str:
+    rows = "\n".join(_line(name, line, named=look.selected == ALL) for name, line in lines)
+    named = markup.attributes(
+        class_="log wrap",
+        role="log",
+        tabindex=0,
+        aria_label="log",
+        aria_live="off" if flood or look.paused else "polite",  # nobody can listen to a flood
+        data_tail=True,
+    )
+    return f"<pre{named}>{rows or '<span class=mute>nothing was printed or logged</span>'}</pre>"
+
+
+def _line(name: str, line: LogLine, *, named: bool) -> str:
+    mark, tone = _MARKS.get(line.level, " "), _TONES.get(line.level, "mute")
+    who = f"{quote(name)} " if named else ""
+    return (
+        f"{figures.clock(line.at)} <span class={tone}>{mark} {quote(line.level):<8}</span> "
+        f"{who}{quote(line.text, LONGEST)}"
+    )

@@ -1,0 +1,83 @@
+"""How an operation of a button looks: the plan as a diff, the question, a bar, the end.
+
+A change is told by a sign and a word as well as by its colour.
+"""
+
+from __future__ import annotations
+
+from buildflow_nb.core.operations import Op, Operation
+from buildflow_nb.infra.report import SIGNS, headline
+from buildflow_nb.notebook import markup
+from buildflow_nb.notebook.markup import quote
+from buildflow_nb.notebook.operation_box import OperationBox
+from buildflow_nb.notebook.operation_view import OperationView
+
+__all__ = ("operation_html",)
+
+
+def operation_html(box: OperationBox) -> str:
+    """The box, "" where there is nothing to show."""
+    view = box.view
+    if view is None:
+        return ""
+    shown = view
+    if box.plan is not None and (box.asking or not view.has_steps):
+        shown = OperationView(Operation.PREVIEW, view.stack)
+        shown.take(box.plan, show=False)
+    body = shown.body()
+    return f'<div class="box" data-form>{_header(box, view)}{_progress(box)}{body}</div>'
+
+
+def _header(box: OperationBox, view: OperationView) -> str:
+    said = headline(box.plan) if box.asking and box.plan else view.state()
+    end = f'<span class="grow"></span><span class="bar">{_buttons(box, view)}</span>'
+    asked = f'<span class="mute" role="status">{quote(said, 300)}</span>'
+    return f"<header><b>{quote(view.title)}</b>{asked}{end}</header>{_question(box)}"
+
+
+def _buttons(box: OperationBox, view: OperationView) -> str:
+    if box.asking and box.plan is not None:
+        count = sum(box.plan.summary.changes.values())
+        deletes = set(box.plan.summary.changes) == {Op.DELETE}
+        noun = "resource" if deletes else "change"
+        label = f"{'Delete' if deletes else 'Apply'} {count} {noun}{'s' if count != 1 else ''}"
+        no = markup.button("Cancel", "no", data_focus=True)
+        kind = "danger default" if deletes else "primary default"
+        return no + markup.button(label, "yes", class_=kind)
+    if box.stop is not None:
+        label = "Kill" if box.stop.asked else "Cancel"
+        why = "asked to end after the step under way; again ends it at once"
+        return markup.button(label, "cancel", title=why if box.stop.asked else None)
+    return markup.button("Close", "close-operation", aria_label=f"close {view.title}")
+
+
+def _question(box: OperationBox) -> str:
+    if not (box.asking and box.must_type):
+        return ""
+    wrong = f' <span class="err">✕ {quote(box.typed_wrong)}</span>' if box.typed_wrong else ""
+    field = markup.attributes(name="typed", type="text", autocomplete="off")
+    return (
+        f'<div class="row pad"><label>type the stack\'s name, <b>{quote(box.must_type)}</b>'
+        f"<input{field}></label>{wrong}</div>"
+    )
+
+
+def _progress(box: OperationBox) -> str:
+    if box.stop is None or box.asking:
+        return ""
+    total = len({s.urn for s in box.plan.steps if s.op in SIGNS}) if box.plan else 0
+    done = min(len(box.done), total) if total else len(box.done)
+    now = ", ".join(list(box.under_way.values())[:3])
+    said = f"{done} of {total}" if total else f"{done} done"
+    bar = markup.attributes(
+        role="progressbar",
+        aria_label="progress",
+        aria_valuemin=0,
+        aria_valuemax=total or None,
+        aria_valuenow=done if total else None,
+        aria_valuetext=said,
+    )
+    share = 100 * done / total if total else 0
+    meter = f'<div class="meter"{bar}><b style="width:{share:.0f}%"></b></div>'
+    now = quote(f"{said} · {now}" if now else said)
+    return f'<div class="pad">{meter}<div class="mute">{now}</div></div>'

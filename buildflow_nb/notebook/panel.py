@@ -1,0 +1,232 @@
+"""The panel: one view of the kernel's flow, with its graph, its numbers and its buttons.
+
+It is a list of named parts, each a pure function of the flow's snapshot and of what a person has
+opened. Clicks arrive on the kernel's message loop and return at once: looking changes what is
+open, doing puts a line on the desk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.flow_spec import FlowSpec
+from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.flow import Flow
+from buildflow_nb.notebook import cockpit, figures, markup
+from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook.details import Details
+from buildflow_nb.notebook.form import Sent, line_of
+from buildflow_nb.notebook.graph import Graph, Node, graph_of
+from buildflow_nb.notebook.graph_svg import Badge, drawn
+from buildflow_nb.notebook.log_view import as_file, lines_of
+from buildflow_nb.notebook.look import ALL, Look
+from buildflow_nb.notebook.markup import quote
+from buildflow_nb.notebook.operation_box import OperationBox
+from buildflow_nb.notebook.operation_html import operation_html
+
+__all__ = ("VOLATILE", "Panel", "graph_html", "twin_html")
+
+STACK_S = 2.0  # between two looks at the stack's state
+VOLATILE = ("silent", "foot")  # parts that hold the time of the look, and nothing else that is new
+
+
+class Found(Protocol):
+    """A list that looks like a table."""
+
+    def _repr_html_(self) -> str: ...
+
+
+_BUTTONS = (
+    ("Preview", "%buildflow preview"),
+    ("Apply", "%buildflow apply"),
+    ("Run", "%buildflow run"),
+    ("Stop", "%buildflow stop"),
+    ("Check", "%buildflow check"),
+    ("Destroy …", "%buildflow destroy"),
+)
+
+
+@dataclass
+class Panel:
+    """What one view shows; `cell` says where it stands, `tell` sends a message to the page."""
+
+    flow: Callable[[], Flow]
+    desk: Desk
+    operations: OperationBox
+    sent: Sent
+    results: dict[str, str]
+    cell: str
+    cell_of: Callable[[str], str]
+    changed: Callable[[], None]
+    tell: Callable[..., None] = lambda **_: None
+    look: Look = field(default_factory=Look)
+    found: Found | None = None
+    _graph: tuple[tuple[object, ...], Graph] | None = None
+    _badge: tuple[float, Badge] | None = None
+
+    def __post_init__(self) -> None:
+        self.details = Details(self.sent, self.results, self.cell_of, self.desk.off)
+
+    # -- what it shows ---------------------------------------------------------------------------
+
+    def parts(self, snapshot: FlowSnapshot) -> dict[str, str]:
+        """Every part's HTML, in order."""
+        flow, look = self.flow(), self.look
+        graph = drawn(self._graph_of(flow.spec()), snapshot, self._badges(flow), live=True)
+        table = cockpit.table(snapshot, live=True, selected=look.selected)
+        return {
+            "silent": _silent(snapshot),
+            "head": self._head(flow, snapshot),
+            "said": self._said(),
+            "operation": operation_html(self.operations),
+            "found": self._found(),
+            "graph": f'<div class="box graph">{graph}</div>' if graph else "",
+            "table": f'<div class="box">{table}</div>',
+            "details": self.details.html(flow, look, snapshot),
+            "foot": self._foot(snapshot),
+        }
+
+    def _graph_of(self, spec: FlowSpec) -> Graph:
+        """The graph, laid out anew only when another thing is declared."""
+        key = (*spec.processors.values(), *spec.managed)
+        if self._graph is None or not _same(self._graph[0], key):
+            self._graph = (key, graph_of(spec))
+        return self._graph[1]
+
+    def _badges(self, flow: Flow) -> Badge:
+        """What the stack has; read from the disk now and then, not four times a second."""
+        now = time.monotonic()
+        if self._badge is None or now - self._badge[0] > STACK_S:
+            self._badge = (now, badge(flow))
+        return self._badge[1]
+
+    def _head(self, flow: Flow, snapshot: FlowSnapshot) -> str:
+        runs = flow.handle is not None and flow.handle.running
+        made = "".join(
+            markup.button(
+                label, "do", line, title=line, off=self.desk.off(line) or _idle(label, runs=runs)
+            )
+            for label, line in _BUTTONS
+        )
+        pressed = str(self.look.selected == ALL).lower()
+        log = markup.button("Log", "log", aria_pressed=pressed, title="%buildflow logs")
+        bar = f'<div class="bar pad under">{made}{log}</div>'
+        return f"<header>{cockpit.head(snapshot)}</header>{bar}"
+
+    def _said(self) -> str:
+        desk = self.desk
+        if not desk.said:
+            return ""
+        shape = {"ok": "✓", "warn": "▲", "err": "✕"}.get(desk.tone, "·")
+        lines = desk.said.splitlines()
+        text = "<br>".join(quote(line, 400) for line in lines[:12])
+        close = markup.button("✕", "close-said", class_="text", aria_label="close this message")
+        return (
+            f'<div class="box pad row" role="status"><span class="{desk.tone}">{shape} {text}'
+            f'</span><span class="grow"></span>{close}</div>'
+        )
+
+    def _found(self) -> str:
+        """What the last check or replay gave."""
+        if self.found is None:
+            return ""
+        close = markup.button("✕", "close-found", class_="text", aria_label="close the table")
+        return (
+            f'<div class="box pad"><div class="row"><span class="grow"></span>{close}</div>'
+            f"{markup.without_style(self.found._repr_html_())}</div>"
+        )
+
+    def _foot(self, snapshot: FlowSnapshot) -> str:
+        last = (
+            markup.live("copy the last click as a cell", self.desk.last) if self.desk.last else ""
+        )
+        return (
+            f"<footer><span>updated {figures.clock(snapshot.at)}</span>"
+            f'<span>live in {quote(self.cell)}</span><span class="grow"></span>{last}</footer>'
+        )
+
+    # -- what is clicked -------------------------------------------------------------------------
+
+    def act(self, message: Mapping[str, Any]) -> None:
+        """Take a click from the page; returns at once."""
+        act, arg = str(message["act"]), str(message.get("arg", ""))
+        fields = message.get("fields")
+        typed = dict(fields) if isinstance(fields, dict) else {}
+        try:
+            self._take(act, arg, str(message.get("value", "")), typed)
+        except BuildFlowError as error:
+            self.desk.say(str(error), "err")
+        self.changed()
+
+    def _take(self, act: str, arg: str, value: str, typed: Mapping[str, Any]) -> None:
+        if act == "do":
+            self.desk.click(arg)
+        elif act == "send":
+            line, shown = line_of(self.flow().processors[arg], typed)
+            self.desk.click(line, shown)
+        elif act in ("yes", "no"):
+            self.operations.answer(yes=act == "yes", typed=str(typed.get("typed", "")))
+        elif act == "cancel":
+            self.operations.cancel()
+        elif act == "close-operation":
+            self.operations.close()
+        elif act == "close-said":
+            self.desk.say("")
+        elif act == "close-found":
+            self.found = None
+        elif act == "download":
+            self._download(arg)
+        else:
+            self.look = self.look.after(act, arg, value)
+
+    def _download(self, processor_id: str) -> None:
+        lines = lines_of(self.flow(), processor_id, self.look.level, self.look.text)
+        name = "flow" if processor_id == ALL else processor_id
+        self.tell(save=f"{name}.log", text=as_file(lines))
+
+
+def _same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
+    return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
+
+
+def _idle(label: str, *, runs: bool) -> str:
+    """Why a button has nothing to do now."""
+    if label == "Run" and runs:
+        return "it runs"
+    return "it does not run" if label == "Stop" and not runs else ""
+
+
+def _silent(snapshot: FlowSnapshot) -> str:
+    """What the style sheet shows when no sign of the kernel came for a while."""
+    at = figures.dated(snapshot.at)
+    return (
+        f'<div class="silent">▲ No sign from the kernel since {at}. What follows is how it was '
+        "then; after a restart Run All brings it back, %buildflow status shows the stack.</div>"
+    )
+
+
+def badge(flow: Flow) -> Badge:
+    """What is said of a managed node: whether the stack has it."""
+    view = flow.stack_view()
+    there = {resource.owner for resource in view.resources}
+
+    def of(node: Node) -> tuple[str, str]:
+        if view.unknown:
+            return "not known", "mute"
+        return ("applied", "ok") if node.key in there else ("not applied", "warn")
+
+    return of
+
+
+def graph_html(flow: Flow, snapshot: FlowSnapshot) -> str:
+    """The graph of a flow that is not live."""
+    return drawn(graph_of(flow.spec()), snapshot, badge(flow))
+
+
+def twin_html(flow: Flow, snapshot: FlowSnapshot, *, note: str, twin: str) -> str:
+    """The true table that stands for a panel where nothing is live."""
+    return cockpit.html(snapshot, graph_html(flow, snapshot), note=note, twin=twin)

@@ -1,0 +1,142 @@
+"""What a click does: the verbs of the panel, on a lane's thread, told in a line.
+
+Each does what its magic does in a cell, but shows its result in the panel: nothing is ever written
+into whichever cell happens to run. What changes the flow waits until no cell runs, since a cell is
+all or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.findings import Health
+from buildflow_nb.core.operations import Operation
+from buildflow_nb.flow import Flow
+from buildflow_nb.notebook import figures
+from buildflow_nb.notebook.desk import Perform
+from buildflow_nb.notebook.findings_view import Findings
+from buildflow_nb.notebook.session import Session
+
+__all__ = ("performers",)
+
+Values = Mapping[str, Any]
+CELL_S = 60.0  # how long a click waits for the cell that runs
+
+
+def performers(session: Session) -> dict[str, Perform]:
+    """Every verb that can be clicked, by its word."""
+    found: dict[str, Perform] = {
+        operation.value: _operation(session, operation) for operation in Operation
+    }
+    verbs = (_run, _stop, _start, _remove, _send, _failures, _record, _check)
+    return found | {verb.__name__.removeprefix("_"): partial(verb, session) for verb in verbs}
+
+
+def _operation(session: Session, operation: Operation) -> Perform:
+    def perform(values: Values) -> str:
+        return session.operations.carry_out(operation, session.flow(), values)
+
+    return perform
+
+
+def _free(session: Session) -> Flow:
+    """The flow, once no cell runs.
+
+    Raises:
+        UsageError: a cell runs for too long.
+    """
+    if not session.between_cells.wait(CELL_S):
+        msg = f"a cell has been running for {CELL_S:.0f} s; click again when it has ended"
+        raise UsageError(msg)
+    return session.flow()
+
+
+def _run(session: Session, values: Values) -> str:
+    flow = _free(session)
+    handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
+    where = f", serving {handle.address}" if handle.address else ""
+    return f"flow {flow.flow_id} runs{where}"
+
+
+def _stop(session: Session, values: Values) -> str:
+    flow = _free(session)
+    if flow.handle is None or not flow.handle.running:
+        msg = f"flow {flow.flow_id!r} does not run"
+        raise UsageError(msg)
+    ids = values["ids"] or None
+    flow.handle.stop(ids, drain=not values["no_drain"], timeout=values["timeout"])
+    return f"stopped {', '.join(ids) if ids else f'flow {flow.flow_id}'}"
+
+
+def _start(session: Session, values: Values) -> str:
+    flow = _free(session)
+    if flow.handle is None or not flow.handle.running:
+        flow.run(block=False)
+        return f"flow {flow.flow_id} runs"
+    flow.handle.start(values["ids"] or None)
+    return f"started {', '.join(values['ids']) or 'all'}"
+
+
+def _remove(session: Session, values: Values) -> str:
+    _free(session).remove(values["id"])
+    return f"removed {values['id']}"
+
+
+def _send(session: Session, values: Values) -> str:
+    flow, chosen = session.flow(), values["id"]
+    element = json.loads(values["element"])
+    session.sent.add(chosen, values["element"])
+    results = flow.send(chosen, element)
+    shown = "\n".join(figures.shown(result) for result in results) or "nothing: it is dropped"
+    session.results[chosen] = f"→ {shown}"
+    return f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}"
+
+
+def _failures(session: Session, values: Values) -> str:
+    found = session.flow().failures(values["id"])
+    number = values["number"]
+    chosen = [f for f in found if number is None or f.number == number]
+    if not chosen:
+        msg = f"nothing failed in {values['id']}" if number is None else f"no failure {number}"
+        raise UsageError(msg)
+    if values["discard"]:
+        for failed in chosen:
+            failed.discard()
+        return f"discarded {len(chosen)}"
+    passed, last = 0, ""
+    for failed in chosen:
+        try:
+            failed.retry()
+        except Exception as error:  # noqa: BLE001  (user code; it stays in the list)
+            last = f"{type(error).__name__}: {error}"
+        else:
+            passed += 1
+    if last:
+        msg = f"{passed} of {len(chosen)} passed; the last error was {last}"
+        raise UsageError(msg)
+    return f"{passed} sent again, all passed"
+
+
+def _record(session: Session, values: Values) -> str:
+    flow = session.flow()
+    path = flow.record(values["id"], values["count"], to=values["to"], timeout=values["timeout"])
+    return f"recorded into {_near(path)}; %buildflow replay {values['id']} runs the code on it"
+
+
+def _check(session: Session, values: Values) -> str:
+    found = Findings(session.flow().check(values["ids"] or None), "check")
+    bad = [finding for finding in found if finding.health is not Health.OK]
+    session.show_found(found)
+    return f"{len(bad)} of {len(found)} to look at" if bad else "all is well"
+
+
+def _near(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,185 @@
+// What the browser does for a view, and no more: puts the parts that the kernel made into place,
+// sends back what a person does, and says so when the kernel is silent. No state of its own.
+
+const TYPING_MS = 250; // between two keys of a person who goes on typing
+const SILENT_MS = 15_000; // after which a page says again that it is there
+const KEPT = new Set(["open", "style"]); // what a person changed: the kernel does not know of it
+const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT"]);
+
+function attributes(old, next) {
+  for (const { name } of [...old.attributes]) {
+    if (!next.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
+  }
+  for (const { name, value } of next.attributes) {
+    if (old.getAttribute(name) === value) continue;
+    old.setAttribute(name, value);
+    if (name === "value") old.value = value;
+  }
+}
+
+// Makes `old` like `next` in place, so that focus, selection, scrolling and half-typed text stay.
+function morph(old, next) {
+  const same = old.nodeName === next.nodeName && old.dataset?.key === next.dataset?.key;
+  if (!same) return old.replaceWith(next);
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== next.data) old.data = next.data;
+    return;
+  }
+  attributes(old, next);
+  children(old, next);
+  if (old.nodeName === "SELECT" && old !== document.activeElement) old.value = next.value;
+}
+
+function children(old, next) {
+  const wanted = [...next.childNodes];
+  const there = [...old.childNodes];
+  wanted.forEach((node, i) => (i < there.length ? morph(there[i], node) : old.append(node)));
+  there.slice(wanted.length).forEach((node) => node.remove());
+}
+
+function update(place, html) {
+  const tails = [...place.querySelectorAll("[data-tail]")].filter(
+    (e) => e.scrollHeight - e.scrollTop - e.clientHeight < 24,
+  );
+  const made = document.createElement("template");
+  made.innerHTML = html;
+  children(place, made.content);
+  const fresh = place.querySelectorAll("[data-tail]:not([data-seen])");
+  for (const e of [...tails, ...fresh]) e.scrollTop = e.scrollHeight;
+  for (const e of fresh) KEPT.add("data-seen"), e.setAttribute("data-seen", "");
+  const wanted = place.querySelector("[data-focus]:not([data-focused])");
+  if (wanted) KEPT.add("data-focused"), wanted.setAttribute("data-focused", ""), wanted.focus();
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return `copied ${text}`;
+  } catch {
+    return "this page may not use the clipboard; select the line and copy it";
+  }
+}
+
+function save(name, text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function fieldsOf(element) {
+  const form = element.closest("[data-form]");
+  if (!form) return {};
+  const found = [...form.querySelectorAll("[name]")].filter((e) => FIELDS.has(e.nodeName));
+  return Object.fromEntries(found.map((e) => [e.name, e.type === "checkbox" ? e.checked : e.value]));
+}
+
+// While a view lives, the true table beside it, which is what the file keeps, is not shown twice.
+function hideTwin(id) {
+  const style = document.createElement("style");
+  const twin = `[data-bf-twin="${id}"]`;
+  style.textContent = `${twin},.jp-OutputArea-child:has(${twin}){display:none!important}`;
+  document.head.append(style);
+  return () => style.remove();
+}
+
+function render({ model, el }) {
+  const page = crypto.getRandomValues(new Uint32Array(2)).join("-");
+  const root = document.createElement("section");
+  root.className = "bf bf-live";
+  root.setAttribute("role", "region");
+  root.setAttribute("data-lm-suppress-shortcuts", "true"); // keys typed here are not the notebook's
+  const said = document.createElement("div");
+  said.className = "said";
+  said.setAttribute("role", "status");
+  const shown = new Map();
+  const showTwin = hideTwin(model.get("twin"));
+
+  let heard = Date.now();
+  const send = (message) => {
+    try {
+      model.send(message);
+    } catch {
+      said.textContent = "the kernel is gone"; // the view says since when
+    }
+  };
+  const here = () => send({ act: "here", arg: page });
+  const calling = setInterval(() => Date.now() - heard > SILENT_MS && here(), SILENT_MS);
+
+  const draw = () => {
+    heard = Date.now();
+    const parts = model.get("parts");
+    root.setAttribute("aria-label", model.get("label"));
+    root.classList.toggle("bf-odd"); // restarts the wait for the next sign of life
+    for (const [name, html] of Object.entries(parts)) {
+      if (!shown.has(name)) {
+        const place = document.createElement("div");
+        place.dataset.part = name;
+        root.append(place);
+        shown.set(name, { place, html: "" });
+      }
+      const part = shown.get(name);
+      if (part.html !== html) update(part.place, html);
+      part.html = html;
+    }
+  };
+
+  const act = (element, extra = {}) => {
+    if (element.getAttribute("aria-disabled") === "true") return;
+    const { act, arg = "" } = element.dataset;
+    send({ act, arg, fields: fieldsOf(element), ...extra });
+  };
+
+  root.addEventListener("click", async (event) => {
+    const copied = event.target.closest("[data-copy]");
+    if (copied) return void (said.textContent = await copy(copied.dataset.copy));
+    const element = event.target.closest("[data-act]");
+    if (element && !FIELDS.has(element.nodeName)) act(element);
+  });
+  root.addEventListener("change", (event) => {
+    if (event.target.nodeName === "SELECT" && event.target.dataset.act) {
+      act(event.target, { value: event.target.value });
+    }
+  });
+  let typing = 0;
+  root.addEventListener("input", (event) => {
+    if (event.target.nodeName !== "INPUT" || !event.target.dataset.act) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => act(event.target, { value: event.target.value }), TYPING_MS);
+  });
+  root.addEventListener("keydown", (event) => {
+    event.stopPropagation(); // the notebook would take Enter and letters for its own commands
+    if (event.key === "Enter" && event.target.nodeName === "INPUT") {
+      event.target.closest("[data-form]")?.querySelector("button.default")?.click();
+    }
+    if (event.key !== "ArrowRight" && event.key !== "ArrowLeft") return;
+    if (event.target.getAttribute("role") !== "tab") return;
+    const tabs = [...event.target.parentElement.querySelectorAll("[role=tab]")];
+    const step = event.key === "ArrowRight" ? 1 : tabs.length - 1;
+    const next = tabs[(tabs.indexOf(event.target) + step) % tabs.length];
+    next.focus();
+    next.click();
+  });
+
+  const told = (message) => {
+    if (message.save) save(message.save, message.text);
+    if (message.ask) here();
+    if (message.said) said.textContent = message.said;
+  };
+  model.on("change:parts", draw);
+  model.on("msg:custom", told);
+  el.append(said, root);
+  draw();
+  here();
+  return () => {
+    showTwin();
+    clearInterval(calling);
+    send({ act: "gone", arg: page });
+    clearTimeout(typing);
+    model.off("change:parts", draw);
+    model.off("msg:custom", told);
+  };
+}
+
+export default { render };

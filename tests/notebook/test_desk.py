@@ -1,0 +1,120 @@
+"""Clicks become lines, and lines become work on a thread of their own."""
+
+import threading
+
+import pytest
+
+from buildflow_nb.core.errors import InfraError, RejectedError, UsageError
+from buildflow_nb.notebook import desk as desk_module
+from buildflow_nb.notebook.desk import Desk
+
+DEADLINE_S = 10
+
+
+class Bench:
+    """A desk whose verbs the test performs, and a wait for what it says."""
+
+    def __init__(self):
+        self.news = threading.Condition()
+        self.desk = Desk(self._changed)
+        self.began = threading.Semaphore(0)
+        self.go_on = threading.Event()
+
+    def _changed(self):
+        with self.news:
+            self.news.notify_all()
+
+    def until(self, condition):
+        with self.news:
+            assert self.news.wait_for(condition, DEADLINE_S)
+
+    def slow(self, _values):
+        self.began.release()
+        assert self.go_on.wait(DEADLINE_S)
+        return "done"
+
+
+@pytest.fixture
+def bench():
+    made = Bench()
+    yield made
+    made.go_on.set()
+
+
+def test_a_click_is_its_line_done_elsewhere_and_told(bench):
+    seen = []
+    bench.desk.performers["stop"] = lambda values: seen.append(values) or "stopped"
+    bench.desk.click("%buildflow stop price --timeout 3s")
+    bench.until(lambda: bench.desk.said == "stopped")
+    assert seen == [{"ids": ["price"], "no_drain": False, "timeout": 3.0}]
+    assert bench.desk.tone == "ok"
+    assert bench.desk.last == "%buildflow stop price --timeout 3s"
+    assert [click.line for click in bench.desk.history.clicks] == [bench.desk.last]
+
+
+@pytest.mark.parametrize("line", ["%buildflow rnu", "import os", "%buildflow stop --prot", ""])
+def test_what_is_no_line_cannot_be_clicked(bench, line):
+    with pytest.raises(UsageError):
+        bench.desk.click(line)
+    assert bench.desk.history.clicks == []
+
+
+def test_a_line_of_the_table_that_no_button_has_cannot_be_clicked(bench):
+    with pytest.raises(UsageError, match="nest_asyncio is for cells"):
+        bench.desk.click("%buildflow nest_asyncio")
+
+
+def test_a_line_under_way_is_off_and_clicked_again_it_is_not_done_twice(bench):
+    bench.desk.performers |= {"stop": bench.slow, "run": bench.slow}
+    bench.desk.click("%buildflow stop")
+    assert bench.began.acquire(timeout=DEADLINE_S)
+    assert bench.desk.off("%buildflow stop") == "under way"
+    assert bench.desk.off("%buildflow run") == ""
+    bench.desk.click("%buildflow stop")
+    assert "under way" in bench.desk.said
+    bench.go_on.set()
+    bench.until(lambda: bench.desk.off("%buildflow stop") == "")
+    assert not bench.began.acquire(blocking=False)
+
+
+def test_operations_exclude_each_other_but_not_the_rest(bench):
+    bench.desk.performers |= {"apply": bench.slow, "stop": lambda _: "stopped"}
+    bench.desk.click("%buildflow apply")
+    assert bench.began.acquire(timeout=DEADLINE_S)
+    assert "%buildflow apply is under way" in bench.desk.off("%buildflow destroy")
+    bench.desk.click("%buildflow stop")
+    bench.until(lambda: bench.desk.said == "stopped")
+
+
+@pytest.mark.parametrize(
+    ("error", "tone"),
+    [(InfraError("no engine"), "err"), (RejectedError("no"), "warn"), (KeyError("x"), "err")],
+)
+def test_what_goes_wrong_is_one_line_and_the_lane_goes_on(bench, error, tone):
+    def fail(_values):
+        raise error
+
+    bench.desk.performers |= {"check": fail, "stop": lambda _: "stopped"}
+    bench.desk.click("%buildflow check")
+    bench.until(lambda: bench.desk.tone == tone)
+    assert str(error) in bench.desk.said
+    bench.desk.click("%buildflow stop")
+    bench.until(lambda: bench.desk.said == "stopped")
+
+
+def test_clicks_beyond_measure_are_dropped_and_said(bench):
+    bench.desk.performers |= {"stop": bench.slow}
+    for i in range(desk_module.WAITING + 2):
+        bench.desk.click(f"%buildflow stop p{i}")
+        if i == 0:
+            assert bench.began.acquire(timeout=DEADLINE_S)
+    assert "was dropped" in bench.desk.said
+    assert len(bench.desk.history.clicks) == desk_module.WAITING + 1
+
+
+def test_a_line_that_holds_a_secret_is_remembered_without_it(bench):
+    bench.desk.performers["send"] = lambda values: values["element"]
+    bench.desk.click('%buildflow send pay "4111"', '%buildflow send pay "****"')
+    bench.until(lambda: bench.desk.said == '"4111"')
+    assert bench.desk.history.cell() == '%buildflow send pay "****"'
+    assert bench.desk.last == '%buildflow send pay "****"'

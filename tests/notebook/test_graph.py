@@ -1,0 +1,151 @@
+"""The graph of a flow: what feeds what, and where it stands."""
+
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+
+from buildflow_nb.flow import Flow
+from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
+from buildflow_nb.io.duckdb import DuckDBTable
+from buildflow_nb.io.local import Empty, File, Pulse
+from buildflow_nb.notebook.graph import graph_of
+from buildflow_nb.notebook.graph_svg import drawn
+from tests.notebook.shots import PRICE, WORST, shot
+
+
+@pytest.fixture
+def flow(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Flow("shop")
+
+
+def consumer(flow, name, source, sink, **options):
+    def code(x): ...
+
+    code.__name__ = name
+    flow.consumer(source, sink, **options)(code)
+
+
+def places(flow):
+    graph = graph_of(flow.spec())
+    return {node.title: (node.column, node.row) for node in graph.nodes.values()}
+
+
+def test_a_processor_stands_between_its_source_and_its_sink(flow):
+    consumer(flow, "price", Pulse([1], 1), DuckDBTable("shop.duckdb", "priced"))
+    assert places(flow) == {
+        "every 1 s": (0, 0),
+        "price": (1, 0),
+        "shop.duckdb / priced": (2, 0),
+    }
+
+
+def test_what_one_writes_and_another_reads_stands_once_between_them(flow):
+    between = File("between.csv")
+    consumer(flow, "second", between, Empty())
+    consumer(flow, "first", Pulse([1], 1), between)
+    found = places(flow)
+    columns = [found[name][0] for name in ("every 1 s", "first", "between.csv", "second", "Empty")]
+    assert columns == [0, 1, 2, 3, 4]
+
+
+def test_what_is_shared_stands_once_and_nothing_covers_anything(flow):
+    table = DuckDBTable("shop.duckdb", "priced")
+    for name in ("a", "b", "c"):
+        consumer(flow, name, Pulse([1], 1), table)
+    found = places(flow)
+    assert found["shop.duckdb / priced"] == (2, 0)
+    assert len(set(found.values())) == len(found)
+
+
+def test_a_cycle_is_drawn_and_ends(flow):
+    there, back = SQSQueue("there"), SQSQueue("back")
+    consumer(flow, "a", there, back)
+    consumer(flow, "b", back, there)
+    graph = graph_of(flow.spec())
+    assert len(graph.nodes) == 4
+    assert len(graph.edges) == 4
+    assert len({(n.column, n.row) for n in graph.nodes.values()}) == 4
+
+
+def test_a_long_chain_does_not_run_out_of_stack(flow):
+    queues = [SQSQueue(f"q{i}") for i in range(1_500)]
+    for i, (start, end) in enumerate(pairwise(queues)):
+        consumer(flow, f"p{i}", start, end)
+    assert graph_of(flow.spec()).columns == 2 * 1_499 + 1
+
+
+def test_managed_resources_stand_below_and_say_whether_the_stack_has_them(flow):
+    consumer(flow, "price", Pulse([1], 1), SQSQueue("priced"))
+    flow.manage(SQSQueue("priced"), S3Bucket("mine"), S3Bucket("other"))
+    graph = graph_of(flow.spec())
+    assert {n.title: n.row for n in graph.nodes.values() if n.managed} == {
+        "priced": 0,
+        "mine": 1,
+        "other": 1,
+    }
+    html = drawn(graph, shot(), lambda node: ("applied" if node.title == "priced" else "no", "ok"))
+    assert html.count("· applied") == 1
+    assert html.count("· no<") == 2
+
+
+def test_what_a_stream_brings_along_is_joined_to_it(flow):
+    consumer(flow, "changes", S3FileChangeStream(S3Bucket("mine")), Empty())
+    flow.manage(S3FileChangeStream(S3Bucket("mine")))
+    graph = graph_of(flow.spec())
+    feeders = {edge.start for edge in graph.edges if edge.end.startswith("S3FileChangeStream ")}
+    assert {graph.nodes[key].title for key in feeders} == {"mine", "mine_queue"}
+
+
+def test_routes_are_nodes_and_dead_letters_edges_of_their_own(flow):
+    @flow.endpoint("/worst", method="GET")
+    def worst(): ...
+
+    consumer(flow, "price", Pulse([1], 1), Empty(), dead_letter=File("dead.jsonl"))
+    graph = graph_of(flow.spec())
+    assert graph.nodes["GET /worst"].kind == "route"
+    assert [edge.side for edge in graph.edges if edge.processor == "price"] == [
+        "in",
+        "out",
+        "failed",
+    ]
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_picture_has_states_rates_and_totals_and_a_name(flow):
+    consumer(flow, "price", Pulse([1], 1), Empty())
+
+    @flow.endpoint("/worst", method="GET")
+    def worst(): ...
+
+    html = drawn(graph_of(flow.spec()), shot(PRICE, WORST), lambda _: ("", ""), live=True)
+    for said in ("2,140/s", "513k in", "2,131/s", "513k out", "●", "◐", "running · v1"):
+        assert said in html
+    page = Tags()
+    page.feed(html)
+    assert page.found[0][1]["aria-label"] == (
+        "graph of the flow: every 1 s to price; price to Empty; GET /worst to worst"
+    )
+    acts = {a["data-arg"] for _, a in page.found if a.get("data-act") == "select"}
+    assert acts == {"price", "worst"}
+
+
+def test_names_of_users_are_escaped(flow):
+    flow.manage(SQSQueue("x"))
+    consumer(flow, "price", File("<script>.csv"), Empty())
+    html = drawn(graph_of(flow.spec()), shot(), lambda _: ("<b>", ""))
+    assert "<script>" not in html
+    assert "<b>" not in html
+
+
+def test_a_flow_without_anything_has_no_picture(flow):
+    assert drawn(graph_of(flow.spec()), shot(), lambda _: ("", "")) == ""
