@@ -1,7 +1,5 @@
 """A notebook that nbclient executed: what its file shows without a kernel and without a script."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
@@ -75,16 +73,3 @@ def test_a_failed_processor_fails_the_cell_and_its_dashboard_says_so(tmp_path):
     assert "✕ failed" in board.data["text/plain"]
     assert error.ename == "UsageError"
     assert len(error.traceback) == 1
-
-
-def test_a_kernel_with_our_configuration_needs_no_load_ext(tmp_path):
-    config = Path(__file__).parents[2] / "jupyter_config" / "ipython_kernel_config.json"
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell("app")]
-    NotebookClient(
-        notebook,
-        timeout=60,
-        extra_arguments=[f"--config={config}"],
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-    assert "no processors yet" in notebook.cells[0].outputs[0].data["text/plain"]
