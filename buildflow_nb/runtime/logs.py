@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from typing import Any, TextIO
 __all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "current")
 
 LOG_LINES = 2_000  # lines kept for each processor
+MANY = 2 * LOG_LINES  # at which the older half is taken away, so that it costs little a line
 MAX_LINE = 8_192  # characters kept of one line
 
 
@@ -36,25 +37,44 @@ class LogLine:
 
 
 class LogRing:
-    """The last lines of one processor; appended from any thread."""
+    """The last lines of one processor; appended from any thread, without a lock.
+
+    A line is a tuple until somebody reads it. `deque.append` is atomic, so writers need no lock;
+    only when the ring has twice the lines that it keeps does one of them take the oldest away.
+    Lines are numbered by their place, which needs no counter that writers would have to share.
+    """
+
+    __slots__ = ("__weakref__", "_gone", "_lock", "recent")
 
     def __init__(self) -> None:
-        self._lines: deque[LogLine] = deque(maxlen=LOG_LINES)
-        self._count = 0
+        self.recent: deque[tuple[float, str, str]] = deque()  # time, level, text
+        self._gone = 0  # lines that were taken away; changed under the lock
         self._lock = threading.Lock()
 
     def add(self, level: str, text: str) -> None:
         """Append a line, or several."""
         at = time.time()
+        self.recent.extend([(at, level, line[:MAX_LINE]) for line in text.splitlines()])
+        if len(self.recent) > MANY:
+            self.trim()
+
+    def trim(self) -> None:
+        """Take the oldest lines away; whoever appends calls it when there are `MANY`."""
         with self._lock:
-            for line in text.splitlines():
-                self._count += 1
-                self._lines.append(LogLine(self._count, at, level, line[:MAX_LINE]))
+            surplus = max(len(self.recent) - LOG_LINES, 0)
+            for _ in range(surplus):
+                self.recent.popleft()
+            self._gone += surplus
 
     def lines(self, after: int = 0) -> list[LogLine]:
         """The lines with a number above `after`, oldest first."""
         with self._lock:
-            return [line for line in self._lines if line.number > after]
+            found, gone = list(self.recent), self._gone
+        first = max(len(found) - LOG_LINES, after - gone, 0)
+        return [
+            LogLine(gone + number, at, level, text)
+            for number, (at, level, text) in enumerate(found[first:], first + 1)
+        ]
 
 
 current: ContextVar[LogRing | None] = ContextVar("current", default=None)
@@ -63,10 +83,23 @@ current: ContextVar[LogRing | None] = ContextVar("current", default=None)
 class _RingHandler(logging.Handler):
     """Sends records of processors to their ring."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emit without the handler's lock, at which processors would wait for each other."""
+        if current.get() is not None:
+            self.emit(record)
+        return True
+
     def emit(self, record: logging.LogRecord) -> None:
         ring = current.get()
-        if ring is not None:
-            ring.add(record.levelname, self.format(record))
+        if ring is None:
+            return
+        try:
+            plain = not (record.exc_info or record.exc_text or record.stack_info)
+            text = record.getMessage() if plain else self.format(record)
+        except Exception:  # noqa: BLE001  (a user's arguments do not fit; as logging has it)
+            self.handleError(record)
+        else:
+            ring.add(record.levelname, text or " ")
 
 
 class _Outside(logging.Filter):
@@ -81,22 +114,50 @@ class _Stream:
 
     def __init__(self, stream: TextIO, level: str) -> None:
         self._stream = stream
-        self._level = level
-        self._partial: dict[int, str] = {}
+        self.write = _writer(stream, level)
 
-    def write(self, text: str) -> int:
-        ring = current.get()
-        if ring is None:
-            return self._stream.write(text)
-        *lines, rest = (self._partial.pop(id(ring), "") + text).split("\n")
-        if lines:
-            ring.add(self._level, "\n".join(lines))
-        if rest:
-            self._partial[id(ring)] = rest[-MAX_LINE:]
-        return len(text)
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write them one after the other."""
+        for line in lines:
+            self.write(line)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _writer(stream: TextIO, level: str) -> Callable[[str], int]:
+    """`write` of a stream; a closure, since it is called twice for each line that is printed."""
+    own = threading.local()  # what was written without a line's end yet, by ring
+    ring_now, now, onward = current.get, time.time, stream.write
+
+    def write(text: str) -> int:
+        ring = ring_now()
+        if ring is None:
+            return onward(text)
+        try:
+            begun = own.begun
+        except AttributeError:
+            begun = own.begun = {}
+        if text == "\n":
+            recent = ring.recent
+            recent.append((now(), level, begun.pop(ring, "")))
+            if len(recent) > MANY:
+                ring.trim()
+        elif "\n" in text:
+            *lines, rest = (begun.pop(ring, "") + text).split("\n")
+            at = now()
+            ring.recent.extend([(at, level, line[:MAX_LINE]) for line in lines])
+            if len(ring.recent) > MANY:
+                ring.trim()
+            if rest:
+                begun[ring] = rest[:MAX_LINE]
+        elif ring in begun or len(text) > MAX_LINE:
+            begun[ring] = (begun.get(ring, "") + text)[-MAX_LINE:]
+        else:
+            begun[ring] = text
+        return len(text)
+
+    return write
 
 
 @contextmanager
