@@ -117,7 +117,7 @@ def test_many_writers_and_a_reader_lose_and_repeat_nothing(ring):
 
     def write(word):
         for i in range(rounds * each):
-            print(f"{word} {i}")
+            print(f"{word} {i}")  # noqa: T201
             if i % each == each - 1:
                 meet.wait()
 
