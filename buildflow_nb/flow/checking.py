@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from buildflow_nb.core.config import Config
+from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columned, Columns, Finding, Health
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.options import FlowOptions
@@ -25,11 +26,13 @@ from buildflow_nb.flow.running import Running
 from buildflow_nb.infra.engine_check import look_at_engine
 from buildflow_nb.infra.found_keys import aws_keys, gcp_keys
 from buildflow_nb.infra.local_cloud.client import find_cloud
+from buildflow_nb.infra.managed import in_order, key_of
 from buildflow_nb.infra.port_check import look_at_port
 from buildflow_nb.runtime.loop import loop_thread
 
 __all__ = ("Checking",)
 
+APPLY = "%buildflow apply"  # the cure of whatever is missing in a cloud
 GRACE_S = 0.5  # for the loop to hand over what it has found
 _ROLES = ("source", "sink", "dead letter")
 _PACKAGES = ("buildflow-nb", "duckdb")
@@ -82,7 +85,21 @@ class Checking(Running):
             said = f"the loop thread did not answer within {timeout:g} s"
             cure = "an async processor, or a check of a primitive of your own, blocks it"
             return [Finding("connections", Health.ERROR, said, cure)], {}
-        return [_softened(link, one, written) for link, one in found], known
+        named = [self._mendable(link, _softened(link, one, written)) for link, one in found]
+        return named, known
+
+    def _mendable(self, link: _Link, finding: Finding) -> Finding:
+        """Apply makes what the flow manages; of anything else, that is said first."""
+        if finding.cure != APPLY or not isinstance(link.primitive, Managed):
+            return finding
+        try:
+            managed = {key_of(one) for one in in_order(self.registry.managed)}
+        except DeclarationError:  # apply says it
+            return finding
+        if key_of(link.primitive) in managed:
+            return finding
+        cure = f"make it, or app.manage(…) it and {APPLY}: the flow does not manage it"
+        return replace(finding, cure=cure)
 
     def _standing_env(self) -> tuple[Env, bool]:
         """Where clients connect, and whether what is in a cloud can be looked at.

@@ -17,7 +17,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.flow import checking
-from buildflow_nb.infra.local_cloud.record import local_folder
+from buildflow_nb.infra.local_cloud.record import CloudRecord, local_folder
 from tests.fakes import FakeSink, FakeSource
 
 SECRETS = ("AKIAEXAMPLE", "hush", "-----BEGIN")
@@ -185,6 +185,16 @@ class TestConnections:
 
         found = about(app.check(), "price source: Source it")
         assert (found.health, found.cure) == (Health.WARNING, "the flow makes it when it runs")
+
+    def test_apply_is_a_cure_for_what_the_flow_manages_alone(self, app, monkeypatch):
+        monkeypatch.setattr(checking, "find_cloud", lambda _: CloudRecord(None, {}, {}))
+        missing = Finding("InACloud it", Health.ERROR, "does not exist", "%buildflow apply")
+        source = InACloud([], found=[missing])
+        declare(app, source)
+        cure = about(app.check(), "price source: InACloud it").cure
+        assert cure.startswith("make it, or app.manage(…) it and %buildflow apply")
+        app.manage(source)
+        assert about(app.check(), "price source: InACloud it").cure == "%buildflow apply"
 
     def test_the_local_cloud_is_not_started_for_it(self, app, tmp_path):
         source = InACloud([])
