@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from buildflow_nb.core.config import Config
@@ -89,6 +89,17 @@ class Running(Declaring):
             )
         _LATEST[self.flow_id] = handle
         return handle
+
+    def start(self, processor_ids: Sequence[str] | str | None = None) -> None:
+        """Start processors of the run that were stopped, that failed or are done; None means all.
+
+        Raises:
+            UsageError: the flow does not run, or there is no such processor.
+        """
+        if self.handle is None or not self.handle.running:
+            msg = f"flow {self.flow_id!r} does not run; app.run() starts it"
+            raise UsageError(msg)
+        self.handle.start(processor_ids)
 
     def snapshot(self) -> FlowSnapshot:
         """The flow at this moment, also when it does not run."""

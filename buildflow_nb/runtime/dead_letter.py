@@ -62,11 +62,12 @@ class DeadLetters:
         return True
 
     def _record(self, fault: Fault) -> dict[str, object]:
+        said = self._ledger.views.text  # the element is whole, but errors are for people to read
         return {
             "processor_id": self._ledger.processor_id,
             "element": _text(fault.element),
-            "error": describe(fault.error),
-            "traceback": "".join(traceback.format_exception(fault.error)),
+            "error": said(describe(fault.error), fault.element),
+            "traceback": said("".join(traceback.format_exception(fault.error)), fault.element),
             "tries": fault.tries,
             "origin": fault.origin or "",
             "at": datetime.fromtimestamp(self._ledger.clock.time(), UTC).isoformat(),

@@ -217,7 +217,14 @@ class RunHandle:
         self._thread.run(work, timeout + 30.0)
 
     def start(self, processor_ids: Sequence[str] | str | None = None) -> None:
-        """Start processors of this run that were stopped."""
+        """Start processors of this run that were stopped, that failed or are done.
+
+        Raises:
+            UsageError: there is no such processor, or the run has ended.
+        """
+        if not self.running:
+            msg = f"the run of flow {self.flow_id!r} has ended; app.run() starts it again"
+            raise UsageError(msg)
         known = self._registry.processors
         ids = [processor_ids] if isinstance(processor_ids, str) else processor_ids
         wanted = list(known) if ids is None else list(ids)

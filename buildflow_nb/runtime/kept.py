@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.snapshot import Failure
-from buildflow_nb.runtime.traces import cut, describe, traceback_text
+from buildflow_nb.runtime.traces import cut, describe
 
 if TYPE_CHECKING:
     from buildflow_nb.runtime.ledger import Ledger
@@ -155,18 +155,24 @@ class Kept:
             base, untouched = self._edited[0], views.element(self._edited[0])
         else:
             base, untouched = self.raw, views.raw(self.raw)
-        if shown is not base and shown != untouched:
+        if shown is not base and not _equal(shown, untouched):
             self.edit(shown)
 
     def _note(self, error: BaseException) -> None:
-        cut(error)
-        views = self.ledger.views
+        text, views = cut(error), self.ledger.views
         value = self.raw if self._edited is None else self._edited[0]
         self.error = views.text(describe(error), value)
-        self.traceback = views.text(traceback_text(error), value)
+        self.traceback = views.text(text, value)
         if views.secret:
             _drop_quoted(error)
         self.exception, self.trace = error, error.__traceback__
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  (arrays, and whatever a user's class does)
+        return False
 
 
 def _drop_quoted(error: BaseException) -> None:

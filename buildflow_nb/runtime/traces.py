@@ -4,6 +4,8 @@ A frame of a traceback holds its locals, and through `f_back` the frames that ca
 whole hauls: an error kept for a person would keep ten thousand elements with it. So a kept error's
 traceback begins with the user's first frame, and our frames behind that are cleared.
 
+An error of a sink keeps no frames at all: those of its libraries hold everything that was pushed.
+
 Only frames of the modules in `_PER_CALL` are cleared, and only after the call that they belong to
 has returned: `frame.clear()` on a coroutine that is merely suspended would close it.
 """
@@ -18,13 +20,14 @@ from types import FrameType, TracebackType
 
 from buildflow_nb.core.errors import ConversionError
 
-__all__ = ("cut", "describe", "harmless", "traceback_text")
+__all__ = ("cut", "describe", "harmless")
 
 _PACKAGE = __name__.partition(".")[0]
 _PER_CALL = frozenset(
     f"{_PACKAGE}.runtime.{name}"
     for name in ("calls", "code", "http.binding", "http.code", "lanes", "redo", "send")
 )
+_PUSHES = f"{_PACKAGE}.runtime.push"
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.CancelledError)
 
 
@@ -34,18 +37,17 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def traceback_text(error: BaseException) -> str:
-    """The whole traceback; for a conversion only its last line, since the rest is our own code."""
-    if isinstance(error, ConversionError):
-        return "".join(tracebacks.format_exception_only(error))
-    return "".join(tracebacks.format_exception(error))
-
-
-def cut(error: BaseException) -> None:
+def cut(error: BaseException) -> str:
     """Cut the traceback, and those of its causes, to the user's part; free what ours held.
 
+    Gives the traceback as text: of a conversion only its last line, since the rest is our own code.
     Call it after the code that raised the error has returned to us.
     """
+    if _comes_from_a_push(error):
+        text = "".join(tracebacks.format_exception(error))
+        for each in _with_causes(error):
+            each.__traceback__ = None
+        return text
     for each in _with_causes(error):
         trace = each.__traceback__
         while trace is not None and _is_ours(trace.tb_frame):
@@ -54,6 +56,9 @@ def cut(error: BaseException) -> None:
         if trace is not None:
             _clear_callers(trace)
         each.__traceback__ = trace
+    if isinstance(error, ConversionError):
+        return "".join(tracebacks.format_exception_only(error))
+    return "".join(tracebacks.format_exception(error))
 
 
 def harmless(error: BaseException) -> BaseException:
@@ -77,6 +82,15 @@ def _with_causes(error: BaseException) -> Iterator[BaseException]:
         if isinstance(each, BaseExceptionGroup):
             left += each.exceptions
         yield each
+
+
+def _comes_from_a_push(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame):
+        if trace.tb_frame.f_globals.get("__name__") == _PUSHES:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _is_ours(frame: FrameType) -> bool:

@@ -16,6 +16,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.errors import ConversionError, TemporaryError, UsageError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.snapshot import State
+from buildflow_nb.runtime import redo
 from buildflow_nb.runtime.kept import EXCEPTIONS
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
@@ -40,6 +41,14 @@ def until(so, what: str = "it") -> None:
 class Order:
     id: int
     qty: int
+
+
+def lambda_named(name):
+    def code(x: int) -> int:
+        return x
+
+    code.__name__ = name
+    return code
 
 
 def numbers(app, processor_id):
@@ -326,6 +335,94 @@ def test_a_consumer_that_is_done_opens_its_sink_for_a_retry(app):
     assert numbers(app, "picky") == (2, 2, 0, 0, 0)
 
 
+def test_a_sink_that_takes_nothing_is_waited_for_in_vain_and_the_failure_stays(app, monkeypatch):
+    monkeypatch.setattr(redo, "REDO_S", 0.05)
+    sink = FakeSink()
+    refused = picky_flow(app, sink, batches=([2],))
+    refused.clear()
+    sink.fails = [TemporaryError("down")] * 3
+    (failed,) = app.failures("picky")
+    with pytest.raises(
+        TimeoutError, match=r"^the sink did not take it within 0\.05 s; it is"
+    ):
+        failed.retry()
+    assert app.failures("picky") == [failed]
+    until(lambda: sink.tape.pushed == [20])  # at least once: it was queued
+    assert failed.retry() == [20]
+    assert sink.tape.pushed == [20, 20]
+
+
+def test_a_stop_without_a_drain_ends_a_retry(app):
+    sink = FakeSink()
+    refused = picky_flow(app, sink, batches=([2],))
+    refused.clear()
+    sink.fails = [TemporaryError("down")] * 1_000
+    (failed,) = app.failures("picky")
+    found: list[object] = []
+
+    def retry() -> None:
+        try:
+            failed.retry()
+        except Exception as error:  # noqa: BLE001
+            found.append(error)
+
+    thread = threading.Thread(target=retry)
+    thread.start()
+    until(lambda: app.snapshot().processor("picky").state is State.WAITING)
+    app.handle.stop(drain=False)
+    thread.join(PATIENCE_S)
+    assert len(found) == 1
+    assert isinstance(found[0], Exception)
+    assert app.failures("picky") == [failed]
+    assert not failed._kept.busy
+
+
+def test_an_error_of_a_sink_keeps_nothing_of_what_was_pushed(app):
+    things = [Thing() for _ in range(300)]
+    watched = [weakref.ref(thing) for thing in things]
+    worst = things[17]
+    sink = FakeSink(refuse=lambda item: item is worst)
+
+    @app.consumer(source=FakeSource([things], receipts=False), sink=sink, retries=0)
+    def same(x: Thing) -> Thing:
+        return x
+
+    app.consumer(source=FakeSource([], endless=True))(lambda_named("other"))
+    app.run(block=False)
+    until(lambda: app.failures("same"))
+    (failed,) = app.failures("same")
+    assert "ValueError: refused" in failed.traceback
+    assert "in push" in failed.traceback
+    until(lambda: app.snapshot().processor("same").state is State.DONE)
+    things.clear()
+    sink.tape.pushed.clear()
+    sink.tape.pushes.clear()
+    sink.tape.events.clear()
+    gc.collect()
+    assert sum(ref() is not None for ref in watched) <= 1 + 20
+    with pytest.raises(ValueError, match="refused"):
+        failed.reraise()
+
+
+def test_starting_again_what_was_stopped(app):
+    picky_flow(app, FakeSink())
+
+    @app.consumer(source=FakeSource([], endless=True))
+    def other(x: int) -> int:
+        return x
+
+    app.handle.stop("picky")
+    app.start("picky")
+    until(lambda: app.snapshot().processor("picky").state is State.RUNNING)
+    with pytest.raises(UsageError, match="no processor 'pickt'; did you mean 'picky'"):
+        app.start("pickt")
+    app.handle.stop()
+    with pytest.raises(UsageError, match=r"^flow 'test' does not run; app\.run\(\) starts it$"):
+        app.start()
+    with pytest.raises(UsageError, match=r"has ended; app\.run\(\) starts it again$"):
+        app.handle.start()
+
+
 def test_a_drain_waits_for_a_retry_and_two_at_once_are_refused(app):
     inside, go = threading.Event(), threading.Event()
     fails = [True]
@@ -392,7 +489,7 @@ def test_kept_errors_do_not_keep_their_haul(app):
             msg = "this one"
             raise ValueError(msg)
 
-    app.consumer(source=FakeSource([], endless=True))(test_kept_errors_do_not_keep_their_haul)
+    app.consumer(source=FakeSource([], endless=True))(lambda_named("other"))
     app.run(block=False)
     until(lambda: app.failures("picky"))
     (failed,) = app.failures("picky")
