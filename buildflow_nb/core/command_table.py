@@ -187,6 +187,15 @@ _TABLE = (
         example="cloud status",
     ),
     Command(
+        "export",
+        "write the flow as a program of its own: main.py and buildflow.yaml in a folder",
+        (
+            Option("folder", "where to write it"),
+            Option("force", "write over what was changed there", ("--force",), flag=True),
+        ),
+        example="export shop",
+    ),
+    Command(
         "history",
         "show the lines that the clicks of this session stand for",
         (Option("cell", "put them into a new cell", ("--cell",), flag=True),),

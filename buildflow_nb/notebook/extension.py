@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from typing import Any
 
 from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.notebook import display, magics
+from buildflow_nb.notebook.cell_sources import recorded
 from buildflow_nb.notebook.completion import matcher
 from buildflow_nb.notebook.idle_interrupt import hear_idle_interrupts
 from buildflow_nb.notebook.one_line import hide_tracebacks, show_tracebacks
 from buildflow_nb.notebook.performers import performers
 from buildflow_nb.notebook.session import Session
+from buildflow_nb.notebook.thread_parents import without_cycles
 from buildflow_nb.runtime.logs import captured
 
 __all__ = ("load", "unload")
@@ -38,7 +41,9 @@ def _install(shell: Any) -> ExitStack:
         session = Session(shell)
         session.desk.performers = performers(session)
         answer_to_buildflow()
+        undo.enter_context(without_cycles(sys.stdout, sys.stderr))
         undo.enter_context(captured())
+        undo.enter_context(recorded(shell))
         undo.callback(session.close)
         _add(undo, shell.input_transformers_cleanup, magics.transformer(shell))
         _add(undo, shell.Completer.custom_matchers, matcher(session))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from buildflow_nb.notebook.verbs import (
     checking,
     elements,
+    export,
     kernel,
     looking,
     resources,
@@ -26,5 +27,6 @@ VERBS: Mapping[str, Verb] = {
     **elements.VERBS,
     **resources.VERBS,
     **checking.VERBS,
+    **export.VERBS,
     **kernel.VERBS,
 }

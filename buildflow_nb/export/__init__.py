@@ -1,0 +1,7 @@
+"""From a notebook to a program: `export_flow` writes what its cells declare as main.py."""
+
+from buildflow_nb.export.exporting import export_flow
+from buildflow_nb.export.ran_cell import RanCell
+from buildflow_nb.export.report import ExportReport, LeftOut
+
+__all__ = ("ExportReport", "LeftOut", "RanCell", "export_flow")

@@ -1,0 +1,92 @@
+"""The names that a statement binds and those that it needs, by Python's own symbol tables."""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+__all__ = ("Names", "names_of", "root_of")
+
+_AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr")  # functions that run where they stand
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Module-level names of one statement.
+
+    `now` must be there when it runs, `later` when a function of it is called; `soft` may be names
+    or something else (a text inside an annotation), so that they are never missed.
+    """
+
+    bound: frozenset[str]
+    now: frozenset[str]
+    later: frozenset[str]
+    soft: frozenset[str]
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """All that it needs, or may need."""
+        return self.now | self.later | self.soft
+
+
+def names_of(node: ast.stmt) -> Names:
+    """Read one statement of a module."""
+    table = symtable.symtable(ast.unparse(node), "cell", "exec")
+    symbols = table.get_symbols()
+    bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+    now = {s.get_name() for s in symbols if s.is_referenced()}
+    later: set[str] = set()
+    for child in table.get_children():
+        _inside(child, now, later, deferred=False)
+    soft = set(_quoted(node))
+    if isinstance(node, ast.AugAssign):
+        now.add(_name(root_of(node.target)))
+    elif not isinstance(node, (ast.Assign, ast.AnnAssign)):
+        soft |= now & bound  # a loop's own variable, a function that calls itself
+        now -= bound
+        later -= bound
+    return Names(*map(frozenset, (bound - {""}, now - {""}, later, soft)))
+
+
+def root_of(node: ast.expr) -> ast.expr:
+    """What attributes, subscripts and calls start from: `a` of `a.b[0].c()`."""
+    while True:
+        if isinstance(node, (ast.Attribute, ast.Subscript)):
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        else:
+            return node
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _inside(table: symtable.SymbolTable, now: set[str], later: set[str], *, deferred: bool) -> None:
+    deferred = deferred or (table.get_type() == "function" and table.get_name() not in _AT_ONCE)
+    for symbol in table.get_symbols():
+        if symbol.is_global() and (symbol.is_referenced() or symbol.is_declared_global()):
+            (later if deferred else now).add(symbol.get_name())
+    for child in table.get_children():
+        _inside(child, now, later, deferred=deferred)
+
+
+def _quoted(node: ast.stmt) -> Iterator[str]:
+    """Names in annotations that are written as texts: `def f(order: "Order")`."""
+    for part in ast.walk(node):
+        found = [getattr(part, field, None) for field in ("annotation", "returns")]
+        for annotation in filter(None, found):
+            for text in ast.walk(annotation):
+                if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                    yield from _names_in(text.value)
+
+
+def _names_in(text: str) -> list[str]:
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return []
+    return [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
