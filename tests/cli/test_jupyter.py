@@ -79,8 +79,8 @@ def test_a_whole_environment(profiles, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["instal"], "'instal' is neither install nor uninstall; did you mean 'install'?"),
-        (["install", "--profile", "wrok"], "no profile 'wrok'"),
+        (["instaal"], "'instaal' is neither install nor uninstall; did you mean 'install'?"),
+        (["install", "--profile", "workk"], "no profile 'workk'"),
         (["install", "--profile", "work", "--sys-prefix"], "are two places"),
         (["install", "--prefix"], "unrecognized arguments: --prefix"),
     ],

@@ -208,7 +208,7 @@ class TestHelp:
     @pytest.mark.parametrize(
         ("line", "hint"),
         [
-            ("%buildflow chekc", "did you mean 'check'?"),
+            ("%buildflow chekk", "did you mean 'check'?"),
             ("%buildflow apply --stak x", "did you mean '--stack'?"),
             ("%buildflow cloud stats", "did you mean 'status'?"),
             ("%buildflow help consumre", "did you mean 'consumer'?"),
