@@ -14,25 +14,31 @@ from buildflow_nb.core.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import cockpit
 from buildflow_nb.notebook.listings import Declared
+from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.replay import Replay
 
 __all__ = ("Shown", "html", "register", "text", "unregister")
 
-Shown = FlowSnapshot | ProcessorSpec
+Shown = FlowSnapshot | ProcessorSpec | Replay
 _SPECS = (ConsumerSpec, CollectorSpec, EndpointSpec)
 
 
 def html(value: Shown) -> str:
-    """HTML of a snapshot or a spec."""
+    """HTML of a snapshot, a spec or a replay."""
     if isinstance(value, FlowSnapshot):
         return cockpit.html(value)
+    if isinstance(value, Replay):
+        return SideBySide(value)._repr_html_()
     return Declared([value], value.kind)._repr_html_()
 
 
 def text(value: Shown) -> str:
-    """Plain text of a snapshot or a spec."""
+    """Plain text of a snapshot, a spec or a replay."""
     if isinstance(value, FlowSnapshot):
         return cockpit.text(value)
+    if isinstance(value, Replay):
+        return repr(SideBySide(value))
     return repr(Declared([value], value.kind))
 
 
@@ -48,7 +54,7 @@ def register(shell: Any, panel: Callable[[object], bool]) -> None:
 
     for live in (Flow, RunHandle):
         shell.display_formatter.ipython_display_formatter.for_type(live, show)
-    for kind in (FlowSnapshot, *_SPECS):
+    for kind in (FlowSnapshot, Replay, *_SPECS):
         bundles.for_type(kind, lambda value, **_: _bundle(value))
 
 
@@ -57,7 +63,7 @@ def unregister(shell: Any) -> None:
     formatter = shell.display_formatter
     for live in (Flow, RunHandle):
         formatter.ipython_display_formatter.pop(live, None)
-    for kind in (FlowSnapshot, *_SPECS):
+    for kind in (FlowSnapshot, Replay, *_SPECS):
         formatter.mimebundle_formatter.pop(kind, None)
 
 

@@ -342,9 +342,7 @@ def test_a_sink_that_takes_nothing_is_waited_for_in_vain_and_the_failure_stays(a
     refused.clear()
     sink.fails = [TemporaryError("down")] * 3
     (failed,) = app.failures("picky")
-    with pytest.raises(
-        TimeoutError, match=r"^the sink did not take it within 0\.05 s; it is"
-    ):
+    with pytest.raises(TimeoutError, match=r"^the sink did not take it within 0\.05 s; it is"):
         failed.retry()
     assert app.failures("picky") == [failed]
     until(lambda: sink.tape.pushed == [20])  # at least once: it was queued

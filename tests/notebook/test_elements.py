@@ -145,6 +145,10 @@ def test_record_and_replay(cells):
     cells.names["bad"].add(first + 1)
     cells(PICKY.replace("10 * x", f"{{{first}: 5}}.get(x, 10 * x)"))
     shown = cells("%buildflow replay picky mine.jsonl").value
+    replay = cells("app.replay('picky', 'mine.jsonl')").value
+    data, _ = cells.shell.display_formatter.format(replay)
+    assert data["text/plain"].splitlines()[0] == replay.summary
+    assert "≠ different" in data["text/html"]
     assert [row.number for row in shown] == [2, 1, 3]  # what fails, what differs, what is the same
     text = repr(shown)
     assert text.splitlines()[0] == "picky: 3 replayed, 1 same, 1 different, 1 failed"
