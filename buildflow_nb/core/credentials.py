@@ -49,11 +49,17 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> CoreSchema:
-        """Let pydantic models have fields of this type: made of text, dumped as they are."""
-        from pydantic_core import core_schema
+        """Let pydantic models have fields of this type: made of text, masked in their JSON."""
+        from pydantic_core import core_schema as schema
 
-        text = core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
-        return core_schema.union_schema([core_schema.is_instance_schema(cls), text])
+        text = schema.no_info_after_validator_function(cls, schema.str_schema())
+        return schema.json_or_python_schema(
+            json_schema=text,
+            python_schema=schema.union_schema([schema.is_instance_schema(cls), text]),
+            serialization=schema.plain_serializer_function_ser_schema(
+                repr, return_schema=schema.str_schema(), when_used="json"
+            ),
+        )
 
 
 def is_secret_class(kind: object) -> bool:

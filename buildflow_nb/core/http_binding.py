@@ -36,6 +36,7 @@ from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.processor import Parameter
 from buildflow_nb.core.route_template import parse_template
+from buildflow_nb.core.secret_fields import secret_paths
 
 __all__ = (
     "BODY_METHODS",
@@ -253,4 +254,4 @@ def _for_pydantic(hint: object) -> bool:
         msgspec.inspect.type_info(hint)
     except (TypeError, NameError):
         return True
-    return unconvertible(hint) is not None or is_pydantic(hint)
+    return unconvertible(hint) is not None or is_pydantic(hint) or bool(secret_paths(hint))

@@ -289,7 +289,7 @@ class Consumer:
             self._under_way[id(haul)] = haul
             outcome = await lane.run(haul.items())
             self._pace.learn(len(haul), outcome.seconds)
-            remember(self.ledger, haul, outcome)
+            remember(self.ledger, haul, outcome, self._spec.options.retries)
             await self._hand_over(haul, outcome)
             del haul, outcome  # else they stay in memory until there is more to do
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.code import Outcome
 from buildflow_nb.runtime.inbox import Haul
 from buildflow_nb.runtime.ledger import Ledger
@@ -9,8 +10,11 @@ from buildflow_nb.runtime.ledger import Ledger
 __all__ = ("remember",)
 
 
-def remember(ledger: Ledger, haul: Haul, outcome: Outcome) -> None:
-    """Keep what a person may ask for; costs a few elements a haul, however many there were."""
+def remember(ledger: Ledger, haul: Haul, outcome: Outcome, retries: int) -> None:
+    """Keep what a person may ask for; costs a few elements a haul, however many there were.
+
+    An element that will be tried again, `retries` times at most, is recorded when that is over.
+    """
     most = ledger.passages.maxlen or 0
     last = range(max(0, len(outcome.values) - most), len(outcome.values))
     kept = [i for i in last if i not in outcome.faults]
@@ -20,14 +24,16 @@ def remember(ledger: Ledger, haul: Haul, outcome: Outcome) -> None:
         outcome.seconds / len(haul),
     )
     if ledger.recorder is not None:
-        _record(ledger, haul, outcome)
+        _record(ledger, haul, outcome, retries)
 
 
-def _record(ledger: Ledger, haul: Haul, outcome: Outcome) -> None:
+def _record(ledger: Ledger, haul: Haul, outcome: Outcome, retries: int) -> None:
     for i, raw in enumerate(haul.items()):
         if ledger.recorder is None or ledger.recorder.full.is_set():
             return
         if i in outcome.faults:
-            ledger.record(raw, (), outcome.faults[i])
+            error = outcome.faults[i]
+            if isinstance(error, ConversionError) or haul.find(i)[0].tries >= retries:
+                ledger.record(raw, (), error)
         else:
             ledger.record(raw, outcome.given(i))

@@ -415,6 +415,29 @@ def test_recording_says_what_is_wrong(app, tmp_path):
     assert "cannot be written to" in str(found[0])
 
 
+def test_what_is_tried_again_is_recorded_once_with_its_end(app):
+    source, tries = Fed(), []
+
+    @app.consumer(source=source, retries=2)
+    def flaky(x: int) -> int:
+        tries.append(x)
+        if x == 1 or tries.count(x) < 2:
+            msg = "not yet"
+            raise ValueError(msg)
+        return x
+
+    app.run(block=False)
+    thread, found = record_in_background(app, "flaky", 2)
+    source.feed(1, 2)
+    thread.join(PATIENCE_S)
+    _, *lines = map(json.loads, found[0].read_text().splitlines())
+    assert sorted(lines, key=lambda line: line["input"]) == [
+        {"input": 1, "error": "ValueError: not yet"},
+        {"input": 2, "outputs": [2]},
+    ]
+    assert tries.count(1) == 3
+
+
 def test_secrets_are_not_recorded(app):
     @dataclass
     class Login:

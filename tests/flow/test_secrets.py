@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import dataclass, replace
 from typing import Annotated
 
+import pydantic
 import pytest
 
 from buildflow_nb import Flow
@@ -171,6 +172,45 @@ def test_rows_and_routes_are_masked_too(app):
     assert app.failures("ask")[0].retry(replace(masked, qty=2)) == [Login("ann", WORD, 2)]
     edited = {"login": replace(masked, qty=4), "note": "n"}
     assert app.failures("take")[0].retry(edited) == [Login("ann", WORD, 4)]
+
+
+def test_secrets_are_parameters_of_routes_and_part_of_the_schema(app):
+    @app.endpoint(route="/ask", method="POST")
+    def ask(login: Stored, token: Secret, marked: Annotated[str, Secret] = "") -> Stored:
+        assert token == Secret(WORD)
+        return login
+
+    @app.endpoint(route="/model", method="POST")
+    def model(body: Model) -> str:
+        return body.key.reveal()
+
+    handle = app.run(block=False, serve_port=0)
+    client = app.client()
+    whole = {"user": "ann", "key": "k", "more": ["m"]}
+    assert client.ask(whole, token=Secret(WORD), marked="m4rked") == whole  # as it was returned
+    assert client.model({"key": "k3y"}) == "k3y"
+    assert "****" in Model(key="k").model_dump_json()
+    until(lambda: app.peek("ask"))
+    (passage,) = app.peek("ask")
+    assert passage.element == {
+        "login": Stored("ann", "****", ["****"]),
+        "token": "****",
+        "marked": "****",
+    }
+    with urllib.request.urlopen(f"{handle.address}/openapi.json", timeout=PATIENCE_S) as found:  # noqa: S310
+        schemas = json.load(found)["components"]["schemas"]
+    assert schemas["Stored"]["properties"]["key"] == {"type": "string"}
+
+
+@dataclass
+class Stored:
+    user: str
+    key: Secret
+    more: list[Secret]
+
+
+class Model(pydantic.BaseModel):
+    key: Secret
 
 
 class Sly:

@@ -5,7 +5,10 @@ An endpoint just runs again: there is nobody left to answer.
 
 from __future__ import annotations
 
+import asyncio
+
 from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.runtime.calls import being_cancelled
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode
 from buildflow_nb.runtime.http.collection import Collection
@@ -42,6 +45,10 @@ async def _call(
     began = ledger.clock.now()
     try:
         result = await code.call(arguments)
+    except asyncio.CancelledError as error:
+        if being_cancelled():
+            raise
+        return Redone(error=error)
     except Exception as error:  # noqa: BLE001  (user code may raise anything)
         return Redone(error=error)
     seconds = ledger.clock.now() - began

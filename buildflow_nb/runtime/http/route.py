@@ -177,6 +177,11 @@ class HttpRoute:
             return await redo_call(code, again, self._collection, self.ledger)
         except HttpFault as fault:
             raise TemporaryError(str(fault.detail)) from fault
+        except asyncio.CancelledError:
+            if self.ledger.state not in (State.DRAINING, State.STOPPED):
+                raise
+            msg = f"{self.spec.kind} {self.id!r} stopped meanwhile; its results may be written"
+            raise TemporaryError(msg) from None
         finally:
             self._requests.discard(cast("asyncio.Task[object]", task))
 
