@@ -153,6 +153,14 @@ class Declaring:
             self.registry.managed,
         )
 
+    def processor(self, processor_id: str) -> ProcessorSpec:
+        """The processor of that id.
+
+        Raises:
+            UsageError: there is no such processor.
+        """
+        return self._known(processor_id)
+
     def _known(self, processor_id: str) -> ProcessorSpec:
         known = self.registry.processors
         if processor_id not in known:

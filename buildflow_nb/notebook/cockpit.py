@@ -9,7 +9,7 @@ from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.markup import Cell, quote
 
-__all__ = ("aligned", "facts", "head", "html", "table", "text", "title", "undated")
+__all__ = ("aligned", "facts", "framed", "head", "html", "table", "text", "title", "undated")
 
 _LEFT = 2  # the first columns, name and state, are text
 _COLUMNS = {  # and from which width on a narrow page they go
@@ -38,12 +38,17 @@ def facts(snapshot: FlowSnapshot) -> object:
 
 def html(snapshot: FlowSnapshot, graph: str = "", *, note: str = "", twin: str = "") -> str:
     """One card: head, graph, a row a processor, date."""
-    drawn = f'<div class="graph">{graph}</div>' if graph else ""
-    body = f'{drawn}<div class="box">{table(snapshot)}</div>'
+    body = f'{framed(graph)}<div class="box">{table(snapshot)}</div>'
     as_of = f'<span class="mute">as of {figures.dated(snapshot.at)}</span>'
     return markup.card(
         title(snapshot), head(snapshot) + as_of, body, _footer(snapshot, note), twin=twin
     )
+
+
+def framed(graph: str) -> str:
+    """A graph in its place, which scrolls (by keys too) where the page is narrow."""
+    named = markup.attributes(class_="box graph", role="group", tabindex=0, aria_label="graph")
+    return f"<div{named}>{graph}</div>" if graph else ""
 
 
 def title(snapshot: FlowSnapshot) -> str:
@@ -82,7 +87,8 @@ def table(snapshot: FlowSnapshot, *, live: bool = False, selected: str = "") -> 
         )
         for p in snapshot.processors
     ]
-    return f'<div class="wide">{markup.table("Processors", heads, rows, marks)}</div>'
+    made = markup.table("Processors", heads, rows, marks)
+    return f'<div class="wide" role="group" aria-label="numbers" tabindex="0">{made}</div>'
 
 
 def _footer(snapshot: FlowSnapshot, note: str) -> str:
@@ -105,7 +111,7 @@ def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
             "select",
             processor.processor_id,
             class_="text",
-            line=_path(processor),
+            title=_path(processor),
         )
         shown = f"<b>{shown}</b>"
     state = markup.chip(processor.state, processor.reason) + _codes(processor)

@@ -136,7 +136,8 @@ class Details:
             f'<span class="grow"></span><button{copy}>Edit as cell</button>{buttons}</div>'
             f"<code>{quote(figures.shown(failed.input))}</code>"
             f'<details><summary class="mute">traceback</summary>'
-            f'<pre class="wrap">{quote(failed.traceback[-MAX_TRACE:])}</pre></details></div>'
+            f'<pre class="wrap" tabindex="0">{quote(failed.traceback[-MAX_TRACE:])}</pre>'
+            "</details></div>"
         )
 
 
@@ -186,7 +187,8 @@ def _elements(flow: Flow, spec: ProcessorSpec) -> str:
         for passage in found
     ]  # fmt: skip
     heads = [(head, "l") for head in found.heads]
-    return f'<div class="wide">{markup.table(f"last elements of {spec.id}", heads, rows)}</div>'
+    made = markup.table(f"last elements of {spec.id}", heads, rows)
+    return f'<div class="wide" tabindex="0">{made}</div>'
 
 
 def _code(spec: ProcessorSpec, cell: str) -> str:
@@ -195,4 +197,4 @@ def _code(spec: ProcessorSpec, cell: str) -> str:
     except (OSError, TypeError):
         source = "its source is not at hand"
     where = f'<div class="pad mute">{quote(cell)}</div>' if cell else ""
-    return f"{where}<pre>{quote(source)}</pre>"
+    return f'{where}<pre tabindex="0">{quote(source)}</pre>'

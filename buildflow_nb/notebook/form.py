@@ -11,6 +11,7 @@ import enum
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -73,6 +74,13 @@ class Sent:
         if text in kept:
             kept.remove(text)
         kept.appendleft(text)
+
+    def add_element(self, spec: ProcessorSpec, element: object) -> None:
+        """Remember an element that was sent by a line; one that holds secrets is forgotten."""
+        if any(field.secret for field in fields_of(spec)):
+            return
+        with suppress(TypeError, ValueError):  # not every element can be written down
+            self.add(spec.id, json_bytes(element).decode())
 
     def of(self, processor_id: str) -> list[str]:
         """What was sent to a processor."""
@@ -144,6 +152,21 @@ def line_of(spec: ProcessorSpec, typed: Mapping[str, object]) -> tuple[str, str]
 def _line(spec: ProcessorSpec, values: Mapping[str, object]) -> str:
     whole = values.get(WHOLE) if list(values) == [WHOLE] else values
     return f"{LINE} send {spec.id} {json.dumps(whole, ensure_ascii=False)}"
+
+
+def example_line(spec: ProcessorSpec) -> str:
+    """A line of `send` that fits what a processor takes."""
+    values = {field.name: _example(field) for field in fields_of(spec) if field.required}
+    return _line(spec, values)
+
+
+def _example(field: Field) -> object:
+    hint = optional_of(field.hint)[0]
+    choices = _choices(hint)
+    if choices:
+        return choices[0]
+    made: dict[object, object] = {int: 1, float: 1.5, bool: True, list: [], dict: {}}
+    return made.get(get_origin(hint) or hint, "…")
 
 
 def form_html(spec: ProcessorSpec, samples: Sequence[str], fill: str) -> str:

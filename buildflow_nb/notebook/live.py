@@ -41,7 +41,7 @@ class Live:
     """
 
     def __init__(self, *, updates: bool, hears: Callable[[], bool] = lambda: True) -> None:
-        self._updates = updates
+        self.updates = updates
         self._hears = hears
         self._panel: Panel | None = None
         self._view: View | None = None
@@ -64,7 +64,7 @@ class Live:
 
         flow = panel.flow()
         snapshot = flow.snapshot()
-        if live and self._updates:
+        if live and self.updates:
             self._retire(f"the live view is in {panel.cell}")
             view = View(cockpit.title(snapshot), panel.parts(snapshot), panel.act, self._hears)
             panel.tell = view.tell
@@ -80,7 +80,7 @@ class Live:
         from IPython.display import display
 
         shown = display(_twin(flow, snapshot, "", twin), raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        if self._updates:
+        if self.updates:
             self._twins[shown.display_id] = (flow, twin, cockpit.undated(snapshot))
         while len(self._twins) > MOST_TWINS:
             del self._twins[next(iter(self._twins))]

@@ -24,7 +24,7 @@ def operation_html(box: OperationBox) -> str:
     if box.plan is not None and (box.asking or not view.has_steps):
         shown = OperationView(Operation.PREVIEW, view.stack)
         shown.take(box.plan, show=False)
-    body = shown.body()
+    body = f'<div class="tall" tabindex="0">{shown.body()}</div>'
     return f'<div class="box" data-form>{_header(box, view)}{_progress(box)}{body}</div>'
 
 

@@ -7,6 +7,7 @@ open, doing puts a line on the desk.
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ _BUTTONS = (
     ("Run", "%buildflow run"),
     ("Stop", "%buildflow stop"),
     ("Check", "%buildflow check"),
+    ("Export", "%buildflow export {flow}"),
     ("Destroy …", "%buildflow destroy"),
 )
 
@@ -84,7 +86,7 @@ class Panel:
             "said": self._said(),
             "operation": operation_html(self.operations),
             "found": self._found(),
-            "graph": f'<div class="box graph">{graph}</div>' if graph else "",
+            "graph": cockpit.framed(graph),
             "table": f'<div class="box">{table}</div>',
             "details": self.details.html(flow, look, snapshot),
             "foot": self._foot(snapshot),
@@ -106,12 +108,11 @@ class Panel:
 
     def _head(self, flow: Flow, snapshot: FlowSnapshot) -> str:
         runs = flow.handle is not None and flow.handle.running
-        made = "".join(
-            markup.button(
-                label, "do", line, title=line, off=self.desk.off(line) or _idle(label, runs=runs)
-            )
-            for label, line in _BUTTONS
-        )
+        made = ""
+        for label, text in _BUTTONS:
+            line = text.format(flow=shlex.quote(flow.flow_id))
+            off = self.desk.off(line) or _idle(label, runs=runs)
+            made += markup.button(label, "do", line, title=line, off=off)
         pressed = str(self.look.selected == ALL).lower()
         log = markup.button("Log", "log", aria_pressed=pressed, title="%buildflow logs")
         bar = f'<div class="bar pad under">{made}{log}</div>'
@@ -137,7 +138,8 @@ class Panel:
         close = markup.button("✕", "close-found", class_="text", aria_label="close the table")
         return (
             f'<div class="box pad"><div class="row"><span class="grow"></span>{close}</div>'
-            f"{markup.without_style(self.found._repr_html_())}</div>"
+            f'<div class="tall" tabindex="0">{markup.without_style(self.found._repr_html_())}</div>'
+            "</div>"
         )
 
     def _foot(self, snapshot: FlowSnapshot) -> str:
@@ -166,7 +168,8 @@ class Panel:
         if act == "do":
             self.desk.click(arg)
         elif act == "send":
-            line, shown = line_of(self.flow().processors[arg], typed)
+            line, shown = line_of(self.flow().processor(arg), typed)
+            self.sent.add(arg, shown.split(maxsplit=3)[3])
             self.desk.click(line, shown)
         elif act in ("yes", "no"):
             self.operations.answer(yes=act == "yes", typed=str(typed.get("typed", "")))

@@ -16,11 +16,18 @@ from typing import Any
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Health
 from buildflow_nb.core.operations import Operation
+from buildflow_nb.export import export_flow
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures
+from buildflow_nb.notebook.cell_sources import sources_of
 from buildflow_nb.notebook.desk import Perform
 from buildflow_nb.notebook.findings_view import Findings
+from buildflow_nb.notebook.listings import Dealt
+from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session
+from buildflow_nb.notebook.verbs.elements import discarded, retried
+from buildflow_nb.notebook.verbs.export import Exported
+from buildflow_nb.runtime.views import views_of
 
 __all__ = ("performers",)
 
@@ -33,7 +40,7 @@ def performers(session: Session) -> dict[str, Perform]:
     found: dict[str, Perform] = {
         operation.value: _operation(session, operation) for operation in Operation
     }
-    verbs = (_run, _stop, _start, _remove, _send, _failures, _record, _check)
+    verbs = (_run, _stop, _start, _remove, _send, _failures, _record, _replay, _check, _export)
     return found | {verb.__name__.removeprefix("_"): partial(verb, session) for verb in verbs}
 
 
@@ -89,37 +96,29 @@ def _remove(session: Session, values: Values) -> str:
 
 def _send(session: Session, values: Values) -> str:
     flow, chosen = session.flow(), values["id"]
-    element = json.loads(values["element"])
-    session.sent.add(chosen, values["element"])
-    results = flow.send(chosen, element)
-    shown = "\n".join(figures.shown(result) for result in results) or "nothing: it is dropped"
-    session.results[chosen] = f"→ {shown}"
+    results = flow.send(chosen, json.loads(values["element"]))
+    masked = views_of(flow.processors[chosen]).result
+    shown = "\n".join(figures.shown(masked(result)) for result in results)
+    session.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
     return f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}"
 
 
 def _failures(session: Session, values: Values) -> str:
-    found = session.flow().failures(values["id"])
     number = values["number"]
-    chosen = [f for f in found if number is None or f.number == number]
-    if not chosen:
-        msg = f"nothing failed in {values['id']}" if number is None else f"no failure {number}"
-        raise UsageError(msg)
-    if values["discard"]:
-        for failed in chosen:
-            failed.discard()
-        return f"discarded {len(chosen)}"
-    passed, last = 0, ""
-    for failed in chosen:
-        try:
-            failed.retry()
-        except Exception as error:  # noqa: BLE001  (user code; it stays in the list)
-            last = f"{type(error).__name__}: {error}"
-        else:
-            passed += 1
-    if last:
-        msg = f"{passed} of {len(chosen)} passed; the last error was {last}"
-        raise UsageError(msg)
-    return f"{passed} sent again, all passed"
+    found = session.flow().failures(values["id"])
+    chosen = [failed for failed in found if number is None or failed.number == number]
+    deals = discarded(chosen) if values["discard"] else retried(chosen)
+    said = Dealt(deals, values["id"])
+    if len(deals) == 1:
+        return f"no. {deals[0].failure.number}: {deals[0].went}, {deals[0].said}"
+    session.show_found(said)
+    return said.title
+
+
+def _replay(session: Session, values: Values) -> str:
+    found = SideBySide(session.flow().replay(values["id"], values["file"]))
+    session.show_found(found)
+    return found.title
 
 
 def _record(session: Session, values: Values) -> str:
@@ -140,3 +139,10 @@ def _near(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def _export(session: Session, values: Values) -> str:
+    folder = Path(values["folder"]).expanduser()
+    report = export_flow(sources_of(session.shell).kept, folder, force=values["force"])
+    session.show_found(Exported(report))
+    return str(report)

@@ -18,6 +18,7 @@ from buildflow_nb.notebook.cells import CellInfo, Cells
 from buildflow_nb.notebook.desk import Desk
 from buildflow_nb.notebook.form import Sent
 from buildflow_nb.notebook.live import Live
+from buildflow_nb.notebook.look import Look
 from buildflow_nb.notebook.operation_box import OperationBox
 from buildflow_nb.notebook.panel import Found, Panel
 
@@ -104,7 +105,12 @@ class Session:
             _drain(flow)
         self.live.close()
 
-    def show_panel(self) -> None:
+    @property
+    def live_here(self) -> bool:
+        """Whether the cell that runs can show something live."""
+        return self.cell_id is not None and self.live.updates
+
+    def show_panel(self, look: Look | None = None) -> None:
         """Show the panel under the cell that runs; an older one becomes quiet."""
         self.flow()  # says so if there is none
         panel = Panel(
@@ -116,8 +122,9 @@ class Session:
             f"cell [{len(self.shell.history_manager.input_hist_parsed) - 1}]",
             self.cell_of,
             self.live.wake,
+            look=look or Look(),
         )
-        self.live.show(panel, live=self.cell_id is not None)
+        self.live.show(panel, live=self.live_here)
 
     def show_if_its_own(self, value: object) -> bool:
         """Show the panel for the kernel's flow, or its run; False for any other."""

@@ -41,10 +41,17 @@ def shot(*processors, **words):
 
 
 class FakeRun:
-    """A run whose end is set by the test."""
+    """A run whose end is set by the test, and in which nothing ever passed."""
 
     def __init__(self):
         self.running = True
+
+    def apply(self, changes):
+        """Take what was declared."""
+
+    def has(self, processor_id):
+        """Whether a processor is part of it."""
+        return False
 
 
 def fake_flow(name="shop"):

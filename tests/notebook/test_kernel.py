@@ -128,6 +128,27 @@ def test_a_newer_panel_makes_the_older_one_quiet(cells):
     assert WIDGET_VIEW in third.bundles[1]
 
 
+def test_an_interrupt_between_cells_ends_what_a_button_began_and_nothing_else(cells):
+    cells(
+        "import gc\n"
+        "from buildflow_nb.infra.stop import Stop\n"
+        "from buildflow_nb.notebook.operation_box import OperationBox\n"
+        "box = next(x for x in gc.get_objects() if isinstance(x, OperationBox))\n"
+        "box.stop = Stop()"
+    )
+    cells.manager.interrupt_kernel()
+    waited = cells(
+        f"for _ in range({DEADLINE_S * 20}):\n"
+        "    if box.stop.asked: break\n"
+        "    time.sleep(0.05)\n"
+        "asked, box.stop = box.stop.asked, None"
+    )
+    assert waited.status == "ok"
+    assert cells.value("asked") == "True"
+    cells.manager.interrupt_kernel()  # nothing is under way: it is passed over, as ever
+    assert cells.value("1 + 1") == "2"
+
+
 def test_one_line_errors_reach_the_front_end_as_errors(cells):
     wrong = cells("%buildflow rnu", "c1")
     assert wrong.status == "error"

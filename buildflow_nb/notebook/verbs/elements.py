@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.core.commands import COMMANDS, LINE
+from buildflow_nb.core.commands import LINE
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.notebook.form import example_line
 from buildflow_nb.notebook.listings import Deal, Dealt, Failures, Traceback
+from buildflow_nb.notebook.look import Look
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
@@ -21,16 +23,18 @@ from buildflow_nb.runtime.views import views_of
 __all__ = ("VERBS", "discarded", "retried", "value_of")
 
 
-def _send(session: Session, values: Values) -> list[object]:
+def _send(session: Session, values: Values) -> list[object] | None:
     flow, chosen = session.flow(), values["id"]
+    spec = flow.processor(chosen)
     if not values["element"]:
-        msg = (
-            f"%buildflow send {chosen}: the element is missing; like "
-            f"{LINE} {COMMANDS['send'].example}, or fill in its form in {LINE} panel"
-        )
+        if session.live_here:
+            session.show_panel(Look(selected=chosen, tab="send"))
+            return None
+        msg = f"%buildflow send {chosen}: the element is missing; like {example_line(spec)}"
         raise UsageError(msg)
-    found = flow.send(chosen, value_of(values["element"], session.names))
-    return [views_of(flow.processors[chosen]).result(result) for result in found]
+    element = value_of(values["element"], session.names)
+    session.sent.add_element(spec, element)
+    return [views_of(spec).result(result) for result in flow.send(chosen, element)]
 
 
 def value_of(text: str, names: Mapping[str, Any]) -> object:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.notebook.listings import Declared, Lines, Passages
+from buildflow_nb.notebook.log_view import lines_of
+from buildflow_nb.notebook.look import ALL
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.stack_status import Status
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
 __all__ = ("VERBS",)
-
-_OUTPUT_LEVELS = {"PRINT": "INFO", "STDERR": "WARNING"}  # where printed lines rank among records
 
 
 def _status(session: Session, values: Values) -> Status:
@@ -31,21 +30,9 @@ def _peek(session: Session, values: Values) -> Passages:
 
 
 def _logs(session: Session, values: Values) -> Lines:
-    flow, chosen = session.flow(), values["id"]
-    least = LOG_LEVELS.index(values["level"]) if values["level"] else -1
-    found = [
-        (name, line)
-        for name in ([chosen] if chosen else flow.processors)
-        for line in flow.logs(name)
-        if _rank(line.level) >= least
-    ]
-    found.sort(key=lambda pair: pair[1].at)
-    return Lines(found[-values["n"] :], f"{chosen or 'all processors'} · log")
-
-
-def _rank(level: str) -> int:
-    level = _OUTPUT_LEVELS.get(level, level)
-    return LOG_LEVELS.index(level) if level in LOG_LEVELS else len(LOG_LEVELS)
+    chosen = values["id"] or ALL
+    found = lines_of(session.flow(), chosen, values["level"] or "")
+    return Lines(found[-values["n"] :], f"{values['id'] or 'all processors'} · log")
 
 
 VERBS: Mapping[str, Verb] = {

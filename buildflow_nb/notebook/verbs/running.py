@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.notebook.findings_view import warn
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("VERBS",)
+
+CHECK_S = 1.5  # what cannot be looked at within that is left to the run, which says it as well
 
 
 def _run(session: Session, values: Values) -> None:
@@ -19,6 +22,8 @@ def _run(session: Session, values: Values) -> None:
         msg = "%buildflow run: --timeout needs something to wait for; add --until drained"
         raise UsageError(msg)
     before = flow.handle
+    if before is None or not before.running:
+        warn(flow.check(timeout=CHECK_S, host=values["host"], port=values["port"]))
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
     try:
         session.show_panel()

@@ -1,0 +1,194 @@
+"""The panel's parts, and what its clicks become."""
+
+from types import SimpleNamespace
+from typing import Annotated
+
+import pytest
+
+from buildflow_nb.core.commands import parse
+from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.snapshot import State
+from buildflow_nb.io.aws import SQSQueue
+from buildflow_nb.io.local import Empty, Pulse
+from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook.form import Sent
+from buildflow_nb.notebook.look import ALL, Look
+from buildflow_nb.notebook.operation_box import OperationBox
+from buildflow_nb.notebook.panel import Panel
+from buildflow_nb.notebook.performers import performers
+from tests.notebook.shots import PRICE, WORST, fake_flow, shot
+from tests.notebook.test_cockpit import read
+from tests.notebook.test_form import void
+
+
+@pytest.fixture
+def flow(bare):
+    made = fake_flow()
+
+    @made.consumer(Pulse([1], 1), Empty())
+    def price(x: int) -> int:
+        return x
+
+    @made.endpoint("/worst", method="GET")
+    def worst(limit: int = 3) -> int:
+        return limit
+
+    made.manage(SQSQueue("orders"))
+    return made
+
+
+class Made:
+    """A panel, the lines that were clicked in it, and what its page was told."""
+
+    def __init__(self, flow):
+        self.changes, self.told = [], []
+        desk = Desk(lambda: None)
+        session = SimpleNamespace(operations=None)
+        desk.performers = performers(session)
+        self.lines = []
+        desk.click = lambda line, shown="": self.lines.append((line, shown or line))
+        self.panel = Panel(
+            lambda: flow,
+            desk,
+            OperationBox(lambda: None),
+            Sent(),
+            {},
+            "cell [4]",
+            lambda _: "cell [2]",
+            lambda: self.changes.append(1),
+            tell=lambda **message: self.told.append(message),
+        )
+
+    def act(self, act, arg="", value="", **fields):
+        self.panel.act({"act": act, "arg": arg, "value": value, "fields": fields})
+
+    def html(self, now=None):
+        return "".join(self.panel.parts(now or shot()).values())
+
+    def buttons(self, now=None):
+        tags = read(void(self.html(now))).tags
+        return [a for t, a in tags if t == "button"]
+
+
+@pytest.fixture
+def made(flow):
+    return Made(flow)
+
+
+def test_every_button_that_does_something_is_a_line_that_the_magic_takes(made):
+    known = performers(SimpleNamespace(operations=None))
+    lines = set()
+    for tab in ("elements", "failures", "log", "code", "send"):
+        made.panel.look = Look(selected="price", tab=tab)
+        for snapshot in (shot(), shot(state=State.STOPPED)):
+            lines |= {b["data-arg"] for b in made.buttons(snapshot) if b.get("data-act") == "do"}
+    words = {parse(line.removeprefix("%buildflow")).command.name for line in lines}
+    steer = {"preview", "apply", "destroy", "run", "stop", "check", "export", "record", "replay"}
+    assert words >= steer
+    assert words <= set(known)
+
+
+def test_a_button_says_its_line_and_why_it_is_off(made):
+    (run,) = [b for b in made.buttons() if b.get("data-arg") == "%buildflow run"]
+    assert run["title"] == "%buildflow run (it runs)"
+    assert run["aria-disabled"] == "true"
+
+
+def test_a_click_on_a_line_is_put_on_the_desk(made):
+    made.act("do", "%buildflow apply")
+    assert made.lines == [("%buildflow apply", "%buildflow apply")]
+    assert made.changes == [1]
+
+
+def test_a_row_opens_and_closes_and_its_tabs_show_what_is_there(made):
+    made.act("select", "price")
+    assert "nothing passed yet" in made.html()
+    made.act("failures", "price")
+    assert "nothing failed" in made.html()
+    made.act("tab", "code")
+    assert "def price(x: int) -&gt; int:" in made.html()
+    assert "cell [2]" in made.html()
+    made.act("tab", "no such tab")
+    assert made.panel.look.tab == "code"
+    made.act("select", "price")
+    assert made.panel.look.selected == ""
+    made.act("select", "nobody")
+    assert made.panel.parts(shot())["details"] == ""
+
+
+def test_every_tab_names_the_line_that_shows_the_same(made):
+    for tab, line in (
+        ("elements", "%buildflow peek price"),
+        ("failures", "%buildflow failures price"),
+        ("log", "%buildflow logs price --level ERROR"),
+        ("send", "%buildflow send price"),
+    ):
+        made.panel.look = Look(selected="price", tab=tab, level="ERROR")
+        assert f'data-copy="{line}"' in made.html()
+
+
+@pytest.mark.parametrize(
+    "act", ["nonsense", "level", "text", "pause", "fill", "close", "log", "no"]
+)
+def test_what_a_page_sends_is_only_ever_looked_at(made, act):
+    made.act(act, "<b>", "<b>")
+    html = made.html()
+    assert "<b>&lt;" not in html
+    assert made.lines == []
+
+
+def test_a_form_becomes_a_line_and_a_wrong_one_a_message(made):
+    made.act("send", "price", element="x")
+    assert "element: 'x' is no int" in made.panel.desk.said
+    made.act("send", "price", element="5")
+    assert made.lines == [("%buildflow send price 5", "%buildflow send price 5")]
+    assert made.panel.sent.of("price") == ["5"]
+
+
+def test_a_secret_of_a_form_is_sent_and_seen_nowhere(made, flow):
+    @flow.consumer(Pulse([1], 1), Empty())
+    def pay(card: Annotated[str, Secret]): ...
+
+    made.act("send", "pay", element="4111")
+    ((line, shown),) = made.lines
+    assert "4111" in line
+    assert "4111" not in shown + made.html() + "".join(made.panel.sent.of("pay"))
+
+
+def test_the_log_of_all_opens_and_is_taken_as_a_file(made, flow, monkeypatch):
+    line = SimpleNamespace(at=1.0, level="PRINT", text="hello", number=1)
+    monkeypatch.setattr(flow, "logs", lambda name: [line] if name == "price" else [])
+    made.act("log")
+    assert made.panel.look.selected == ALL
+    assert "price hello" in made.html()
+    made.act("download", ALL)
+    (told,) = made.told
+    assert told["save"] == "flow.log"
+    assert told["text"].endswith("PRINT    price  hello\n")
+    made.act("log")
+    assert made.panel.look.selected == ""
+
+
+def test_what_was_said_and_found_can_be_closed(made):
+    made.panel.desk.say("it <failed>", "err")
+    made.panel.found = SimpleNamespace(_repr_html_=lambda: "<p>found</p>")
+    html = made.html()
+    assert "✕ it &lt;failed&gt;" in html
+    assert "<p>found</p>" in html
+    made.act("close-said")
+    made.act("close-found")
+    assert made.panel.parts(shot())["said"] == ""
+    assert made.panel.parts(shot())["found"] == ""
+
+
+def test_codes_of_a_route_stand_with_its_state(made):
+    from dataclasses import replace
+
+    now = shot(PRICE, replace(WORST, codes=((200, 2_804), (422, 3))))
+    assert "200: 2,804 · 422: 3" in made.html(now)
+
+
+def test_a_flow_that_is_no_longer_bound_is_said_and_breaks_nothing(made):
+    made.act("select", "price")
+    made.act("send", "nobody")
+    assert "no processor 'nobody'" in made.panel.desk.said
