@@ -34,8 +34,11 @@ def test_locks_are_seen_while_they_are_held_and_after_their_holder_died(project,
     (lock,) = _engine_locks(slow.deployment)
     assert f"left by process {engine}, which is dead" in lock.said
     assert "the next preview or apply" in lock.cure
+    project.destroy()
 
-    project.apply(T("seen-locked"))
+
+def test_nothing_is_seen_of_what_has_ended_well(project):
+    project.apply(T("seen-free"))
     assert [*_turn(project.deployment), *_engine_locks(project.deployment)] == []
     assert view_of(project.deployment, local=True).pending == ()
     project.destroy()

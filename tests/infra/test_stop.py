@@ -73,6 +73,27 @@ class TestWithAnEngine:
         made.operate(Operation.DESTROY, ())
         gc.collect()  # what the SDK leaves open is found in the test that opened it
 
+    @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+    def test_asked_in_the_middle(self, project, held, topics, elsewhere, times):  # noqa: F811
+        first = T(f"stop-{times}-a")
+        second = T(f"stop-{times}-b", above=(first,))
+        deployment = replace(project.deployment, attached=held.ports, managed=(first, second))
+        stop = Stop()
+        running = elsewhere.submit(lambda: operate(deployment, Operation.APPLY, stop=stop))
+        assert held.after.wait(DEADLINE_S)
+        for _ in range(times):
+            stop.ask()
+            time.sleep(0.5)  # the engine has to have taken notice before the step ends
+        if times == 1:
+            held.let_go()
+        ended = running.result(DEADLINE_S)
+        held.let_go()
+        assert ended.result is Result.CANCELLED
+        assert ended.error == "apply was interrupted; what was done is kept"
+        assert topics() & {first.name, second.name} == {first.name}
+        assert project.apply(first, second).summary.changes == {Op.CREATE: 1}
+        assert project.destroy().summary.changes == {Op.DELETE: 2}
+
     def test_off_the_main_thread_the_question_and_each_step_are_told_there(self, shop, elsewhere):
         told, threads, ready = [], set(), threading.Event()
         released = threading.Event()
@@ -108,24 +129,3 @@ class TestWithAnEngine:
         with pytest.raises(InfraError, match="apply was interrupted; nothing was begun"):
             shop.change(Operation.APPLY, (Q("late"),), confirm, stop=stop)
         assert queues("late") == []
-
-    @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
-    def test_asked_in_the_middle(self, project, held, topics, elsewhere, times):  # noqa: F811
-        first = T(f"stop-{times}-a")
-        second = T(f"stop-{times}-b", above=(first,))
-        deployment = replace(project.deployment, attached=held.ports, managed=(first, second))
-        stop = Stop()
-        running = elsewhere.submit(lambda: operate(deployment, Operation.APPLY, stop=stop))
-        assert held.after.wait(DEADLINE_S)
-        for _ in range(times):
-            stop.ask()
-            time.sleep(0.5)  # the engine has to have taken notice before the step ends
-        if times == 1:
-            held.let_go()
-        ended = running.result(DEADLINE_S)
-        held.let_go()
-        assert ended.result is Result.CANCELLED
-        assert ended.error == "apply was interrupted; what was done is kept"
-        assert topics() & {first.name, second.name} == {first.name}
-        assert project.apply(first, second).summary.changes == {Op.CREATE: 1}
-        assert project.destroy().summary.changes == {Op.DELETE: 2}
