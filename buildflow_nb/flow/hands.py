@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,8 +87,8 @@ class Hands(Running):
         if not 1 <= count <= MAX_INPUTS:
             msg = f"record: count must be from 1 to {MAX_INPUTS:,}, got {count!r}"
             raise UsageError(msg)
-        path = self._new_recording(processor_id) if to is None else _writable(Path(to))
         run = self._live(processor_id, "record")
+        path = _writable(self._new_recording(processor_id) if to is None else Path(to))
         recorder = Recorder(count)
         try:
             run.record(processor_id, recorder, timeout)
@@ -176,12 +177,19 @@ def _is_of(path: Path, processor_id: str) -> bool:
 
 
 def _writable(path: Path) -> Path:
-    """A place for a recording; what is there and is none stays.
+    """A place for a recording, known to be one before anything comes; what is there stays.
 
     Raises:
-        UsageError: something else is there.
+        UsageError: something else is there, or nothing can be written there.
     """
     path = path.expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        msg = f"record: {path.parent} cannot be written: {error.strerror or error}"
+        raise UsageError(msg) from error
     if path.is_dir():
         msg = f"record: {path} is a folder; name a file in it"
         raise UsageError(msg)

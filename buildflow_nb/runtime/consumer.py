@@ -143,7 +143,7 @@ class Consumer:
 
     async def send(self, element: object) -> list[object]:
         """Run one element through the code and give what it returned."""
-        lane = next(iter(self._lanes))
+        lane = self._lanes.free()
         return await send_through(lane.code, lane.worker, element)
 
     async def redo(self, again: Again) -> Redone:
@@ -154,8 +154,8 @@ class Consumer:
         self._unsettled += 1
         self._all_settled.clear()
         try:
-            lane = next(iter(self._lanes))
-            return await redo_through(lane, again, pushing(self._pusher, main), self.ledger)
+            push = pushing(self._pusher, main)
+            return await redo_through(self._lanes.free(), again, push, self.ledger)
         finally:
             self._count_off(1)
 

@@ -65,6 +65,10 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return (lane for replica in self._replicas for lane in replica)
 
+    def free(self) -> Lane:
+        """A lane that has nothing to do, or else the first one."""
+        return next((lane for lane in self if lane.idle.is_set()), self._replicas[0][0])
+
     def __len__(self) -> int:
         return sum(len(replica) for replica in self._replicas)
 

@@ -93,7 +93,7 @@ class Ledger:
             raise UsageError(msg)
         if self.state.ended:
             msg = (
-                f"{self.processor_id!r} is {self.state.value}, so nothing comes; %buildflow start, "
+                f"{self.processor_id!r} is {self.state.value}, so nothing comes; app.start(...), "
                 "or app.run(), starts it, then record"
             )
             raise UsageError(msg)

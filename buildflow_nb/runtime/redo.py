@@ -157,7 +157,7 @@ def not_ready(spec: ProcessorSpec, ledger: Ledger) -> UsageError:
     state, name = ledger.state, f"{spec.kind} {spec.id!r}"
     why = f" ({ledger.reason})" if ledger.reason else ""
     if state.ended:
-        cure = f"%buildflow start {spec.id}, or app.handle.start({spec.id!r}), starts it again"
+        cure = f"%buildflow start {spec.id}, or app.start({spec.id!r}), starts it again"
     else:
         cure = "wait until it is running"
     return UsageError(f"{name} is {state.value}{why}; {cure}, then retry; the failure is kept")

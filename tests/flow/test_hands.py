@@ -405,9 +405,12 @@ def test_recording_says_what_is_wrong(app, tmp_path):
     assert mine.read_text() == "print()"
     with pytest.raises(UsageError, match="is a folder"):
         app.record("price", to=tmp_path)
+    with pytest.raises(UsageError, match=r"^record: .*main\.py cannot be written: File exists$"):
+        app.record("price", to=mine / "x.jsonl")
     thread, found = record_in_background(app, "price", 1, to=tmp_path / "no" / "file.jsonl")
     with pytest.raises(UsageError, match="'price' is being recorded; wait"):
         app.record("price", 1)
+    (tmp_path / "no").rmdir()
     (tmp_path / "no").write_text("a file where a folder should be")
     source.feed(*texts(1))
     thread.join(PATIENCE_S)
