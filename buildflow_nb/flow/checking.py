@@ -1,7 +1,7 @@
 """A flow looked at before it runs: connections, credentials, types, versions and the port.
 
-Nothing is consumed, made or written, and the local cloud is not started for it. Everything is asked
-at once, on the loop thread, within one deadline; what does not answer by then is said to.
+Nothing is consumed, made or written, and the local cloud is not started unasked. Everything is
+asked at once, on the loop thread, within one deadline; what does not answer by then is told so.
 """
 
 from __future__ import annotations
@@ -61,14 +61,20 @@ class Checking(Running):
         timeout: float = 5.0,
         host: str = "127.0.0.1",
         port: int = 8000,
+        start: bool = False,
     ) -> list[Finding]:
         """How everything is that the flow, or some of its processors, would use when it runs.
 
+        With `start` the local cloud is started first, as the run that follows would.
+
         Raises:
             UsageError: there is no such processor.
+            InfraError: the local cloud was to be started, and cannot be.
         """
         specs = [self._known(one) for one in ids] if ids else list(self.processors.values())
         links = list(_links(specs))
+        if start:
+            self.place.need(link.primitive for link in links)
         ends = time.monotonic() + timeout
         aside = _Aside(lambda: list(self._things(specs, links, host, port)))
         connections, known = self._connections(links, timeout)

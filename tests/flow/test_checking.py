@@ -196,6 +196,18 @@ class TestConnections:
         app.manage(source)
         assert about(app.check(), "price source: InACloud it").cure == "%buildflow apply"
 
+    def test_before_a_run_the_local_cloud_is_started_if_something_is_in_it(self, app, monkeypatch):
+        started = []
+        monkeypatch.setattr("buildflow_nb.infra.place.start_cloud", started.append)
+        declare(app, Source([]))
+        app.check(start=True)
+        assert started == []
+        declare(app, InACloud([]))
+        app.check()
+        assert started == []
+        app.check(start=True)
+        assert started == [app.config.folder]
+
     def test_the_local_cloud_is_not_started_for_it(self, app, tmp_path):
         source = InACloud([])
         declare(app, source)
