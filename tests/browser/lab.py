@@ -124,7 +124,7 @@ class Notebook:
         wide = self.output(i).evaluate(
             "(place, selector) => [...place.querySelectorAll(selector)].map(e => {"
             " const [p, b] = [place, e].map(x => x.getBoundingClientRect());"
-            " return b.left < p.left - 1 || b.right > p.right + 1 })",
+            " return b.width > 0 && (b.left < p.left - 1 || b.right > p.right + 1) })",
             selector,
         )
         return [f"{selector} {n} is wider than its cell" for n, is_so in enumerate(wide) if is_so]
