@@ -44,7 +44,7 @@ def parse(line: str, *, alone: str = "help") -> Invocation:
         )
         raise UsageError(msg)
     words, tail = _words(command, rest.strip())
-    if any(flag in words for flag in HELP_FLAGS):
+    if any(flag in (*words, tail) for flag in HELP_FLAGS):
         return Invocation(command, help=True)
     return _parsed(command, words, tail)
 

@@ -17,11 +17,11 @@ __all__ = ("Badge", "drawn")
 
 Badge = Callable[[Node], tuple[str, str]]  # of a managed node: what is said of it, and its tone
 
-WIDE, HIGH = 178, 46  # pixels of a node
-ACROSS, DOWN = 88, 14  # pixels between columns, which hold a rate, and between rows
+WIDE, HIGH = 168, 46  # pixels of a node
+ACROSS, DOWN = 78, 14  # pixels between columns, which hold a rate, and between rows
 PAD = 2
-LONGEST = 25  # characters of a title that fit
-SMALLEST = 0.82  # below this the text is no longer legible, and the graph scrolls
+LONGEST = 24  # characters of a title that fit
+SMALLEST = 0.8  # below this the text is no longer legible, and the graph scrolls
 
 
 def drawn(graph: Graph, snapshot: FlowSnapshot, badge: Badge, *, live: bool = False) -> str:

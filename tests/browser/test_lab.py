@@ -56,9 +56,9 @@ def test_a_cell_that_is_run_again_replaces_what_runs(running):
 
 
 def test_a_wrong_word_is_one_line_under_its_cell(running):
-    running.edit_cell(3, "%buildflow stpo")
+    running.edit_cell(3, "%buildflow rnu")
     running.run_cell(3)
-    running.wait_output(3, "did you mean 'stop'?")
+    running.wait_output(3, "did you mean 'run'?")
     assert "Traceback" not in running.text(3)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from nbconvert import HTMLExporter
 from playwright.sync_api import expect
 
 from tests.browser.lab import THEMES
@@ -128,6 +129,26 @@ def test_apply_shows_the_plan_asks_shows_progress_and_destroy_undoes_it(book):
     ]
 
 
+def test_a_click_can_be_copied_and_the_clicks_be_taken_out_as_a_cell(book):
+    view = panel(book)
+    start(view)
+    line(view, "stop").click()
+    view.locator("[data-part=head]").get_by_text("stopped").wait_for()
+    book.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    view.locator("footer button[data-copy]").click()
+    view.locator("xpath=preceding-sibling::*").get_by_text("copied %buildflow stop").wait_for(
+        state="attached"
+    )
+    assert book.page.evaluate("() => navigator.clipboard.readText()") == "%buildflow stop"
+    before = book.count()
+    book.edit_cell(4, "%buildflow history --cell")
+    book.run_cell(4)
+    book.page.wait_for_function(
+        "n => window.jupyterapp.shell.currentWidget.content.widgets.length > n", arg=before
+    )
+    assert book.source(5) == "%buildflow run\n%buildflow stop"
+
+
 def test_an_operation_is_cancelled_by_its_button_and_by_the_kernels(book):
     view = panel(book)
     line(view, "apply").click()
@@ -241,7 +262,7 @@ def test_export_writes_a_program_that_says_how_to_run_it(book):
     view.get_by_text("python main.py").wait_for()
     written = (book.path.parent / "buildflow-app" / "main.py").read_text()
     assert "@app.consumer(" in written
-    assert "%buildflow" not in written
+    assert "%%buildflow" not in written
 
 
 def test_a_swapped_cell_shows_its_next_version_and_a_removed_one_goes(book):
@@ -296,7 +317,10 @@ def test_a_saved_view_says_what_it_was_when_its_kernel_is_gone(book):
     start(view)
     numbers_move(book, view)
     book.run_cell(4)  # the twin is brought up to date after a cell
-    book.save()
+    page, _ = HTMLExporter().from_notebook_node(book.save())
+    assert page.count('aria-label="Processors"') == 1
+    assert "graph of the flow" in page
+    assert "widget-view+json" not in page
     book.restart_kernel()
     book.reload()
     book.select(PANEL)

@@ -66,6 +66,11 @@ def test_a_wrong_line_is_one_line_that_names_the_right_one(line, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("line", ["send -h", "send price -h", "send price --help"])
+def test_help_is_no_element(line):
+    assert parse(line).help
+
+
 def test_an_element_may_be_left_out():
     assert parse("send price").values == {"id": "price", "element": ""}
 

@@ -23,7 +23,8 @@ def _run(session: Session, values: Values) -> None:
         raise UsageError(msg)
     before = flow.handle
     if before is None or not before.running:
-        warn(flow.check(timeout=CHECK_S, host=values["host"], port=values["port"]))
+        where = {"host": values["host"], "port": values["port"]}
+        warn(flow.check(timeout=CHECK_S, start=True, **where))
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
     try:
         session.show_panel()
