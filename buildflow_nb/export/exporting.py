@@ -59,12 +59,18 @@ def _left_out(
     yield from notebook.left_out
     for statement in notebook.statements:
         if id(statement) not in taken:
-            why, text = "not needed by the flow", statement.text
+            why, text = _why(statement), statement.text
             if statement.is_magic:
                 lines = cells[statement.cell].source.splitlines()
-                why, text = "a magic", lines[min(statement.line(), len(lines)) - 1]
+                text = lines[min(statement.line(), len(lines)) - 1]
             first = text.strip().partition("\n")[0]
             yield LeftOut(statement.label, statement.line(), first, why)
+
+
+def _why(statement: Statement) -> str:
+    if statement.is_magic:
+        return "a magic"
+    return "deletes files" if statement.deletes else "not needed by the flow"
 
 
 def _warnings(cells: Sequence[RanCell], kept: Sequence[Statement], folder: Path) -> Iterator[str]:

@@ -12,7 +12,6 @@ __all__ = ("program_text",)
 
 _RUN = f'if __name__ == "__main__":\n    {APP}.run()'
 _DOCUMENT = '"""A flow, exported from the notebook in which it was written."""'
-_BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def program_text(statements: Sequence[Statement]) -> str:
@@ -43,9 +42,10 @@ def _own_flow(statements: Sequence[Statement]) -> tuple[str, str] | None:
 def _parted(statements: Sequence[Statement]) -> tuple[list[Statement], list[Statement]]:
     """The imports that can stand at the top, and everything else in order.
 
-    Those after a statement that changes something (`sys.path.insert(…)`) stay behind it, and so do
+    Those after a statement that changes a module (`sys.path.insert(…)`) stay behind it, and so do
     those whose name is bound a second time.
     """
+    imported = {n for s in statements if s.is_import for n in s.names.bound}
     others = {n for s in statements if not s.is_import for n in s.names.bound}
     early: list[Statement] = []
     rest: list[Statement] = []
@@ -56,7 +56,7 @@ def _parted(statements: Sequence[Statement]) -> tuple[list[Statement], list[Stat
             early.append(statement)
         else:
             rest.append(statement)
-            changed = changed or bool(statement.changes()) or statement.calls() not in ("", APP)
+            changed = changed or bool(imported & {*statement.changes(), statement.calls()})
     return early, rest
 
 
@@ -73,7 +73,7 @@ def _spaced(statements: Sequence[Statement], wanted: set[str]) -> Iterator[str]:
             text = import_block([statement.node], wanted)
         if not text:
             continue
-        block = any(isinstance(s.node, _BLOCKS) for s in (statement, last) if s is not None)
+        block = any(s.is_block for s in (statement, last) if s is not None)
         apart = last is None or last.cell != statement.cell
         yield ("\n\n\n" if block else "\n\n" if apart else "\n") + text
         last = statement

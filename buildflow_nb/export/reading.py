@@ -59,7 +59,9 @@ def _read(found: Notebook, index: int, cell: RanCell) -> None:
         follows = tree.body[at + 1] if at + 1 < len(tree.body) else None
         piece = _text(text, node, before, follows)
         shift = blank + _shift(tree, node, row, len(lines) - len(text.splitlines()))
-        found.statements.append(Statement(index, cell.label, shift, piece, node, names_of(node)))
+        found.statements.append(
+            Statement(index, cell.number or index, cell.label, shift, piece, node, names_of(node))
+        )
 
 
 def _leave(found: Notebook, cell: RanCell, at: int, lines: list[str], why: str) -> None:

@@ -27,7 +27,7 @@ def select(notebook: Notebook) -> list[Statement]:
         UsageError: nothing is declared, or something cannot stand in a program; says where.
     """
     chosen = _Chosen(notebook)
-    chosen.take(s for s in notebook.statements if s.declares)
+    chosen.take(s for s in chosen.statements if s.declares)
     if not chosen.taken:
         msg = (
             "nothing to export: no cell that ran declares a processor or manages a resource; "
@@ -46,7 +46,9 @@ class _Chosen:
         self._notebook = notebook
         self.binders: dict[str, list[Statement]] = {}
         self._stars: list[Statement] = []
-        for statement in notebook.statements:
+        old = _superseded(notebook.statements)
+        self.statements = [s for s in notebook.statements if id(s) not in old]
+        for statement in self.statements:
             if isinstance(statement.node, ast.Delete):
                 continue
             for name in statement.names.bound:
@@ -73,7 +75,7 @@ class _Chosen:
     def take_touching(self) -> bool:
         """Take what changes a needed value, or hangs code on it; whether any is new."""
         cells = {s.cell for s in self.in_order()}
-        return self.take([s for s in self._notebook.statements if self._belongs(s, cells)])
+        return self.take([s for s in self.statements if self._belongs(s, cells)])
 
     def _belongs(self, statement: Statement, cells: set[int]) -> bool:
         if statement.is_magic or statement.awaits() is not None or statement.commands:
@@ -90,7 +92,7 @@ class _Chosen:
 
     def in_order(self) -> list[Statement]:
         """What is taken, as it stands in the notebook."""
-        return [s for s in self._notebook.statements if id(s) in self.taken]
+        return [s for s in self.statements if id(s) in self.taken]
 
     def refuse_what_needs_a_notebook(self) -> None:
         for statement in self.in_order():
@@ -124,6 +126,23 @@ class _Chosen:
                 "may hold it; define it in a cell of Python and run that"
             )
             raise UsageError(msg)
+
+
+def _superseded(statements: Sequence[Statement]) -> set[int]:
+    """Functions and classes that another cell defines anew, and nothing used before that."""
+    found: set[int] = set()
+    blocks: dict[frozenset[str], list[int]] = {}
+    for at, statement in enumerate(statements):
+        if statement.is_block:
+            blocks.setdefault(statement.names.bound, []).append(at)
+    for bound, places in blocks.items():
+        last = max(places, key=lambda at: (statements[at].run, at))
+        for at in places:
+            between = statements[min(at, last) + 1 : max(at, last)]
+            used = any(s.names.now & bound and (s.names.bound or s.declares) for s in between)
+            if at != last and not used:
+                found.add(id(statements[at]))
+    return found
 
 
 def _commanding(statement: Statement, wanted: set[str]) -> str:

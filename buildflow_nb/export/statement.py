@@ -15,6 +15,8 @@ _PROCESSORS = ("consumer", "collector", "endpoint")
 _DECLARING = frozenset(
     (*_PROCESSORS, "service", "manage", "add_consumer", "add_collector", "add_service")
 )
+_DELETES = frozenset(("unlink", "rmdir", "rmtree"))
+_STAY = _DELETES | {"sleep"}  # called for a person's sake
 _SHELL = "get_ipython"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith)
@@ -22,9 +24,13 @@ _WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement; `shift` makes a line of `node` a line of the cell, where `first` is in it."""
+    """A statement of the cell number `cell`, which was the kernel's `run`th when it ran last.
+
+    `shift` makes a line of `node` a line of the cell.
+    """
 
     cell: int
+    run: int
     label: str
     shift: int
     text: str
@@ -101,8 +107,19 @@ class Statement:
         value = self.node.value if isinstance(self.node, ast.Expr) else None
         if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
             return ""
-        waits = value.func.attr == "sleep"  # for a person to see something
-        return "" if waits else next(_roots([value.func]), "")
+        return "" if value.func.attr in _STAY else next(_roots([value.func]), "")
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it deletes files: to begin anew, which a program must not do at every start."""
+        nodes = [] if self.is_block else list(ast.walk(self.node))
+        called = [node.func for node in nodes if isinstance(node, ast.Call)]
+        return any(isinstance(f, ast.Attribute) and f.attr in _DELETES for f in called)
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it is a function or a class."""
+        return isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
     def _changed(self) -> Iterator[ast.expr]:
         open_: list[ast.AST] = [self.node]

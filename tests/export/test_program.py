@@ -211,3 +211,39 @@ def test_imports_are_sorted_merged_and_as_long_as_a_line_may_be(tmp_path):
     text = (tmp_path / "main.py").read_text()
     assert text.index("sys.path.insert") < text.index("import lib")
     assert problems(tmp_path, "--select=I,F,E4", "--ignore=E402") == ""
+
+
+def test_a_function_that_is_written_anew_is_there_once(tmp_path):
+    anew = DOUBLE.replace("2 * x", "5 * x")
+    text, report = exported(tmp_path, *PLAIN, "double(3)", anew)
+    assert "2 * x" not in text
+    assert text.count("def double") == 1
+    assert report.warnings == ()
+
+
+def test_the_cell_that_ran_last_counts(tmp_path):
+    anew = RanCell(DOUBLE.replace("2 * x", "5 * x"), 4)
+    export_flow([*ran(LOAD, NUMBERS), RanCell(DOUBLE, 9), anew], tmp_path)
+    text = (tmp_path / "main.py").read_text()
+    assert "2 * x" in text
+    assert "5 * x" not in text
+
+
+def test_what_the_first_of_two_functions_was_used_for_is_kept(tmp_path):
+    one, two = "def size():\n    return 3", "def size():\n    return 4"
+    text, _ = exported(
+        tmp_path, LOAD, one, NUMBERS.replace("3", "size()"), two, DOUBLE.replace("2", "size()")
+    )
+    assert text.index("return 3") < text.index("numbers =") < text.index("return 4")
+
+
+def test_files_are_not_deleted_at_every_start(tmp_path):
+    cell = "from pathlib import Path\nplace = Path('place')\nplace.mkdir()\nplace.unlink()"
+    late = "import json\ndef name():\n    return json.dumps(str(place))"
+    use = DOUBLE.replace("2 * x", "len(name())")
+    text, report = exported(tmp_path, LOAD, NUMBERS, cell, late, use)
+    assert "place.mkdir()" in text
+    assert "unlink" not in text
+    assert text.index("import json") < text.index("app = Flow()")
+    (stayed,) = [one for one in report.left_out if "unlink" in one.text]
+    assert (stayed.cell, stayed.line, stayed.why) == ("cell [3]", 4, "deletes files")
