@@ -18,6 +18,7 @@ from operator import attrgetter, itemgetter
 from typing import Any, Literal, cast, get_args, get_origin
 
 from buildflow_nb.core.annotations import is_record, is_unknown, optional_of, record_hints
+from buildflow_nb.core.credentials import is_secret_class, revealed
 from buildflow_nb.core.encode import json_bytes
 
 __all__ = ("JSON", "Kind", "kind_of", "seen_hint", "whole")
@@ -58,6 +59,8 @@ def _json_text(value: Any) -> str:
 JSON = Kind("JSON", "string", _json_text, json=True)
 _INT = Kind("BIGINT", "int64")
 _TEXT = Kind("VARCHAR", "string")
+_HIDDEN = Kind("VARCHAR", "string", revealed)  # a sink gets what a secret holds
+_HIDDEN_BYTES = Kind("BLOB", "binary", revealed)
 _MOMENT = Kind("TIMESTAMP", "timestamp")
 _ZONED = Kind("TIMESTAMPTZ", "timestamptz")
 # Subclasses come before their bases: bool is an int, a datetime is a date.
@@ -110,6 +113,8 @@ def _class(hint: type, *, zoned: bool) -> Kind:
         return _struct(hint, zoned=zoned)
     if issubclass(hint, enum.Enum):
         return _enum(hint)
+    if is_secret_class(hint):
+        return _HIDDEN_BYTES if hint.__name__ == "SecretBytes" else _HIDDEN
     for known, kind in _PLAIN:
         if issubclass(hint, known):
             if kind is _MOMENT and zoned:

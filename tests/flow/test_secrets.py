@@ -15,6 +15,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
+from buildflow_nb.io.duckdb import DuckDBTable
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 from tests.flow.test_failed import until
 
@@ -200,6 +201,31 @@ def test_secrets_are_parameters_of_routes_and_part_of_the_schema(app):
     with urllib.request.urlopen(f"{handle.address}/openapi.json", timeout=PATIENCE_S) as found:  # noqa: S310
         schemas = json.load(found)["components"]["schemas"]
     assert schemas["Stored"]["properties"]["key"] == {"type": "string"}
+
+
+def test_a_table_has_a_column_of_what_secrets_hold(app, tmp_path):
+    import duckdb
+
+    def keep(row: Kept) -> Kept:
+        return row
+
+    raw = {"user": "ann", "key": "k", "text": "t", "data": "d"}
+    source = FakeSource([[raw]], source_wire=Wire.RECORD)
+    app.consumer(source=source, sink=DuckDBTable(str(tmp_path / "x.duckdb"), "t"))(keep)
+    app.run()
+    assert app.failures() == []
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as connection:
+        assert connection.execute("from t").fetchall() == [("ann", "k", "t", b"d")]
+        kinds = connection.execute("select column_type from (describe t)").fetchall()
+    assert kinds == [("VARCHAR",), ("VARCHAR",), ("VARCHAR",), ("BLOB",)]
+
+
+@dataclass
+class Kept:
+    user: str
+    key: Secret
+    text: pydantic.SecretStr
+    data: pydantic.SecretBytes
 
 
 @dataclass
