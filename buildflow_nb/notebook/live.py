@@ -42,13 +42,14 @@ class Live:
 
     def __init__(self, *, updates: bool, hears: Callable[[], bool] = lambda: True) -> None:
         self.updates = updates
-        self._hears = hears
+        self.hears = hears
         self._panel: Panel | None = None
         self._view: View | None = None
         self._twins: dict[str, tuple[Flow, str, str]] = {}  # display id -> flow, twin, its text
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._found: dict[str, str] = {}
+        self._label, self._parts = "", dict[str, str]()
         self._put_at = 0.0
         self._ended = False
         self._thread: threading.Thread | None = None
@@ -64,9 +65,9 @@ class Live:
 
         flow = panel.flow()
         snapshot = flow.snapshot()
-        if live and self.updates:
+        view = self._view_of(panel, snapshot) if live and self.updates else None
+        if view is not None:
             self._retire(f"the live view is in {panel.cell}")
-            view = View(cockpit.title(snapshot), panel.parts(snapshot), panel.act, self._hears)
             panel.tell = view.tell
             self._show_twin(flow, snapshot, view.twin)
             with self._lock:
@@ -75,6 +76,13 @@ class Live:
             self._start()
         else:
             self._show_twin(flow, snapshot, "")
+
+    def _view_of(self, panel: Panel, snapshot: FlowSnapshot) -> View | None:
+        """The live half of a panel, None where widgets are not installed."""
+        try:
+            return View(cockpit.title(snapshot), panel.parts(snapshot), panel.act, self.hears)
+        except ImportError:  # the twin serves; %buildflow doctor says how to mend it
+            return None
 
     def _show_twin(self, flow: Flow, snapshot: FlowSnapshot, twin: str) -> None:
         from IPython.display import display
@@ -126,13 +134,17 @@ class Live:
 
     def _put(self, panel: Panel, view: View) -> None:
         """Send the parts where something is new, and a sign of life now and then."""
-        snapshot = panel.flow().snapshot()
-        parts = panel.parts(snapshot)
+        try:
+            snapshot = panel.flow().snapshot()
+            label, parts = cockpit.title(snapshot), panel.parts(snapshot)
+        except (BuildFlowError, TimeoutError) as error:  # no flow, or one that does not answer
+            label, parts = self._label, self._parts | panel.without_flow(str(error))
         found = {name: html for name, html in parts.items() if name not in VOLATILE}
         now = time.monotonic()
         if found != self._found or now - self._put_at >= BEAT_S:
-            view.put(cockpit.title(snapshot), parts)
+            view.put(label, parts)
             self._found, self._put_at = found, now
+            self._label, self._parts = label, parts
 
     def _retire(self, note: str) -> None:
         """Let the live view become its twin, which says where to look now."""

@@ -81,7 +81,7 @@ class Panel:
         graph = drawn(self._graph_of(flow.spec()), snapshot, self._badges(flow), live=True)
         table = cockpit.table(snapshot, live=True, selected=look.selected)
         return {
-            "silent": _silent(snapshot),
+            "silent": _silent(snapshot.at),
             "head": self._head(flow, snapshot),
             "said": self._said(),
             "operation": operation_html(self.operations),
@@ -91,6 +91,11 @@ class Panel:
             "details": self.details.html(flow, look, snapshot),
             "foot": self._foot(snapshot),
         }
+
+    def without_flow(self, why: str) -> dict[str, str]:
+        """The parts that say why there is no flow to show now; the others stay as they were."""
+        said = f'<div class="box pad" role="status"><span class="err">✕ {quote(why)}</span></div>'
+        return {"silent": _silent(time.time()), "said": said}
 
     def _graph_of(self, spec: FlowSpec) -> Graph:
         """The graph, laid out anew only when another thing is declared."""
@@ -203,11 +208,11 @@ def _idle(label: str, *, runs: bool) -> str:
     return "it does not run" if label == "Stop" and not runs else ""
 
 
-def _silent(snapshot: FlowSnapshot) -> str:
+def _silent(at: float) -> str:
     """What the style sheet shows when no sign of the kernel came for a while."""
-    at = figures.dated(snapshot.at)
+    since = figures.dated(at)
     return (
-        f'<div class="silent">▲ No sign from the kernel since {at}. What follows is how it was '
+        f'<div class="silent">▲ No sign from the kernel since {since}. What follows is how it was '
         "then; after a restart Run All brings it back, %buildflow status shows the stack.</div>"
     )
 

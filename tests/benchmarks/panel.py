@@ -33,7 +33,7 @@ for i in range(8):
 FIND = """
 from buildflow_nb.notebook.live import Live
 live = next(x for x in gc.get_objects() if isinstance(x, Live))
-live.hears = live._view._hears = lambda: False  # nobody is asked: the page of this benchmark is mute
+live.hears = live._view._hears = lambda: False  # nobody is asked: the page is a mute one
 """
 MANY = """
 rss = psutil.Process().memory_info

@@ -305,7 +305,6 @@ def test_after_a_reload_it_is_alive_and_a_cleared_output_ends_the_traffic(book):
                       "        if not live._view.watched: return 'nobody looks'\n"
                       "        await asyncio.sleep(0.05)\n"
                       "    return 'somebody looks'\n"
-                      "live.hears = lambda: True\n"
                       "live._view._hears = lambda: True\n"
                       "await unwatched()")  # fmt: skip
     book.run_cell(4)

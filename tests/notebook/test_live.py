@@ -5,6 +5,7 @@ import threading
 import pytest
 from IPython.utils.capture import capture_output
 
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.notebook import live as live_module
 from buildflow_nb.notebook import view as view_module
@@ -76,6 +77,15 @@ def test_a_front_end_without_cells_gets_the_twin_alone(flow, live):
     assert 'data-bf-twin="' not in bundle["text/html"]
 
 
+def test_a_kernel_without_widgets_gets_the_twin_alone(flow, live, monkeypatch):
+    def missing(*_):
+        raise ImportError
+
+    monkeypatch.setattr(live_module, "View", missing)
+    (bundle,) = shown(lambda: live.show(panel_of(flow, live), live=True))
+    assert set(bundle) == {"text/html", "text/plain"}
+
+
 def test_nothing_is_sent_before_a_page_looks_and_after_it_no_longer_does(flow, live, told):
     shown(lambda: live.show(panel_of(flow, live), live=True))
     told.clear()
@@ -109,6 +119,23 @@ def test_what_is_the_same_is_not_sent_but_for_a_sign_of_life(flow, live, told, m
 
 def fields(snapshot):
     return {name: getattr(snapshot, name) for name in snapshot.__slots__}
+
+
+@pytest.mark.parametrize("error", [UsageError("app is <gone>"), TimeoutError("it is <gone>")])
+def test_a_flow_that_is_gone_or_does_not_answer_is_said_and_the_rest_stays(
+    flow, live, told, monkeypatch, error
+):
+    def fail():
+        raise error
+
+    shown(lambda: live.show(panel_of(flow, live), live=True))
+    live._view._hear(None, {"act": "here", "arg": "page"}, [])
+    live.publish()
+    monkeypatch.setattr(flow, "snapshot", fail)
+    live.publish()
+    parts = told[-1]["parts"]
+    assert "is &lt;gone&gt;" in parts["said"]
+    assert "512,906" in parts["table"]
 
 
 class Clock:
