@@ -71,7 +71,7 @@ class Checking(Running):
             UsageError: there is no such processor.
             InfraError: the local cloud was to be started, and cannot be.
         """
-        specs = [self._known(one) for one in ids] if ids else list(self.processors.values())
+        specs = [self.processor(one) for one in ids] if ids else list(self.processors.values())
         links = list(_links(specs))
         if start:
             self.place.need(link.primitive for link in links)

@@ -135,7 +135,7 @@ class Declaring:
         Raises:
             UsageError: there is no such processor.
         """
-        self._known(processor_id)
+        self.processor(processor_id)
         self.registry.remove(processor_id)
 
     @property
@@ -159,9 +159,6 @@ class Declaring:
         Raises:
             UsageError: there is no such processor.
         """
-        return self._known(processor_id)
-
-    def _known(self, processor_id: str) -> ProcessorSpec:
         known = self.registry.processors
         if processor_id not in known:
             raise unknown_processor(processor_id, list(known))

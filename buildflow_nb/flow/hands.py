@@ -54,7 +54,7 @@ class Hands(Running):
         Raises:
             UsageError: no such processor or edge, a wrong count, or pandas is not installed.
         """
-        spec = self._known(processor_id)
+        spec = self.processor(processor_id)
         if edge not in EDGES:
             msg = f"tap: edge must be 'in' or 'out', got {edge!r}"
             raise UsageError(msg)
@@ -83,7 +83,7 @@ class Hands(Running):
         Raises:
             UsageError: it does not run, nothing came, or the file cannot be written.
         """
-        spec = self._known(processor_id)
+        spec = self.processor(processor_id)
         if not 1 <= count <= MAX_INPUTS:
             msg = f"record: count must be from 1 to {MAX_INPUTS:,}, got {count!r}"
             raise UsageError(msg)
@@ -119,7 +119,7 @@ class Hands(Running):
             UsageError: there is no recording, or it is another processor's.
             Exception: the code cannot be set up.
         """
-        spec = self._known(processor_id)
+        spec = self.processor(processor_id)
         path = self._latest_recording(processor_id) if file is None else Path(file).expanduser()
         header, rows = read_recording(path)
         if header.processor != processor_id:

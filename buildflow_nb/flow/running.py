@@ -103,12 +103,15 @@ class Running(Declaring):
 
     def snapshot(self) -> FlowSnapshot:
         """The flow at this moment, also when it does not run."""
-        waiting = pending(self.flow_id, self.stack, self.processors)
         if self.handle is None:
-            return waiting
+            return pending(self.flow_id, self.stack, self.processors)
         found = self.handle.snapshot()
-        new = tuple(p for p in waiting.processors if found.processor(p.processor_id) is None)
-        return replace(found, processors=found.processors + new)
+        known = {shot.processor_id for shot in found.processors}
+        new = {name: spec for name, spec in self.processors.items() if name not in known}
+        if not new:
+            return found
+        waiting = pending(self.flow_id, self.stack, new)
+        return replace(found, processors=found.processors + waiting.processors)
 
     def send(self, processor_id: str, element: object) -> list[object]:
         """Run one element through a processor and give what it returned; nothing is written.
@@ -117,7 +120,7 @@ class Running(Declaring):
             UsageError: there is no such processor.
             Exception: whatever the processor raised.
         """
-        spec = self._known(processor_id)
+        spec = self.processor(processor_id)
         run = self._run_of(processor_id)
         if run is not None:
             return run.send(processor_id, element)
@@ -146,7 +149,7 @@ class Running(Declaring):
     def _run_of(self, processor_id: str | None) -> RunHandle | None:
         """The run, or the last one, if it has met a declared processor (None: any)."""
         if processor_id is not None:
-            self._known(processor_id)
+            self.processor(processor_id)
         handle = self.handle
         return handle if handle is not None and handle.has(processor_id) else None
 

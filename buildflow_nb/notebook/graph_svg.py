@@ -6,7 +6,7 @@ repeats. In a live view the nodes of processors can be clicked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
 from buildflow_nb.notebook import figures, markup
@@ -20,6 +20,7 @@ Badge = Callable[[Node], tuple[str, str]]  # of a managed node: what is said of 
 WIDE, HIGH = 168, 46  # pixels of a node
 ACROSS, DOWN = 78, 14  # pixels between columns, which hold a rate, and between rows
 PAD = 2
+UNDER = 8  # pixels below the last row, for the third line of an edge
 LONGEST = 24  # characters of a title that fit
 SMALLEST = 0.8  # below this the text is no longer legible, and the graph scrolls
 
@@ -29,7 +30,7 @@ def drawn(graph: Graph, snapshot: FlowSnapshot, badge: Badge, *, live: bool = Fa
     if not graph.nodes:
         return ""
     width = graph.columns * (WIDE + ACROSS) - ACROSS + 2 * PAD
-    height = graph.rows * (HIGH + DOWN) - DOWN + 2 * PAD
+    height = graph.rows * (HIGH + DOWN) - DOWN + 2 * PAD + UNDER
     found = {p.processor_id: p for p in snapshot.processors}
     edges = "".join(_edge(graph, edge, found.get(edge.processor)) for edge in graph.edges)
     nodes = "".join(_node(node, found, badge, live=live) for node in graph.nodes.values())
@@ -92,22 +93,22 @@ def _edge(graph: Graph, edge: Edge, shot: ProcessorSnapshot | None) -> str:
 
 
 def _labels(edge: Edge, shot: ProcessorSnapshot | None, x: int, y: int) -> str:
-    """The rate above the edge, the rows that passed it below."""
+    """The rate above the edge; below it the rows that passed, and those that did not."""
     if shot is None:
         return ""
-    above, below = _numbers(edge.side, shot)
+    lines = zip(_numbers(edge.side, shot), (y - 5, y + 14, y + 27), strict=True)
     return "".join(
         f'<text class="rate" x="{x}" y="{at}" text-anchor="middle">{text}</text>'
-        for text, at in ((above, y - 5), (below, y + 14))
+        for text, at in lines
         if text
     )
 
 
-def _numbers(side: str, shot: ProcessorSnapshot) -> Sequence[str]:
+def _numbers(side: str, shot: ProcessorSnapshot) -> tuple[str, str, str]:
+    lost = f'<tspan class="err">{figures.brief(shot.failed)} failed</tspan>' if shot.failed else ""
     if side == "in":
-        return f"{figures.rate(shot.in_per_s)}/s", f"{figures.brief(shot.elements_in)} in"
-    failed = f"{figures.brief(shot.failed)} failed" if shot.failed else ""
+        return f"{figures.rate(shot.in_per_s)}/s", f"{figures.brief(shot.elements_in)} in", lost
     if side == "failed":
-        return "", f'<tspan class="err">{failed}</tspan>' if failed else ""
-    dropped = f" · {figures.brief(shot.dropped)} dropped" if shot.dropped else ""
-    return f"{figures.rate(shot.out_per_s)}/s", f"{figures.brief(shot.elements_out)} out{dropped}"
+        return "", lost, ""
+    dropped = f"{figures.brief(shot.dropped)} dropped" if shot.dropped else ""
+    return f"{figures.rate(shot.out_per_s)}/s", f"{figures.brief(shot.elements_out)} out", dropped

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from importlib.resources import files
 from itertools import repeat
@@ -31,6 +31,7 @@ __all__ = (
 )
 
 WIDTH, HEIGHT = 120, 22  # pixels of a sparkline
+SHORT = 120  # characters of a text that is likely to be quoted again
 POINTS = 60  # points of a sparkline; more cannot be seen at that width
 
 
@@ -50,6 +51,12 @@ Cell = tuple[str, str]  # HTML and the classes of its table cell
 
 def quote(text: str, limit: int | None = None) -> str:
     """Text from anywhere, safe inside HTML and attributes."""
+    return _short(text, limit) if len(text) <= SHORT else escape(clean(text, limit), quote=True)
+
+
+@lru_cache(maxsize=2_048)
+def _short(text: str, limit: int | None) -> str:
+    """The same for what a live view says again with every update: names, states, lines."""
     return escape(clean(text, limit), quote=True)
 
 
@@ -128,8 +135,12 @@ def live(label: str, line: str) -> str:
     )
 
 
-def sparkline(history: Sequence[int], label: str, tone: str = "info") -> str:
-    """A small line of counts a second, oldest first, named for screen readers."""
+@lru_cache(maxsize=128)
+def sparkline(history: tuple[int, ...], label: str, tone: str = "info") -> str:
+    """A small line of counts a second, oldest first, named for screen readers.
+
+    It changes once a second; a live view is drawn four times as often.
+    """
     if len(history) < 2 or not any(history):  # noqa: PLR2004  (a line has two ends)
         return f'<span class="mute" aria-label="{quote(label)}: no elements yet">{NOTHING}</span>'
     points = _thinned(history)

@@ -12,7 +12,6 @@ import logging
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +21,6 @@ from typing import Any, TextIO
 __all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "current")
 
 LOG_LINES = 2_000  # lines kept for each processor
-MANY = 2 * LOG_LINES  # at which the older half is taken away, so that it costs little a line
 MAX_LINE = 8_192  # characters kept of one line
 
 
@@ -39,37 +37,42 @@ class LogLine:
 class LogRing:
     """The last lines of one processor; appended from any thread, without a lock.
 
-    A line is a tuple until somebody reads it. `deque.append` is atomic, so writers need no lock;
-    only when the ring has twice the lines that it keeps does one of them take the oldest away.
-    Lines are numbered by their place, which needs no counter that writers would have to share.
+    A line is a tuple until somebody reads it. `list.append` is atomic, so writers need no lock;
+    whoever makes `recent` full begins a new one and lets the one before last go, which costs next
+    to nothing a line. Lines are numbered by their place, which needs no counter that writers would
+    have to share.
     """
 
-    __slots__ = ("__weakref__", "_gone", "_lock", "recent")
+    __slots__ = ("__weakref__", "_gone", "_lock", "_older", "recent")
 
     def __init__(self) -> None:
-        self.recent: deque[tuple[float, str, str]] = deque()  # time, level, text
-        self._gone = 0  # lines that were taken away; changed under the lock
+        self.recent: list[tuple[float, str, str]] = []  # time, level, text
+        self._older: list[tuple[float, str, str]] = []
+        self._gone = 0  # lines that were let go; changed under the lock
         self._lock = threading.Lock()
 
     def add(self, level: str, text: str) -> None:
         """Append a line, or several."""
-        at = time.time()
-        self.recent.extend([(at, level, line[:MAX_LINE]) for line in text.splitlines()])
-        if len(self.recent) > MANY:
-            self.trim()
+        self.extend(level, text.splitlines())
 
-    def trim(self) -> None:
-        """Take the oldest lines away; whoever appends calls it when there are `MANY`."""
+    def extend(self, level: str, lines: Iterable[str]) -> None:
+        """Append lines."""
+        at = time.time()
+        self.recent.extend([(at, level, line[:MAX_LINE]) for line in lines])
+        if len(self.recent) > LOG_LINES:
+            self.turn()
+
+    def turn(self) -> None:
+        """Begin a new list; whoever appends calls it when there are more than `LOG_LINES`."""
         with self._lock:
-            surplus = max(len(self.recent) - LOG_LINES, 0)
-            for _ in range(surplus):
-                self.recent.popleft()
-            self._gone += surplus
+            if len(self.recent) > LOG_LINES:
+                self._gone += len(self._older)
+                self._older, self.recent = self.recent, []
 
     def lines(self, after: int = 0) -> list[LogLine]:
         """The lines with a number above `after`, oldest first."""
         with self._lock:
-            found, gone = list(self.recent), self._gone
+            found, gone = self._older + self.recent, self._gone
         first = max(len(found) - LOG_LINES, after - gone, 0)
         return [
             LogLine(gone + number, at, level, text)
@@ -126,9 +129,12 @@ class _Stream:
 
 
 def _writer(stream: TextIO, level: str) -> Callable[[str], int]:
-    """`write` of a stream; a closure, since it is called twice for each line that is printed."""
+    """`write` of a stream; a closure, since it is called twice for each line that is printed.
+
+    The two calls that `print` makes come first, and take as few steps as can be.
+    """
     own = threading.local()  # what was written without a line's end yet, by ring
-    ring_now, now, onward = current.get, time.time, stream.write
+    ring_now, now, onward, longest = current.get, time.time, stream.write, MAX_LINE
 
     def write(text: str) -> int:
         ring = ring_now()
@@ -141,20 +147,15 @@ def _writer(stream: TextIO, level: str) -> Callable[[str], int]:
         if text == "\n":
             recent = ring.recent
             recent.append((now(), level, begun.pop(ring, "")))
-            if len(recent) > MANY:
-                ring.trim()
-        elif "\n" in text:
-            *lines, rest = (begun.pop(ring, "") + text).split("\n")
-            at = now()
-            ring.recent.extend([(at, level, line[:MAX_LINE]) for line in lines])
-            if len(ring.recent) > MANY:
-                ring.trim()
-            if rest:
-                begun[ring] = rest[:MAX_LINE]
-        elif ring in begun or len(text) > MAX_LINE:
-            begun[ring] = (begun.get(ring, "") + text)[-MAX_LINE:]
-        else:
+            if len(recent) > LOG_LINES:
+                ring.turn()
+        elif "\n" not in text and ring not in begun and len(text) <= longest:
             begun[ring] = text
+        else:
+            *lines, rest = (begun.pop(ring, "") + text).split("\n")
+            ring.extend(level, lines)
+            if rest:
+                begun[ring] = rest[-longest:]
         return len(text)
 
     return write

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import add
 
 from buildflow_nb.core.snapshot import HISTORY_S
 
@@ -74,7 +75,7 @@ class Histogram:
 
     def quantiles(self, *wanted: float) -> tuple[float | None, ...]:
         """The latency, in seconds, below which each wanted share (0..1) lies."""
-        both = [a + b for a, b in zip(self._current, self._previous, strict=True)]
+        both = list(map(add, self._current, self._previous))
         total = sum(both)
         if not total:
             return tuple(None for _ in wanted)

@@ -128,7 +128,7 @@ def test_the_picture_has_states_rates_and_totals_and_a_name(flow):
     def worst(): ...
 
     html = drawn(graph_of(flow.spec()), shot(PRICE, WORST), lambda _: ("", ""), live=True)
-    for said in ("2,140/s", "513k in", "2,131/s", "513k out", "●", "◐", "running · v1"):
+    for said in ("9 failed", "2,140/s", "513k in", "2,131/s", "513k out", "●", "◐", "running · v1"):
         assert said in html
     page = Tags()
     page.feed(html)
