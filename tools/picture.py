@@ -23,7 +23,7 @@ def main() -> int:
         prepare(Path(name) / NOTEBOOK)
         with jupyterlab(Path(name), Path(home)) as lab, open_browser() as browser:
             page = browser.new_page(
-                viewport={"width": 1100, "height": 760}, device_scale_factor=1.5
+                viewport={"width": 1100, "height": 860}, device_scale_factor=1.5
             )
             take(page, lab.url(NOTEBOOK), IMAGES / "quickstart.png")
     sys.stdout.write(f"{IMAGES / 'quickstart.png'}\n")
@@ -41,7 +41,7 @@ def prepare(target: Path) -> None:
 
 
 def take(page: Page, address: str, target: Path) -> None:
-    """Run the notebook to its last cell and take what stands around its dashboard."""
+    """Run the notebook to its last cell and take what stands around its panel."""
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=PATIENCE_S * 1000)
     page.wait_for_function(IDLE, timeout=PATIENCE_S * 1000)

@@ -30,7 +30,7 @@ _TABLE = (
     ),
     Command(
         "run",
-        "start the flow and show a live dashboard; --until waits until it is so, --duration and "
+        "start the flow and show the live panel; --until waits until it is so, --duration and "
         "--count bound the run",
         (
             Option("host", "address to serve routes on", ("--host",), default="127.0.0.1"),

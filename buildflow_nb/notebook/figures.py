@@ -58,11 +58,11 @@ def count(number: int | None) -> str:
 
 def brief(number: int) -> str:
     """Elements in a few characters, where there is no room for all digits."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e4)):
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= size:
-            scaled = number / (1e3 if unit == "k" else size)
+            scaled = number / size
             return f"{scaled:.1f}{unit}" if scaled < 100 else f"{scaled:.0f}{unit}"  # noqa: PLR2004
-    return f"{number:,}"
+    return str(number)
 
 
 def rate(per_s: float) -> str:

@@ -1,9 +1,10 @@
 """What a live panel costs: the share of a core while a page shows it, and memory over a long time.
 
-Eight processors at 10 elements a second each, so that every look is another picture, in a real kernel. The CPU time of the kernel is
-taken in turns with a page that shows the panel and with none; the difference is the panel's. A
-flood is a processor that prints a line an element, as fast as it can, with the log shown and not.
-Memory is that of as many updates as a page gets in a few hours, made as fast as they can be.
+Eight processors at 10 elements a second each, so that every look is another picture, in a real
+kernel. The CPU time of the kernel is taken in turns with a page that shows the panel and with none;
+the difference is the panel's. A flood is a processor that prints a line an element, as fast as it
+can, with the log shown and not. Memory is that of as many updates as a page gets in hours, made as
+fast as they can be.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def flood(x: int) -> list[int]:
     return None
 app.consumer(Pulse(range(1000), 1e-4), Empty())(flood)
 """
-OPEN = "from dataclasses import replace\nlive.panel.look = replace(live.panel.look, selected={!r}, tab='log')"
+OPEN = """
+from dataclasses import replace
+live.panel.look = replace(live.panel.look, selected={!r}, tab="log")
+"""
 LINES = "app.handle._supervisor.ledgers['flood'].log.lines()[-1].number"
 MANY = """
 rss = psutil.Process().memory_info
