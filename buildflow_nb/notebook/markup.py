@@ -30,7 +30,7 @@ __all__ = (
     "without_style",
 )
 
-WIDTH, HEIGHT = 120, 22  # pixels of a sparkline
+WIDTH, HEIGHT = 100, 22  # pixels of a sparkline
 SHORT = 120  # characters of a text that is likely to be quoted again
 POINTS = 60  # points of a sparkline; more cannot be seen at that width
 
