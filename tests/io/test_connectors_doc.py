@@ -1,19 +1,22 @@
 """The examples of docs/connectors.md keep the contracts and run."""
 
+import asyncio
 import importlib
 import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.primitive import Env, label_of
 from tests.io.contract import SinkContract, SourceContract
 
 PAGE = Path(__file__).parents[2] / "docs" / "connectors.md"
-SOURCE, SINK, FLOW = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+SOURCE, SINK, FLOW, CHECK = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 NOTES = [f"note {i}" for i in range(250)]
 RECORDS = [{"x": 1, "name": "one"}, {"x": 2, "name": "zwei ü"}, {"x": 3, "name": "three"}]
 
@@ -88,3 +91,15 @@ def test_the_flow_runs(tmp_path):
 def test_an_example_is_short(code):
     lines = [line for line in code.splitlines() if line.strip() and "import" not in line]
     assert len(lines) <= 35
+
+
+def test_the_look_before_a_run_says_what_is_missing_and_how_to_mend_it(tmp_path):
+    names = {"Sequence": Sequence, "Env": Env, "label_of": label_of}
+    names |= {"Finding": Finding, "Health": Health}
+    exec(CHECK, names)  # noqa: S102  (the page's own example)
+    notes = sys.modules["connectors_example"].Notes("inbox")
+    (missing,) = asyncio.run(names["check"](notes, Env()))
+    assert (missing.health, missing.cure) == (Health.ERROR, "make the folder")
+    (tmp_path / "inbox").mkdir()
+    (there,) = asyncio.run(names["check"](notes, Env()))
+    assert (there.health, there.cure) == (Health.OK, "")
