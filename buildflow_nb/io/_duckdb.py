@@ -41,7 +41,7 @@ def connect(database: str) -> Any:
     except duckdb.Error as error:
         raise fault(error, database) from error
     except OSError as error:
-        msg = f"DuckDB file {database} cannot be opened: {error.strerror}"
+        msg = f"DuckDB file {database} cannot be opened: {error.strerror}; name another place"
         raise PermanentError(msg) from error
 
 
@@ -61,7 +61,8 @@ def fault(error: Exception, database: str) -> BuildFlowError:
             "connection, or open it as duckdb.connect(path), without read_only and config"
         )
     first = text.splitlines()[0] if text else type(error).__name__
-    msg = f"DuckDB file {shown}: {first}"
+    cure = "; name another file, or move this one away" if "not a valid" in first else ""
+    msg = f"DuckDB file {shown}: {first}{cure}"
     permanent = (duckdb.ProgrammingError, duckdb.NotSupportedError)
     if isinstance(error, permanent) or re.search("not a valid|Is a directory|ermission", text):
         return PermanentError(msg)

@@ -12,6 +12,9 @@ from buildflow_nb.io.blocking import Reader
 
 __all__ = ("first_of", "look_to_read", "look_to_write", "names_in")
 
+# The kernel makes what is in there, and nobody else, whatever the bits of its folders say to root.
+KERNELS = (Path("/proc"), Path("/sys"))
+
 
 def first_of(make: Callable[[], Reader]) -> object | None:
     """The first element of a reader of its own, `None` where there is none.
@@ -60,7 +63,11 @@ def look_to_write(path: Path, *, folder_too: bool = False) -> str:
     if not place.is_dir():
         msg = f"{place} is a file where a folder should be; move it away, or name another place"
         raise PermanentError(msg)
-    return _demand(place, "is made by the first push")
+    if any(place.resolve().is_relative_to(kernels) for kernels in KERNELS):
+        msg = f"{path} cannot be made, since {place} is the kernel's; name another place"
+        raise PermanentError(msg)
+    folder = "" if place == path.parent else ", with its folder"
+    return _demand(place, f"is made by the first push{folder}")
 
 
 def _nearest(path: Path) -> Path:

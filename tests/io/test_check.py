@@ -134,7 +134,11 @@ class TestFile:
         found = said(file)
         assert (found.health, found.cure) == (Health.ERROR, "create it, or mend the path")
         found = said(file, "sink")
-        assert (found.health, found.said) == (Health.OK, "is made by the first push")
+        assert (found.health, found.said) == (
+            Health.OK,
+            "is made by the first push, with its folder",
+        )
+        assert said(File(tmp_path / "a.csv"), "sink").said == "is made by the first push"
         assert list(tmp_path.iterdir()) == []
 
     def test_an_empty_one(self, tmp_path):
@@ -208,9 +212,18 @@ class TestDuckDB:
     def test_a_file_that_is_not_there_is_not_made(self, tmp_path):
         table = DuckDBTable(tmp_path / "new" / "a.duckdb", "t")
         assert said(table).cure == "what writes it?"
-        assert said(table, "sink").said == "is made by the first push"
+        assert said(table, "sink").said == "is made by the first push, with its folder"
         assert said(DuckDBQuery(tmp_path / "a.duckdb", "FROM t")).health is Health.ERROR
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(not Path("/proc").is_dir(), reason="this system has no such folder")
+    @pytest.mark.parametrize("place", ["/proc/nope/x.duckdb", "/proc/x.duckdb", "/sys/nope/x.csv"])
+    def test_a_file_that_nobody_could_make(self, place, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda path, mode: True)  # as for root
+        sink = File(place) if place.endswith(".csv") else DuckDBTable(place, "t")
+        found = said(sink, "sink")
+        assert (found.health, found.cure) == (Health.ERROR, "name another place")
+        assert f"{place} cannot be made" in found.said
 
     def test_a_table_that_is_not_there(self, file):
         before = lying_there(file.parent)
@@ -278,7 +291,10 @@ class TestDuckDB:
 
     def test_what_is_no_database(self, tmp_path):
         (tmp_path / "a.duckdb").write_text("x" * 10_000)
-        assert "not a valid" in said(DuckDBTable(tmp_path / "a.duckdb", "t")).said
+        for role in ("source", "sink"):
+            found = said(DuckDBTable(tmp_path / "a.duckdb", "t"), role)
+            assert "not a valid" in found.said
+            assert found.cure == "name another file, or move this one away"
 
     def test_motherduck_is_not_asked_and_its_token_not_told(self):
         found = said(DuckDBTable("md:shop?motherduck_token=abc", "t"))
