@@ -3,7 +3,8 @@
 Code of a processor runs with `current` set to its ring, on whatever thread or task. A log record
 or a printed line made there belongs to that processor. In a notebook `captured` sends both to the
 ring and nowhere else, because background output would land in whichever cell runs at that moment;
-scripts are left alone.
+threads that a processor starts and calls that it gives to a pool are the processor's too. Code of
+anybody else, and scripts, are left alone.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TextIO
 
 __all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "current")
@@ -88,8 +91,7 @@ class _RingHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Emit without the handler's lock, at which processors would wait for each other."""
-        if current.get() is not None:
-            self.emit(record)
+        self.emit(record)
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -103,13 +105,6 @@ class _RingHandler(logging.Handler):
             self.handleError(record)
         else:
             ring.add(record.levelname, text or " ")
-
-
-class _Outside(logging.Filter):
-    """Keeps records of processors away from handlers that write into a cell."""
-
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
-        return current.get() is None
 
 
 class _Stream:
@@ -164,22 +159,103 @@ def _writer(stream: TextIO, level: str) -> Callable[[str], int]:
 @contextmanager
 def captured() -> Iterator[None]:
     """Send what processors print and log to their rings only, until the context ends."""
-    handler, outside = _RingHandler(), _Outside()
-    root = logging.getLogger()
-    others = list(root.handlers)
-    for other in others:
-        other.addFilter(outside)
-    root.addHandler(handler)
     out, err = sys.stdout, sys.stderr
     own_out, own_err = _Stream(out, "PRINT"), _Stream(err, "STDERR")
-    sys.stdout, sys.stderr = own_out, own_err
+    with ExitStack() as undo:
+        undo.enter_context(_put(logging.Logger, "callHandlers", _call_handlers()))
+        undo.enter_context(_put(threading.Thread, "start", _start_thread()))
+        undo.enter_context(_put(ThreadPoolExecutor, "submit", _submit()))
+        undo.enter_context(_put(sys, "stdout", own_out))
+        undo.enter_context(_put(sys, "stderr", own_err))
+        yield
+
+
+@contextmanager
+def _put(owner: object, name: str, stand_in: object) -> Iterator[None]:
+    """Let something stand in for an attribute, until the context ends."""
+    before = getattr(owner, name)
+    setattr(owner, name, stand_in)
     try:
         yield
     finally:
-        root.removeHandler(handler)
-        for other in others:
-            other.removeFilter(outside)
-        if sys.stdout is own_out:
-            sys.stdout = out
-        if sys.stderr is own_err:
-            sys.stderr = err
+        if getattr(owner, name) is stand_in:  # else somebody has put theirs before it meanwhile
+            setattr(owner, name, before)
+
+
+def _call_handlers() -> Callable[[logging.Logger, logging.LogRecord], None]:
+    """`Logger.callHandlers` that gives records of processors to their ring, not to the root.
+
+    No handler of ours is on the root, where it would keep `basicConfig` and the handler of last
+    resort from doing what they do without us.
+    """
+    plainly, to_ring = logging.Logger.callHandlers, _RingHandler()
+    before = list(logging.getLogger().handlers)
+
+    def call(self: logging.Logger, record: logging.LogRecord) -> None:
+        if current.get() is None:
+            plainly(self, record)
+            return
+        logger: logging.Logger | None = self
+        while logger is not None:
+            handlers = logger.handlers
+            if logger.parent is None:  # the root's handlers write into a cell, all but new files
+                files = (h for h in handlers if isinstance(h, logging.FileHandler))
+                handlers = [to_ring, *(h for h in files if h not in before)]
+            for handler in handlers:
+                if record.levelno >= handler.level:
+                    handler.handle(record)
+            logger = logger.parent if logger.propagate else None
+
+    return call
+
+
+def _start_thread() -> Callable[[threading.Thread], None]:
+    """`Thread.start` whose threads belong to the processor that starts them."""
+    plainly = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        ring = current.get()
+        if ring is None or "run" in vars(self):
+            plainly(self)
+            return
+        vars(self)["run"] = partial(_run_thread, self, ring)
+        try:
+            plainly(self)
+        except BaseException:
+            vars(self).pop("run", None)
+            raise
+
+    return start
+
+
+def _run_thread(thread: threading.Thread, ring: LogRing) -> None:
+    vars(thread).pop("run", None)  # it was there for this one call
+    current.set(ring)
+    thread.run()
+
+
+def _submit() -> Callable[..., Future[Any]]:
+    """`ThreadPoolExecutor.submit` whose calls belong to the processor that makes them."""
+    plainly = ThreadPoolExecutor.submit
+
+    def submit(
+        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        ring = current.get()
+        if ring is None:
+            return plainly(self, fn, *args, **kwargs)
+        token = current.set(None)  # a thread that the pool starts now is there for anybody's calls
+        try:
+            return plainly(self, _run_call, ring, fn, *args, **kwargs)
+        finally:
+            current.reset(token)
+
+    return submit
+
+
+def _run_call(ring: LogRing, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    token = current.set(ring)
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        current.reset(token)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
 
 from buildflow_nb.runtime.logs import LOG_LINES, MAX_LINE, LogRing, captured, current
 from tests.fakes import PATIENCE_S
@@ -174,6 +179,127 @@ def test_no_lock_stands_between_processors(ring):
     go.set()
     slow.join(PATIENCE_S)
     assert texts(ring) == ["quick", "slow"]
+
+
+@contextmanager
+def bare_root():
+    """Logging as in a fresh interpreter; pytest's handlers are put on just before a test."""
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, []
+    level = root.level
+    root.setLevel(logging.WARNING)
+    try:
+        yield root
+    finally:
+        root.handlers = before
+        root.setLevel(level)
+
+
+def test_records_of_nobody_reach_the_handler_of_last_resort(capsys):
+    with bare_root() as root, captured():
+        logging.getLogger("a cell").warning("seen")
+        logging.getLogger("a cell").info("too quiet")
+        assert root.handlers == []
+    assert capsys.readouterr().err == "seen\n"
+
+
+def test_basic_config_works_and_its_handler_hears_no_processor(capsys):
+    ring, log = LogRing(), logging.getLogger("a cell")
+    with bare_root():
+        with captured():
+            logging.basicConfig(level=logging.INFO, format="%(message)s")
+            log.info("seen")
+            token = current.set(ring)
+            log.info("kept")
+            log.debug("too quiet")
+            current.reset(token)
+        log.info("after")
+    assert capsys.readouterr().err == "seen\nafter\n"
+    assert texts(ring) == ["kept"]
+
+
+def test_files_and_loggers_of_the_user_hear_processors(tmp_path):
+    class Kept(logging.Handler):
+        def emit(self, record):
+            heard.append(record.getMessage())
+
+    heard: list[str] = []
+    log, own = logging.getLogger("a processor's"), Kept()
+    ring = LogRing()
+    with bare_root() as root, captured():
+        root.addHandler(logging.FileHandler(tmp_path / "log"))
+        log.addHandler(own)
+        token = current.set(ring)
+        log.warning("both")
+        log.propagate = False
+        log.warning("own only")
+        log.propagate = True
+        current.reset(token)
+        log.removeHandler(own)
+        root.handlers.pop().close()
+    assert heard == ["both", "own only"]
+    assert texts(ring) == ["both"]
+    assert (tmp_path / "log").read_text() == "both\n"
+
+
+@in_ring
+def test_threads_belong_to_the_processor_that_starts_them(ring):
+    class Own(threading.Thread):
+        def run(self):
+            logging.getLogger("a thread").warning("own")
+            inner = threading.Thread(target=print, args=("inner",))
+            inner.start()
+            inner.join(PATIENCE_S)
+
+    for thread in (threading.Thread(target=print, args=("plain",)), Own()):
+        thread.start()
+        thread.join(PATIENCE_S)
+        assert "run" not in vars(thread)
+        with pytest.raises(RuntimeError, match="once"):
+            thread.start()
+        assert "run" not in vars(thread)
+    assert texts(ring) == ["plain", "own", "inner"]
+
+
+@in_ring
+def test_calls_in_a_pool_belong_to_whoever_gives_them(ring):
+    other = LogRing()
+    with ThreadPoolExecutor(1) as pool:  # its one thread is started by the first of them
+        pool.submit(print, "mine", 1, sep="-").result(PATIENCE_S)
+        token = current.set(other)
+        pool.submit(logging.warning, "theirs").result(PATIENCE_S)
+        current.set(None)
+        assert pool.submit(current.get).result(PATIENCE_S) is None
+        current.reset(token)
+    assert texts(ring) == ["mine-1"]
+    assert texts(other) == ["theirs"]
+
+
+@in_ring
+def test_calls_in_the_executor_of_a_loop_belong_to_the_processor(ring):
+    async def work():
+        loop = asyncio.get_running_loop()
+        await asyncio.wait_for(loop.run_in_executor(None, print, "run"), PATIENCE_S)
+        await asyncio.wait_for(asyncio.to_thread(print, "to"), PATIENCE_S)
+
+    asyncio.run(work())
+    assert texts(ring) == ["run", "to"]
+
+
+def test_all_is_as_it_was_afterwards():
+    def found():
+        return (
+            logging.Logger.callHandlers,
+            threading.Thread.start,
+            ThreadPoolExecutor.submit,
+            sys.stdout,
+            sys.stderr,
+        )
+
+    before = found()
+    with captured():
+        assert not any(a is b for a, b in zip(before, found(), strict=True))
+    assert found() == before
 
 
 def run_together(work, *words):
