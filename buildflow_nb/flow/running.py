@@ -20,7 +20,7 @@ from buildflow_nb.core.snapshot import FlowSnapshot, Passage
 from buildflow_nb.core.surroundings import kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.runtime.failed import Failed
-from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.handle import LOOK_TIMEOUT_S, RunHandle
 from buildflow_nb.runtime.logs import LogLine
 from buildflow_nb.runtime.signals import serve_until_ended
 from buildflow_nb.runtime.supervisor import RunPlan
@@ -101,11 +101,15 @@ class Running(Declaring):
             raise UsageError(msg)
         self.handle.start(processor_ids)
 
-    def snapshot(self) -> FlowSnapshot:
-        """The flow at this moment, also when it does not run."""
+    def snapshot(self, timeout: float = LOOK_TIMEOUT_S) -> FlowSnapshot:
+        """The flow at this moment, also when it does not run.
+
+        Raises:
+            TimeoutError: its loop does not answer, since an async processor blocks it.
+        """
         if self.handle is None:
             return pending(self.flow_id, self.stack, self.processors)
-        found = self.handle.snapshot()
+        found = self.handle.snapshot(timeout)
         known = {shot.processor_id for shot in found.processors}
         new = {name: spec for name, spec in self.processors.items() if name not in known}
         if not new:

@@ -2,8 +2,9 @@
 
 A click is a line of `%buildflow`, read by the same table as the magic; so what a button does can
 be written down, and nothing that is not in the table can be asked for. A click never blocks the
-kernel: it is queued, and the lane says what came of it. Operations on cloud resources take minutes
-and have a lane of their own, so that the flow can be steered meanwhile.
+kernel: it is queued, and the lane says what came of it. What takes its time (operations on cloud
+resources, a recording, code that a person sends an element to) has a lane of its own, so that the
+flow can be steered meanwhile.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ("Desk", "Perform")
 _LOGGER = logging.getLogger(__name__)
 WAITING = 16  # clicks that wait in a lane; a person who clicks more is told to wait
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
+_STEER = frozenset({"run", "stop", "start", "remove"})
 
 Perform = Callable[[Mapping[str, Any]], str]  # gives what to say about it, "" for nothing
 
@@ -40,7 +42,7 @@ class Desk:
         self.tone = "mute"
         self.last = ""
         self._changed = changed
-        self._lanes = {name: _Lane(f"buildflow {name}") for name in ("clicks", "operations")}
+        self._lanes: dict[str, _Lane] = {}
         self._pending: list[str] = []  # lines under way or waiting for it
 
     def off(self, line: str) -> str:
@@ -49,6 +51,11 @@ class Desk:
         if line in pending:
             return "under way"
         return f"{pending[0]} is under way" if pending and _operates(line) else ""
+
+    def sending(self, processor_id: str) -> str:
+        """Why no element can be sent to a processor now, "" if one can."""
+        words = f"{LINE} send {processor_id} "
+        return "under way" if any(line.startswith(words) for line in self._pending) else ""
 
     def click(self, line: str, shown: str = "") -> None:
         """Queue a line; `shown` is what is remembered of one that holds a secret.
@@ -63,11 +70,12 @@ class Desk:
             raise UsageError(msg)
         off = self.off(line)
         if off:
-            self.say(f"{line}: {off}", "warn")
+            self.say(f"{shown or line}: {off}", "warn")
             return
         self._pending.append(line)
-        lane = self._lanes["operations" if _operates(line) else "clicks"]
-        if not lane.put(lambda: self._do(line, perform, asked.values)):
+        name = _lane_of(asked.command.name)
+        lane = self._lanes.setdefault(name, _Lane(f"buildflow {name}"))
+        if not lane.put(lambda: self._do(line, shown or line, perform, asked.values)):
             self._pending.remove(line)
             self.say("too many clicks wait for their turn; this one was dropped", "warn")
             return
@@ -80,7 +88,7 @@ class Desk:
         self.said, self.tone = text, tone
         self._changed()
 
-    def _do(self, line: str, perform: Perform, values: Mapping[str, Any]) -> None:
+    def _do(self, line: str, shown: str, perform: Perform, values: Mapping[str, Any]) -> None:
         try:
             said = perform(values)
         except RejectedError as error:
@@ -88,7 +96,7 @@ class Desk:
         except (BuildFlowError, TimeoutError) as error:
             self.say(str(error), "err")
         except Exception as error:  # the lane's boundary: user code, an SDK
-            _LOGGER.exception("%s failed", line)
+            _LOGGER.exception("%s failed", shown)
             self.say(f"{type(error).__name__}: {error}", "err")
         else:
             self.say(said, "ok")
@@ -100,6 +108,13 @@ class Desk:
 def _operates(line: str) -> bool:
     """Whether a line is an operation on cloud resources."""
     return line.removeprefix(LINE).split()[0] in OPERATIONS
+
+
+def _lane_of(command: str) -> str:
+    """Operations exclude each other, steering never waits, the rest has a lane a word."""
+    if command in OPERATIONS:
+        return "operations"
+    return "steering" if command in _STEER else command
 
 
 class _Lane:

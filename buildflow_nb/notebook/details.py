@@ -44,6 +44,7 @@ class Details:
     results: Mapping[str, str]  # what the last element sent to each processor gave
     cell_of: Callable[[str], str]
     off: Off
+    sending: Off  # why no element can be sent to a processor now
     _log: LogView = field(default_factory=LogView)
     _samples: tuple[object, list[str]] | None = None
 
@@ -69,10 +70,12 @@ class Details:
         steer = ("Start", f"%buildflow start {spec.id}") if ended else (
             "Stop", f"%buildflow stop {spec.id}")  # fmt: skip
         lines = [steer, ("Remove", f"%buildflow remove {spec.id}")]
-        if not ended:
-            lines.insert(1, ("Record 100", f"%buildflow record {spec.id} 100"))
-        lines.insert(-1, ("Replay", f"%buildflow replay {spec.id}"))
-        return "".join(self._do(label, line) for label, line in lines)
+        lines.insert(1, ("Replay", f"%buildflow replay {spec.id}"))
+        made = "".join(self._do(label, line) for label, line in lines)
+        record = f"%buildflow record {spec.id} 100"
+        if self.off(record):
+            return markup.button("End the recording", "end-recording", spec.id) + made
+        return made if ended else self._do("Record 100", record) + made
 
     def _do(self, label: str, line: str) -> str:
         """A button that is a line."""
@@ -88,7 +91,8 @@ class Details:
         if look.tab == "send":
             given = self.results.get(spec.id)
             said = f'<pre class="wrap">{quote(given)}</pre>' if given else ""
-            return form_html(spec, self._samples_of(flow, spec, look), look.fill) + said
+            busy = self.sending(spec.id)
+            return form_html(spec, self._samples_of(flow, spec, look), look.fill, busy) + said
         return _elements(flow, spec)
 
     def _samples_of(self, flow: Flow, spec: ProcessorSpec, look: Look) -> list[str]:

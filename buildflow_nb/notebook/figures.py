@@ -26,7 +26,7 @@ __all__ = (
 NOTHING = "\N{EN DASH}"
 LONGEST = 400  # characters of a value in a table; the value itself stays whole
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # and lone surrogates
 
 # A state is told by a shape and a word as well as by a colour.
 SHAPES = {

@@ -30,6 +30,7 @@ __all__ = ("Field", "Sent", "fields_of", "form_html", "line_of")
 KEPT = 20  # elements sent that are kept for each processor
 WHOLE = "element"  # the one field of a type without fields of its own
 MASK = "****"
+LONGEST = 4_000  # characters of an element that a form may be filled with
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +170,19 @@ def _example(field: Field) -> object:
     return made.get(get_origin(hint) or hint, "…")
 
 
-def form_html(spec: ProcessorSpec, samples: Sequence[str], fill: str) -> str:
-    """The form as HTML; `samples` are elements to fill it with, `fill` the one that is chosen."""
-    values = _values(fill or next(iter(samples), ""))
+def form_html(spec: ProcessorSpec, samples: Sequence[str], fill: str, off: str = "") -> str:
+    """The form as HTML.
+
+    `samples` are elements to fill it with, `fill` the number of the one that was chosen; `off` says
+    why it cannot be sent now.
+    """
+    chosen = int(fill) if fill.isdecimal() and int(fill) < len(samples) else 0
+    values = _values(samples[chosen]) if samples else {}
     rows = "".join(_row(spec.id, field, values.get(field.name)) for field in fields_of(spec))
-    send = markup.button("Send", "send", spec.id, class_="primary default")
+    send = markup.button("Send", "send", spec.id, off=off, class_="primary default")
     note = '<span class="mute">through the real code; nothing is written</span>'
     return (
-        f'<div class="pad" data-form>{_samples(samples, fill)}<div class="fields">{rows}</div>'
+        f'<div class="pad" data-form>{_samples(samples, chosen)}<div class="fields">{rows}</div>'
         f'<div class="row" style="padding-top:8px">{send}{note}</div></div>'
     )
 
@@ -199,7 +205,7 @@ def samples_of(spec: ProcessorSpec, sent: Sequence[str], passed: Sequence[object
             continue
         if text not in found:
             found.append(text)
-    return found[:KEPT]
+    return [text for text in found if len(text) <= LONGEST][:KEPT]
 
 
 def _plain(spec: ProcessorSpec, element: object) -> object:
@@ -212,15 +218,21 @@ def _plain(spec: ProcessorSpec, element: object) -> object:
     return {p.name: value for p, value in zip(taken, element, strict=False)}
 
 
-def _samples(samples: Sequence[str], fill: str) -> str:
+def _samples(samples: Sequence[str], chosen: int) -> str:
     if not samples:
         return ""
-    options = "".join(
-        f"<option{markup.attributes(value=text, selected=text == fill)}>{quote(text, 90)}</option>"
-        for text in samples
+    options = _options(
+        [(str(i), figures.clean(text, 90)) for i, text in enumerate(samples)], chosen
     )
     named = markup.attributes(data_act="fill", style="max-width:100%")
     return f'<div class="row"><label>fill with <select{named}>{options}</select></label></div>'
+
+
+def _options(pairs: Sequence[tuple[str, str]], chosen: int) -> str:
+    return "".join(
+        f"<option{markup.attributes(value=value, selected=i == chosen)}>{quote(text)}</option>"
+        for i, (value, text) in enumerate(pairs)
+    )
 
 
 def _row(owner: str, field: Field, value: object) -> str:
@@ -235,14 +247,18 @@ def _input(identity: str, field: Field, value: object) -> str:
     hint = optional_of(field.hint)[0]
     named: dict[str, object] = {"id": identity, "name": field.name}
     choices = _choices(hint)
-    if choices:
-        options = "".join(
-            f"<option{markup.attributes(value=c, selected=c == str(value))}>{quote(c)}</option>"
-            for c in choices
-        )
-        return f"<select{markup.attributes(**named)}>{options}</select>"
-    if hint is bool:
+    if hint is bool and field.required:
         return f"<input{markup.attributes(type='checkbox', checked=bool(value), **named)}>"
+    if hint is bool:
+        choices, value = ["true", "false"], None if value is None else str(bool(value)).lower()
+    if choices:
+        pairs = [(choice, choice) for choice in choices]
+        if not field.required:
+            pairs.insert(
+                0, ("", "(default)")
+            )  # an untouched field is left out, not sent as another
+        found = [i for i, (choice, _) in enumerate(pairs) if choice == str(value)]
+        return f"<select{markup.attributes(**named)}>{_options(pairs, (found or [0])[0])}</select>"
     text = "" if value is None else value if isinstance(value, str) else _json(value)
     kind = "password" if field.secret else "text"
     if field.secret:

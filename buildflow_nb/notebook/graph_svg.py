@@ -83,18 +83,18 @@ def _edge(graph: Graph, edge: Edge, shot: ProcessorSnapshot | None) -> str:
     x1, y1, y2 = x1 + WIDE, y1 + HIGH // 2, y2 + HIGH // 2
     if x2 < x1:  # leads back, or straight down
         path = f"M{x1} {y1}C{x1 + 40} {y1} {x1 + 40} {y2} {x2 + WIDE} {y2}"
-        middle = x1 + 34
     else:
         bend = (x2 - x1) // 2
         path = f"M{x1} {y1}C{x1 + bend} {y1} {x1 + bend} {y2} {x2} {y2}"
-        middle = x2 - ACROSS // 2 if y1 != y2 else (x1 + x2) // 2
     soft = " soft" if edge.side in ("", "failed") else ""
-    return f'<path class="flow{soft}" d="{path}"/>{_labels(edge, shot, middle, (y1 + y2) // 2)}'
+    # Numbers stand beside their processor, which has its row for itself, however many edges meet.
+    at = (x2 - ACROSS // 2, y2) if edge.side == "in" else (x1 + ACROSS // 2, y1)
+    return f'<path class="flow{soft}" d="{path}"/>{_labels(edge, shot, *at)}'
 
 
 def _labels(edge: Edge, shot: ProcessorSnapshot | None, x: int, y: int) -> str:
     """The rate above the edge; below it the rows that passed, and those that did not."""
-    if shot is None:
+    if shot is None or edge.side == "failed":  # it stands where they came in
         return ""
     lines = zip(_numbers(edge.side, shot), (y - 5, y + 14, y + 27), strict=True)
     return "".join(
@@ -108,7 +108,5 @@ def _numbers(side: str, shot: ProcessorSnapshot) -> tuple[str, str, str]:
     lost = f'<tspan class="err">{figures.brief(shot.failed)} failed</tspan>' if shot.failed else ""
     if side == "in":
         return f"{figures.rate(shot.in_per_s)}/s", f"{figures.brief(shot.elements_in)} in", lost
-    if side == "failed":
-        return "", lost, ""
     dropped = f"{figures.brief(shot.dropped)} dropped" if shot.dropped else ""
     return f"{figures.rate(shot.out_per_s)}/s", f"{figures.brief(shot.elements_out)} out", dropped

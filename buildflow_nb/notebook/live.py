@@ -13,10 +13,11 @@ papermill, a console) shows no live widgets either; it gets the twin alone.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from contextlib import suppress
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.snapshot import FlowSnapshot
@@ -24,14 +25,22 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import cockpit
 from buildflow_nb.notebook.panel import VOLATILE, Panel, twin_html
 from buildflow_nb.notebook.view import View
+from buildflow_nb.runtime.trial import pending
 
 __all__ = ("EVERY_S", "Live")
 
+_LOGGER = logging.getLogger(__name__)
 EVERY_S = 0.25  # the least time between two updates: four a second, when something is clicked
 PACE_S = 0.5  # between two updates of numbers that run by themselves: faster cannot be read
 BEAT_S = 5.0  # between two signs of life of a flow in which nothing happens
 MOST_TWINS = 16  # static twins kept up to date
 QUIET_S = 2.0  # for the thread to end
+LOOK_S = 1.0  # for the flow's loop to answer the thread that publishes
+CELL_LOOK_S = 0.3  # and a cell, which somebody waits for
+BLOCKED = (
+    "the flow's loop does not answer: an async processor holds it; make that one a plain def, "
+    "or let it await what takes long"
+)
 
 
 class Live:
@@ -52,6 +61,7 @@ class Live:
         self._found: dict[str, str] = {}
         self._label, self._parts = "", dict[str, str]()
         self._put_at = 0.0
+        self._seen: weakref.WeakKeyDictionary[Flow, FlowSnapshot] = weakref.WeakKeyDictionary()
         self._ended = False
         self._thread: threading.Thread | None = None
 
@@ -65,7 +75,7 @@ class Live:
         from IPython.display import display
 
         flow = panel.flow()
-        snapshot = flow.snapshot()
+        snapshot = self._look(flow) or self._seen.get(flow) or _unseen(flow)
         view = self._view_of(panel, snapshot) if live and self.updates else None
         if view is not None:
             self._retire(f"the live view is in {panel.cell}")
@@ -98,16 +108,28 @@ class Live:
         """Bring the static twins up to date where there is something new to read."""
         from IPython.display import update_display
 
+        shots: dict[Flow, FlowSnapshot | None] = {}
         for display_id, (flow, twin, seen) in list(self._twins.items()):
             if only is not None and twin != only:
                 continue
-            with suppress(BuildFlowError, TimeoutError):  # no answer: the twin keeps its date
-                snapshot = flow.snapshot()
-                found = cockpit.undated(snapshot)
-                if found != seen or note:
-                    bundle = _twin(flow, snapshot, note, twin)
-                    update_display(bundle, raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
-                    self._twins[display_id] = (flow, twin, found)
+            if flow not in shots:
+                shots[flow] = self._look(flow)
+            snapshot = shots[flow]
+            if snapshot is None:
+                continue  # no answer: the twin keeps its date
+            found = cockpit.undated(snapshot)
+            if found != seen or note:
+                bundle = _twin(flow, snapshot, note, twin)
+                update_display(bundle, raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
+                self._twins[display_id] = (flow, twin, found)
+
+    def _look(self, flow: Flow) -> FlowSnapshot | None:
+        """The flow at this moment; None where it does not answer, for which no cell shall wait."""
+        try:
+            self._seen[flow] = found = flow.snapshot(CELL_LOOK_S)
+        except (BuildFlowError, TimeoutError):
+            return None
+        return found
 
     def wake(self) -> None:
         """Publish soon, since something was clicked or has happened; from any thread."""
@@ -136,9 +158,11 @@ class Live:
     def _put(self, panel: Panel, view: View) -> None:
         """Send the parts where something is new, and a sign of life now and then."""
         try:
-            snapshot = panel.flow().snapshot()
+            snapshot = panel.flow().snapshot(LOOK_S)
             label, parts = cockpit.title(snapshot), panel.parts(snapshot)
-        except (BuildFlowError, TimeoutError) as error:  # no flow, or one that does not answer
+        except TimeoutError:
+            label, parts = self._label, self._parts | panel.without_flow(BLOCKED)
+        except BuildFlowError as error:  # the name is bound to no flow
             label, parts = self._label, self._parts | panel.without_flow(str(error))
         found = {name: html for name, html in parts.items() if name not in VOLATILE}
         now = time.monotonic()
@@ -170,10 +194,16 @@ class Live:
             self._news.clear()
             try:
                 at_work = self.publish()
-            except (BuildFlowError, TimeoutError, RuntimeError):
-                at_work = False  # the run or the kernel is going away; the twin says what there is
+            except Exception:  # one picture that cannot be drawn must not end all that follow
+                _LOGGER.exception("the panel could not be drawn")
+                at_work = False
             time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
             self._news.wait((PACE_S if at_work else BEAT_S) - EVERY_S)
+
+
+def _unseen(flow: Flow) -> FlowSnapshot:
+    """A flow that has not answered yet: what it declares."""
+    return pending(flow.flow_id, flow.stack, flow.processors)
 
 
 def _twin(flow: Flow, snapshot: FlowSnapshot, note: str, twin: str) -> dict[str, str]:

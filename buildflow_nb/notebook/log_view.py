@@ -70,7 +70,8 @@ class LogView:
 def as_file(lines: Sequence[Named]) -> str:
     """Lines as text, whole."""
     return "".join(
-        f"{figures.dated(line.at)} {line.level:<8} {name}  {line.text}\n" for name, line in lines
+        f"{figures.dated(line.at)} {line.level:<8} {name}  {figures.clean(line.text)}\n"
+        for name, line in lines
     )
 
 

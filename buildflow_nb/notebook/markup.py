@@ -43,7 +43,7 @@ def style_sheet() -> str:
     """
     text = files(__package__).joinpath("static", "cockpit.css").read_text("utf-8")
     bare = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    return "".join(bare.splitlines()).replace(".bf ", ".bf.bf.bf ")
+    return re.sub(r"\.bf(?=[ .])", ".bf.bf.bf", "".join(bare.splitlines()))
 
 
 Cell = tuple[str, str]  # HTML and the classes of its table cell

@@ -71,7 +71,9 @@ class Panel:
     _badge: tuple[float, Badge] | None = None
 
     def __post_init__(self) -> None:
-        self.details = Details(self.sent, self.results, self.cell_of, self.desk.off)
+        self.details = Details(
+            self.sent, self.results, self.cell_of, self.desk.off, self.desk.sending
+        )
 
     # -- what it shows ---------------------------------------------------------------------------
 
@@ -170,26 +172,32 @@ class Panel:
         self.changed()
 
     def _take(self, act: str, arg: str, value: str, typed: Mapping[str, Any]) -> None:
-        if act == "do":
-            self.desk.click(arg)
-        elif act == "send":
-            line, shown = line_of(self.flow().processor(arg), typed)
-            self.sent.add(arg, shown.split(maxsplit=3)[3])
-            self.desk.click(line, shown)
-        elif act in ("yes", "no"):
-            self.operations.answer(yes=act == "yes", typed=str(typed.get("typed", "")))
-        elif act == "cancel":
-            self.operations.cancel()
-        elif act == "close-operation":
-            self.operations.close()
-        elif act == "close-said":
-            self.desk.say("")
-        elif act == "close-found":
-            self.found = None
-        elif act == "download":
-            self._download(arg)
+        acts: Mapping[str, Callable[[], object]] = {
+            "do": lambda: self.desk.click(arg),
+            "send": lambda: self._send(arg, typed),
+            "yes": lambda: self.operations.answer(yes=True, typed=str(typed.get("typed", ""))),
+            "no": lambda: self.operations.answer(yes=False),
+            "cancel": self.operations.cancel,
+            "end-recording": lambda: self._end_recording(arg),
+            "close-operation": self.operations.close,
+            "close-said": lambda: self.desk.say(""),
+            "close-found": lambda: setattr(self, "found", None),
+            "download": lambda: self._download(arg),
+        }
+        if act in acts:
+            acts[act]()
         else:
             self.look = self.look.after(act, arg, value)
+
+    def _send(self, processor_id: str, typed: Mapping[str, Any]) -> None:
+        line, shown = line_of(self.flow().processor(processor_id), typed)
+        self.sent.add(processor_id, shown.split(maxsplit=3)[3])
+        self.desk.click(line, shown)
+
+    def _end_recording(self, processor_id: str) -> None:
+        handle = self.flow().handle
+        if handle is not None and handle.has(processor_id):
+            handle.end_recording(processor_id)
 
     def _download(self, processor_id: str) -> None:
         lines = lines_of(self.flow(), processor_id, self.look.level, self.look.text)

@@ -27,11 +27,13 @@ from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.elements import discarded, retried
 from buildflow_nb.notebook.verbs.export import Exported
+from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.views import views_of
 
 __all__ = ("performers",)
 
 Values = Mapping[str, Any]
+CHECK_S = 1.5  # as the line has it
 CELL_S = 60.0  # how long a click waits for the cell that runs
 
 
@@ -64,10 +66,15 @@ def _free(session: Session) -> Flow:
 
 
 def _run(session: Session, values: Values) -> str:
-    flow = _free(session)
+    flow, where = _free(session), {"host": values["host"], "port": values["port"]}
+    if flow.handle is None or not flow.handle.running:
+        found = flow.check(timeout=CHECK_S, start=True, **where)
+        bad = [finding for finding in found if finding.health is not Health.OK]
+        if bad:
+            session.show_found(Findings(bad, "before the run"))
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
-    where = f", serving {handle.address}" if handle.address else ""
-    return f"flow {flow.flow_id} runs{where}"
+    serving = f", serving {handle.address}" if handle.address else ""
+    return f"flow {flow.flow_id} runs{serving}"
 
 
 def _stop(session: Session, values: Values) -> str:
@@ -96,9 +103,12 @@ def _remove(session: Session, values: Values) -> str:
 
 def _send(session: Session, values: Values) -> str:
     flow, chosen = session.flow(), values["id"]
-    results = flow.send(chosen, json.loads(values["element"]))
-    masked = views_of(flow.processors[chosen]).result
-    shown = "\n".join(figures.shown(masked(result)) for result in results)
+    views, element = views_of(flow.processor(chosen)), json.loads(values["element"])
+    try:
+        results = flow.send(chosen, element)
+    except Exception as error:  # noqa: BLE001  (user code; what it says may quote a secret)
+        raise UsageError(views.text(describe(error), element)) from None
+    shown = "\n".join(figures.shown(views.result(result)) for result in results)
     session.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
     return f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}"
 

@@ -29,7 +29,7 @@ from buildflow_nb.runtime.redo import Redone
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 from buildflow_nb.runtime.watch import Watch, finished
 
-__all__ = ("RunHandle", "unknown_processor")
+__all__ = ("LOOK_TIMEOUT_S", "RunHandle", "unknown_processor")
 
 _LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
@@ -84,13 +84,13 @@ class RunHandle:
         """The state of the run."""
         return self.snapshot().state
 
-    def snapshot(self) -> FlowSnapshot:
+    def snapshot(self, timeout: float = LOOK_TIMEOUT_S) -> FlowSnapshot:
         """The run at this moment.
 
         Raises:
             TimeoutError: the loop does not answer, since an async processor blocks it.
         """
-        return self._thread.run(self._snapshot(), LOOK_TIMEOUT_S)
+        return self._thread.run(self._snapshot(), timeout)
 
     def has(self, processor_id: str | None) -> bool:
         """Whether a processor is, or was, part of this run; None means any."""
@@ -140,6 +140,13 @@ class RunHandle:
                     break
         finally:
             self._thread.run(end(), LOOK_TIMEOUT_S)
+
+    def end_recording(self, processor_id: str) -> bool:
+        """Let a recording end with what came; whether there was one."""
+        recorder = self._ledger(processor_id).recorder
+        if recorder is not None:
+            recorder.full.set()
+        return recorder is not None
 
     def failures(self, processor_id: str | None = None) -> list[Failed]:
         """Elements that failed for good, of one processor or of all, oldest first."""

@@ -248,10 +248,11 @@ class Notebook:
         self.lab.ask(f"kernels/{self.kernel_id()}", "DELETE")
 
     def close(self) -> None:
-        """End the notebook's kernel, and with it all that the notebook started."""
+        """End the notebook's kernel with all that it started, and leave the page."""
         for session in self.lab.ask("sessions"):
             if session["path"] == self.path.name:
                 self.lab.ask(f"sessions/{session['id']}", "DELETE")
+        self.page.close()  # one that stays open goes on asking for its kernel
 
     # ---- underneath
 

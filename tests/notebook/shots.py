@@ -59,7 +59,7 @@ def fake_flow(name="shop"):
     flow = Flow(name)
     flow.handle = FakeRun()
     flow.now = shot()
-    flow.snapshot = lambda: flow.now
+    flow.snapshot = lambda _timeout=None: flow.now
 
     def put(**words):
         flow.now = replace(flow.now, processors=(replace(PRICE, **words), WORST))

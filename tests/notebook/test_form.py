@@ -146,15 +146,36 @@ def void(html):
 
 def test_the_form_has_a_labelled_field_for_each_and_is_filled_with_what_was_chosen(spec):
     samples = ['{"id": 1, "sku": "a"}', '{"id": 2, "sku": "<b>"}']
-    page = read(void(form_html(spec(Order), samples, samples[1])))
+    page = read(void(form_html(spec(Order), samples, "1")))
     labels = {a["for"] for t, a in page.tags if t == "label" and "for" in a}
     fields = {a["id"]: a for t, a in page.tags if t in ("input", "select") and "id" in a}
     assert labels == set(fields)
     assert fields["bf-code-id"]["value"] == "2"
     assert fields["bf-code-sku"]["value"] == "<b>"
-    assert fields["bf-code-rush"]["type"] == "checkbox"
     chosen = [a["value"] for t, a in page.tags if t == "option" and "selected" in a]
-    assert chosen == [samples[1]]
+    assert chosen == ["1", "", "", ""]  # the sample; what has a default is left to it
+
+
+def test_what_has_a_default_is_left_out_untouched_and_shown_where_it_is_known(spec):
+    html = form_html(spec(Order), ['{"id": 1, "sku": "a", "rush": true, "size": "L"}'], "")
+    tags = read(void(html)).tags
+    assert [a["value"] for t, a in tags if t == "option" and "selected" in a] == [
+        "0",
+        "true",
+        "",
+        "L",
+    ]
+    untouched = {"id": "1", "sku": "a", "rush": "", "colour": "", "size": ""}
+    line, _ = line_of(spec(Order), untouched)
+    assert json.loads(line.removeprefix("%buildflow send code ")) == {"id": 1, "sku": "a"}
+    line, _ = line_of(spec(Order), untouched | {"rush": "false"})
+    assert '"rush": false' in line
+
+
+def test_a_huge_element_is_no_sample(spec):
+    assert samples_of(spec(Order), [], [Order(1, "x" * 100_000), Order(2, "y")]) == [
+        samples_of(spec(Order), [], [Order(2, "y")])[0]
+    ]
 
 
 def test_elements_that_were_sent_come_first_and_each_once(spec):

@@ -1,5 +1,6 @@
 """The graph of a flow: what feeds what, and where it stands."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -137,6 +138,20 @@ def test_the_picture_has_states_rates_and_totals_and_a_name(flow):
     )
     acts = {a["data-arg"] for _, a in page.found if a.get("data-act") == "select"}
     assert acts == {"price", "worst"}
+
+
+def test_numbers_of_processors_that_share_a_source_stand_apart(flow):
+    shared = Pulse([1], 1)
+    names = [f"p{i}" for i in range(5)]
+    for name in names:
+        consumer(flow, name, shared, Empty())
+    shots = [replace(PRICE, processor_id=name) for name in names]
+    html = drawn(graph_of(flow.spec()), shot(*shots), lambda _: ("", ""))
+    page = Tags()
+    page.feed(html)
+    places = [(a["x"], a["y"]) for t, a in page.found if t == "text" and a.get("class") == "rate"]
+    assert len(places) == 5 * 5
+    assert len(set(places)) == len(places)
 
 
 def test_names_of_users_are_escaped(flow):

@@ -121,20 +121,23 @@ def fields(snapshot):
     return {name: getattr(snapshot, name) for name in snapshot.__slots__}
 
 
-@pytest.mark.parametrize("error", [UsageError("app is <gone>"), TimeoutError("it is <gone>")])
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(UsageError("app is <gone>"), "app is &lt;gone&gt;"), (TimeoutError(), "an async processor")],
+)
 def test_a_flow_that_is_gone_or_does_not_answer_is_said_and_the_rest_stays(
-    flow, live, told, monkeypatch, error
+    flow, live, told, error, said
 ):
-    def fail():
+    def fail(_timeout):
         raise error
 
     shown(lambda: live.show(panel_of(flow, live), live=True))
     live._view._hear(None, {"act": "here", "arg": "page"}, [])
     live.publish()
-    monkeypatch.setattr(flow, "snapshot", fail)
+    flow.snapshot = fail
     live.publish()
     parts = told[-1]["parts"]
-    assert "is &lt;gone&gt;" in parts["said"]
+    assert said in parts["said"]
     assert "512,906" in parts["table"]
 
 
@@ -245,11 +248,38 @@ def test_only_the_last_twins_are_kept(flow, live):
 def test_a_run_that_does_not_answer_keeps_its_date(flow, live, monkeypatch):
     shown(lambda: live.show(panel_of(flow, live), live=False))
 
-    def silent():
+    def silent(_timeout):
         raise TimeoutError
 
     monkeypatch.setattr(flow, "snapshot", silent)
     assert shown(live.refresh) == []
+
+
+def test_a_flow_that_has_not_answered_yet_is_shown_as_it_is_declared(flow, live, monkeypatch):
+    def silent(_timeout):
+        raise TimeoutError
+
+    monkeypatch.setattr(flow, "snapshot", silent)
+    (bundle,) = shown(lambda: live.show(panel_of(flow, live), live=False))
+    assert "shop · stack local · pending" in bundle["text/plain"]
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_end_those_that_follow(flow, monkeypatch, caplog):
+    monkeypatch.setattr(live_module, "EVERY_S", 0.001)
+    live, drawn = Live(updates=True), threading.Event()
+
+    def publish():
+        live.wake()
+        if not caplog.records:
+            raise ZeroDivisionError
+        drawn.set()
+        return False
+
+    monkeypatch.setattr(live, "publish", publish)
+    shown(lambda: live.show(panel_of(flow, live), live=True))
+    assert drawn.wait(DEADLINE_S)
+    assert "could not be drawn" in caplog.text
+    shown(live.close)
 
 
 def test_a_terminal_is_not_told_again_after_each_cell(flow):

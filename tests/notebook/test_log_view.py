@@ -80,3 +80,10 @@ def test_the_file_has_every_line_whole():
     text = as_file(lines)
     assert text.count("\n") == 3
     assert "price  " + "x" * 5_000 in text
+
+
+def test_half_a_character_breaks_neither_the_page_nor_the_file():
+    flow = FakeFlow()
+    flow.rings["price"].add("PRINT", "\ud83d")
+    LogView().html(flow, Look(selected="price")).encode()
+    as_file(lines_of(flow, "price")).encode()

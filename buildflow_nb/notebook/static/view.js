@@ -8,12 +8,15 @@ const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT"]);
 
 function attributes(old, next) {
   for (const { name } of [...old.attributes]) {
-    if (!next.hasAttribute(name) && !KEPT.has(name)) old.removeAttribute(name);
+    if (next.hasAttribute(name) || KEPT.has(name)) continue;
+    old.removeAttribute(name);
+    if (name === "checked") old.checked = false;
   }
   for (const { name, value } of next.attributes) {
     if (old.getAttribute(name) === value) continue;
     old.setAttribute(name, value);
     if (name === "value") old.value = value;
+    if (name === "checked") old.checked = true;
   }
 }
 
@@ -30,11 +33,27 @@ function morph(old, next) {
   if (old.nodeName === "SELECT" && old !== document.activeElement) old.value = next.value;
 }
 
+// Children with a key are the same wherever they stand; the others are told by their place.
 function children(old, next) {
-  const wanted = [...next.childNodes];
-  const there = [...old.childNodes];
-  wanted.forEach((node, i) => (i < there.length ? morph(there[i], node) : old.append(node)));
-  there.slice(wanted.length).forEach((node) => node.remove());
+  const keyed = new Map();
+  for (const child of old.childNodes) if (child.dataset?.key) keyed.set(child.dataset.key, child);
+  let place = old.firstChild;
+  for (const node of [...next.childNodes]) {
+    const known = keyed.get(node.dataset?.key);
+    keyed.delete(node.dataset?.key);
+    if (known && known !== place) old.insertBefore(known, place);
+    const there = known ?? (place?.dataset?.key ? null : place);
+    if (!there) old.insertBefore(node, place);
+    else {
+      place = there.nextSibling;
+      morph(there, node);
+    }
+  }
+  while (place) {
+    const after = place.nextSibling;
+    place.remove();
+    place = after;
+  }
 }
 
 function update(place, html) {
