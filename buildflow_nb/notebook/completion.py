@@ -2,17 +2,19 @@
 
 Each word comes with its type, which front ends show beside it: `retries=` with `int`, a queue with
 `SQSQueue`. After `source=` only names of things that can be read are offered, after `sink=` only
-those that can be written. Every other line is left to IPython.
+those that can be written; where there is none, what may make one. Python expressions and every
+other line are left to IPython, but for the routes after `app.client().`, which it cannot know.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from IPython.core.completer import (
     CompletionContext,
@@ -25,17 +27,20 @@ from buildflow_nb.core.command import count, port, seconds
 from buildflow_nb.core.commands import COMMANDS, HELP_FLAGS, Command, Option
 from buildflow_nb.core.magic_syntax import KINDS, MAGIC
 from buildflow_nb.core.primitive import Readable, Writable
+from buildflow_nb.flow import Flow
 from buildflow_nb.infra.deployment import PRIVATE
 from buildflow_nb.notebook.manual import TOPICS
 from buildflow_nb.notebook.session import Session
 
-__all__ = ("Offer", "Scope", "cell_words", "line_words", "matcher")
+__all__ = ("Asked", "Offer", "Scope", "cell_words", "line_words", "matcher")
 
 _LINE = re.compile(r"\s*(?:[\w\s.,*\[\]]+=\s*)?%buildflow (?P<typed>.*)", re.DOTALL)
+_CLIENT = re.compile(r"(?:.*[^\w.])?(?P<flow>[^\W\d]\w*)\.client\(\)\.(?P<typed>\w*)", re.DOTALL)
 _ABILITIES: Mapping[str, type] = {"source": Readable, "sink": Writable, "dead_letter": Writable}
 _PARSED: Mapping[Any, str] = {seconds: "duration", count: "int", port: "port"}
 _OWN_TYPES = {"source": "Source", "sink": "Sink", "dead_letter": "Sink", "route": "str"}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PATHS = ("to", "folder")  # the options that name a file or a folder to write
 _MOST_FILES = 100  # a folder of a million is nobody's to choose from
 
 
@@ -47,8 +52,23 @@ class Offer:
     type: str = "keyword"
 
 
-Asked = tuple[str, Sequence[Offer]]  # the word being typed, and what it may become
-NOTHING: Asked = ("", ())
+class Asked(NamedTuple):
+    """The word being typed, and what it may become; `python` where IPython knows, too."""
+
+    word: str
+    offers: Sequence[Offer]
+    python: bool = False
+
+
+NOTHING = Asked("", ())
+PYTHON = Asked("", (), python=True)
+
+
+class _Silence(list[SimpleCompletion]):
+    """No completions, in a form that lets them suppress others: IPython heeds only some."""
+
+    def __len__(self) -> int:
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +99,13 @@ def matcher(session: Session) -> Callable[[CompletionContext], SimpleMatcherResu
 
     @context_matcher(identifier="buildflow", priority=100)  # type: ignore[no-untyped-call, untyped-decorator, unused-ignore]
     def complete(context: CompletionContext) -> SimpleMatcherResult:
-        fragment, offers = _asked(session, context)
-        found = dict.fromkeys(offer for offer in offers if offer.text.startswith(fragment))
+        asked = _asked(session, context)
+        found = dict.fromkeys(one for one in asked.offers if one.text.startswith(asked.word))
+        offers = [SimpleCompletion(text=one.text, type=one.type) for one in found]
         return SimpleMatcherResult(
-            completions=[SimpleCompletion(text=one.text, type=one.type) for one in found],
-            suppress=bool(found),
-            matched_fragment=fragment,
+            completions=offers if offers or asked.python else _Silence(),
+            suppress=bool(found) or not asked.python,
+            matched_fragment=asked.word,
             ordered=True,
         )
 
@@ -95,9 +116,19 @@ def matcher(session: Session) -> Callable[[CompletionContext], SimpleMatcherResu
 def _asked(session: Session, context: CompletionContext) -> Asked:
     typed = context.text_until_cursor
     if context.cursor_line == 0 and typed.lstrip().startswith(f"{MAGIC} "):
-        return cell_words(typed.lstrip()[len(MAGIC) :], session.names)
+        return cell_words(typed.lstrip()[len(MAGIC) :], session.own_names)
     line = _LINE.fullmatch(typed)
-    return NOTHING if line is None else line_words(line["typed"], Scope.of(session))
+    if line is not None:
+        return line_words(line["typed"], Scope.of(session))
+    client = _CLIENT.fullmatch(typed)
+    return PYTHON if client is None else _routes(session.names.get(client["flow"]), client["typed"])
+
+
+def _routes(flow: object, typed: str) -> Asked:
+    """What a flow's client can call; IPython calls no method to find that out."""
+    if not isinstance(flow, Flow):
+        return PYTHON
+    return Asked(typed, [Offer(name, "function") for name in dir(flow.client())], python=True)
 
 
 def line_words(typed: str, scope: Scope) -> Asked:
@@ -105,7 +136,8 @@ def line_words(typed: str, scope: Scope) -> Asked:
     words = typed.split()
     fragment = "" if not words or typed[-1:].isspace() else words.pop()
     if not words:
-        return fragment, [*(Offer(name, "subcommand") for name in COMMANDS), *_help(fragment)]
+        commands = [Offer(name, "subcommand") for name in COMMANDS]
+        return Asked(fragment, [*commands, *_help(fragment)])
     command = COMMANDS.get(words[0])
     if command is None:
         return NOTHING
@@ -113,10 +145,10 @@ def line_words(typed: str, scope: Scope) -> Asked:
     awaited = _awaiting(command, flag if equals else words[-1])
     if awaited is not None:
         fragment = value if equals else fragment
-        return fragment, list(_values_of(awaited, scope, fragment, ()))
+        return Asked(fragment, list(_values_of(awaited, scope, fragment, ())))
     given = _by_position(command, words[1:])
     if command.rest and given:
-        return NOTHING  # the element: JSON, or any Python
+        return PYTHON  # the element: JSON, or any Python
     flags = [
         Offer(flag, _type_of(option))
         for option in command.options
@@ -125,7 +157,7 @@ def line_words(typed: str, scope: Scope) -> Asked:
     ]
     place = _place(command, len(given))
     placed = () if place is None else _values_of(place, scope, fragment, given)
-    return fragment, [*placed, *flags, Offer("--help", "flag"), *_help(fragment)]
+    return Asked(fragment, [*placed, *flags, Offer("--help", "flag"), *_help(fragment)])
 
 
 def _help(fragment: str) -> list[Offer]:
@@ -168,15 +200,21 @@ def _values_of(
     elif option.wants == "topic":
         yield from (Offer(topic, "topic") for topic in TOPICS)
     elif option.name == "file":
-        yield from _files(scope.folder, fragment)
+        yield from _recordings(scope.folder)
+        yield from _files(fragment)
+    elif option.name in _PATHS:
+        yield from _files(fragment)
 
 
-def _files(folder: Path, fragment: str) -> Iterator[Offer]:
-    """Recordings first, then whatever lies where the fragment points, from the working folder."""
+def _recordings(folder: Path) -> Iterator[Offer]:
     recordings = folder / PRIVATE / "recordings"
     known = sorted(recordings.glob("*")) if recordings.is_dir() else []
     for path in known[:_MOST_FILES]:
         yield Offer(shlex.quote(_near(path)), "recording")
+
+
+def _files(fragment: str) -> Iterator[Offer]:
+    """Whatever lies where the fragment points, from the working folder."""
     above, slash, start = fragment.rpartition("/")
     place = Path(above + slash).expanduser()
     try:
@@ -214,19 +252,23 @@ def cell_words(typed: str, names: Mapping[str, Any]) -> Asked:
     """The word being typed after `%%buildflow`, and what it may become."""
     kind, space, arguments = typed.lstrip().partition(" ")
     if not space:
-        return kind, [*(Offer(name, "kind") for name in KINDS), *_help(kind)]
+        return Asked(kind, [*(Offer(name, "kind") for name in KINDS), *_help(kind)])
     if kind not in KINDS:
         return NOTHING
-    last = arguments.replace("(", ",").rpartition(",")[2].lstrip()
+    if arguments.count("(") > arguments.count(")"):
+        return PYTHON  # the arguments of a call of the user's
+    last = arguments.rpartition(",")[2].lstrip()
     word, equals, value = last.partition("=")
     if equals:
-        return value.lstrip(), _values(kind, word.strip(), names)
+        return _value(kind, word.strip(), value.lstrip(), names)
+    if "." in last and '"' not in last and "'" not in last:
+        return PYTHON
     given = {part.partition("=")[0].strip() for part in arguments.split(",")[:-1]}
     options = [
         Offer(f"{name}=", kind_) for name, kind_ in _typed(kind).items() if name not in given
     ]
-    able = _able(names, Readable if kind == "consumer" else Writable)
-    return last, [*options, *able, *_help(last)]
+    able = _able(names, Readable if kind == "consumer" else Writable, last)
+    return Asked(last, [*options, *able, *_help(last)])
 
 
 def _typed(kind: str) -> dict[str, str]:
@@ -236,22 +278,39 @@ def _typed(kind: str) -> dict[str, str]:
     return {**own, **options}
 
 
-def _values(kind: str, word: str, names: Mapping[str, Any]) -> list[Offer]:
+def _value(kind: str, word: str, value: str, names: Mapping[str, Any]) -> Asked:
     if word == "method":
-        return [Offer(f'"{method}"', "str") for method in _METHODS]
+        return Asked(value, [Offer(f'"{method}"', "str") for method in _METHODS])
     if _typed(kind).get(word) == "bool":
-        return [Offer("True", "bool"), Offer("False", "bool")]
+        return Asked(value, [Offer("True", "bool"), Offer("False", "bool")])
+    if value and not value.isidentifier():
+        return PYTHON
     ability = _ABILITIES.get(word)
-    return _able(names, ability) if ability else []
+    if ability is None:
+        return PYTHON if value else NOTHING
+    return Asked(value, _able(names, ability, value))
 
 
-def _able(names: Mapping[str, Any], ability: type) -> list[Offer]:
+def _able(names: Mapping[str, Any], ability: type, typed: str) -> list[Offer]:
+    """The names of what fits; where none begins as typed, of what may lead to one."""
     opener = "source" if ability is Readable else "sink"
-    found: Iterable[tuple[str, Any]] = sorted(names.items())
-    return [
+    found = [(name, names[name]) for name in sorted(names) if not name.startswith("_")]
+    able = [
         Offer(name, type(value).__name__)
         for name, value in found
-        if not name.startswith("_")
-        and callable(getattr(type(value), opener, None))  # asks no object but likely ones
+        if callable(getattr(type(value), opener, None))  # asks no object but likely ones
         and isinstance(value, ability)
     ]
+    if any(offer.text.startswith(typed) for offer in able):
+        return able
+    leading = ((name, _leads(value, opener)) for name, value in found)
+    return [Offer(name, kind) for name, kind in leading if kind]
+
+
+def _leads(value: object, opener: str) -> str:
+    """What a thing is that may lead to one with this opener; "" where it does not."""
+    if inspect.ismodule(value):
+        return "module"
+    if inspect.isclass(value):
+        return "class" if hasattr(value, opener) else ""
+    return "function" if inspect.isroutine(value) else ""

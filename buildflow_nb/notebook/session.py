@@ -55,6 +55,16 @@ class Session:
         found: dict[str, Any] = self.shell.user_ns
         return found
 
+    @property
+    def own_names(self) -> dict[str, Any]:
+        """What the user's code made or imported, without what IPython put there."""
+        hidden = self.shell.user_ns_hidden
+        return {
+            name: value
+            for name, value in self.names.items()
+            if name not in hidden or hidden[name] is not value
+        }
+
     def bind(self) -> None:
         """Bind a fresh Flow where the name is free; say so where it is not."""
         taken = self.names.get(NAME)

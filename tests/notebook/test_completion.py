@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import pytest
 
 from buildflow_nb.core.commands import COMMANDS
@@ -22,6 +25,9 @@ NAMES = {
     "result": Table(),
     "_hidden": Pulse([1], 1),
     "Pulse": Pulse,
+    "json": json,
+    "loads": json.loads,
+    "Path": Path,
     "x": 3,
 }
 SCOPE = Scope(
@@ -30,7 +36,7 @@ SCOPE = Scope(
 
 
 def offered(asked):
-    fragment, offers = asked
+    fragment, offers, _ = asked
     return {offer.text for offer in offers if offer.text.startswith(fragment)}
 
 
@@ -119,6 +125,10 @@ def test_files_to_replay(tmp_path, monkeypatch):
         (' collector "/c", method=', {'"POST"'}, {"result"}),
         (' collector "/c", ro', {"route="}, set()),
         (" nonsense ", set(), {"source="}),
+        (" consumer source=P", {"Pulse"}, {"numbers", "x", "json", "loads"}),
+        (" consumer source=numbers, sink=z", set(), {"result"}),
+        (" consumer source=Pulse(", set(), {"source=", "numbers"}),
+        (" consumer source=json.", set(), {"source=", "numbers"}),
     ],
 )
 def test_cell_magics(typed, some, none):
@@ -137,6 +147,41 @@ def test_types_of_the_words_of_a_cell():
     assert types(cell_words(" ", NAMES))["consumer"] == "kind"
 
 
+def test_where_nothing_fits_come_what_may_lead_to_it():
+    names = {name: value for name, value in NAMES.items() if name not in ("numbers", "result")}
+    assert types(cell_words(" consumer source=", names)) == {
+        "Pulse": "class",
+        "json": "module",
+        "loads": "function",
+    }
+    assert types(cell_words(" consumer sink=", names)) == {"json": "module", "loads": "function"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "python"),
+    [
+        (line_words(" send price ", SCOPE), True),
+        (line_words(" record price --to ", SCOPE), False),
+        (line_words(" run --host ", SCOPE), False),
+        (cell_words(" consumer source=Pulse(", NAMES), True),
+        (cell_words(" consumer source=json.", NAMES), True),
+        (cell_words(" consumer json.", NAMES), True),
+        (cell_words(" consumer source=", NAMES), False),
+        (cell_words(" consumer retries=", NAMES), False),
+        (cell_words(" consumer retries=le", NAMES), True),
+    ],
+)
+def test_only_python_is_left_to_ipython(asked, python):
+    assert asked.python is python
+
+
+def test_files_to_write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert types(line_words(" record price --to ", SCOPE)) == {"data/": "folder"}
+    assert offered(line_words(" export d", SCOPE)) == {"data/"}
+
+
 def complete(cells, text):
     found = cells.shell.Completer.completions(text, len(text))
     return {(c.text, text[c.start : c.end]) for c in found}
@@ -153,6 +198,32 @@ class TestShell:
         assert ("numbers", "nu") in complete(cells, "%%buildflow consumer source=nu")
         offers = complete(cells, "%%buildflow consumer source=")
         assert not {c for c, _ in offers if c == "seen"}
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "%buildflow record price --to an",
+            "%buildflow run --host ",
+            "%buildflow nonsense ",
+            "%%buildflow consumer sink=",
+            "%%buildflow consumer sink=zz",
+            "%%buildflow consumer retries=",
+        ],
+    )
+    def test_where_a_word_of_ours_is_asked_for_nobody_else_offers(self, cells, line):
+        cells("del Pulse")
+        assert complete(cells, line) == set()
+
+    def test_where_nothing_fits_come_the_users_own_callables(self, cells):
+        cells("import json; del numbers; Order = dict")
+        offers = complete(cells, "%%buildflow consumer source=")
+        assert offers == {("Pulse", ""), ("json", "")}
+
+    def test_the_routes_of_a_client(self, cells):
+        cells("@app.endpoint('/worst', method='GET')\ndef worst(limit: int) -> int: ...")
+        assert ("worst", "") in complete(cells, "app.client().")
+        assert complete(cells, "found = app.client().wo") == {("worst", "wo")}
+        assert ("worst", "") not in complete(cells, "numbers.client().")
 
     @pytest.mark.parametrize("text", ["app.", "app.che", "x = app.", "numbers.", "%tim", "len("])
     def test_all_else_is_left_to_ipython(self, cells, text):
