@@ -48,8 +48,11 @@ class Secret:
         return hash(self._value)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
         """Let pydantic models have fields of this type: made of text, masked in their JSON."""
+        if source is not cls:  # it is only the mark of another type, which stays what it is
+            made: CoreSchema = handler(source)
+            return made
         from pydantic_core import core_schema as schema
 
         text = schema.no_info_after_validator_function(cls, schema.str_schema())

@@ -203,6 +203,35 @@ def test_secrets_are_parameters_of_routes_and_part_of_the_schema(app):
     assert schemas["Stored"]["properties"]["key"] == {"type": "string"}
 
 
+def test_a_marked_text_stays_a_text_in_routes_retries_and_models(app):
+    @app.endpoint(route="/ask", method="POST")
+    def ask(token: Annotated[str, Secret], body: Marked) -> str:
+        if body.qty == 0:
+            msg = f"no {token}"
+            raise ValueError(msg)
+        return "got " + token + body.word
+
+    handle = app.run(block=False, serve_port=0)
+    url = f"{handle.address}/ask?token={WORD}"
+    headers = {"Content-Type": "application/json"}
+    asked = urllib.request.Request(url, b'{"word": "w"}', headers)  # noqa: S310
+    with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:  # noqa: S310
+        assert json.load(answer) == f"got {WORD}w"
+    asked = urllib.request.Request(url, b'{"word": "w", "qty": 0}', headers)  # noqa: S310
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(asked, timeout=PATIENCE_S)  # noqa: S310
+    caught.value.close()
+    (failed,) = app.failures("ask")
+    assert failed.input == {"token": "****", "body": Marked.model_construct(word="****", qty=0)}
+    edited = {"token": "****", "body": {"word": "****", "qty": 1}}
+    assert failed.retry(edited) == [f"got {WORD}w"]
+
+
+class Marked(pydantic.BaseModel):
+    word: Annotated[str, Secret]
+    qty: int = 1
+
+
 def test_a_table_has_a_column_of_what_secrets_hold(app, tmp_path):
     import duckdb
 
