@@ -33,6 +33,7 @@ from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.errors import ConversionError, DeclarationError
 from buildflow_nb.core.primitive import Malformed, Wire
 from buildflow_nb.core.rows import RowPreparation
+from buildflow_nb.core.secret_fields import masker
 
 __all__ = ("Decoder", "compile_decoder", "explain")
 
@@ -62,7 +63,7 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
         return Decoder(_sound, _all_sound)
     own = _own_method(inner, wire)
     if own is not None:
-        return _from_one(own)
+        return _from_one(own, inner)
     if wire is Wire.ROW and not (is_record(inner) or inner is dict or get_origin(inner) is dict):
         msg = (
             f"{where}: a row cannot become {type_name(hint)}; "
@@ -78,10 +79,10 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
     if wire is Wire.ROW:
         preparation = RowPreparation.of(inner)
         return Decoder(
-            _guarded(lambda raw: convert(preparation.one(raw))),
-            _guarded_many(lambda raws: convert_many(preparation.many(raws))),
+            _guarded(lambda raw: convert(preparation.one(raw)), hint),
+            _guarded_many(lambda raws: convert_many(preparation.many(raws)), hint),
         )
-    return Decoder(_guarded(convert), _guarded_many(convert_many))
+    return Decoder(_guarded(convert, hint), _guarded_many(convert_many, hint))
 
 
 def _refuse_unconvertible(hint: object, wire: Wire, where: str) -> None:
@@ -151,28 +152,42 @@ def _all_sound(raws: Sequence[object]) -> Sequence[object]:
     return raws
 
 
-def _from_one(one: One) -> Decoder:
-    guarded = _guarded(one)
+def _from_one(one: One, hint: object) -> Decoder:
+    guarded = _guarded(one, hint)
     return Decoder(guarded, lambda raws: [guarded(raw) for raw in raws])
 
 
-def _guarded(convert: One) -> One:
+def _guarded(convert: One, hint: object) -> One:
+    mask = masker(hint)
+
     def one(raw: object) -> object:
         _sound(raw)
         try:
             return convert(raw)
         except (ValueError, TypeError) as error:
+            if mask is not None:  # the cause would quote what it cannot convert
+                raise ConversionError(explain(error, _hidden(mask, raw))) from None
             raise ConversionError(explain(error, raw)) from error
 
     return one
 
 
-def _guarded_many(convert_many: Many) -> Many:
+def _hidden(mask: One, raw: object) -> object:
+    """An element as an error may quote it; nothing of one that cannot be looked into."""
+    try:
+        return mask(raw)
+    except Exception:  # noqa: BLE001  (a user's class, which may do anything)
+        return None
+
+
+def _guarded_many(convert_many: Many, hint: object) -> Many:
+    secret = masker(hint) is not None
+
     def many(raws: Sequence[object]) -> Sequence[object]:
         try:
             return convert_many(raws)
         except (ValueError, TypeError) as error:
-            raise ConversionError(explain(error)) from error
+            raise ConversionError(explain(error)) from (None if secret else error)
 
     return many
 
@@ -269,7 +284,7 @@ def _adapter(hint: Any, where: str) -> Any:
 def _objects(hint: object, convert: One) -> Decoder:
     """Objects pass as they are when they fit; plain ones (a dict for a dataclass) are converted."""
     expected = class_of(optional_of(hint)[0])
-    plain = _guarded(convert)
+    plain = _guarded(convert, hint)
 
     def one(raw: object) -> object:
         if expected is not None and isinstance(raw, expected):
@@ -288,16 +303,16 @@ def _texts(hint: object, wire: Wire, where: str) -> Decoder:
     """Text and bytes: as they are for str and bytes, else JSON."""
     inner, _ = optional_of(hint)
     if inner is str:
-        return _from_one(_as_text)
+        return _from_one(_as_text, hint)
     if inner is bytes:
-        return _from_one(_as_bytes)
+        return _from_one(_as_bytes, hint)
     if is_named_tuple(inner) or inner is dict:
         convert, _many = _converter(inner, wire, where)
-        return _from_one(lambda raw: convert(msgspec.json.decode(raw)))
+        return _from_one(lambda raw: convert(msgspec.json.decode(raw)), hint)
     if _needs_pydantic(hint):
-        return _from_one(_adapter(hint, where).validate_json)
+        return _from_one(_adapter(hint, where).validate_json, hint)
     decoder = msgspec.json.Decoder(hint, dec_hook=_validate_foreign)
-    return _from_one(decoder.decode)
+    return _from_one(decoder.decode, hint)
 
 
 def _as_text(raw: object) -> object:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import json
+import traceback
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, NamedTuple, TypedDict
+from typing import Annotated, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import msgspec
 import pydantic
 import pytest
 
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.decode import compile_decoder
 from buildflow_nb.core.encode import compile_encoder
 from buildflow_nb.core.errors import ConversionError, DeclarationError
@@ -298,3 +301,44 @@ def test_what_cannot_be_written_fails_when_it_is_returned():
         compile_encoder(None, Wire.RECORD, "f")([Odd()])
     with pytest.raises(ConversionError, match="f returned what cannot be written: list has no"):
         compile_encoder(None, Wire.RECORD, "f")([[1]])
+
+
+@dataclass
+class Login:
+    word: Annotated[str, Secret]
+    keys: list[Secret]
+    qty: int = 1
+
+
+class LoginModel(pydantic.BaseModel):
+    word: Annotated[str, Secret]
+    keys: list[Secret]
+    qty: int = 1
+
+
+@pytest.mark.parametrize("kind", [Login, LoginModel])
+@pytest.mark.parametrize("wire", [Wire.RECORD, Wire.OBJECT, Wire.TEXT])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"word": "Zq9word", "keys": "Zq9keys"},
+        {"word": ["Zq9word"], "keys": ["Zq9keys"]},
+        {"word": "Zq9word", "keys": [], "qty": "many"},
+        {"word": 98765, "keys": ["Zq9keys"]},
+    ],
+)
+def test_errors_quote_no_secrets_and_have_no_cause_that_does(kind, wire, raw):
+    decoder = compile_decoder(kind, wire, "t")
+    given = json.dumps(raw) if wire is Wire.TEXT else raw
+    for convert, value in ((decoder.one, given), (decoder.many, [given])):
+        with pytest.raises(ConversionError) as caught:
+            convert(value)
+        shown = "".join(traceback.format_exception(caught.value))
+        assert not any(word in shown for word in ("Zq9", "input_value", "98765"))
+
+
+def test_beside_secrets_values_are_quoted_still():
+    decoder = compile_decoder(Login, Wire.RECORD, "t")
+    with pytest.raises(ConversionError) as caught:
+        decoder.one({"word": "w", "keys": [], "qty": "many"})
+    assert str(caught.value) == "qty: expected int, got str 'many'"

@@ -2,10 +2,14 @@
 
 import sys
 import time
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
 from IPython.core.error import UsageError
 
+from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.failed import Failed
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
@@ -158,3 +162,29 @@ def test_record_and_replay(cells):
     for said in ("l err", "l warn", "l mute", "≠ different"):
         assert said in html
     cells.app.handle.stop(drain=False, timeout=1)
+
+
+def test_errors_of_a_sent_element_do_not_quote_its_secrets(cells):
+    cells.names.update(source=FakeSource([], endless=True, source_wire=Wire.RECORD), Login=Login)
+    code = "def login(x: Login) -> None:\n    raise ValueError(f'no {x.word} for {x.user}')\n"
+    assert cells("%%buildflow consumer source=source\n" + code).ok
+    for more, said in (
+        ('"keys": []', "ValueError: no **** for ann"),
+        ('"keys": "Zq9key7Kx"', "ConversionError: keys: expected array, got str '****'"),
+    ):
+        out = cells('%buildflow send login {"user": "ann", "word": "Zq9word7Kx", ' + more + "}")
+        assert str(out.error) == said
+        assert "Zq9" not in out.text
+
+
+def test_errors_without_secrets_keep_their_traceback(picky):
+    out = picky("%buildflow send picky 2")
+    assert isinstance(out.error, ValueError)
+    assert str(out.error) == "no 2"
+
+
+@dataclass
+class Login:
+    user: str
+    word: Annotated[str, Secret]
+    keys: list[Secret]

@@ -10,6 +10,7 @@ from typing import Any
 
 from buildflow_nb.core.commands import LINE
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.form import example_line
 from buildflow_nb.notebook.listings import Deal, Dealt, Failures, Traceback
 from buildflow_nb.notebook.look import Look
@@ -18,9 +19,10 @@ from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.recording import read_recording
+from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.views import views_of
 
-__all__ = ("VERBS", "discarded", "retried", "value_of")
+__all__ = ("VERBS", "discarded", "retried", "sent", "value_of")
 
 
 def _send(session: Session, values: Values) -> list[object] | None:
@@ -34,7 +36,25 @@ def _send(session: Session, values: Values) -> list[object] | None:
         raise UsageError(msg)
     element = value_of(values["element"], session.names)
     session.sent.add_element(spec, element)
-    return [views_of(spec).result(result) for result in flow.send(chosen, element)]
+    return sent(flow, chosen, element)
+
+
+def sent(flow: Flow, chosen: str, element: object) -> list[object]:
+    """What a processor makes of an element, with secrets masked in results and errors.
+
+    Raises:
+        UsageError: the code of a processor with secrets failed; its own error may quote them.
+        Exception: whatever the code of another processor raised.
+    """
+    views = views_of(flow.processor(chosen))
+    try:
+        results = flow.send(chosen, element)
+    except Exception as error:  # whatever the user's code raises
+        if not views.secret:
+            raise
+        said = str(error) if isinstance(error, UsageError) else describe(error)
+        raise UsageError(views.text(said, element)) from None
+    return [views.result(result) for result in results]
 
 
 def value_of(text: str, names: Mapping[str, Any]) -> object:
