@@ -190,6 +190,33 @@ def test_a_failure_is_read_sent_again_and_discarded(book):
     tab.get_by_text("nothing failed").wait_for()
 
 
+def test_what_is_open_and_focused_stays_so_while_more_comes(notebook):
+    code = (
+        "%%buildflow consumer source=Pulse(range(1000), 0.4), retries=0\n"
+        "def bad(x: int):\n    raise ValueError('no <b>')"
+    )
+    made = notebook(
+        ["%load_ext buildflow_nb\nfrom buildflow_nb.io.local import Pulse", code, "app"]
+    )
+    made.run_all()
+    made.select(2)
+    view = panel(made, 2)
+    start(view)
+    view.locator("button[data-act=failures]").click()
+    first = view.locator("[data-key^=failed]").first
+    first.locator("summary").click()
+    key = first.get_attribute("data-key")
+    mine = view.locator(f'[data-key="{key}"]')
+    mine.get_by_text("Send again").focus()
+    made.page.wait_for_function(
+        "key => document.querySelector('.bf-live [data-key^=failed]').dataset.key !== key", arg=key
+    )
+    made.wait_change(view.locator("[data-part=table]"))
+    assert mine.locator("details").get_attribute("open") is not None
+    expect(mine.get_by_text("Send again")).to_be_focused()
+    assert made.faults == []
+
+
 def test_the_log_is_filtered_paused_and_taken_as_a_file(book):
     view = panel(book)
     start(view)
