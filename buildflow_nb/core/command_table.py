@@ -49,6 +49,7 @@ _TABLE = (
             Option("ids", "processors to stop; none means all", many="*", wants="processor"),
             Option("no_drain", "do not finish what is in flight", ("--no-drain",), flag=True),
             Option("timeout", "time to drain", ("--timeout",), seconds, 30.0),
+            Option("flow", "a flow that app no longer is, and that still runs", ("--flow",)),
         ),
         example="stop price --timeout 10s",
     ),

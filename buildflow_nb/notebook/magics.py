@@ -14,8 +14,10 @@ from buildflow_nb.core.commands import COMMANDS, HELP_FLAGS, help_text, parse
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.errors import UsageError as BuildFlowUsageError
 from buildflow_nb.core.magic_syntax import KINDS, MAGIC, CellSource, cell_source
+from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.one_line import UsageError
+from buildflow_nb.notebook.session import NAME as FLOW
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs import VERBS
 
@@ -40,6 +42,8 @@ def transformer(shell: Any) -> Callable[[Lines], Lines]:
             return [*lines, "\n"]  # the cell magic says it; it is not called on an empty body
         except SyntaxError:
             return ["\n", *lines[1:]]  # Python says it, with the right line
+        if not isinstance(shell.user_ns.get(FLOW), Flow):
+            return [*lines, "\n"]
         return _in_place(source)
 
     return transform
@@ -103,4 +107,5 @@ def _cell(session: Session, line: str, cell: str) -> None:
         raise BuildFlowUsageError(msg)
     shell = session.shell
     source = _source(shell, line, cell.splitlines(keepends=True))
+    session.flow()  # says so if there is none
     shell.ex(shell.transform_cell(source.text))

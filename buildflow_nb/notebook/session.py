@@ -7,12 +7,14 @@ kernel's main thread.
 
 from __future__ import annotations
 
+import shlex
 import sys
 import threading
 import weakref
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, UsageError
+from buildflow_nb.core.options import nearest
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.cells import CellInfo, Cells
 from buildflow_nb.notebook.desk import Desk
@@ -48,6 +50,7 @@ class Session:
         self._numbers: dict[str, int] = {}  # of cells, by id: what stands in their brackets
         self._last: Flow | None = None
         self._seen: weakref.WeakSet[Flow] = weakref.WeakSet()
+        self._left: list[Flow] = []  # that run under no name; kept, so that they can be stopped
 
     @property
     def names(self) -> dict[str, Any]:
@@ -156,27 +159,58 @@ class Session:
         number = self._numbers.get(self.cells.owner(processor_id) or "")
         return "" if number is None else f"cell [{number}]"
 
+    def running(self, flow_id: str) -> Flow:
+        """A flow that runs, be it the kernel's or one that the name was bound to before.
+
+        Raises:
+            UsageError: there is none of this id.
+        """
+        found = {flow.flow_id: flow for flow in self._seen if _runs(flow)}
+        if flow_id not in found:
+            known = ", ".join(sorted(found)) or "none does"
+            msg = f"no flow {flow_id!r} runs{nearest(flow_id, found)} (of this kernel's: {known})"
+            raise UsageError(msg)
+        return found[flow_id]
+
     def _note(self) -> None:
         flow, last = self.bound(), self._last
-        if flow is None or flow is last:
+        if flow is last:
             return
         self._last = flow
-        self._seen.add(flow)
-        if last is None or last.handle is None or not last.handle.running:
+        if flow is not None:
+            self._seen.add(flow)
+            self._drain_earlier(flow)
+        self._left = [one for one in (last, *self._left) if one and one is not flow and _runs(one)]
+        if last not in self._left:
             return
-        if last.flow_id == flow.flow_id:
-            _drain(last)
-            say(f"buildflow: the earlier flow {last.flow_id!r} was drained and stopped")
-        else:
-            say(
-                f"buildflow: flow {last.flow_id!r} still runs; {NAME} is now {flow.flow_id!r} "
-                "(unload, or stop it by its handle)"
-            )
+        say(
+            f"buildflow: flow {last.flow_id!r} still runs, but the name {NAME} {self._now()}; "
+            f"%buildflow stop --flow {shlex.quote(last.flow_id)} ends it"
+        )
+
+    def _drain_earlier(self, flow: Flow) -> None:
+        """End what runs under the id of the kernel's flow, and is another one."""
+        for one in list(self._seen):
+            if one is not flow and one.flow_id == flow.flow_id and _runs(one):
+                _drain(one)
+                say(f"buildflow: the earlier flow {one.flow_id!r} was drained and stopped")
+
+    def _now(self) -> str:
+        """What became of the name of the kernel's flow."""
+        found = self.names.get(NAME)
+        if found is None:
+            return "is free now"
+        shown = f"flow {found.flow_id!r}" if isinstance(found, Flow) else _kind(found)
+        return f"is now {shown}"
 
 
 def say(text: str) -> None:
     """Write a line into the output of the cell that runs."""
     sys.stdout.write(f"{text}\n")
+
+
+def _runs(flow: Flow) -> bool:
+    return flow.handle is not None and flow.handle.running
 
 
 def _drain(flow: Flow) -> None:
@@ -191,8 +225,11 @@ def _drain(flow: Flow) -> None:
 def _taken(value: object) -> str:
     if value is None:
         return f"the name {NAME} is not bound; run {NAME} = Flow() in a cell"
-    kind = "a class" if isinstance(value, type) else type(value).__name__
     return (
-        f"the name {NAME} is taken by something else ({kind}), and the kernel's flow is whatever "
-        f"{NAME} is; run {NAME} = Flow() in a cell"
+        f"the name {NAME} is taken by something else ({_kind(value)}), and the kernel's flow is "
+        f"whatever {NAME} is; run {NAME} = Flow() in a cell"
     )
+
+
+def _kind(value: object) -> str:
+    return "a class" if isinstance(value, type) else type(value).__name__

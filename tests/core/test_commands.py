@@ -11,7 +11,7 @@ from buildflow_nb.core.errors import UsageError
         ("run --port 8001 --until drained", {"port": 8001, "until": "drained"}),
         ("run --until=Drained --duration 500ms", {"until": "drained", "duration": 0.5}),
         ("run --count 10", {"count": 10}),
-        ("stop", {"ids": [], "no_drain": False, "timeout": 30.0}),
+        ("stop", {"ids": [], "no_drain": False, "timeout": 30.0, "flow": None}),
         (
             "stop a 'b' --no-drain --timeout 2m",
             {"ids": ["a", "b"], "no_drain": True, "timeout": 120},

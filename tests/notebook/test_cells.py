@@ -1,8 +1,11 @@
 """Transactions of cells, in a real shell."""
 
+import gc
+
 import pytest
 
 from buildflow_nb.flow import Flow
+from tests.fakes import FakeSource
 
 PRICE = "@app.consumer(numbers)\ndef price(x: int) -> int:\n    return x\n"
 MAGIC = "%%buildflow consumer source=numbers\n\ndef price(x: int) -> int:\n    return x\n"
@@ -135,8 +138,54 @@ def test_a_running_flow_of_another_id_is_left_and_named(cells):
     cells(PRICE, "c1")
     old = cells("app.run(block=False, serve_port=0)\napp", "c2").value
     out = cells("app = type(app)('other')", "c3")
-    assert f"flow {old.flow_id!r} still runs" in out.text
+    assert f"flow {old.flow_id!r} still runs, but the name app is now flow 'other'" in out.text
     assert old.handle.running
+
+
+@pytest.mark.parametrize(
+    ("code", "now"),
+    [
+        ("app = 5", "is now int"),
+        ("app = dict", "is now a class"),
+        ("del app", "is free now"),
+        ("app = type(app)('other')", "is now flow 'other'"),
+    ],
+)
+def test_a_running_flow_that_lost_its_name_is_told_of_once_and_can_be_stopped(cells, code, now):
+    cells(PRICE, "c1")
+    cells("app.run(block=False, serve_port=0);", "c2")
+    name, handle = cells.app.flow_id, cells.app.handle
+    out = cells(code, "c3")
+    line = f"%buildflow stop --flow {name}"
+    assert out.text == (
+        f"buildflow: flow {name!r} still runs, but the name app {now}; {line} ends it\n"
+    )
+    assert "still runs" not in cells("1").text
+    gc.collect()
+    wrong = cells("%buildflow stop --flow nope")
+    assert f"no flow 'nope' runs (of this kernel's: {name})" in str(wrong.error)
+    assert handle.running
+    assert cells(line).text == f"stopped flow {name!r}\n"
+    assert not handle.running
+    assert "none does" in str(cells(line).error)
+
+
+def test_a_flow_that_lost_its_name_is_drained_when_one_of_its_id_comes(cells):
+    cells(PRICE, "c1")
+    cells("app.run(block=False, serve_port=0);", "c2")
+    name, handle, kind = cells.app.flow_id, cells.app.handle, type(cells.app)
+    cells("app = 5", "c3")
+    cells.names["Kind"] = kind
+    assert "was drained and stopped" in cells(f"app = Kind({name!r})", "c4").text
+    assert not handle.running
+
+
+@pytest.mark.parametrize("code", ["app = 5", "del app"])
+def test_a_cell_magic_without_a_flow_is_one_line(cells, code):
+    cells(code)
+    out = cells("%%buildflow consumer source=numbers\ndef price(x: int): ...")
+    assert "run app = Flow() in a cell" in str(out.error)
+    assert out.text.strip().splitlines() == [f"UsageError: {out.error}"]
 
 
 def test_a_running_processor_is_swapped_and_a_failing_cell_keeps_the_old(cells):
@@ -147,3 +196,20 @@ def test_a_running_processor_is_swapped_and_a_failing_cell_keeps_the_old(cells):
     out = cells("%%buildflow consumer source=numbers\nboom\ndef see(x: int): ...", "c1")
     assert "'see' keeps running as it was before" in out.text
     assert cells("app.send('see', 1); seen[-1]").value == 2
+
+
+def test_a_cell_whose_new_setup_fails_says_that_the_old_code_goes_on(cells):
+    cells.names.update(endless=FakeSource([], endless=True))
+    code = (
+        "@app.consumer(endless)\nclass Model:\n    def setup(self):\n        {}\n"
+        "    def process(self, x: int) -> int:\n        return x\n"
+    )
+    assert cells(code.format("pass"), "c1").ok
+    cells.app.run(block=False)
+    out = cells(code.format("1 / 0"), "c1")
+    cells.app.handle.stop(drain=False, timeout=1)
+    assert out.ok
+    assert (
+        "buildflow: the running flow did not take this cell over: consumer 'Model': the new code "
+        "could not be set up, the old one keeps running: ZeroDivisionError: division by zero"
+    ) in out.text

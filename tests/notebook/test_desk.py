@@ -46,7 +46,7 @@ def test_a_click_is_its_line_done_elsewhere_and_told(bench):
     bench.desk.performers["stop"] = lambda values: seen.append(values) or "stopped"
     bench.desk.click("%buildflow stop price --timeout 3s")
     bench.until(lambda: bench.desk.said == "stopped")
-    assert seen == [{"ids": ["price"], "no_drain": False, "timeout": 3.0}]
+    assert seen == [{"ids": ["price"], "no_drain": False, "timeout": 3.0, "flow": None}]
     assert bench.desk.tone == "ok"
     assert bench.desk.last == "%buildflow stop price --timeout 3s"
     assert [click.line for click in bench.desk.history.clicks] == [bench.desk.last]

@@ -62,7 +62,7 @@ def _start(session: Session, values: Values) -> None:
 
 
 def _stop(session: Session, values: Values) -> None:
-    flow = session.flow()
+    flow = session.running(values["flow"]) if values["flow"] else session.flow()
     handle = flow.handle
     if handle is None or not handle.running:
         msg = f"flow {flow.flow_id!r} does not run; %buildflow run starts it"
