@@ -12,8 +12,8 @@ from buildflow_nb.runtime.replay import Replay, Replayed
 
 __all__ = ("SideBySide",)
 
-_SHAPES = {"failed": "✕", "different": "≠", "same": "="}
-_TONES = {"failed": "err", "different": "warn", "same": "mute"}
+_SHAPES = {"unreadable": "?", "failed": "✕", "different": "≠", "same": "="}
+_TONES = {"unreadable": "err", "failed": "err", "different": "warn", "same": "mute"}
 _ORDER = tuple(_SHAPES)
 
 
@@ -31,9 +31,20 @@ class SideBySide(Listing[Replayed]):
     def row(self, record: Replayed) -> tuple[str, ...]:
         """Number, verdict, time, input, what it gave then, what it gives now."""
         verdict = _verdict(record)
+        told = f"{_SHAPES[verdict]} {verdict}"
+        if record.damaged:
+            why = figures.clean(record.error, figures.LONGEST)
+            return (
+                str(record.number),
+                told,
+                figures.NOTHING,
+                why,
+                figures.NOTHING,
+                figures.NOTHING,
+            )
         return (
             str(record.number),
-            f"{_SHAPES[verdict]} {verdict}",
+            told,
             figures.latency(record.seconds),
             figures.shown(record.input),
             _outcome(record.old, record.old_error),
@@ -54,6 +65,8 @@ class SideBySide(Listing[Replayed]):
 
 
 def _verdict(row: Replayed) -> str:
+    if row.damaged:
+        return "unreadable"
     if row.same:
         return "same"
     return "failed" if row.error else "different"

@@ -38,7 +38,7 @@ class Replayed:
 
     `input`, `old` and `new` are plain values (a record is a dict of its fields); `new` is empty
     where there was an error, `old` where `old_error` says that there was one when it was recorded.
-    `seconds` is how long the code took.
+    `seconds` is how long the code took. Of a damaged line only its `error` is known.
     """
 
     number: int
@@ -49,6 +49,7 @@ class Replayed:
     same: bool
     seconds: float
     old_error: str = ""
+    damaged: bool = False
 
 
 class Replay(list[Replayed]):
@@ -66,16 +67,21 @@ class Replay(list[Replayed]):
     @property
     def summary(self) -> str:
         """One line: how many are the same, differ, and fail."""
-        failed = sum(bool(row.error) for row in self.different)
-        return (
-            f"{self.processor_id}: {len(self):,} replayed, "
-            f"{len(self) - len(self.different):,} same, "
-            f"{len(self.different) - failed:,} different, {failed:,} failed"
+        damaged = sum(row.damaged for row in self)
+        failed = sum(bool(row.error) for row in self.different) - damaged
+        same = len(self) - len(self.different)
+        text = (
+            f"{self.processor_id}: {len(self) - damaged:,} replayed, {same:,} same, "
+            f"{len(self.different) - failed - damaged:,} different, {failed:,} failed"
         )
+        return f"{text}, {damaged:,} unreadable" if damaged else text
 
     def __repr__(self) -> str:
         lines = [self.summary]
         for row in self.different:
+            if row.damaged:
+                lines.append(f"  {row.number}: unreadable: {row.error}")
+                continue
             old = f"failed: {row.old_error}" if row.old_error else repr(row.old)
             new = f"failed: {row.error}" if row.error else repr(row.new)
             lines.append(f"  {row.number}: {row.input!r}: {old} -> {new}")
@@ -102,32 +108,14 @@ async def replay_rows(
 
 
 async def _one(row: Row, run: Run, views: Views, deadline: float) -> Replayed:
+    if row.damage:
+        return Replayed(row.number, None, (), (), row.damage, False, 0.0, damaged=True)
     began = time.perf_counter()
-    new: tuple[Any, ...] = ()
-    error = row.damage
-    input_: Any = None
-    if not error:
-        input_ = _readable(row.input)
-        try:
-            async with asyncio.timeout_at(deadline):
-                given = await run(untagged(row.input))
-            new = tuple(tagged(views.result(result)) for result in given)
-        except TimeoutError as late:
-            over = asyncio.get_running_loop().time() >= deadline
-            error = "not finished: the time was up" if over else describe(late)
-        except asyncio.CancelledError as cancelled:
-            if being_cancelled():
-                raise
-            error = describe(cancelled)
-        except UnreadableError as unreadable:
-            error = f"the input cannot be read back: {unreadable}"
-        except Exception as failed:  # noqa: BLE001  (user code may raise anything)
-            cut(failed)
-            error = views.text(describe(failed), _readable(row.input))
-    same = not row.damage and (error == row.error if error else list(new) == list(row.outputs))
+    new, error = await _given(row, run, views, deadline)
+    same = error == row.error if error else list(new) == list(row.outputs)
     return Replayed(
         row.number,
-        input_,
+        _readable(row.input),
         tuple(map(_readable, row.outputs)),
         tuple(map(_readable, new)),
         error,
@@ -135,6 +123,26 @@ async def _one(row: Row, run: Run, views: Views, deadline: float) -> Replayed:
         time.perf_counter() - began,
         row.error,
     )
+
+
+async def _given(row: Row, run: Run, views: Views, deadline: float) -> tuple[tuple[Any, ...], str]:
+    """What an input gives now, in tagged JSON, and the error if there was one."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            given = await run(untagged(row.input))
+        return tuple(tagged(views.result(result)) for result in given), ""
+    except TimeoutError as late:
+        over = asyncio.get_running_loop().time() >= deadline
+        return (), "not finished: the time was up" if over else describe(late)
+    except asyncio.CancelledError as cancelled:
+        if being_cancelled():
+            raise
+        return (), describe(cancelled)
+    except UnreadableError as unreadable:
+        return (), f"the input cannot be read back: {unreadable}"
+    except Exception as failed:  # noqa: BLE001  (user code may raise anything)
+        cut(failed)
+        return (), views.text(describe(failed), _readable(row.input))
 
 
 def _readable(value: Any) -> Any:

@@ -21,6 +21,8 @@ from buildflow_nb import Flow
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Batch, Wire
+from buildflow_nb.notebook.figures import NOTHING
+from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.runtime.ledger import PASSAGES
 from buildflow_nb.runtime.tagged import UnreadableError, tagged, untagged
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
@@ -546,6 +548,14 @@ def test_damaged_files_and_wrong_processors_are_one_line(app, tmp_path):
     assert [row.same for row in replay] == [True] + [False] * 6
     assert all(row.error for row in replay[1:])
     assert replay[1].error.startswith("line 3 of the file is damaged")
+    assert [row.damaged for row in replay] == [False, True, True, True, False, False, True]
+    assert replay.summary.startswith("price: 3 replayed, 1 same, 0 different, 2 failed, 4 unread")
+    assert "  2: unreadable: line 3 of the file is damaged" in repr(replay)
+    shown = {record.number: SideBySide(replay).row(record) for record in replay}
+    number, verdict, took, why, *outcomes = shown[2]
+    assert (number, verdict, took, outcomes) == ("2", "? unreadable", NOTHING, [NOTHING, NOTHING])
+    assert why.startswith("line 3 of the file is damaged")
+    assert "? unreadable" in SideBySide(replay)._repr_html_()
 
 
 def test_a_type_that_has_changed_is_an_error_a_row(app):
