@@ -42,6 +42,7 @@ class Declaring:
 
         Raises:
             DeclarationError: something does not fit; says what.
+            RunError: it is declared, but its code could not be set up in place of the running one.
         """
 
         def register(target: Code) -> Code:
@@ -58,6 +59,7 @@ class Declaring:
 
         Raises:
             DeclarationError: something does not fit; says what.
+            RunError: it is declared, but its code could not be set up in place of the running one.
         """
 
         def register(target: Code) -> Code:
@@ -70,7 +72,12 @@ class Declaring:
     def endpoint(
         self, route: str, method: object = "GET", **options: Any
     ) -> Callable[[Code], Code]:
-        """Take requests and answer with what the function returns; a service of its own."""
+        """Take requests and answer with what the function returns; a service of its own.
+
+        Raises:
+            DeclarationError: something does not fit; says what.
+            RunError: it is declared, but its code could not be set up in place of the running one.
+        """
 
         def register(target: Code) -> Code:
             service = Service(service_id=f"endpoint {target.__name__}", **options)

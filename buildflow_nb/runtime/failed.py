@@ -116,7 +116,8 @@ class Failed:
         Raises:
             UsageError: the processor does not run, or this was retried or discarded already.
             TimeoutError: code or sink did not answer in time; it may still be written.
-            Exception: whatever the code raised; the failure stays, with this error.
+            Exception: whatever the code raised, with the secrets that it quotes (`error` and
+                `traceback` mask them); the failure stays, with this error.
         """
         if edited is not _SAME:
             self._kept.edit(edited)
@@ -138,7 +139,7 @@ class Failed:
 
         Raises:
             UsageError: the error is not kept any more.
-            Exception: the error.
+            Exception: the error, with the secrets that it quotes.
         """
         error, trace = self._kept.exception, self._kept.trace
         if error is None:

@@ -46,6 +46,7 @@ class Ledger:
         self.log = logs.LogRing()
         self.state = State.PENDING
         self.reason = ""
+        self._remark = ""
         self.version = 1
         self.started_at: float | None = None
         self.ended_at: float | None = None
@@ -58,10 +59,20 @@ class Ledger:
             return
         self.state, self.reason = state, reason
         if state is State.STARTING:
-            self.started_at, self.ended_at = self.clock.time(), None
+            self.started_at, self.ended_at, self._remark = self.clock.time(), None, ""
         if state.ended:
             self.ended_at = self.clock.time()
-        self._emit(StateChanged(self.clock.time(), self.processor_id, state, reason))
+        self._emit(StateChanged(self.clock.time(), self.processor_id, state, self._said()))
+
+    def remark(self, text: str) -> None:
+        """Say something of a processor at work, beside its reason, until there is other to say."""
+        if text != self._remark:
+            self._remark = text
+            self._emit(StateChanged(self.clock.time(), self.processor_id, self.state, self._said()))
+
+    def _said(self) -> str:
+        """The reason for people, with the remark, which is about a processor at work only."""
+        return "; ".join(filter(None, (self.reason, "" if self.state.ended else self._remark)))
 
     def passed(
         self, elements: Sequence[object], results: Sequence[tuple[object, ...]], seconds: float
@@ -154,7 +165,7 @@ class Ledger:
             processor_id=self.processor_id,
             kind=spec.kind,
             state=self.state,
-            reason=self.reason,
+            reason=self._said(),
             source=_source_label(spec),
             sink=_sink_label(spec),
             version=self.version,

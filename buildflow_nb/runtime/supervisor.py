@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, StateChanged
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
@@ -77,16 +77,21 @@ class Supervisor:
             await self._start(specs)
 
     async def apply(self, changes: Changes, specs: Mapping[str, ProcessorSpec]) -> None:
-        """Bring the units in line with what was declared since."""
+        """Bring the units in line with what was declared since.
+
+        Raises:
+            RunError: new code could not be set up, so the old one goes on; all else is in line.
+        """
         async with self._turn:
             if self._stopping or self.ended.is_set():
                 return
             for processor_id in changes.removed:
                 await self._remove(processor_id)
-            for processor_id in changes.replaced:
-                await self._replace(specs[processor_id])
+            said = [await self._replace(specs[processor_id]) for processor_id in changes.replaced]
             await self._start([specs[processor_id] for processor_id in changes.added])
         self._look_whether_ended()
+        if any(said):
+            raise RunError("; ".join(filter(None, said)))
 
     async def stop(self, processor_ids: Sequence[str], *, drain: bool, timeout_s: float) -> None:
         """Stop some processors; the run ends with its last one."""
@@ -222,19 +227,26 @@ class Supervisor:
             return unit
         return await self._serving.unit(spec, ledger)
 
-    async def _replace(self, spec: ProcessorSpec) -> None:
+    async def _replace(self, spec: ProcessorSpec) -> str:
+        """Let new code take over; gives what to say of code that cannot."""
         old = self.units.get(spec.id)
         if old is None or old.ledger.state.ended:
             await self._start([spec])
-            return
+            return ""
         try:
-            if await old.swap(spec):
-                return
+            swapped = await old.swap(spec)
         except Exception as error:  # noqa: BLE001  (the new code's setup)
             text = f"the new code could not be set up, the old one keeps running: {describe(error)}"
             old.ledger.log.add("ERROR", text)
-            self._emit(StateChanged(self._clock.time(), spec.id, old.ledger.state, text))
-            return
+            old.ledger.remark(text)
+            return f"{spec.kind} {spec.id!r}: {text}"
+        old.ledger.remark("")
+        if not swapped:
+            await self._start_anew(old, spec)
+        return ""
+
+    async def _start_anew(self, old: Unit, spec: ProcessorSpec) -> None:
+        """Stop a processor of which more than the code differs, and start the new one."""
         inherits = isinstance(old, Consumer) and old.reads_like(spec)
         if isinstance(old, Consumer) and inherits:
             old.keep_source()

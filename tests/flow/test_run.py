@@ -318,31 +318,6 @@ def test_a_setup_that_never_returns_holds_up_neither_run_nor_stop(app):
     forever.set()
 
 
-def test_a_swap_whose_setup_fails_says_so_and_keeps_the_old_code(app):
-    source = FakeSource([], endless=True)
-
-    def declare(*, ok: bool) -> None:
-        @app.consumer(source=source)
-        class Model:
-            def setup(self) -> None:
-                if not ok:
-                    msg = "no model file"
-                    raise OSError(msg)
-
-            def process(self, x: int) -> int:
-                return x + 1
-
-    declare(ok=True)
-    handle = app.run(block=False)
-    until(lambda: handle.snapshot().processor("Model").state is State.RUNNING)
-    declare(ok=False)
-    assert handle.send("Model", 1) == [2]
-    (line,) = handle.logs("Model")
-    assert line.text == (
-        "the new code could not be set up, the old one keeps running: OSError: no model file"
-    )
-
-
 def test_what_is_declared_after_the_end_of_a_run_waits_for_the_next_one(app):
     @app.consumer(source=FakeSource([[1]]), sink=FakeSink())
     def first(x: int) -> int:
