@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from buildflow_nb.flow import Flow
 from buildflow_nb.runtime.handle import RunHandle
@@ -24,7 +25,8 @@ def listed(shell):
         "displays": dict(formatter.ipython_display_formatter.type_printers),
         "exceptions": shell.custom_exceptions,
         "streams": (sys.stdout, sys.stderr),
-        "handlers": list(logging.getLogger().handlers),
+        "records": logging.Logger.callHandlers,
+        "threads": (threading.Thread.start, ThreadPoolExecutor.submit),
         "attributes": {name for name in vars(shell) if "buildflow" in name},
     }
 
