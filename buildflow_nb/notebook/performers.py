@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.findings import Health
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.export import export_flow
@@ -25,10 +25,9 @@ from buildflow_nb.notebook.findings_view import Findings
 from buildflow_nb.notebook.listings import Dealt
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session
-from buildflow_nb.notebook.verbs.elements import discarded, retried
+from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
 from buildflow_nb.notebook.verbs.export import Exported
 from buildflow_nb.runtime.traces import describe
-from buildflow_nb.runtime.views import views_of
 
 __all__ = ("performers",)
 
@@ -103,12 +102,13 @@ def _remove(session: Session, values: Values) -> str:
 
 def _send(session: Session, values: Values) -> str:
     flow, chosen = session.flow(), values["id"]
-    views, element = views_of(flow.processor(chosen)), json.loads(values["element"])
     try:
-        results = flow.send(chosen, element)
-    except Exception as error:  # noqa: BLE001  (user code; what it says may quote a secret)
-        raise UsageError(views.text(describe(error), element)) from None
-    shown = "\n".join(figures.shown(views.result(result)) for result in results)
+        results = sent(flow, chosen, json.loads(values["element"]))
+    except BuildFlowError:
+        raise
+    except Exception as error:  # whatever the user's code raises
+        raise UsageError(describe(error)) from error
+    shown = "\n".join(map(figures.shown, results))
     session.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
     return f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}"
 

@@ -68,8 +68,6 @@ class RunHandle:
             self._thread.spawn(self._supervisor.stop_all(drain=False, timeout_s=1.0))
             raise
 
-    # -- looking -------------------------------------------------------------------------------
-
     @property
     def address(self) -> str | None:
         """Where routes are served, as `http://host:port`."""
@@ -165,8 +163,6 @@ class RunHandle:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
-    # -- doing ---------------------------------------------------------------------------------
-
     def send(self, processor_id: str, element: object) -> list[object]:
         """Run one element through the live code and give what it returned; nothing is written.
 
@@ -242,11 +238,13 @@ class RunHandle:
         self._thread.run(self._supervisor.restart(specs), START_TIMEOUT_S)
 
     def apply(self, changes: Changes) -> None:
-        """Bring the run in line with the registry; called by the flow."""
+        """Bring the run in line with the registry; called by the flow.
+
+        Raises:
+            RunError: new code could not be set up; the old one keeps running.
+        """
         if self.running:
             self._thread.run(self._supervisor.apply(changes, self._registry.processors))
-
-    # -- waiting -------------------------------------------------------------------------------
 
     def wait(self, timeout: float | None = None) -> State:
         """Wait until the run ends and give its last state.
@@ -308,8 +306,6 @@ class RunHandle:
         if snapshot.address:
             head += f", {snapshot.address}"
         return "\n".join([head, *rows])
-
-    # -- inside --------------------------------------------------------------------------------
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, StateChanged) and event.processor_id is None:

@@ -25,7 +25,7 @@ def listed(shell):
         "displays": dict(formatter.ipython_display_formatter.type_printers),
         "exceptions": shell.custom_exceptions,
         "streams": (sys.stdout, sys.stderr),
-        "records": logging.Logger.callHandlers,
+        "records": (logging.Logger.callHandlers,),
         "threads": (threading.Thread.start, ThreadPoolExecutor.submit),
         "attributes": {name for name in vars(shell) if "buildflow" in name},
     }
