@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from buildflow_nb import Flow
-from buildflow_nb.core.errors import DeclarationError, ServeError
+from buildflow_nb.core.errors import DeclarationError, RunError, ServeError
 from buildflow_nb.core.snapshot import State
 from tests.fakes import FakeSink, FakeSource
 
@@ -95,7 +95,8 @@ def test_a_swap_changes_the_answer_and_a_failing_one_does_not(app):
     assert ask(app, "/n") == 1
     declare(2)
     assert ask(app, "/n") == 2
-    declare(3, broken=True)
+    with pytest.raises(RunError, match="the old one keeps running: OSError: no model"):
+        declare(3, broken=True)
     assert ask(app, "/n") == 2
     assert app.snapshot().processor("Number").state is State.RUNNING
 
