@@ -48,6 +48,7 @@ def test_file_to_duckdb(tmp_path):
 def test_a_terminal_finds_its_flow(tmp_path):
     from buildflow_nb.cli.entry import load_flow
 
+    sys.modules.pop("main", None)  # of another test's project: a terminal has one for itself
     exported(tmp_path / "shop", *CELLS)
     try:
         assert list(load_flow(tmp_path / "shop").processors) == ["price"]
