@@ -198,7 +198,7 @@ _TABLE = (
     ),
     Command(
         "history",
-        "show the lines that the clicks of this session stand for",
+        "show the lines that the clicks in the panel stand for",
         (Option("cell", "put them into a new cell", ("--cell",), flag=True),),
         example="history --cell",
     ),

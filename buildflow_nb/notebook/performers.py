@@ -27,12 +27,12 @@ from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
 from buildflow_nb.notebook.verbs.export import Exported
+from buildflow_nb.notebook.verbs.running import CHECK_S
 from buildflow_nb.runtime.traces import describe
 
 __all__ = ("performers",)
 
 Values = Mapping[str, Any]
-CHECK_S = 1.5  # as the line has it
 CELL_S = 60.0  # how long a click waits for the cell that runs
 
 

@@ -10,7 +10,7 @@ from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.runtime.handle import RunHandle
 
-__all__ = ("VERBS",)
+__all__ = ("CHECK_S", "VERBS")
 
 CHECK_S = 1.5  # what cannot be looked at within that is left to the run, which says it as well
 
