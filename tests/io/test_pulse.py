@@ -1,11 +1,14 @@
 """Pulse, PulseWithBacklog and Empty."""
 
+import asyncio
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Readable, Wire, Writable
+from buildflow_nb.io import _cycle
 from buildflow_nb.io.local import Empty, Pulse
 from buildflow_nb.io.local.testing.pulse_with_backlog import PulseWithBacklog
 from tests.io.contract import ConfigContract, SourceContract, pulled, pushed, run
@@ -76,7 +79,9 @@ def test_pace_is_kept(monkeypatch):
     async def sleep(seconds):
         slept.append(round(seconds, 1))
 
-    monkeypatch.setattr("buildflow_nb.io._cycle.asyncio.sleep", sleep)
+    # asyncio itself stays as it is: another thread whose loop sleeps would spin
+    patched = SimpleNamespace(sleep=sleep, get_running_loop=asyncio.get_running_loop)
+    monkeypatch.setattr(_cycle, "asyncio", patched)
     run(go())
     assert slept == [0, 2.5, 2.5]
 
