@@ -2,6 +2,6 @@
 
 from buildflow_nb.export.exporting import export_flow
 from buildflow_nb.export.ran_cell import RanCell
-from buildflow_nb.export.report import ExportReport, LeftOut
+from buildflow_nb.export.report import ExportReport, LeftOut, report_text
 
-__all__ = ("ExportReport", "LeftOut", "RanCell", "export_flow")
+__all__ = ("ExportReport", "LeftOut", "RanCell", "export_flow", "report_text")

@@ -14,22 +14,40 @@ from buildflow_nb.export.program import program_text
 from buildflow_nb.export.ran_cell import RanCell
 from buildflow_nb.export.reading import Notebook, read
 from buildflow_nb.export.report import ExportReport, LeftOut
+from buildflow_nb.export.saved import saved_cells
 from buildflow_nb.export.selection import select
 from buildflow_nb.export.statement import APP, Statement
 
 __all__ = ("export_flow",)
 
 
-def export_flow(sources: Sequence[RanCell], folder: Path, *, force: bool = False) -> ExportReport:
-    """Write the flow that these cells declare as main.py, with a buildflow.yaml if there is none.
+def export_flow(
+    cells: Sequence[RanCell],
+    folder: Path,
+    *,
+    notebook: Path | None = None,
+    force: bool = False,
+    package: bool = False,
+) -> ExportReport:
+    """Write the flow of a notebook as a project that runs by itself.
 
-    Cells are given in the order in which they first ran. Work that was done in `folder` is only
-    written over with `force`.
+    `cells` are those that a kernel ran, in the order in which they first did; `notebook` is a saved
+    file. Either alone will do; of both, the file says the order and the kernel what was run.
+    `package` splits the program into modules. Work that was done in `folder` is only written over
+    with `force`. No code of the notebook is run.
 
     Raises:
         UsageError: it cannot be exported; says why, by cell and line.
     """
     check_folder(folder, force=force)
+    sources = tuple(cells) if notebook is None else saved_cells(notebook)
+    if package:
+        msg = "a package cannot be written yet; leave --package out"
+        raise UsageError(msg)
+    return _export(sources, folder)
+
+
+def _export(sources: Sequence[RanCell], folder: Path) -> ExportReport:
     notebook = read(sources)
     statements = select(notebook)
     refuse_keys(statements)

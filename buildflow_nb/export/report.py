@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ("ExportReport", "LeftOut")
+__all__ = ("ExportReport", "LeftOut", "report_text")
+
+_MOST_LINES = 30  # of what stayed behind; the report itself is whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +32,14 @@ class ExportReport:
     def __str__(self) -> str:
         names = ", ".join(path.name for path in self.files)
         return f"wrote {names} in {self.folder}"
+
+
+def report_text(report: ExportReport) -> str:
+    """A report as plain text, for the magic and for the terminal."""
+    rows = [f"  {one.cell} line {one.line}: {one.text[:80]}  ({one.why})" for one in report.left_out]
+    if len(rows) > _MOST_LINES:
+        rows[_MOST_LINES:] = [f"  … and {len(rows) - _MOST_LINES} more"]
+    warnings = [f"look at: {warning}" for warning in report.warnings]
+    behind = [f"{len(report.left_out)} lines stay behind:", *rows] if rows else []
+    run = f"run it by: cd {report.folder} && python main.py"
+    return "\n".join([str(report), run, *warnings, *behind])
