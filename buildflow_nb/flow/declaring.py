@@ -9,6 +9,7 @@ from buildflow_nb.core.declarations import Collector, Consumer, Endpoint, Servic
 from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_spec
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
+from buildflow_nb.core.flow_state import FlowState
 from buildflow_nb.core.options import (
     CollectorOptions,
     ConsumerOptions,
@@ -18,6 +19,7 @@ from buildflow_nb.core.options import (
 from buildflow_nb.core.primitive import Managed
 from buildflow_nb.core.registry import Registry
 from buildflow_nb.core.surroundings import kernel
+from buildflow_nb.flow.state import flow_state
 from buildflow_nb.infra.place import Place
 from buildflow_nb.runtime.handle import unknown_processor
 
@@ -159,6 +161,10 @@ class Declaring:
             self.registry.services,
             self.registry.managed,
         )
+
+    def flowstate(self) -> FlowState:
+        """What is declared, as BuildFlow tells it; `to_dict()` makes it plain data."""
+        return flow_state(self.spec())
 
     def processor(self, processor_id: str) -> ProcessorSpec:
         """The processor of that id.

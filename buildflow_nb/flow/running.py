@@ -6,12 +6,14 @@ again swaps its processor live.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from buildflow_nb.core.config import Config
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.flow_spec import ProcessorSpec
@@ -19,6 +21,7 @@ from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import FlowSnapshot, Passage
 from buildflow_nb.core.surroundings import kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
+from buildflow_nb.runtime.control import TOKEN_VARIABLE, ControlPlan
 from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.handle import LOOK_TIMEOUT_S, RunHandle
 from buildflow_nb.runtime.logs import LogLine
@@ -38,13 +41,20 @@ class Running(Declaring):
     handle: RunHandle | None
     _running: threading.Lock
 
-    def run(
+    def run(  # noqa: PLR0913  (as in BuildFlow)
         self,
         *,
         block: bool | None = None,
         serve_host: str = "127.0.0.1",
         serve_port: int = 8000,
+        start_runtime_server: bool = False,
+        runtime_server_host: str = "127.0.0.1",
+        runtime_server_port: int = 9653,
+        runtime_server_token: Secret | str | None = None,
         event_subscriber: Listener | None = None,
+        run_id: str | None = None,  # noqa: ARG002
+        debug_run: bool = False,  # noqa: ARG002
+        flow_state: object = None,  # noqa: ARG002
     ) -> RunHandle:
         """Run every processor; gives the handle of the run.
 
@@ -52,9 +62,14 @@ class Running(Declaring):
         the work ends or SIGINT or SIGTERM asks it to, and then drains. `block` overrules that. A
         flow that runs already gives the handle that it has.
 
+        `start_runtime_server` serves what the run is and a way to end it on a port of its own; on
+        an address that others can reach, `runtime_server_token` must be given, or the environment
+        variable `BUILDFLOW_RUNTIME_TOKEN`. `run_id`, `debug_run` and `flow_state` are BuildFlow's
+        and change nothing.
+
         Raises:
-            ServeError: the port cannot be had.
-            UsageError: the flow has no processor, or the port is no port.
+            ServeError: a port cannot be had.
+            UsageError: the flow has no processor, a port is no port, or a token is missing.
             RunError: when it blocked, and a processor failed.
         """
         if self.registry.held:
@@ -62,24 +77,32 @@ class Running(Declaring):
         if not 0 <= serve_port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
             msg = f"serve_port must be from 0 (any free one) to 65535, got {serve_port}"
             raise UsageError(msg)
+        control = None
+        if start_runtime_server:
+            token = runtime_server_token or os.environ.get(TOKEN_VARIABLE) or None
+            secret = Secret(token) if isinstance(token, str) else token
+            control = ControlPlan(
+                lambda: self.flowstate().to_dict(), runtime_server_host, runtime_server_port, secret
+            )
 
         def begin() -> RunHandle:
             with self._running:
                 if self.handle is None or not self.handle.running:
-                    self.handle = self._begin(serve_host, serve_port, event_subscriber)
+                    plan = RunPlan(self.flow_id, self.place.env(), serve_host, serve_port, control)
+                    self.handle = self._begin(plan, event_subscriber)
                 return self.handle
 
         blocks = block if block is not None else not must_not_block()
         return serve_until_ended(begin) if blocks else begin()
 
-    def _begin(self, host: str, port: int, listener: Listener | None) -> RunHandle:
+    def _begin(self, plan: RunPlan, listener: Listener | None) -> RunHandle:
         if not self.registry.processors:
             msg = f"flow {self.flow_id!r} has no processor; declare one with @app.consumer(...)"
             raise UsageError(msg)
         if kernel() is not None:
             _drain_older(self.flow_id)
         self.place.need(_primitives(self.registry.processors.values()))
-        handle = RunHandle(RunPlan(self.flow_id, self.place.env(), host, port), self.registry)
+        handle = RunHandle(plan, self.registry)
         if listener is not None:
             handle.subscribe(listener)
         handle.begin()

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
@@ -40,6 +40,8 @@ class DuckDBTable:
     Raises:
         DeclarationError: there is no table's name, or the database is in memory.
     """
+
+    cloud: ClassVar[str] = "local"
 
     database: str | os.PathLike[str]
     table: str
@@ -126,6 +128,8 @@ class DuckDBQuery:
     Raises:
         DeclarationError: there is no query, or the database is in memory.
     """
+
+    cloud: ClassVar[str] = "local"
 
     database: str | os.PathLike[str]
     query: str

@@ -17,7 +17,8 @@ from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, Listener, StateChanged
 from buildflow_nb.core.options import nearest
 from buildflow_nb.core.registry import Changes, Registry
-from buildflow_nb.core.snapshot import FlowSnapshot, Passage, ProcessorSnapshot, State
+from buildflow_nb.core.snapshot import FlowSnapshot, Passage, State
+from buildflow_nb.core.snapshot_text import run_text
 from buildflow_nb.runtime.clock import SYSTEM
 from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.kept import Kept
@@ -72,6 +73,11 @@ class RunHandle:
     def address(self) -> str | None:
         """Where routes are served, as `http://host:port`."""
         return self._supervisor.address
+
+    @property
+    def runtime_address(self) -> str | None:
+        """Where the run can be asked and ended, `http://host:port`, if it has such a server."""
+        return self._supervisor.control_address
 
     @property
     def running(self) -> bool:
@@ -300,12 +306,7 @@ class RunHandle:
         return self._until_ended().__await__()
 
     def __repr__(self) -> str:
-        snapshot = self.snapshot()
-        rows = [_line(processor) for processor in snapshot.processors]
-        head = f"flow {self.flow_id!r} on stack {snapshot.stack!r}: {snapshot.state.value}"
-        if snapshot.address:
-            head += f", {snapshot.address}"
-        return "\n".join([head, *rows])
+        return run_text(self.snapshot())
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, StateChanged) and event.processor_id is None:
@@ -392,9 +393,3 @@ def unknown_processor(processor_id: str, known: list[str]) -> UsageError:
     return UsageError(
         f"no processor {processor_id!r}{nearest(processor_id, known)} (there is: {names})"
     )
-
-
-def _line(p: ProcessorSnapshot) -> str:
-    text = f"  {p.processor_id}  {p.kind}  {p.state.value}  {p.elements_in:,} in"
-    text += f"  {p.elements_out:,} out  {p.failed:,} failed"
-    return f"{text}  ({p.reason})" if p.reason else text

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, StateChanged
@@ -18,6 +19,7 @@ from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.consumer import Consumer
+from buildflow_nb.runtime.control import ControlPlan
 from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.redo import Redone, not_ready, redo_alone
@@ -25,6 +27,9 @@ from buildflow_nb.runtime.serving import Serving
 from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.trial import send_alone
 from buildflow_nb.runtime.unit import Unit
+
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http.control import ControlServer
 
 __all__ = ("RunPlan", "Supervisor")
 
@@ -40,6 +45,7 @@ class RunPlan:
     env: Env
     host: str = "127.0.0.1"
     port: int = 8000
+    control: ControlPlan | None = None
 
 
 class Supervisor:
@@ -55,6 +61,8 @@ class Supervisor:
         self._emit = emit
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env)
+        self._control: ControlServer | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._stopping = False
 
@@ -63,15 +71,26 @@ class Supervisor:
         """Where routes are served, if any are."""
         return self._serving.address
 
+    @property
+    def control_address(self) -> str | None:
+        """Where the control server listens, if there is one."""
+        return None if self._control is None else self._control.address
+
     async def start(self, specs: Sequence[ProcessorSpec]) -> None:
         """Start every processor; one whose own setup fails is FAILED and the others go on.
 
         Returns when all are up, or soon: a setup that takes its time goes on behind.
 
         Raises:
-            ServeError: the port for routes cannot be had; nothing is left running.
+            ServeError: a port cannot be had; nothing is left running.
         """
         async with self._turn:
+            if self.plan.control is not None:
+                from buildflow_nb.runtime.http.control import ControlServer
+
+                control = ControlServer(self.plan.control, self)
+                await control.start()
+                self._control = control
             if any(not isinstance(spec, ConsumerSpec) for spec in specs):
                 await self._serving.start()
             await self._start(specs)
@@ -277,4 +296,6 @@ class Supervisor:
     def _end(self) -> None:
         if not self.ended.is_set():
             self.ended.set()
+            if self._control is not None:
+                self._closing = asyncio.create_task(self._control.stop())
             self._emit(StateChanged(self._clock.time(), None, self.state(), ""))

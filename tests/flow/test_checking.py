@@ -79,15 +79,6 @@ class Order:
     qty: int = 1
 
 
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
-
-
 def declare(app, source, sink=None, hint=Order, **words):
     def price(order: hint) -> hint:
         return order

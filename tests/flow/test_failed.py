@@ -12,22 +12,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from buildflow_nb import Flow
 from buildflow_nb.core.errors import ConversionError, TemporaryError, UsageError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime import redo
 from buildflow_nb.runtime.kept import EXCEPTIONS
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
 
 
 def until(so, what: str = "it") -> None:

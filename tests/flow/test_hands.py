@@ -29,15 +29,6 @@ from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 from tests.flow.test_failed import until
 
 
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
-
-
 class Fed(FakeSource):
     """A source that a test feeds while the flow runs."""
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb import Flow
 from buildflow_nb.core.errors import RunError
 from buildflow_nb.core.snapshot import State
 from tests.fakes import FakeSource
 from tests.flow.test_failed import until
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
 
 
 def test_a_swap_whose_setup_fails_says_so_and_keeps_the_old_code(app):

@@ -11,20 +11,10 @@ import time
 
 import pytest
 
-from buildflow_nb import Flow
 from buildflow_nb.core.errors import PermanentError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.events import ElementFailed, StateChanged
 from buildflow_nb.core.snapshot import State
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
 
 
 def until(so, what: str = "it") -> None:

@@ -11,7 +11,6 @@ from typing import Annotated
 import pydantic
 import pytest
 
-from buildflow_nb import Flow
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
@@ -27,15 +26,6 @@ class Login:
     user: str
     password: Annotated[str, Secret]
     qty: int = 1
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
 
 
 def start(app, raws, code, *, wire=Wire.TEXT, sink=None):

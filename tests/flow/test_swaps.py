@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Batch, Env, Wire
 from buildflow_nb.core.snapshot import State
 from tests.fakes import PATIENCE_S
@@ -139,15 +138,6 @@ def version_of(form: str, version: int, book: Book):
     made = {"sync": tag, "async": tag_async, "class": Tag}[form]
     made.__name__ = "tag"
     return made
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    flow = Flow("test")
-    yield flow
-    if flow.handle is not None:
-        flow.handle.stop(drain=False, timeout=1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, Sink, Wire, label_of
@@ -33,6 +33,8 @@ class _EmptySink:
 @dataclass(frozen=True, slots=True)
 class Empty:
     """Drops all elements."""
+
+    cloud: ClassVar[str] = "local"
 
     @property
     def primitive_id(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.findings import Columns, Finding
@@ -38,6 +39,8 @@ class File:
     Raises:
         DeclarationError: the format is unknown.
     """
+
+    cloud: ClassVar[str] = "local"
 
     file_path: str | os.PathLike[str]
     file_format: FileFormat | str | None = None

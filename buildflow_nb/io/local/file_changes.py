@@ -16,7 +16,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError, PermanentError, TemporaryError
 from buildflow_nb.core.findings import Finding
@@ -38,6 +38,8 @@ class LocalFileChangeStream:
     Raises:
         DeclarationError: an event type is unknown, or there is none.
     """
+
+    cloud: ClassVar[str] = "local"
 
     file_path: str | os.PathLike[str]
     event_types: Iterable[FileChangeStreamEventType] = (FileChangeStreamEventType.CREATED,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, Source, Wire, label_of
@@ -21,6 +21,8 @@ class Pulse:
 
     A generator or another iterator is handed out once, to its end. Elements are passed as they are.
     """
+
+    cloud: ClassVar[str] = "local"
 
     items: Iterable[Any]
     pulse_interval_seconds: float

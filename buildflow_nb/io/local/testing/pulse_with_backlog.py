@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, Source, Wire, label_of
@@ -18,6 +18,8 @@ __all__ = ("PulseWithBacklog",)
 @dataclass(frozen=True, slots=True)
 class PulseWithBacklog:
     """Hands out `items` as `Pulse` does and always reports `backlog_size` elements waiting."""
+
+    cloud: ClassVar[str] = "local"
 
     items: Iterable[Any]
     pulse_interval_seconds: float
