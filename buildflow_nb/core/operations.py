@@ -7,9 +7,10 @@ secret arrive here as `[secret]`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 __all__ = (
     "Diagnostic",
@@ -163,7 +164,10 @@ OperationListener = Callable[[OperationEvent], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An operation as a whole, once it has ended: its events, and the summary apart."""
+    """An operation as a whole, once it has ended: its events, and the summary apart.
+
+    It may be awaited, and is there at once; so the same line works in a script and in a coroutine.
+    """
 
     summary: Summary
     events: tuple[OperationEvent, ...] = ()
@@ -178,3 +182,7 @@ class Outcome:
     def nothing_to_do(self) -> bool:
         """Whether everything is as declared."""
         return self.summary.result is Result.DONE and not self.summary.changes
+
+    def __await__(self) -> Generator[Any, None, Outcome]:
+        return self
+        yield

@@ -1,6 +1,7 @@
 """A flow's cloud resources: previewed, applied, refreshed and destroyed.
 
 Each waits on the caller's thread until the engine has ended; from another thread a `Stop` ends it.
+Called inside a running event loop that is no kernel's, it goes on beside the loop and is awaited.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from buildflow_nb.core.config import Config
 from buildflow_nb.core.operations import Operation, OperationListener, Outcome
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.flow.beside import here_or_beside
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.infra.ask import ask
 from buildflow_nb.infra.place import Confirm, Place, finished
@@ -56,8 +58,7 @@ class Owning(Declaring):
         Raises:
             InfraError: the engine cannot work, the program or a provider failed, or it was stopped.
         """
-        managed = self.registry.managed
-        return finished(self.place.operate(Operation.PREVIEW, managed, listener, stop))
+        return self._look(Operation.PREVIEW, listener, stop)
 
     def apply(
         self,
@@ -84,8 +85,7 @@ class Owning(Declaring):
         Raises:
             InfraError: it failed or was interrupted.
         """
-        managed = self.registry.managed
-        return finished(self.place.operate(Operation.REFRESH, managed, listener, stop))
+        return self._look(Operation.REFRESH, listener, stop)
 
     def destroy(
         self,
@@ -104,6 +104,14 @@ class Owning(Declaring):
         """
         return self._change(Operation.DESTROY, None if yes else confirm, listener, stop)
 
+    def _look(
+        self, operation: Operation, listener: OperationListener, stop: Stop | None
+    ) -> Outcome:
+        managed = self.registry.managed
+        return here_or_beside(
+            lambda stop: finished(self.place.operate(operation, managed, listener, stop)), stop
+        )
+
     def _change(
         self,
         operation: Operation,
@@ -112,4 +120,7 @@ class Owning(Declaring):
         stop: Stop | None,
     ) -> Outcome:
         wanted = confirm if self.options.require_confirmation else None
-        return self.place.change(operation, self.registry.managed, wanted, listener, stop)
+        managed = self.registry.managed
+        return here_or_beside(
+            lambda stop: self.place.change(operation, managed, wanted, listener, stop), stop
+        )
