@@ -1,22 +1,151 @@
-"""The folder of an export: what may be written over, and files that are whole or not there.
+"""The folder of an export: what may be written over, and what is put in its place.
 
-main.py begins with a checksum of itself. As long as it is true nobody has worked on the file, and
-the next export may replace it.
+A file that an export wrote may be replaced as long as nobody has worked on it (`manifest.py`); one
+that somebody has worked on, or made, is only written over with `force`. buildflow.yaml is the
+exception: it is there to be edited, and the state of the stacks is found by it, so an edited one
+stays in any case. What else is in the folder stays as it is, `.git` and `.buildflow` above all.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from buildflow_nb.core.config import FILE_NAME
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.export.manifest import MANIFEST, Manifest, is_within
+from buildflow_nb.export.placing import STAGE, mend, place
 
 __all__ = ("MAIN", "check_folder", "project_text", "signed", "write_files")
 
 MAIN = "main.py"
+_UNHARMED = frozenset({".git", ".buildflow", STAGE})  # a folder with these alone is free
+_MOST_NAMES = 5
+
+
+def check_folder(folder: Path, *, force: bool) -> None:
+    """See whether an export may go there; undoes what one that was killed had begun.
+
+    Raises:
+        UsageError: it is no folder, or holds something that is not ours to write over.
+    """
+    if folder.is_symlink() and not folder.exists():
+        msg = f"{folder} is a link to {folder.readlink()}, which is not there; name a folder"
+        raise UsageError(msg)
+    file = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if file.exists() and not file.is_dir():
+        msg = f"{file} is a file; name a folder to export to"
+        raise UsageError(msg)
+    if not folder.is_dir():
+        return
+    try:
+        mend(folder)
+        free = all(path.name in _UNHARMED for path in folder.iterdir())
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if force or free:
+        return
+    manifest = Manifest.read(folder)
+    if manifest is None:
+        msg = f"{folder} is not empty and holds no export; name another folder, or add --force"
+        raise UsageError(msg)
+    changed = [name for name in manifest.changed(folder) if name != FILE_NAME]
+    if changed:
+        raise UsageError(_worked_on(folder, changed, "changed since it was exported"))
+
+
+def write_files(
+    folder: Path, files: Mapping[str, str | bytes], *, force: bool = True
+) -> tuple[Path, ...]:
+    """Write files by relative path, all of them or none; gives those that are written.
+
+    Files that the export before wrote, and that are not among these, are removed. With `force`,
+    those that a person made or worked on are written over.
+
+    Raises:
+        UsageError: the folder cannot be written to, or it would cost a person's work.
+    """
+    target = folder.resolve()
+    before = _manifest(target, force=force)
+    contents = {
+        name: text if isinstance(text, bytes) else text.encode()
+        for name, text in files.items()
+        if name != FILE_NAME or not _is_edited(target, name, before)
+    }
+    _refuse_places(target, contents)
+    foreign = [name for name in contents if _is_edited(target, name, before)]
+    if foreign and not force:
+        raise UsageError(_worked_on(folder, foreign, "not made by an export"))
+    gone = [
+        name
+        for name in before.files
+        if name not in files and name != FILE_NAME and before.unchanged(target, name)
+    ]
+    manifest = Manifest.of(contents).text().encode()
+    try:
+        place(target, {**contents, MANIFEST: manifest}, gone)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return tuple(folder / name for name in contents)
+
+
+def _manifest(folder: Path, *, force: bool) -> Manifest:
+    try:
+        return Manifest.read(folder) or Manifest({})
+    except UsageError:
+        if not force:
+            raise
+        return Manifest({})
+
+
+def _is_edited(folder: Path, name: str, before: Manifest) -> bool:
+    path = folder / name
+    there = path.is_symlink() or path.exists()
+    return there and not before.unchanged(folder, name)
+
+
+def _refuse_places(folder: Path, names: Iterable[str]) -> None:
+    """Nothing is written outside of the folder, and no folder gives way to a file.
+
+    Raises:
+        UsageError: names the place.
+    """
+    for name in names:
+        if not is_within(name):
+            msg = f"{name!r} is no place for a file of an export; it would be outside of {folder}"
+            raise UsageError(msg)
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            msg = f"{path} is a folder, and the export has a file of that name; move it away"
+            raise UsageError(msg)
+        for above in path.parents:
+            if above == folder:
+                break
+            if above.is_symlink() or (above.exists() and not above.is_dir()):
+                what = "link" if above.is_symlink() else "file"
+                msg = f"{above} is a {what}, and the export has a folder of that name; move it away"
+                raise UsageError(msg)
+
+
+def _worked_on(folder: Path, names: list[str], what: str) -> str:
+    shown = ", ".join(str(folder / name) for name in names[:_MOST_NAMES])
+    if len(names) > _MOST_NAMES:
+        shown += f" and {len(names) - _MOST_NAMES} more"
+    if len(names) > 1:
+        return f"{shown} were {what.replace('it was', 'they were')}; add --force to write over them"
+    return f"{shown} was {what}; add --force to write over it"
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{folder} cannot be written to: {error.strerror or error}; nothing in it was changed; "
+        "mend that, or name another folder"
+    )
+
+
+# What follows is for exports of main.py alone.
+
 _MARK = "# Exported by buildflow_nb; %buildflow export replaces it while this is true: sha256 "
 _PROJECT = """\
 app: {app}
@@ -31,73 +160,10 @@ pulumi_config:
 
 def signed(text: str) -> str:
     """A program with the line that says that it is as it was exported."""
-    return f"{_MARK}{_checksum(text)}\n{text}"
+    return f"{_MARK}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
 
 
 def project_text(folder: Path) -> str:
     """A buildflow.yaml: one stack on the local cloud."""
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in folder.resolve().name)
     return _PROJECT.format(app=f'"{name.strip("-") or "app"}"')
-
-
-def check_folder(folder: Path, *, force: bool) -> None:
-    """See whether an export may go there.
-
-    Raises:
-        UsageError: it is no folder, or holds something that is not ours to write over.
-    """
-    if folder.exists() and not folder.is_dir():
-        msg = f"{folder} is a file; name a folder to export to"
-        raise UsageError(msg)
-    if force or not folder.is_dir() or not any(folder.iterdir()):
-        return
-    main = folder / MAIN
-    if not main.is_file():
-        msg = f"{folder} is not empty and holds no export; name another folder, or add --force"
-        raise UsageError(msg)
-    if not _unchanged(main):
-        msg = f"{main} was changed since it was exported; add --force to write over it"
-        raise UsageError(msg)
-
-
-def write_files(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
-    """Write files, each of which is there as a whole or as it was before.
-
-    Raises:
-        UsageError: the folder cannot be written to.
-    """
-    written: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            _replace(folder / name, text)
-            written.append(folder / name)
-    except OSError as error:
-        done = f" ({', '.join(path.name for path in written)} is written)" if written else ""
-        msg = f"{folder} cannot be written to: {error.strerror}{done}; name another folder"
-        raise UsageError(msg) from error
-    return tuple(written)
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _unchanged(path: Path) -> bool:
-    try:
-        first, _, rest = path.read_text(encoding="utf-8").partition("\n")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return first == f"{_MARK}{_checksum(rest)}"
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -32,6 +32,7 @@ def test_an_export_that_nobody_touched_is_replaced(shop):
     assert [path.name for path in report.files] == ["main.py"]
     assert (shop / "buildflow.yaml").read_text() == "app: mine\n"
     assert sorted(path.name for path in shop.iterdir()) == [
+        ".buildflow-export.json",
         "buildflow.yaml",
         "main.py",
         "notes.txt",
@@ -67,5 +68,5 @@ def test_a_file_is_no_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="cannot be written to: Not a directory"):
+    with pytest.raises(UsageError, match="file is a file; name a folder"):
         exported(tmp_path / "file" / "shop", *PLAIN)

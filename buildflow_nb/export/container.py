@@ -1,0 +1,73 @@
+"""The image of an exported project: its Dockerfile, and what is left out of it.
+
+The process is the flow itself (exec form), so the SIGTERM of a stop reaches it and it drains. It
+runs as a user without rights, whose number is fixed so that an orchestrator can see that it is not
+root. Requirements are a layer of their own: new code does not install them anew. Secrets come with
+the environment of a run; none is in a layer. The health of a container is that the flow's own
+runtime server answers, which listens inside of it alone.
+"""
+
+from __future__ import annotations
+
+from buildflow_nb.export.requirements import WHEELS
+from buildflow_nb.export.requirements_text import REQUIREMENTS
+
+__all__ = ("DOCKERFILE", "IGNORED", "dockerfile", "dockerignore")
+
+DOCKERFILE = "Dockerfile"
+IGNORED = ".dockerignore"
+PORT = 8000
+RUNTIME_PORT = 9653
+_STATUS = f"http://127.0.0.1:{RUNTIME_PORT}/runtime/status"
+_TEXT = f"""\
+FROM python:{{python}}-slim-trixie
+
+ENV PYTHONUNBUFFERED=1
+
+# The folder is the user's: tables and files of relative paths are written into it.
+RUN useradd --uid 10001 --create-home flow && install --directory --owner flow /app
+WORKDIR /app
+
+{{install}}
+
+COPY --chown=flow . .
+USER 10001
+
+EXPOSE {PORT}
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \\
+  CMD ["python", "-c", "import urllib.request as r; r.urlopen('{_STATUS}', timeout=4)"]
+CMD ["buildflow", "run", "--host", "0.0.0.0", "--port", "{PORT}", \\
+     "--start-runtime-server", "--runtime-server-port", "{RUNTIME_PORT}"]
+"""
+_PLAIN = f"""\
+COPY {REQUIREMENTS} ./
+RUN pip install --no-cache-dir -r {REQUIREMENTS}"""
+_WITH_WHEELS = f"""\
+# wheels/ is copied if it is there; what it lacks comes from the index.
+COPY {REQUIREMENTS} {WHEELS}* /opt/{WHEELS}/
+RUN pip install --no-cache-dir --find-links /opt/{WHEELS} -r /opt/{WHEELS}/{REQUIREMENTS}"""
+_IGNORED = """\
+**/.git
+**/.buildflow
+**/.env
+**/.env.*
+**/.venv
+**/__pycache__
+**/.pytest_cache
+**/.DS_Store
+tests
+Dockerfile
+.dockerignore
+"""
+
+
+def dockerfile(python: tuple[int, int], *, wheels: bool) -> str:
+    """The Dockerfile for that Python; with `wheels`, packages of a folder beside it are taken."""
+    version = ".".join(str(part) for part in python)
+    return _TEXT.format(python=version, install=_WITH_WHEELS if wheels else _PLAIN)
+
+
+def dockerignore() -> str:
+    """What no image gets: state, secrets, history, tests."""
+    return _IGNORED

@@ -1,0 +1,195 @@
+"""Puts files into a folder all together, or not at all.
+
+All of them are first made in a temporary folder on the same disk: a full disk or a missing right
+shows there, and nothing has happened. A folder that is not there yet then comes to be by one
+rename. In one that is, file by file is renamed into place; before the first of them, a copy of
+everything that gives way lies in the temporary folder, with a plan of what is to be done. Whatever
+interrupts that is undone at once; after a kill, or a power cut, the next export undoes it (`mend`).
+A lock keeps two exports from meeting in one folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.infra.file_lock import try_lock
+
+__all__ = ("STAGE", "mend", "place")
+
+STAGE = ".buildflow-export.tmp"
+_MODE = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is done to a folder: files that give way, files and folders that were not there."""
+
+    old: Sequence[str]
+    new: Sequence[str]
+    folders: Sequence[str]
+
+
+def place(folder: Path, files: Mapping[str, bytes], gone: Sequence[str] = ()) -> None:
+    """Write files by relative path and remove those that are `gone`: everything or nothing.
+
+    Raises:
+        OSError: it could not be done, and has not been.
+        UsageError: another export is at work there, or what was done cannot be undone.
+    """
+    if folder.is_dir():
+        with _stage(folder / STAGE) as stage:
+            _undo(folder, stage)
+            _make(stage / "new", files, folder)
+            _swap(folder, stage, files, gone)
+        return
+    made = _parents(folder)
+    try:
+        with _stage(folder.parent / f".{folder.name}{STAGE}") as stage:
+            _make(stage / "new", files, folder)
+            (stage / "new").rename(folder)
+    except BaseException:
+        _remove_empty(made)
+        raise
+
+
+def mend(folder: Path) -> None:
+    """Undo what an export that was killed had begun to do to a folder.
+
+    Raises:
+        OSError: it cannot be undone.
+        UsageError: an export is at work there.
+    """
+    if (folder / STAGE).is_dir():
+        with _stage(folder / STAGE) as stage:
+            _undo(folder, stage)
+
+
+@contextmanager
+def _stage(stage: Path) -> Iterator[Path]:
+    """The temporary folder, for one export at a time; removed at the end, unless it is needed."""
+    stage.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(stage / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if not try_lock(lock) or not _is_still(lock, stage / "lock"):
+            msg = f"another export is writing to {stage.parent}; wait for its end"
+            raise UsageError(msg)
+        try:
+            yield stage
+        finally:
+            if not (stage / "plan").exists():
+                shutil.rmtree(stage, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _is_still(handle: int, path: Path) -> bool:
+    """Whether an open file has not been removed by whoever had the lock before."""
+    with suppress(OSError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False
+
+
+def _make(new: Path, files: Mapping[str, bytes], folder: Path) -> None:
+    """Write all files, each with the mode of the one that it replaces."""
+    shutil.rmtree(new, ignore_errors=True)  # of an export that was killed before it had a plan
+    new.mkdir()
+    for name, content in files.items():
+        path, there = new / name, folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = there.stat().st_mode & 0o777 if there.is_file() else _MODE
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.chmod(mode)
+
+
+def _swap(folder: Path, stage: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> None:
+    plan = _planned(folder, files, gone)
+    _keep(folder, stage, plan)
+    try:
+        for name in files:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (stage / "new" / name).replace(folder / name)
+        for name in gone:
+            (folder / name).unlink(missing_ok=True)
+        (stage / "plan").unlink()
+    except BaseException:
+        _undo(folder, stage)
+        raise
+    _remove_empty([folder / parent for name in gone for parent in _above(name)])
+
+
+def _planned(folder: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> _Plan:
+    there = [name for name in (*files, *gone) if os.path.lexists(folder / name)]
+    above = {parent for name in files for parent in _above(name)}
+    return _Plan(
+        old=there,
+        new=[name for name in files if name not in there],
+        folders=sorted((p for p in above if not (folder / p).exists()), key=len, reverse=True),
+    )
+
+
+def _keep(folder: Path, stage: Path, plan: _Plan) -> None:
+    """Copy what gives way, then write down the plan: from here on it can be undone."""
+    shutil.rmtree(stage / "old", ignore_errors=True)
+    for name in plan.old:
+        (stage / "old" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / name, stage / "old" / name, follow_symlinks=False)
+    with (stage / "plan.new").open("w", encoding="utf-8") as file:
+        json.dump(asdict(plan), file)
+        file.flush()
+        os.fsync(file.fileno())
+    (stage / "plan.new").replace(stage / "plan")
+
+
+def _undo(folder: Path, stage: Path) -> None:
+    """Put back what a plan has changed; may be done again if it does not come to its end."""
+    path = stage / "plan"
+    if not path.exists():
+        return
+    try:
+        plan = _Plan(**json.loads(path.read_text(encoding="utf-8")))
+        for name in plan.old:
+            if (stage / "old" / name).exists() and not (stage / "new" / name).exists():
+                (stage / "old" / name).replace(folder / name)
+        for name in plan.new:
+            if not (stage / "new" / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        _remove_empty([folder / name for name in plan.folders])
+        path.unlink()
+    except (OSError, ValueError, TypeError) as error:
+        msg = (
+            f"an export to {folder} was broken off and cannot be undone ({error}); "
+            f"what was there is in {stage / 'old'}"
+        )
+        raise UsageError(msg) from error
+
+
+def _above(name: str) -> list[str]:
+    """The folders that a relative path goes through, the innermost first."""
+    return [str(parent) for parent in Path(name).parents if parent.parts]
+
+
+def _parents(folder: Path) -> list[Path]:
+    """Make what is above a folder; gives those that are new, the innermost first."""
+    new = [path for path in folder.parents if not path.exists()]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        _remove_empty(new)
+        raise
+    return new
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

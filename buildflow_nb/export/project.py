@@ -1,0 +1,70 @@
+"""The files of an exported project: the program, and all that it takes to run, test and ship it.
+
+Nothing here is written to disk and nothing of the program is run: what comes out depends on the
+program, on what is installed, on the notebook's own buildflow.yaml and on its recordings alone, so
+that the same notebook gives the same files again. No file holds a path of this machine, or a value
+of a secret.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from buildflow_nb.core.config import FILE_NAME, find_config
+from buildflow_nb.export.container import DOCKERFILE, IGNORED, dockerfile, dockerignore
+from buildflow_nb.export.environment import EXAMPLE, environment_text
+from buildflow_nb.export.exported_program import ExportedProgram
+from buildflow_nb.export.project_config import config_text, project_config
+from buildflow_nb.export.readme import README, readme_text
+from buildflow_nb.export.requirements import Requirements
+from buildflow_nb.export.requirements_text import (
+    REQUIREMENTS,
+    header_text,
+    requirements_text,
+    with_extras,
+)
+from buildflow_nb.export.sample_tests import test_files
+
+__all__ = ("project_files",)
+
+MAIN = "main.py"
+_GITIGNORE = """\
+.buildflow/
+.env
+.venv/
+__pycache__/
+wheels/
+"""
+
+
+def project_files(
+    program: ExportedProgram, requirements: Requirements, folder: Path, samples: Path | None
+) -> dict[str, str | bytes]:
+    """Every file of the project, by its path within `folder`.
+
+    `samples` is `.buildflow/recordings` of the project that the notebook stands in; without one,
+    that project is the one of the working folder.
+
+    Raises:
+        ConfigError: the notebook's project has a buildflow.yaml that is wrong.
+    """
+    origin = find_config(samples.parent.parent if samples is not None else Path.cwd())
+    config = project_config(origin, program, folder)
+    needed = with_extras(requirements, program, config)
+    files: dict[str, str | bytes] = dict(_modules(program, needed))
+    files[FILE_NAME] = config_text(config)
+    files[REQUIREMENTS] = requirements_text(needed)
+    files[DOCKERFILE] = dockerfile(sys.version_info[:2], wheels=bool(needed.folders))
+    files[IGNORED] = dockerignore()
+    files[".gitignore"] = _GITIGNORE
+    files[README] = readme_text(program, config, needed)
+    files[EXAMPLE] = environment_text(program)
+    return files | test_files(program, samples)
+
+
+def _modules(program: ExportedProgram, needed: Requirements) -> Iterator[tuple[str, str]]:
+    """The program's modules; the one that is run says what it needs."""
+    for path, text in program.modules.items():
+        yield path, f"{header_text(needed)}{text}" if path == MAIN else text

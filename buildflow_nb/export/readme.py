@@ -1,0 +1,82 @@
+"""README.md of an exported project: install it, run it, make its resources; and what is beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildflow_nb.core.config import Config
+from buildflow_nb.export.container import PORT
+from buildflow_nb.export.environment import EXAMPLE
+from buildflow_nb.export.exported_program import ExportedProgram
+from buildflow_nb.export.requirements import WHEELS, Requirements
+from buildflow_nb.export.requirements_text import REQUIREMENTS
+
+__all__ = ("README", "readme_text")
+
+README = "README.md"
+
+
+def readme_text(program: ExportedProgram, config: Config, requirements: Requirements) -> str:
+    """The text of the file."""
+    parts = (
+        f"# {_line(program.title) or config.app}",
+        "A streaming backend, exported from the notebook in which it was written.",
+        *_commands(config, requirements),
+        *_secrets(program),
+        *_container(config, program),
+        *_rest(program),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _commands(config: Config, requirements: Requirements) -> Iterator[str]:
+    if requirements.folders:
+        names = " ".join(sorted(requirements.folders))
+        yield (
+            f"When this was exported, {names} was installed from a folder. Where no index has it, "
+            f"lay its wheel into `{WHEELS}/` first:"
+        )
+        yield f"```sh\npip wheel --no-deps -w {WHEELS} PATH_OF_ITS_FOLDER\n```"
+    stacks = ", ".join(f"`{name}`" for name in config.stacks)
+    yield "## Install, run, deploy"
+    yield (
+        "```sh\n"
+        f"pip install -r {REQUIREMENTS}\n"
+        "buildflow run       # serves, and drains on Ctrl-C or SIGTERM\n"
+        "buildflow apply     # makes the cloud resources that the flow manages; shows them first\n"
+        "```"
+    )
+    yield (
+        f"Stacks of `buildflow.yaml`: {stacks}; the default is `{config.default_stack}`, "
+        "`--stack NAME` takes another. `python main.py` runs the flow without the command."
+    )
+
+
+def _secrets(program: ExportedProgram) -> Iterator[str]:
+    if program.secrets:
+        names = ", ".join(f"`{name}`" for name in sorted(set(program.secrets)))
+        yield f"## Secrets\n\nRead from the environment: {names}."
+        yield f"```sh\ncp {EXAMPLE} .env    # and fill it in\nset -a; . ./.env; set +a\n```"
+
+
+def _container(config: Config, program: ExportedProgram) -> Iterator[str]:
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in config.app.lower())
+    image = name.strip("-") or "flow"
+    secrets = " --env-file .env" if program.secrets else ""
+    yield "## In a container"
+    yield (
+        f"```sh\ndocker build -t {image} .\n"
+        f"docker run --name {image} -p {PORT}:{PORT}{secrets} {image}\n"
+        f"docker stop --time 40 {image}    # drains first\n```"
+    )
+
+
+def _rest(program: ExportedProgram) -> Iterator[str]:
+    yield "## Test\n\n```sh\npip install pytest\npytest\n```"
+    if program.commands:
+        told = "\n".join(program.commands)
+        yield f"## What the notebook did beside\n\n```sh\n{told}\n```"

@@ -1,0 +1,88 @@
+"""A program's requirements as text: requirements.txt, and the header of main.py (PEP 723).
+
+Both say the same, so that `pip install -r requirements.txt` and a runner of single files install
+the same packages.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from buildflow_nb.core.config import Config
+from buildflow_nb.export.exported_program import ExportedProgram
+from buildflow_nb.export.requirements import OURS, WHEELS, Requirements
+
+__all__ = ("REQUIREMENTS", "header_text", "on_cloud", "requirements_text", "with_extras")
+
+REQUIREMENTS = "requirements.txt"
+_ROOTS = ("buildflow_nb", "buildflow")
+_CLOUDS = frozenset(f"{root}.io.{cloud}" for root in _ROOTS for cloud in ("aws", "gcp"))
+
+
+def with_extras(
+    requirements: Requirements, program: ExportedProgram, config: Config
+) -> Requirements:
+    """The same, with those extras of ours that the program needs where the project runs it."""
+    extras = []
+    if on_cloud(program.modules) and any(s.cloud == "local" for s in config.stacks.values()):
+        extras.append("local")
+    if "tap" in _attributes(program.modules):
+        extras.append("tables")
+    mark = f"[{','.join(extras)}]" if extras else ""
+    lines = tuple(
+        f"{OURS}{mark}{line.removeprefix(OURS)}"
+        if line.startswith((f"{OURS}=", f"{OURS} "))
+        else line
+        for line in requirements.lines
+    )
+    return replace(requirements, lines=lines)
+
+
+def on_cloud(modules: Mapping[str, str]) -> bool:
+    """Whether a program has primitives of a cloud."""
+    return any(
+        name == cloud or name.startswith(f"{cloud}.")
+        for name in _imported(modules)
+        for cloud in _CLOUDS
+    )
+
+
+def requirements_text(requirements: Requirements) -> str:
+    """The text of requirements.txt."""
+    first = [f"--find-links {WHEELS}"] if requirements.folders else []
+    return "".join(f"{line}\n" for line in (*first, *requirements.lines))
+
+
+def header_text(requirements: Requirements) -> str:
+    """The comment that a program begins with: what it runs on and what it needs."""
+    lines = [
+        "/// script",
+        f'requires-python = ">={sys.version_info[0]}.{sys.version_info[1]}"',
+        "dependencies = [",
+        *(f'  "{line}",' for line in requirements.lines),
+        "]",
+    ]
+    if requirements.folders:
+        lines += ["", "[tool.uv]", f'find-links = ["{WHEELS}"]']
+    return "".join(f"# {line}".rstrip() + "\n" for line in (*lines, "///"))
+
+
+def _imported(modules: Mapping[str, str]) -> Iterator[str]:
+    for node in _nodes(modules):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _attributes(modules: Mapping[str, str]) -> set[str]:
+    return {node.attr for node in _nodes(modules) if isinstance(node, ast.Attribute)}
+
+
+def _nodes(modules: Mapping[str, str]) -> Iterator[ast.AST]:
+    for text in modules.values():
+        yield from ast.walk(ast.parse(text))
