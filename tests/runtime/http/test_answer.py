@@ -17,6 +17,7 @@ import pydantic
 import pytest
 from aiohttp import web
 
+from buildflow_nb.exceptions import HTTPException
 from tests.runtime.http.site import Site, serve
 
 
@@ -246,6 +247,11 @@ def test_http_errors_of_the_user_keep_their_status():
     answers(raising(web.HTTPForbidden(reason="No entry")), 403, {"detail": "No entry"})
     answers(raising(web.HTTPConflict(text="taken")), 409, {"detail": "taken"})
     answers(raising(web.HTTPFound("/other")), 302, {"detail": "Found"}, Location="/other")
+    answers(raising(HTTPException(403)), 403, {"detail": "Forbidden"})
+    answers(raising(HTTPException(409, {"id": 1})), 409, {"detail": {"id": 1}})
+    asked = HTTPException(401, "who?", headers={"WWW-Authenticate": "Bearer"})
+    assert str(asked) == "401: who?"
+    answers(raising(asked), 401, {"detail": "who?"}, **{"WWW-Authenticate": "Bearer"})
     answers(raising(TeapotError()), 418, {"detail": {"reason": "teapot"}}, **{"X-Pot": "tea"})
 
 
