@@ -33,7 +33,7 @@ _REPLAYED = """
 def test_a_recorded_input_gives_what_it_gave(sample):
     (row,) = {flow}.replay(sample.stem, sample)
     if row.error and {flow}.processors[sample.stem].kind == "endpoint":
-        pytest.skip(f"an endpoint answers from what it reads, which is not here: {{row.error}}")
+        pytest.skip(f"it answers from what it reads, and that is not here: {{row.error}}")
     assert row.same, f"{{row.input!r}} gave {{row.old!r}}, now {{row.error or row.new!r}}"
 """
 
@@ -44,7 +44,7 @@ def test_files(program: ExportedProgram, samples: Path | None) -> dict[str, str 
     module, _, flow = program.entry_point.partition(":")
     text = _DECLARED.format(
         also=", and each processor gives what it gave" if found else "",
-        imports="from pathlib import Path\n\nimport pytest\n" if found else "",
+        imports="from pathlib import Path\n\nimport pytest\n\n" if found else "",
         module=module,
         flow=flow,
         samples=_SAMPLES.format(folder=Path(SAMPLES).name) if found else "",
