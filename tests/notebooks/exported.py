@@ -1,0 +1,103 @@
+"""An exported program as a process of its own, asked over HTTP how it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Self
+
+__all__ = ("Program",)
+
+START_S = 60
+STOP_S = 60
+LOOK_EVERY_S = 0.1
+ENDED = ("done", "DONE")
+_RUN = (
+    "import sys, main; main.app.run(serve_port=int(sys.argv[1]), start_runtime_server=True, "
+    "runtime_server_port=int(sys.argv[2]))"
+)
+
+
+class Program:
+    """Runs while the context is open; `python` is that of the environment it was installed in."""
+
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
+        self._folder, self._python = folder, python
+        self._port, self._control = free_port(), free_port()
+        self._log = folder.parent / f"{folder.name}.log"
+
+    def __enter__(self) -> Self:
+        words = [self._python, "-c", _RUN, str(self._port), str(self._control)]
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                words, cwd=self._folder, stdout=log, stderr=log, env=_environment()
+            )
+        self.until(lambda: self.control("/runtime/status"), START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def address(self) -> str:
+        """Where its routes are."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return self._log.read_text()
+
+    def control(self, path: str):
+        """What its runtime server answers."""
+        url = f"http://127.0.0.1:{self._control}{path}"
+        with urllib.request.urlopen(url, timeout=START_S) as answer:
+            return json.load(answer)
+
+    def processor(self, name: str):
+        """The numbers of a processor."""
+        found = self.control("/runtime/snapshot")["processors"]
+        return next(one for one in found if one["processor_id"] == name)
+
+    def until(self, condition, seconds: float) -> None:
+        """Wait until something is so; errors of a program that does not answer yet are none."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except OSError:
+                pass
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise AssertionError(self.log)
+            time.sleep(LOOK_EVERY_S)
+
+    def done(self, *names: str, seconds: float = 120) -> None:
+        """Wait until these processors have come to their end."""
+        self.until(lambda: all(self.processor(n)["state"] in ENDED for n in names), seconds)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to stop, and give its exit code once it has."""
+        self._process.send_signal(number)
+        return self._process.wait(STOP_S)
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody has at the moment."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _environment() -> dict[str, str]:
+    """A terminal's, without what pytest adds."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COV_"))}
