@@ -1,7 +1,12 @@
 """Finds the flow that a project folder declares: `entry_point` of its buildflow.yaml.
 
-`main:app` names a module and a variable, `main.py` a file with one Flow in it. A folder without a
-buildflow.yaml is read as if it said `main:app`.
+`main:app` and `shop.main:app` name a module and a variable, `main.py` and `shop/main.py` a file
+with one Flow in it. A folder without a buildflow.yaml is read as if it said `main:app`.
+
+A module is loaded once and by one name: a file inside packages by its dotted one, so that what
+imports it finds the same module. What an earlier load brought is forgotten first, and so is what a
+load that fails has brought: nothing stale is ever found. The folder stays on `sys.path`, as it does
+for `python main.py`, for imports that a function makes later.
 """
 
 from __future__ import annotations
@@ -9,6 +14,8 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -16,60 +23,167 @@ from buildflow_nb.core.config import FILE_NAME, find_config
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError
 from buildflow_nb.flow import Flow
 
-__all__ = ("load_flow",)
+__all__ = ("ProgramError", "load_flow")
 
 DEFAULT = "main:app"
+_BROUGHT: set[str] = set()  # modules of projects, by name
+_PATHS: list[str] = []  # what stands on sys.path for them
 
 
-def load_flow(folder: Path) -> Flow:
-    """Import the project's module and give its flow.
+class ProgramError(InfraError):
+    """The project's own code fails when it is loaded; `text` is its part of the traceback."""
+
+
+def load_flow(folder: Path, entry: str | None = None) -> Flow:
+    """Import the project's module and give its flow; `entry` stands in for its entry_point.
 
     Raises:
-        ConfigError: there is no such module, or no Flow in it.
-        InfraError: the module itself fails; says where.
+        ConfigError: there is no such module, or no Flow in it, or two.
+        ProgramError: the module itself fails; says where.
     """
     config = find_config(folder)
-    entry = config.entry_point or DEFAULT
-    name, _, variable = entry.partition(":")
-    module = _imported(name.removesuffix(".py").replace("/", "."), config.folder, entry)
+    told = f"--app {entry!r}" if entry else f"entry_point {config.entry_point or DEFAULT!r}"
+    entry = entry or config.entry_point or DEFAULT
+    module_name, _, variable = entry.partition(":")
+    root, name = _place(module_name, config.folder)
+    module = _imported(name, root, config.folder, told)
+    where = module.__file__ or name
     if variable:
         found = getattr(module, variable, None)
-        if not isinstance(found, Flow):
-            msg = f"entry_point {entry!r}: {variable} of {module.__file__} is no Flow"
-            raise ConfigError(msg)
-        return found
-    flows = {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
+        if isinstance(found, Flow):
+            return found
+        holds = ", ".join(_flows(module))
+        hint = f"; it holds the Flow {holds}" if holds else "; declare one: app = Flow()"
+        msg = f"{told}: {variable} of {where} is no Flow{hint}"
+        raise ConfigError(msg)
+    flows = _flows(module)
     if len(set(map(id, flows.values()))) != 1:
         names = ", ".join(flows) or "none"
-        msg = f"entry_point {entry!r}: {module.__file__} must hold one Flow, it holds: {names}"
+        which = f"; name one as {name}:{next(iter(flows))}" if flows else "; declare app = Flow()"
+        msg = f"{told}: {where} must hold one Flow, it holds: {names}{which}"
         raise ConfigError(msg)
     return next(iter(flows.values()))
 
 
-def _imported(name: str, folder: Path, entry: str) -> ModuleType:
-    sys.path.insert(0, str(folder))
+def _flows(module: ModuleType) -> dict[str, Flow]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
+
+
+def _place(name: str, folder: Path) -> tuple[Path, str]:
+    """Where to import from, and by which name: that of a file is dotted as far as packages go."""
+    if not name.endswith(".py"):
+        return folder, name.replace("/", ".")
+    path = (folder / name).resolve()
+    parts, root = [path.stem], path.parent
+    while (root / "__init__.py").is_file() and root != root.parent:
+        parts, root = [root.name, *parts], root.parent
+    return root, ".".join(parts)
+
+
+def _imported(name: str, root: Path, folder: Path, told: str) -> ModuleType:
+    with _loading(name, root, folder):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise _broken(error, folder) from error  # it is there; what it imports is not
+            msg = f"no module {name!r} in {root}; set entry_point in {FILE_NAME} (it is {told})"
+            if told.startswith("--app"):
+                msg = f"no module {name!r} in {root}; {told} must be module:name, or a file"
+            raise ConfigError(msg) from error
+        except BuildFlowError as error:
+            raise _told_where(error, folder) from error
+        except SystemExit as error:
+            raise _broken(error, folder) from error
+        except Exception as error:  # whatever the user's module raises
+            raise _broken(error, folder) from error
+
+
+@contextmanager
+def _loading(name: str, root: Path, folder: Path) -> Iterator[None]:
+    """Let nothing that is loaded already be taken for the project's; drop what a failure leaves."""
+    _forget()
+    head = name.partition(".")[0]
+    if (root / f"{head}.py").is_file() or (root / head).is_dir():
+        for known in [key for key in sys.modules if key == head or key.startswith(f"{head}.")]:
+            if not _is_of(sys.modules[known], root):
+                del sys.modules[known]  # another project's of that name
+    before = set(sys.modules)
+    sys.path[:0] = [str(root)]
+    _PATHS.append(str(root))
+    importlib.invalidate_caches()  # a file may have been written a moment ago
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0]:
-            raise _broken(error, folder) from error  # it is there; what it imports is not
-        msg = f"no module {name!r} in {folder}; set entry_point in {FILE_NAME} (it is {entry!r})"
-        raise ConfigError(msg) from error
-    except BuildFlowError:
+        yield
+    except BaseException:
+        _note(before, root, folder)
+        _forget()
         raise
-    except Exception as error:  # whatever the user's module raises
-        raise _broken(error, folder) from error
-    finally:
-        sys.path.remove(str(folder))
+    _note(before, root, folder)
 
 
-def _broken(error: Exception, folder: Path) -> InfraError:
+def _note(before: set[str], root: Path, folder: Path) -> None:
+    for name in set(sys.modules) - before:
+        module = sys.modules[name]
+        if _is_of(module, root) or _is_of(module, folder):
+            _BROUGHT.add(name)
+
+
+def _forget() -> None:
+    for name in _BROUGHT:
+        sys.modules.pop(name, None)
+    for path in _PATHS:
+        if path in sys.path:
+            sys.path.remove(path)
+    _BROUGHT.clear()
+    _PATHS.clear()
+
+
+def _is_of(module: ModuleType, folder: Path) -> bool:
+    """Whether a module is the project's own, not a package installed below its folder."""
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", []))
+    return any(
+        Path(place).is_relative_to(folder) and "site-packages" not in Path(place).parts
+        for place in places
+    )
+
+
+def _told_where(error: BuildFlowError, folder: Path) -> BuildFlowError:
+    """A declaration that was refused, with its line."""
+    own = _own_frames(error, folder)
+    if own and not isinstance(error, ProgramError):
+        text = f"{_line(own[-1], folder)}: {error}"
+        return type(error)(text) if type(error).__init__ is BuildFlowError.__init__ else error
+    return error
+
+
+def _broken(error: BaseException, folder: Path) -> ProgramError:
     """What a module of the project raised, where it did; its traceback begins in the project."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename).is_relative_to(folder)]
-    if isinstance(error, SyntaxError):
-        where = f"{error.filename} line {error.lineno}"
-    else:
-        where = f"{own[-1].filename} line {own[-1].lineno}" if own else str(folder)
-    text = "".join([*traceback.format_list(own), *traceback.format_exception_only(error)])
-    return InfraError(f"{where}: {type(error).__name__}: {error}", text)
+    own = _own_frames(error, folder)
+    where = _line(own[-1], folder) if own else str(folder)
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{_short(error.filename, folder)} line {error.lineno}"
+    said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SystemExit):
+        said = "the program ends itself when it is imported; guard that by `if __name__ == ...`"
+    shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    text = "".join([*shown, *traceback.format_exception_only(error)]).rstrip()
+    return ProgramError(f"{where}: {said}", text)
+
+
+def _own_frames(error: BaseException, folder: Path) -> list[traceback.FrameSummary]:
+    return [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(folder)
+        and "site-packages" not in Path(frame.filename).parts
+    ]
+
+
+def _line(frame: traceback.FrameSummary, folder: Path) -> str:
+    return f"{_short(frame.filename, folder)} line {frame.lineno}"
+
+
+def _short(filename: str, folder: Path) -> str:
+    path = Path(filename)
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else filename

@@ -6,69 +6,36 @@ nothing that is there is changed. See `flow/autoload.py` for how it knows itself
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
+from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.errors import InfraError, UsageError
 from buildflow_nb.core.options import nearest
 from buildflow_nb.flow.autoload import Startup, StartupFile
 
-__all__ = ("HELP", "jupyter")
-
-ACTIONS = ("install", "uninstall")
-HELP = """\
-buildflow jupyter install|uninstall [--profile NAME] [--sys-prefix]
-
-have kernels load buildflow_nb by themselves, or no longer
-  install         write a startup file of our own; what is there stays as it is
-  uninstall       remove it again, if it is as we wrote it
-  --profile NAME  the profile of IPython to do it in (default 'default')
-  --sys-prefix    for every profile of this environment instead
-
-Like buildflow jupyter install"""
+__all__ = ("jupyter",)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        msg = f"jupyter: {message}; like buildflow jupyter install"
-        raise UsageError(msg)
-
-
-def jupyter(words: Sequence[str]) -> str:
-    """Do what the words after `jupyter` say, and tell what is so afterwards.
+def jupyter(values: Mapping[str, Any], terminal: Terminal) -> None:
+    """Install or uninstall, and tell what is so afterwards.
 
     Raises:
-        UsageError: the words are wrong, there is no such profile, or a file was edited by hand.
+        UsageError: there is no such profile, or a file was edited by hand.
         InfraError: the file cannot be written.
     """
-    if not words or set(words) & {"-h", "--help"}:
-        return HELP
-    asked = _asked(words)
-    file = StartupFile(_folder(asked.profile, everywhere=asked.sys_prefix))
+    if values["profile"] and values["sys_prefix"]:
+        msg = "jupyter: --profile and --sys-prefix are two places; give one of them"
+        raise UsageError(msg)
+    file = StartupFile(_folder(values["profile"], everywhere=values["sys_prefix"]))
     try:
-        return _install(file) if asked.action == "install" else _uninstall(file)
+        said = _install(file) if values["action"] == "install" else _uninstall(file)
     except OSError as error:
         msg = f"{file.path} cannot be changed: {error.strerror}; mend its folder's permissions"
         raise InfraError(msg) from error
-
-
-def _asked(words: Sequence[str]) -> argparse.Namespace:
-    parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("action")
-    parser.add_argument("--profile")
-    parser.add_argument("--sys-prefix", action="store_true")
-    asked = parser.parse_args(list(words))
-    if asked.action not in ACTIONS:
-        near = nearest(asked.action, ACTIONS)
-        msg = f"jupyter: {asked.action!r} is neither install nor uninstall{near}"
-        raise UsageError(msg)
-    if asked.profile and asked.sys_prefix:
-        msg = "jupyter: --profile and --sys-prefix are two places; give one of them"
-        raise UsageError(msg)
-    return asked
+    terminal.give({"path": file.path, "installed": file.path.exists(), "said": said}, said)
 
 
 def _folder(profile: str | None, *, everywhere: bool) -> Path:

@@ -60,8 +60,9 @@ WANTED: dict[Any, str] = {
 class Option:
     """One option or argument; `flags` empty means an argument by position.
 
-    `many` is argparse's `nargs` for arguments; a `flag` takes no value and means true.
-    `wants` says what completes it: "processor", "topic", "stack" or nothing.
+    `many` is argparse's `nargs` for arguments; an option with "*" may be given again and again. A
+    `flag` takes no value and means true; `off` is the one that means false. `wants` says what
+    completes it: "processor", "topic", "stack", "file", "folder" or nothing.
     """
 
     name: str
@@ -73,6 +74,12 @@ class Option:
     many: str | None = None
     flag: bool = False
     wants: str = ""
+    off: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every word that is typed for it."""
+        return (*self.flags, self.off) if self.off else self.flags
 
     @property
     def shown(self) -> str:

@@ -16,7 +16,17 @@ from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.options import nearest
 
-__all__ = ("COMMANDS", "Command", "Invocation", "Option", "help_text", "parse", "seconds")
+__all__ = (
+    "COMMANDS",
+    "Command",
+    "Invocation",
+    "Option",
+    "explained",
+    "help_text",
+    "parse",
+    "parsed",
+    "seconds",
+)
 
 LINE = "%buildflow"
 HELP_FLAGS = ("-h", "--help")
@@ -46,7 +56,7 @@ def parse(line: str, *, alone: str = "help") -> Invocation:
     words, tail = _words(command, rest.strip())
     if any(flag in (*words, tail) for flag in HELP_FLAGS):
         return Invocation(command, help=True)
-    return _parsed(command, words, tail)
+    return parsed(command, words, tail)
 
 
 def _words(command: Command, rest: str) -> tuple[list[str], str]:
@@ -60,7 +70,12 @@ def _words(command: Command, rest: str) -> tuple[list[str], str]:
         raise UsageError(msg.replace("No closing", "no closing")) from error
 
 
-def _parsed(command: Command, words: Sequence[str], tail: str) -> Invocation:
+def parsed(command: Command, words: Sequence[str], tail: str = "") -> Invocation:
+    """Read the words of one subcommand; `tail` is the rest of the line, where it takes one.
+
+    Raises:
+        UsageError: an unknown option, a missing or a wrong value.
+    """
     try:
         found, unknown = _parser(command).parse_known_args(list(words))
     except UsageError as error:
@@ -78,7 +93,7 @@ def _parsed(command: Command, words: Sequence[str], tail: str) -> Invocation:
 
 
 def _unknown(command: Command, word: str) -> UsageError:
-    flags = [flag for option in command.options for flag in option.flags]
+    flags = [flag for option in command.options for flag in option.words]
     if word.startswith("-"):
         takes = f"; it takes {', '.join(flags)}" if flags else "; it takes none"
         hint = nearest(word.partition("=")[0], flags) or takes
@@ -96,7 +111,11 @@ def _parser(command: Command) -> _Parser:
         else:
             words.update(type=_checked(option), metavar=option.name.upper())
             words.update({"dest": option.name} if option.flags else {"nargs": option.many})
+        if option.flags and option.many == "*":
+            words.update(action="append", default=[])
         made.add_argument(*(option.flags or (option.name,)), **words)
+        if option.off:
+            made.add_argument(option.off, action="store_false", dest=option.name)
     return made
 
 
@@ -128,7 +147,7 @@ def help_text(command: Command | None = None) -> str:
         return "\n".join([f"{LINE} SUBCOMMAND", "", *rows, "", f"{LINE} run -h explains one."])
     rest = f"[{command.rest.upper()}]" if command.bare else command.rest.upper()
     shown = [o.shown for o in command.options] + ([rest] if rest else [])
-    pairs = [(", ".join(o.flags) or o.name.upper(), _explained(o)) for o in command.options]
+    pairs = [(", ".join(o.words) or o.name.upper(), explained(o)) for o in command.options]
     if command.rest:
         pairs.append((command.rest.upper(), "the rest of the line: JSON, or any Python expression"))
     width = max((len(name) for name, _ in pairs), default=0)
@@ -137,6 +156,7 @@ def help_text(command: Command | None = None) -> str:
     return "\n".join([usage, "", command.help, *table, "", f"Like {LINE} {command.example}"])
 
 
-def _explained(option: Option) -> str:
+def explained(option: Option) -> str:
+    """What an option is for, with its choices and its default."""
     text = f"{option.help} ({', '.join(option.choices)})" if option.choices else option.help
     return f"{text} (default {option.default})" if option.default is not None else text

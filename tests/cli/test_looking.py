@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.cli import main as main_module
 from buildflow_nb.cli.main import main
 from buildflow_nb.core.findings import Finding, Health
 
@@ -40,7 +39,6 @@ def type_(tmp_path, monkeypatch, capsys):
     (tmp_path / "buildflow.yaml").write_text(YAML)
 
     def typed(*words):
-        monkeypatch.delitem(main_module.sys.modules, "main", raising=False)
         code = main(list(words))
         return code, *capsys.readouterr()
 
@@ -67,7 +65,7 @@ def test_check_exits_with_1_where_something_is_wrong(type_):
 def test_doctor_needs_no_flow(type_, tmp_path, monkeypatch, health, code):
     (tmp_path / "main.py").write_text("raise SystemExit\n")
     found = Finding("disk", health, "so so", "`%buildflow cloud stop`")
-    monkeypatch.setattr(main_module, "examine", lambda folder: [found])
+    monkeypatch.setattr("buildflow_nb.flow.doctor.examine", lambda folder: [found])
     got, out, _ = type_("doctor")
     assert got == code
     assert "disk: so so\n             → `buildflow cloud stop`" in out

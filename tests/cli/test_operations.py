@@ -113,7 +113,7 @@ def test_what_fails_exits_with_1_and_its_first_error(type_):
         (("apply", "--yess"), "unknown option '--yess'; did you mean '--yes'?"),
         (("apply", "now"), "'now' is one word too many"),
         (("cloud", "up"), "'up' is none of status, start, stop, reset"),
-        (("peek", "price"), "peek is for notebooks; in a terminal there is preview, apply"),
+        (("peek", "price"), "peek is for notebooks; in a terminal there is init, run, preview, apply"),
     ],
 )
 def test_wrong_words_exit_with_2(type_, words, said):
@@ -127,8 +127,13 @@ def test_a_file_that_fails_is_told_with_its_place(type_):
     type_.file("main.py", "from buildflow import Flow\n\napp = Flow()\nundefined_name\n")
     found = type_("preview")
     assert found.returncode == 1
-    assert "main.py line 4: NameError: name 'undefined_name' is not defined" in found.stderr
-    assert found.stderr.count("\n") == 1
+    said = found.stderr.splitlines()
+    assert said[-1] == (
+        "buildflow: main.py line 4: NameError: name 'undefined_name' is not defined"
+    )
+    assert said[0] == "Traceback (most recent call last):"
+    assert said[1].endswith('main.py", line 4, in <module>'), "it begins in the project"
+    assert len(said) == 5
     type_.file("main.py", "def broken(:\n")
     assert "main.py line 1: SyntaxError" in type_("preview").stderr
 
@@ -206,5 +211,5 @@ def test_the_cloud_and_help(type_):
     for words in (("help",), ()):
         said = type_(*words)
         assert said.returncode == 0
-        assert "buildflow apply [--yes] [--stack STACK] [--verbose]" in said.stdout
-    assert "do not ask" in type_("apply", "-h").stdout
+        assert "apply    Create and change cloud resources" in said.stdout
+    assert "-y, --yes      Do not ask." in type_("apply", "-h").stdout

@@ -1,0 +1,97 @@
+"""Cloud resources: preview, apply, refresh and destroy, told resource by resource."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from buildflow_nb.cli.asked import flow_asked
+from buildflow_nb.cli.progress import Progress, progress_of
+from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.core.operations import Operation, Outcome
+from buildflow_nb.infra.ask import answer, ask, question
+from buildflow_nb.infra.report import headline, plan_text
+
+__all__ = ("apply", "destroy", "preview", "refresh")
+
+Values = Mapping[str, Any]
+
+
+def preview(values: Values, terminal: Terminal) -> None:
+    """What apply would do."""
+    flow = flow_asked(values)
+    with progress_of(terminal, Operation.PREVIEW) as progress:
+        outcome = flow.preview(progress)
+    if terminal.json:
+        terminal.line({"summary": outcome.summary, "steps": outcome.steps})
+    else:
+        progress.plan(outcome)
+
+
+def apply(values: Values, terminal: Terminal) -> None:
+    """Make it as declared."""
+    flow = flow_asked(values)
+    with progress_of(terminal, Operation.APPLY) as progress:
+        outcome = flow.apply(
+            yes=values["yes"], confirm=_confirm(terminal, progress), listener=progress
+        )
+    _end(outcome, terminal)
+
+
+def refresh(values: Values, terminal: Terminal) -> None:
+    """Look at the cloud."""
+    flow = flow_asked(values)
+    with progress_of(terminal, Operation.REFRESH) as progress:
+        flow.refresh(progress)
+
+
+def destroy(values: Values, terminal: Terminal) -> None:
+    """Delete everything of the stack."""
+    flow = flow_asked(values)
+    with progress_of(terminal, Operation.DESTROY) as progress:
+        outcome = flow.destroy(
+            yes=values["yes"], confirm=_confirm(terminal, progress), listener=progress
+        )
+    _end(outcome, terminal)
+
+
+class _confirm:  # noqa: N801  (called as a function is)
+    """The question before something is changed; what is asked is no answer for a program."""
+
+    def __init__(self, terminal: Terminal, progress: Progress) -> None:
+        self._terminal = terminal
+        self._progress = progress
+
+    def __call__(self, plan: Outcome) -> bool:
+        self._progress.pause()
+        if self._terminal.lively:
+            self._progress.plan(plan)
+            return answer(question(plan))
+        if not self._terminal.json:
+            return ask(plan)
+        sys.stderr.write(f"{plan_text(plan)}\n")
+        return answer(question(plan), _read_beside)
+
+
+def _read_beside(text: str) -> str:
+    """Ask on stderr, since stdout belongs to a program."""
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    return input()
+
+
+def _end(outcome: Outcome, terminal: Terminal) -> None:
+    """Where the plan had nothing in it, no event has told how it ended."""
+    if outcome.nothing_to_do and outcome.summary.operation is Operation.PREVIEW:
+        if terminal.json:
+            terminal.line({"event": "Summary", **_plain_summary(outcome)})
+        else:
+            terminal.say(headline(outcome))
+
+
+def _plain_summary(outcome: Outcome) -> dict[str, object]:
+    from buildflow_nb.cli.plain import plain
+
+    found = plain(outcome.summary)
+    return dict(found) if isinstance(found, dict) else {}

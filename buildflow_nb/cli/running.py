@@ -1,0 +1,115 @@
+"""`buildflow run`: the flow, until it ends or is asked to.
+
+The first SIGINT or SIGTERM drains, and the command ends with 0; the second ends at once, with
+128 + the signal's number. A processor that failed makes it 1, however the run ended.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from buildflow_nb.cli.asked import flow_asked
+from buildflow_nb.cli.bounds import Bounds
+from buildflow_nb.cli.leash import Leash
+from buildflow_nb.cli.telling import Teller, face_of
+from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.events import Event, Listener
+from buildflow_nb.flow import Flow
+from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.signals import serve_until_ended
+
+__all__ = ("run",)
+
+Values = Mapping[str, Any]
+
+
+def run(values: Values, terminal: Terminal) -> int:
+    """Run the project's flow; gives the exit code.
+
+    Raises:
+        UsageError: bounds, a build or a subscriber is wrong.
+        RunError: a processor failed.
+        TimeoutError: what was waited for did not come in time; the run was drained.
+    """
+    bounds = Bounds.of(values)
+    if values["from_build"] and values["reload"]:
+        msg = "run: --reload is for code that changes, and a build does not; leave one of them out"
+        raise UsageError(msg)
+    if values["from_build"]:
+        from buildflow_nb.cli.unpacking import unpacked
+
+        folder = unpacked(Path(values["from_build"]), values["build_output_dir"])
+        terminal.note(f"unpacked to {folder}, where files are read and written")
+        os.chdir(folder)
+    elif values["build_output_dir"]:
+        msg = "run: --build-output-dir is where --from-build FILE unpacks; name one"
+        raise UsageError(msg)
+    if values["reload"]:
+        from buildflow_nb.cli.reloading import run_reloading
+
+        return run_reloading(values, terminal)
+    _run(values, terminal, bounds)
+    return 0
+
+
+def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
+    leash = Leash.held()
+    flow = flow_asked(values)
+    if not flow.processors:
+        msg = f"flow {flow.flow_id!r} has no processor; declare one with @app.consumer(...)"
+        raise UsageError(msg)
+    subscriber = _subscriber(values["event_subscriber"])
+    if leash is not None:
+        leash.wait_for_turn()
+    teller = Teller(face_of(terminal))
+    with teller.telling():
+        serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))
+    bounds.raise_missed()
+
+
+def _begun(
+    flow: Flow, values: Values, bounds: Bounds, teller: Teller, subscriber: Listener | None
+) -> RunHandle:
+    def hear(event: Event) -> None:
+        teller.hear(event)
+        if subscriber is not None:
+            subscriber(event)
+
+    handle = flow.run(
+        block=False,
+        serve_host=values["host"],
+        serve_port=values["port"],
+        start_runtime_server=values["start_runtime_server"],
+        runtime_server_host=values["runtime_server_host"],
+        runtime_server_port=values["runtime_server_port"],
+        run_id=values["run_id"],
+        event_subscriber=hear,
+    )
+    teller.begin(handle)
+    bounds.watch(handle)
+    return handle
+
+
+def _subscriber(name: str | None) -> Listener | None:
+    """The function that `module:function` names.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name is None:
+        return None
+    module, _, function = name.partition(":")
+    try:
+        found: Callable[[Event], None] = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        msg = f"run: --event-subscriber {name!r} must be module:function; {error}"
+        raise UsageError(msg) from error
+    if not callable(found):
+        msg = f"run: --event-subscriber {name!r} is no function, but {type(found).__name__}"
+        raise UsageError(msg)
+    return found
