@@ -40,11 +40,15 @@ def check_folder(folder: Path, *, force: bool) -> None:
     if not folder.is_dir():
         return
     try:
-        mend(folder)
-        free = all(path.name in _UNHARMED for path in folder.iterdir())
+        mend(folder.resolve())
+        if not force:
+            _refuse_work(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    if force or free:
+
+
+def _refuse_work(folder: Path) -> None:
+    if all(path.name in _UNHARMED for path in folder.iterdir()):
         return
     manifest = Manifest.read(folder)
     if manifest is None:
@@ -66,7 +70,15 @@ def write_files(
     Raises:
         UsageError: the folder cannot be written to, or it would cost a person's work.
     """
-    target = folder.resolve()
+    try:
+        return _write(folder, folder.resolve(), files, force=force)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _write(
+    folder: Path, target: Path, files: Mapping[str, str | bytes], *, force: bool
+) -> tuple[Path, ...]:
     before = _manifest(target, force=force)
     contents = {
         name: text if isinstance(text, bytes) else text.encode()
@@ -83,10 +95,7 @@ def write_files(
         if name not in files and name != FILE_NAME and before.unchanged(target, name)
     ]
     manifest = Manifest.of(contents).text().encode()
-    try:
-        place(target, {**contents, MANIFEST: manifest}, gone)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
+    place(target, {**contents, MANIFEST: manifest}, gone)
     return tuple(folder / name for name in contents)
 
 

@@ -40,30 +40,33 @@ class Manifest:
         """The manifest of a folder, None if it holds no export.
 
         Raises:
-            UsageError: it is there and cannot be read.
+            UsageError: it is there and damaged.
+            OSError: it is there and cannot be read.
         """
         path = folder / MANIFEST
         if not path.is_file():
             return None
+        content = path.read_bytes()
         try:
-            told = json.loads(path.read_text(encoding="utf-8"))
+            told = json.loads(content)
             files = {str(name): str(value) for name, value in dict(told["files"]).items()}
             sound = (told["format"], told["version"]) == (_FORMAT, _VERSION)
-        except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise _damaged(path) from error
         if not sound or not all(map(is_within, files)):
             raise _damaged(path)
         return cls(files)
 
     def unchanged(self, folder: Path, name: str) -> bool:
-        """Whether a file is there as it was exported."""
+        """Whether a file is there as it was exported.
+
+        Raises:
+            OSError: it cannot be read.
+        """
         path = folder / name
-        if name not in self.files or path.is_symlink():
+        if name not in self.files or path.is_symlink() or not path.is_file():
             return False
-        try:
-            return _checksum(path.read_bytes()) == self.files[name]
-        except OSError:
-            return False
+        return _checksum(path.read_bytes()) == self.files[name]
 
     def changed(self, folder: Path) -> list[str]:
         """The files that somebody has worked on; one that is gone is not among them."""

@@ -3,9 +3,10 @@
 All of them are first made in a temporary folder on the same disk: a full disk or a missing right
 shows there, and nothing has happened. A folder that is not there yet then comes to be by one
 rename. In one that is, file by file is renamed into place; before the first of them, a copy of
-everything that gives way lies in the temporary folder, with a plan of what is to be done. Whatever
-interrupts that is undone at once; after a kill, or a power cut, the next export undoes it (`mend`).
-A lock keeps two exports from meeting in one folder.
+everything that gives way lies in the temporary folder, with a plan of what is to be done. An error
+there is undone at once, SIGINT, SIGTERM and SIGHUP wait for the end of it (milliseconds), and what
+a SIGKILL or a power cut leaves behind is undone by the next export (`mend`). A lock keeps two
+exports from meeting in one folder.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -51,7 +53,7 @@ def place(folder: Path, files: Mapping[str, bytes], gone: Sequence[str] = ()) ->
         return
     made = _parents(folder)
     try:
-        with _stage(folder.parent / f".{folder.name}{STAGE}") as stage:
+        with _stage(_beside(folder)) as stage:
             _make(stage / "new", files, folder)
             (stage / "new").rename(folder)
     except BaseException:
@@ -60,7 +62,7 @@ def place(folder: Path, files: Mapping[str, bytes], gone: Sequence[str] = ()) ->
 
 
 def mend(folder: Path) -> None:
-    """Undo what an export that was killed had begun to do to a folder.
+    """Undo what an export that was killed had begun to do to a folder, and sweep after it.
 
     Raises:
         OSError: it cannot be undone.
@@ -69,6 +71,14 @@ def mend(folder: Path) -> None:
     if (folder / STAGE).is_dir():
         with _stage(folder / STAGE) as stage:
             _undo(folder, stage)
+    if _beside(folder).is_dir():
+        with _stage(_beside(folder)):
+            pass
+
+
+def _beside(folder: Path) -> Path:
+    """Where the files are made for a folder that is not there yet."""
+    return folder.parent / f".{folder.name}{STAGE}"
 
 
 @contextmanager
@@ -114,17 +124,32 @@ def _make(new: Path, files: Mapping[str, bytes], folder: Path) -> None:
 def _swap(folder: Path, stage: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> None:
     plan = _planned(folder, files, gone)
     _keep(folder, stage, plan)
-    try:
-        for name in files:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (stage / "new" / name).replace(folder / name)
-        for name in gone:
-            (folder / name).unlink(missing_ok=True)
-        (stage / "plan").unlink()
-    except BaseException:
-        _undo(folder, stage)
-        raise
+    with _undisturbed():
+        try:
+            for name in files:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (stage / "new" / name).replace(folder / name)
+            for name in gone:
+                (folder / name).unlink(missing_ok=True)
+            (stage / "plan").unlink()
+        except BaseException:
+            _undo(folder, stage)
+            raise
     _remove_empty([folder / parent for name in gone for parent in _above(name)])
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let signals to this thread wait; Windows has no such thing."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    waiting = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waiting)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _planned(folder: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> _Plan:

@@ -1,4 +1,4 @@
-"""A program as export makes them, by hand: a file of orders, priced into a table, and a question."""
+"""A program as export makes them, by hand: a file of orders, priced into a table; a question."""
 
 from __future__ import annotations
 
