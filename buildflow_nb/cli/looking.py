@@ -90,7 +90,7 @@ def help_(values: Values, terminal: Terminal) -> None:
     else:
         from buildflow_nb.cli.words import read_words
 
-        read_words([*([topic] if topic else []), "--help"], rich=terminal.lively)
+        read_words([*([topic] if topic else []), "--help"])
 
 
 def _described(command: Command) -> dict[str, object]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from buildflow_nb.cli.terminal import Terminal, as_typed_here, lively
+from buildflow_nb.cli.terminal import Terminal, as_typed_here
 from buildflow_nb.cli.words import PROGRAM, read_words
 from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.core.command import Invocation
@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
     answer_to_buildflow()
     try:
         given = list(sys.argv[1:] if words is None else words)
-        asked = read_words(given, rich=lively(sys.stdout))
+        asked = read_words(given)
         return 0 if asked is None else _carried_out(asked)
     except (UsageError, ConfigError) as error:
         return _failed(error, USAGE)

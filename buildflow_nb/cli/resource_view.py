@@ -27,6 +27,7 @@ from buildflow_nb.core.operations import (
     StepFailed,
     StepPlanned,
     StepStarted,
+    Summary,
 )
 from buildflow_nb.infra.report import SIGNS, line, plan_text
 
@@ -40,6 +41,13 @@ COLOURS = {
     Op.READ: "cyan",
 }
 _BY_SIGN = {SIGNS[op]: colour for op, colour in COLOURS.items()}
+_WORDS = {
+    Op.CREATE: {"planned": "to create", "working": "creating", "done": "created"},
+    Op.UPDATE: {"planned": "to update", "working": "updating", "done": "updated"},
+    Op.REPLACE: {"planned": "to replace", "working": "replacing", "done": "replaced"},
+    Op.DELETE: {"planned": "to delete", "working": "deleting", "done": "deleted"},
+    Op.READ: {"planned": "to read", "working": "reading", "done": "read"},
+}
 _DOING = {
     Operation.PREVIEW: "looking at what would change",
     Operation.APPLY: "applying",
@@ -65,6 +73,7 @@ class ResourceView:
         self._rows: dict[str, _Row] = {}
         self._lock = threading.Lock()
         self._errors = 0
+        self._summary = ""
         self._spinner = Spinner("dots", text=f" {_DOING[operation]}")
         self._ended = False
         self._live = self._made()
@@ -81,6 +90,8 @@ class ResourceView:
     ) -> None:
         self._ended = True
         self._live.stop()
+        if self._summary:
+            self._console.print(Text(self._summary))
 
     def __call__(self, event: OperationEvent) -> None:
         """Hear an event, on whatever thread."""
@@ -136,7 +147,8 @@ class ResourceView:
                 return ""
         if isinstance(event, (StepPlanned, StepStarted, StepDone, StepFailed)):
             return ""
-        if self._operation is Operation.PREVIEW and not isinstance(event, Diagnostic):
+        if isinstance(event, Summary):
+            self._summary = "" if self._operation is Operation.PREVIEW else line(event)
             return ""
         return line(event)
 
@@ -151,6 +163,6 @@ def _cells(row: _Row) -> tuple[Text, Text, Text, Text]:
         "failed": Text("✕", "bold red"),
     }
     name = Text.assemble((row.step.type, "dim"), " ", row.step.name)
-    told = f"{row.step.op.value} {row.state if row.state != 'planned' else ''}".strip()
+    told = _WORDS.get(row.step.op, {}).get(row.state, f"{row.step.op.value} {row.state}")
     took = f" {seconds:.1f} s" if seconds >= 0.05 else ""  # noqa: PLR2004  (shown as 0.0)
     return marks[row.state], Text(SIGNS.get(row.step.op, " "), colour), name, Text(told + took)

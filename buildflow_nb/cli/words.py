@@ -8,8 +8,9 @@ wrong word; Typer would load pydantic to read a number, besides. Nothing is carr
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -26,17 +27,22 @@ __all__ = ("PROGRAM", "read_words")
 PROGRAM = "buildflow"
 HELP = "Build, run, watch and ship a streaming backend."
 HELP_FLAGS = ("-h", "--help")
+COMPLETING = "_BUILDFLOW_COMPLETE"  # what a shell sets that asks for completion
 
 
-def read_words(words: Sequence[str], *, rich: bool) -> Invocation | None:
+def read_words(words: Sequence[str]) -> Invocation | None:
     """What was asked; None where the answer, help or completion, has been given.
 
     Raises:
         UsageError: an unknown word or option, a missing or a wrong value.
     """
-    group = typer.main.get_command(_program(rich=rich))
+    command, rest, name = typer.main.get_command(_program()), list(words), PROGRAM
+    if words and words[0] in TERMINAL and COMPLETING not in os.environ:
+        # Not through the group, whose own options Typer reads by pydantic.
+        command = cast("TyperGroup", command).commands[words[0]]
+        rest, name = rest[1:], f"{PROGRAM} {words[0]}"
     try:
-        found = group.main(list(words), prog_name=PROGRAM, standalone_mode=False)
+        found = command.main(rest, prog_name=name, standalone_mode=False)
     except typer.TyperException as error:
         reason = error.format_message().rstrip(".")
         msg = f"{reason[:1].lower()}{reason[1:]}; {PROGRAM} help lists the commands"
@@ -44,11 +50,11 @@ def read_words(words: Sequence[str], *, rich: bool) -> Invocation | None:
     return found if isinstance(found, Invocation) else None
 
 
-def _program(*, rich: bool) -> typer.Typer:
+def _program() -> typer.Typer:
     made = typer.Typer(
         cls=_Commands,
         help=HELP,
-        rich_markup_mode="rich" if rich else None,
+        rich_markup_mode=None,  # rich would take longer to load than all the rest
         context_settings={"help_option_names": list(HELP_FLAGS)},
         pretty_exceptions_enable=False,
     )

@@ -113,7 +113,7 @@ def test_what_fails_exits_with_1_and_its_first_error(type_):
         (("apply", "--yess"), "unknown option '--yess'; did you mean '--yes'?"),
         (("apply", "now"), "'now' is one word too many"),
         (("cloud", "up"), "'up' is none of status, start, stop, reset"),
-        (("peek", "price"), "peek is for notebooks; in a terminal there is init, run, preview, apply"),
+        (("peek", "price"), "peek is for notebooks; in a terminal there is init, run, preview"),
     ],
 )
 def test_wrong_words_exit_with_2(type_, words, said):
