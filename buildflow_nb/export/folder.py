@@ -60,7 +60,7 @@ def _refuse_work(folder: Path) -> None:
 
 
 def write_files(
-    folder: Path, files: Mapping[str, str | bytes], *, force: bool = True
+    folder: Path, files: Mapping[str, str | bytes], *, force: bool = False
 ) -> tuple[Path, ...]:
     """Write files by relative path, all of them or none; gives those that are written.
 

@@ -12,7 +12,7 @@ import importlib.util
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, PackageNotFoundError, packages_distributions
+from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +24,7 @@ __all__ = ("OURS", "WHEELS", "Requirements", "requirements_of")
 
 OURS = "buildflow-nb"
 WHEELS = "wheels"
+_ENDS = ("/__init__.", ".py", ".so", ".pyd", ".abi3.", ".cpython-", ".cp3")  # of a module's file
 _ALIASES = {"buildflow_nb": OURS, "buildflow": OURS}  # an editable install lists no files
 
 
@@ -69,34 +70,38 @@ def requirements_of(imports: Sequence[Import]) -> Requirements:
 
 
 class _Installed:
-    """The packages that are installed here."""
+    """The packages that are installed here, by their lists of files.
+
+    Those are looked at as text: to parse all of them takes ten times as long.
+    """
 
     def __init__(self) -> None:
-        self._by_module = packages_distributions()
-        self._files: dict[str, frozenset[str]] = {}
+        self._listed = [(dist, _listing(dist)) for dist in Distribution.discover()]
 
     def owner(self, module: str) -> Distribution | None:
         """The package that a module comes from."""
         top = module.partition(".")[0]
-        names = list(dict.fromkeys(self._by_module.get(top, ())))
-        if not names:
-            return _named(_ALIASES.get(top, "")) or _editable(top)
-        if len(names) == 1:
-            return _named(names[0])
-        found = (name for path in _upwards(module) for name in names if self._holds(name, path))
-        return _named(next(found, ""))
+        near = [(dist, listing) for dist, listing in self._listed if f"\n{top}" in listing]
+        for path in _upwards(module):
+            for dist, listing in near:
+                if any(f"\n{path}{end}" in listing for end in _ENDS):
+                    return dist
+        inside = [dist for dist, listing in near if f"\n{top}/" in listing]
+        if len(inside) == 1:  # a namespace that is one package's alone
+            return inside[0]
+        return None if inside else _named(_ALIASES.get(top, "")) or _editable(top)
 
-    def _holds(self, name: str, path: str) -> bool:
-        if name not in self._files:
-            found = Distribution.from_name(name).files or ()
-            self._files[name] = frozenset(
-                file.as_posix().removesuffix("/__init__.py").partition(".")[0] for file in found
-            )
-        return path in self._files[name]
+
+def _listing(dist: Distribution) -> str:
+    record = dist.read_text("RECORD")
+    if record is None:  # installed by a system's own packages
+        tops = (dist.read_text("top_level.txt") or "").split()
+        record = "\n".join(f"{top}/__init__.py" for top in tops)
+    return f"\n{record}"
 
 
 def _upwards(module: str) -> Iterator[str]:
-    """`google/cloud/storage/blob`, `google/cloud/storage`, … but for the namespace itself."""
+    """`google/cloud/storage/blob`, `google/cloud/storage`, `google/cloud`, `google`."""
     parts = module.split(".")
     for end in range(len(parts), 0, -1):
         yield "/".join(parts[:end])
@@ -116,7 +121,7 @@ def _editable(top: str) -> Distribution | None:
     except (ImportError, ValueError):
         return None
     places = [spec.origin, *(spec.submodule_search_locations or ())] if spec is not None else []
-    for dist in Distribution.discover():
+    for dist in Distribution.discover() if places else ():
         folder = _Origin.of(dist).folder
         if folder is not None and any(p and Path(p).is_relative_to(folder) for p in places):
             return dist

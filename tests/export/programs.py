@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from buildflow_nb.export.exported_program import ExportedProgram, Import
@@ -88,3 +91,17 @@ def texts(folder: Path):
         else:
             found[name] = "a folder"
     return found
+
+
+def run_tests(folder):
+    """The project's own tests, run as its README says."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("pytest"), "-p", "no:cacheprovider", "-q"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr

@@ -1,0 +1,105 @@
+"""The image: hadolint has nothing to say of the Dockerfile, and what it promises is in it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from buildflow_nb.export.container import dockerfile, dockerignore
+from buildflow_nb.export.requirements import Requirements
+from tests.export.programs import files, program
+
+TEXTS = [
+    dockerfile((3, 11), wheels=False),
+    dockerfile((3, 13), wheels=True),
+]
+
+
+def linted(text, *words):
+    """What hadolint finds, by its rules' names."""
+    program = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("hadolint has no package for this system")
+    line = [program, "--no-color", "--format", "json", "--failure-threshold", "style", *words, "-"]
+    done = subprocess.run(line, input=text, capture_output=True, text=True, check=False)
+    found = [(one["code"], one["line"]) for one in json.loads(done.stdout)]
+    assert bool(done.returncode) == bool(found), done.stderr
+    return found
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_hadolint_finds_nothing(text):
+    assert linted(text) == []
+
+
+def test_hadolint_finds_what_there_is():
+    wrong = TEXTS[0].replace("3.11-slim-trixie", "latest").replace("--no-cache-dir ", "")
+    wrong = wrong.replace('["buildflow", "run"', "buildflow run #").replace(
+        "USER 10001", "USER root"
+    )
+    assert {code for code, _ in linted(wrong)} >= {"DL3007", "DL3042", "DL3025", "DL3002"}
+
+
+def instructions(text):
+    """The instructions in order, lines that go on joined."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ").splitlines()
+    return [tuple(line.strip().split(maxsplit=1)) for line in joined]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_it_ends_as_a_user_without_rights_that_runs_the_flow_itself(text):
+    found = instructions(text)
+    words = dict(found)
+    assert found[0][0] == "FROM"
+    assert words["USER"] == "10001"
+    command = json.loads(words["CMD"])
+    assert command[:4] == ["buildflow", "run", "--host", "0.0.0.0"]  # noqa: S104
+    assert words["STOPSIGNAL"] == "SIGTERM"
+    order = [name for name, _ in found]
+    assert order.index("USER") < order.index("CMD")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_requirements_are_a_layer_before_the_code(text):
+    copied = [words for name, words in instructions(text) if name in ("COPY", "RUN")]
+    install = next(i for i, words in enumerate(copied) if words.startswith("pip install"))
+    assert "requirements.txt" in copied[install - 1]
+    assert copied[install + 1] == "--chown=flow . ."
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_its_health_is_that_the_runtime_server_answers(text):
+    words = dict(instructions(text))
+    port = json.loads(words["CMD"])[-1]
+    assert "--start-runtime-server" in json.loads(words["CMD"])
+    check = json.loads(words["HEALTHCHECK"].partition(" CMD ")[2])
+    assert check[:2] == ["python", "-c"]
+    assert f"http://127.0.0.1:{port}/runtime/status" in check[2]
+    failed = subprocess.run(
+        [sys.executable, "-c", check[2].replace(port, "9")], capture_output=True, check=False
+    )
+    assert failed.returncode == 1
+
+
+def test_wheels_are_taken_where_they_are_there(tmp_path):
+    assert "wheels*" in TEXTS[1]
+    assert "wheels" not in TEXTS[0]
+    with_folder = Requirements(("buildflow-nb==0.1.0",), (), {"buildflow-nb": tmp_path})
+    from buildflow_nb.export.project import project_files
+
+    made = project_files(program(), with_folder, tmp_path / "shop", None)
+    assert "--find-links /opt/wheels" in made["Dockerfile"]
+
+
+def test_neither_secrets_nor_state_get_into_the_image(tmp_path):
+    ignored = dockerignore().split()
+    for name in (".env", ".git", ".buildflow", ".venv"):
+        assert f"**/{name}" in ignored
+    made = files(tmp_path / "shop", program(secrets=("SHOP_TOKEN",)))
+    assert "SHOP_TOKEN" not in made["Dockerfile"]

@@ -1,0 +1,162 @@
+"""Samples for an exported project's tests: one recorded line of each processor, never a secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from buildflow_nb.export.samples import sample_files
+from buildflow_nb.export.secret_types import takes_secrets
+from tests.export.programs import TEXT, program, run_tests, written
+
+ORDER = {"$record": ["Order", {"id": 7, "qty": 2}]}
+PRICED = {"$record": ["Priced", {"id": 7, "total": 3.0}]}
+HEADER = {
+    "format": "buildflow recording",
+    "version": 1,
+    "type": "Order",
+    "wire": "object",
+    "at": 1.0,
+    "shown": False,
+}
+
+
+def record(folder, name, *rows, file=None, **header):
+    """A recording, as `app.record` writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = HEADER | {"processor": name, "inputs": len(rows)} | header
+    path = folder / (file or f"{name}-20260101-000000.jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in (told, *rows)))
+    return path
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    return tmp_path / ".buildflow" / "recordings"
+
+
+def good(number=7):
+    return {
+        "input": {"id": number, "qty": 2},
+        "outputs": [{"$record": ["Priced", {"id": number, "total": 3.0}]}],
+    }
+
+
+def test_one_line_of_a_recording_becomes_a_sample(recordings):
+    record(recordings, "price", good(1), good(2))
+    (name, text), *more = sample_files(program(), recordings).items()
+    assert (name, more) == ("tests/samples/price.jsonl", [])
+    header, row = map(json.loads, text.splitlines())
+    assert (header["inputs"], row) == (1, good(1))
+
+
+def test_the_projects_tests_run_it_and_notice_a_difference(tmp_path, recordings):
+    record(recordings, "price", good())
+    folder = written(tmp_path / "shop", samples=recordings)
+    code, said = run_tests(folder)
+    assert (code, "2 passed" in said) == (0, True), said
+    written(folder, program(TEXT.replace("RATE = 1.5", "RATE = 2.5")), samples=recordings)
+    code, said = run_tests(folder)
+    assert code == 1
+    assert "'total': 5.0" in said
+
+
+def test_an_endpoint_that_reads_what_is_not_here_is_skipped(tmp_path, recordings):
+    text = TEXT.replace("    return RATE\n", '    return float(open("gone.txt").read())\n')
+    record(recordings, "rate", {"input": {}, "outputs": [1.5]}, type="GET /rate")
+    folder = written(tmp_path / "shop", program(text), samples=recordings)
+    code, said = run_tests(folder)
+    assert (code, "1 passed, 1 skipped" in said) == (0, True), said
+
+
+def test_the_latest_recording_counts(recordings):
+    record(recordings, "price", good(1), file="price-20260101-000000.jsonl")
+    record(recordings, "price", good(2), file="price-20260102-000000.jsonl")
+    (text,) = sample_files(program(), recordings).values()
+    assert json.loads(text.splitlines()[1]) == good(2)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"input": {"id": 1, "qty": "****"}, "outputs": []},
+        {"input": {"id": 1}, "outputs": [{"card": ["****"]}]},
+        {"input": {"$repr": "<socket>"}, "outputs": []},
+        {"input": {"id": 1}, "error": "ValueError: no"},
+        {"input": {"id": 1, "note": "x" * 200_000}, "outputs": []},
+    ],
+)
+def test_lines_that_do_not_replay_are_passed_over(recordings, row):
+    record(recordings, "price", row, good(3))
+    (text,) = sample_files(program(), recordings).values()
+    assert json.loads(text.splitlines()[1]) == good(3)
+    record(recordings, "price", row)
+    assert sample_files(program(), recordings) == {}
+
+
+def test_no_sample_is_taken_of_inputs_with_secrets(recordings):
+    record(recordings, "price", good(), shown=True)
+    assert sample_files(program(), recordings) == {}
+    record(recordings, "price", good())  # as it was before the field was marked
+    marked = program(TEXT.replace("    qty: int\n", "    qty: Annotated[int, Secret]\n"))
+    assert sample_files(marked, recordings) == {}
+
+
+def test_no_sample_holds_what_a_secret_is_here(recordings, monkeypatch):
+    monkeypatch.setenv("SHOP_TOKEN", 'tok-"12345')
+    record(recordings, "price", {"input": {"id": 1, "note": 'see tok-"12345'}, "outputs": []})
+    assert sample_files(program(secrets=("SHOP_TOKEN",)), recordings) == {}
+    assert sample_files(program(), recordings) != {}
+
+
+def test_recordings_of_others_and_damaged_files_are_passed_over(recordings):
+    record(recordings, "gone", good())
+    record(recordings, "other", good(), file="price-1.jsonl")
+    (recordings / "price-2.jsonl").write_text("{torn")
+    (recordings / "price-3.jsonl").mkdir()
+    assert sample_files(program(), recordings) == {}
+
+
+def test_without_recordings_there_are_none(tmp_path):
+    assert sample_files(program(), None) == {}
+    assert sample_files(program(), tmp_path / "gone") == {}
+
+
+SECRETS = """
+from pydantic import SecretStr as Hidden
+import buildflow_nb as bf
+
+Pin = Annotated[str, Secret]
+Token: TypeAlias = "Hidden"
+
+class Card:
+    pin: Pin
+
+class Order:
+    cards: list["Card"]
+
+class Loop:
+    again: "Loop | None"
+
+def deep(order: Order): ...
+def quoted(order: "list[Order]"): ...
+def renamed(token: Token): ...
+def attribute(key: bf.Secret): ...
+def loop(one: Loop, text: "not a type, secret"): ...
+def returns(one: int) -> Order: ...
+
+class Processor:
+    def process(self, order: Order): ...
+"""
+
+
+def test_secrets_are_found_behind_every_name():
+    found = takes_secrets({"main.py": SECRETS})
+    assert found == {"deep", "quoted", "renamed", "attribute", "Processor"}
+
+
+def test_secrets_are_found_in_another_module():
+    types = "class Order:\n    pin: SecretStr\n"
+    main = "from shop.types import Order\ndef price(order: Order): ...\n"
+    assert takes_secrets({"shop/types.py": types, "main.py": main}) == {"price"}
