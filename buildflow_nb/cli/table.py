@@ -133,18 +133,25 @@ _BUILD = Command(
     ),
     example="build --ignores data/",
 )
-_EXPORT = Command(
-    "export",
-    "write the flow of a saved notebook as a project that runs by itself",
-    (
-        Option("notebook", "the .ipynb file; none of its code is run", wants="file"),
-        Option("folder", "where to write the project", wants="folder"),
-        Option("force", "write over what was changed there", ("--force",), flag=True),
-        Option("package", "split the program into modules", ("--package",), flag=True),
-        _JSON,
-    ),
-    example="export shop.ipynb shop",
-)
+_PACKAGE = Option("package", "split the program into modules", ("--package",), flag=True)
+
+
+def _export() -> Command:
+    """A terminal has no cells, so it names a file; what the line takes by flags is the same."""
+    shared = {option.name: option for option in COMMANDS["export"].options if option.flags}
+    return Command(
+        "export",
+        "write the flow of a saved notebook as a project that runs by itself",
+        (
+            Option("notebook", "the .ipynb file; none of its code is run", wants="file"),
+            Option("folder", "where to write the project", wants="folder"),
+            *{_PACKAGE.name: _PACKAGE, **shared}.values(),
+            _JSON,
+        ),
+        example="export shop.ipynb shop",
+    )
+
+
 _JUPYTER = Command(
     "jupyter",
     "have kernels load buildflow_nb by themselves, or no longer",
@@ -183,7 +190,7 @@ TERMINAL: Mapping[str, Command] = {
         _shared("check", _STACK, _APP, _JSON),
         _INSPECT,
         _BUILD,
-        _EXPORT,
+        _export(),
         _shared("cloud", _JSON),
         _shared("doctor", _JSON),
         _JUPYTER,

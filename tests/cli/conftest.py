@@ -1,0 +1,15 @@
+"""What the tests of the command line share."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.typed import Typed
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """A person in an empty project folder."""
+    typed = Typed(tmp_path)
+    yield typed
+    typed.close()
