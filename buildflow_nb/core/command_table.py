@@ -189,10 +189,15 @@ _TABLE = (
     ),
     Command(
         "export",
-        "write the flow as a program of its own: main.py and buildflow.yaml in a folder",
+        "write the flow as a project that runs by itself, with all that it takes to ship it; of a "
+        "saved notebook, of the cells that ran, or of both",
         (
+            Option("notebook", "a saved notebook; in a kernel, its own otherwise", many="?"),
             Option("folder", "where to write it"),
             Option("force", "write over what was changed there", ("--force",), flag=True),
+            Option(
+                "package", "modules in a package, and a thin main.py", ("--package",), flag=True
+            ),
         ),
         example="export shop",
     ),

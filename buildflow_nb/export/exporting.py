@@ -1,24 +1,49 @@
-"""From the cells that ran to a folder that runs by itself; written only if all is well."""
+"""From a notebook to a folder that runs by itself; written only if all is well.
+
+Everything is worked out first, from texts and syntax trees alone: no code of the notebook, and none
+of the modules beside it, is run. What stands against the export is said all at once; only then is
+the folder written, all of it or nothing.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from buildflow_nb.core.config import FILE_NAME
+from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.folder import MAIN, check_folder, project_text, signed, write_files
-from buildflow_nb.export.keys import refuse_keys
-from buildflow_nb.export.program import program_text
+from buildflow_nb.export.arranging import Arranged, arranged
+from buildflow_nb.export.document import Document, document_of
+from buildflow_nb.export.environment_secrets import Secrets
+from buildflow_nb.export.exported_program import ExportedProgram
+from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.folder import check_folder, write_files
+from buildflow_nb.export.imported import Imported, imported_by
+from buildflow_nb.export.imports import OURS, Imports, ours
+from buildflow_nb.export.leaving import left_out
+from buildflow_nb.export.local_paths import say_local_paths
+from buildflow_nb.export.matching import matched
+from buildflow_nb.export.module_source import public_names
+from buildflow_nb.export.neighbours import Neighbours, search_roots
+from buildflow_nb.export.package import package_name, package_texts
+from buildflow_nb.export.program import Outline, program_text
+from buildflow_nb.export.project import project_files
 from buildflow_nb.export.ran_cell import RanCell
 from buildflow_nb.export.reading import Notebook, read
-from buildflow_nb.export.report import ExportReport, LeftOut
-from buildflow_nb.export.saved import saved_cells
-from buildflow_nb.export.selection import select
-from buildflow_nb.export.statement import APP, Statement
+from buildflow_nb.export.removing import commands_of
+from buildflow_nb.export.report import ExportReport
+from buildflow_nb.export.requirements import Requirements, requirements_of
+from buildflow_nb.export.run_order import say_run_order, say_set_twice
+from buildflow_nb.export.saved import SavedNotebook, read_saved
+from buildflow_nb.export.selection import Selection, select
+from buildflow_nb.export.tidy import tidied
 
-__all__ = ("export_flow",)
+__all__ = ("export_flow", "ran_of")
+
+_MAIN = "main.py"
+_RECORDINGS = Path(".buildflow") / "recordings"
 
 
 def export_flow(
@@ -37,90 +62,176 @@ def export_flow(
     with `force`. No code of the notebook is run.
 
     Raises:
-        UsageError: it cannot be exported; says why, by cell and line.
+        UsageError: it cannot be exported; says why, by cell and line, and all of it at once.
     """
     check_folder(folder, force=force)
-    sources = tuple(cells) if notebook is None else saved_cells(notebook)
-    if package:
-        msg = "a package cannot be written yet; leave --package out"
+    saved = None if notebook is None else read_saved(notebook)
+    base = Path.cwd() if notebook is None else notebook.parent
+    if folder.resolve() == base.resolve():
+        msg = f"{folder} is the folder of the notebook; name another one, like shop"
         raise UsageError(msg)
-    return _export(sources, folder)
+    export = _Export(folder, base, Findings())
+    program, requirements = export.program(cells, saved, package=package)
+    project = find_config(base.resolve()).folder
+    files = project_files(program, requirements, folder, project / _RECORDINGS)
+    written = write_files(folder, files, force=force)
+    return ExportReport(
+        folder,
+        written,
+        tuple(left_out(export.notebook, export.selection, export.secrets, export.values)),
+        tuple(export.secrets.masked(text, export.values) for text in export.findings.warnings),
+        program.secrets,
+        program.commands,
+    )
 
 
-def _export(sources: Sequence[RanCell], folder: Path) -> ExportReport:
-    notebook = read(sources)
-    statements = select(notebook)
-    refuse_keys(statements)
-    text = program_text(statements)
-    _compile(text)
-    texts = {MAIN: signed(text)}
-    if not (folder / FILE_NAME).exists():
-        texts[FILE_NAME] = project_text(folder)
-    files = write_files(folder, texts)
-    left_out = tuple(_left_out(sources, notebook, statements))
-    return ExportReport(folder, files, left_out, tuple(_warnings(sources, statements, folder)))
+def ran_of(notebook: Path, cells: Sequence[RanCell]) -> bool:
+    """Whether some of these cells are those of a saved notebook.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    code = [cell for cell in read_saved(notebook).cells if cell.kind == "code"]
+    return bool(matched(code, cells))
 
 
-def _compile(text: str) -> None:
+@dataclass(slots=True)
+class _Export:
+    """One export under way."""
+
+    folder: Path
+    base: Path
+    findings: Findings
+    notebook: Notebook
+    selection: Selection
+    secrets: Secrets
+    values: list[str]
+
+    def __init__(self, folder: Path, base: Path, findings: Findings) -> None:
+        self.folder, self.base, self.findings = folder, base, findings
+        self.notebook, self.selection = Notebook(), Selection()
+        self.secrets, self.values = Secrets(findings), []
+
+    def program(
+        self, cells: Sequence[RanCell], saved: SavedNotebook | None, *, package: bool
+    ) -> tuple[ExportedProgram, Requirements]:
+        """The program, and what it needs to be installed."""
+        document = document_of(cells, saved, self.findings)
+        self.notebook = read(document, self.findings)
+        roots = search_roots(self.base, self.notebook.statements)
+        stars: dict[str, frozenset[str]] = {}
+
+        def star(node: ast.ImportFrom) -> frozenset[str] | None:
+            module = "." * node.level + ours(node.module or "")
+            found = public_names(module, roots)
+            if found is not None:
+                stars[module] = found
+            return found
+
+        self.selection = select(self.notebook, star, self.findings)
+        say_set_twice(self.selection.statements, self.findings)
+        say_run_order(self.selection.statements, self.findings)
+        order = arranged(self.selection, self.findings)
+        self._without_secrets(order)
+        say_local_paths(order.all, self.base, self.findings)
+        neighbours = Neighbours(roots, self.findings, self.secrets)
+        local = self._imported(order, neighbours, stars)
+        requirements = requirements_of(list(neighbours.imports.values()))
+        self._refuse_missing(requirements)
+        self.findings.stop()
+        modules = self._modules(order, document, Imports(local, stars), package=package)
+        return self._made(document, order, modules, neighbours), requirements
+
+    def _without_secrets(self, order: Arranged) -> None:
+        self.values = self.secrets.look_at([s.node for s in self.notebook.statements])
+        bound = [s for s in order.all if "os" in s.names.bound]
+        if any(not _binds_os(s.node) for s in bound):
+            self.secrets.module = "_os"
+        before = {id(s): order.groups[id(s)] for s in order.rest}
+        changed = self.secrets.out_of(order.rest)
+        order.groups = {
+            id(new): before[id(old)] for old, new in zip(order.rest, changed, strict=True)
+        }
+        order.rest = changed
+
+    def _imported(
+        self, order: Arranged, neighbours: Neighbours, stars: dict[str, frozenset[str]]
+    ) -> frozenset[str]:
+        """Follow what the program imports; the modules that stand in the project."""
+        wanted = {name for s in order.rest for name in s.names.wanted}
+        imports = Imports(stars=stars)
+        found = [Imported(OURS, _MAIN)]
+        for statement in order.all:
+            at_top = statement.is_import
+            node = imports.needed(statement, wanted) if at_top else statement.node
+            found += imported_by(node, statement.where)
+        neighbours.follow([_as_ours(one) for one in found])
+        return frozenset(path.split("/")[0].removesuffix(".py") for path in neighbours.modules)
+
+    def _refuse_missing(self, requirements: Requirements) -> None:
+        for one in requirements.missing:
+            self.findings.refuse(
+                f"{one.where}: no installed package provides {one.module!r}, and no module beside "
+                "the notebook; install it, so that the export can say of which version it is"
+            )
+
+    def _modules(
+        self, order: Arranged, document: Document, imports: Imports, *, package: bool
+    ) -> dict[str, str]:
+        module = self.secrets.module
+        line = "import os" if module == "os" else f"import os as {module}"
+        sections = [
+            [type(h)(h.level, self.secrets.masked(h.text, self.values)) for h in section]
+            for section in document.sections
+        ]
+        title = self.secrets.masked(document.title, self.values)
+        more = (line,) if self.secrets.used else ()
+        outline = Outline(title, sections, imports, more)
+        if not package:
+            return {_MAIN: _tidy(program_text(order, outline), _MAIN)}
+        imported = {name for s in order.imports for name in s.names.bound}
+        name = package_name(self.folder.resolve().name, {*imports.local, *imported})
+        local = Imports(imports.local | {name}, imports.stars)
+        outline = Outline(title, sections, local, more)
+        texts = package_texts(order, outline, name)
+        return {path: _tidy(text, path) for path, text in texts.items()}
+
+    def _made(
+        self,
+        document: Document,
+        order: Arranged,
+        modules: dict[str, str],
+        neighbours: Neighbours,
+    ) -> ExportedProgram:
+        name = self.folder.resolve().name
+        return ExportedProgram(
+            name,
+            self.secrets.masked(document.title or name, self.values),
+            {**modules, **neighbours.modules},
+            "main:app",
+            tuple(neighbours.imports.values()),
+            self.secrets.variables,
+            tuple(dict.fromkeys(p for s in order.rest for p in s.processors)),
+            tuple(
+                self.secrets.masked(command, self.values)
+                for command in commands_of(self.notebook.statements)
+            ),
+        )
+
+
+def _as_ours(one: Imported) -> Imported:
+    return Imported(ours(one.module), one.where, one.guarded)
+
+
+def _binds_os(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import) and any(a.name == "os" and not a.asname for a in node.names)
+
+
+def _tidy(text: str, path: str) -> str:
     try:
-        compile(text, MAIN, "exec", dont_inherit=True)
+        compile(text, path, "exec", dont_inherit=True)
     except SyntaxError as error:
         wrong = text.splitlines()[(error.lineno or 1) - 1].strip()
         msg = f"the cells together are no program: {error.msg}: {wrong}; nothing was written"
         raise UsageError(msg) from error
-
-
-def _left_out(
-    cells: Sequence[RanCell], notebook: Notebook, kept: Sequence[Statement]
-) -> Iterator[LeftOut]:
-    taken = {id(statement) for statement in kept}
-    yield from notebook.left_out
-    for statement in notebook.statements:
-        if id(statement) not in taken:
-            why, text = _why(statement), statement.text
-            if statement.is_magic:
-                lines = cells[statement.cell].source.splitlines()
-                text = lines[min(statement.line(), len(lines)) - 1]
-            first = text.strip().partition("\n")[0]
-            yield LeftOut(statement.label, statement.line(), first, why)
-
-
-def _why(statement: Statement) -> str:
-    if statement.is_magic:
-        return "a magic"
-    return "deletes files" if statement.deletes else "not needed by the flow"
-
-
-def _warnings(cells: Sequence[RanCell], kept: Sequence[Statement], folder: Path) -> Iterator[str]:
-    for cell in cells:
-        if cell.failed_since:
-            yield f"{cell.label} failed when it ran last; its source before that is exported"
-    places: dict[str, dict[int, Statement]] = {}
-    for statement in kept:
-        for name in statement.names.bound if not statement.is_import else ():
-            places.setdefault(name, {})[statement.cell] = statement
-    for name, found in places.items():
-        if len(found) > 1 and name != "_":
-            where = " and ".join(statement.label for statement in found.values())
-            what = "the flow" if name == APP else repr(name)
-            yield f"{what} is set in {where}; in the program the last of them counts"
-    for name in sorted(_modules(kept) - {"buildflow_nb"}):
-        path = _beside_notebook(name)
-        if path is not None and not path.resolve().is_relative_to(folder.resolve()):
-            yield f"module {name!r} is the notebook's neighbour ({path.name}); copy it to {folder}"
-
-
-def _modules(statements: Sequence[Statement]) -> set[str]:
-    import ast
-
-    nodes = [node for statement in statements for node in ast.walk(statement.node)]
-    names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
-    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-    return {name.partition(".")[0] for name in names}
-
-
-def _beside_notebook(name: str) -> Path | None:
-    found = getattr(sys.modules.get(name), "__file__", None)
-    path = Path(found) if found else None
-    here = path is not None and path.parent in (Path.cwd(), Path.cwd() / name)
-    return path if here else None
+    return tidied(text)

@@ -1,63 +1,168 @@
-"""The imports of a program: each name once, none that nothing uses, sorted as isort and ruff do."""
+"""The imports of a program: each name once, none that nothing uses, sorted as isort and ruff do.
+
+Comments stay with what they are about. What `from module import *` is used for is written out.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import io
 import sys
-from collections.abc import Iterable, Iterator
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-__all__ = ("OURS", "import_block", "is_our_flow")
+from buildflow_nb.export.layout import WIDTH
+from buildflow_nb.export.statement import Statement
+
+__all__ = ("OURS", "Imports", "is_our_flow", "ours")
 
 OURS, _THEIRS = "buildflow_nb", "buildflow"
-_WIDTH = 88  # of a line, in Black and in ruff
 _FUTURE = "__future__"
+_LATE = "  # noqa: E402"  # it has to stand below what is above it
+_UNKNOWN = "  # noqa: F403"  # only running it tells what it brings
 
-# Module ("" for `import x`), name and other name of one thing that is imported.
-_Import = tuple[str, str, str]
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """Module ("" for `import x`), name and other name of one thing that is imported."""
+
+    module: str
+    name: str
+    other: str
+    above: tuple[str, ...] = ()
+    beside: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.module, self.name, self.other
+
+    @property
+    def shown(self) -> str:
+        return f"{self.name} as {self.other}" if self.other else self.name
 
 
-def import_block(nodes: Iterable[ast.stmt], wanted: Iterable[str]) -> str:
-    """Write imports anew, of the wanted names alone."""
-    names = frozenset(wanted)
-    found = {one for node in nodes for one in _imports(node) if _is_wanted(one, names)}
-    groups = [
-        "\n".join(_lines(list(group)))
-        for _, group in groupby(sorted(found, key=_order), key=lambda one: _order(one)[0])
-    ]
-    return "\n\n".join(groups)
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """Writes imports: `local` modules stand in the project, `stars` bring names by a module."""
+
+    local: frozenset[str] = frozenset()
+    stars: Mapping[str, frozenset[str]] | None = None
+
+    def block(
+        self, statements: Iterable[Statement], wanted: Iterable[str], more: Sequence[str] = ()
+    ) -> str:
+        """The imports of the wanted names alone, and `more` lines of imports."""
+        names = frozenset(wanted)
+        found: dict[tuple[str, str, str], _Import] = {}
+        for statement in statements:
+            for one in self._wanted(statement, names):
+                found[one.key] = _merged(found[one.key], one) if one.key in found else one
+        for node in (node for line in more for node in ast.parse(line).body):
+            for one in _plain(node):
+                found.setdefault(one.key, one)
+        ordered = sorted(found.values(), key=self._order)
+        groups = groupby(ordered, key=lambda one: self._order(one)[0])
+        return "\n\n".join("\n".join(_lines(list(group))) for _, group in groups)
+
+    def late(self, statement: Statement, wanted: Iterable[str]) -> str:
+        """An import that stands among other statements."""
+        text = self.block([statement], wanted)
+        lines = text.split("\n")
+        at = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
+        if text and "#" not in lines[at]:
+            lines[at] += _LATE
+        return "\n".join(lines)
+
+    def needed(self, statement: Statement, wanted: Iterable[str]) -> ast.stmt:
+        """The import without names that nothing wants."""
+        node, names = statement.node, frozenset(wanted)
+        if isinstance(node, ast.Import):
+            kept = [a for a in node.names if (a.asname or a.name).partition(".")[0] in names]
+            return ast.copy_location(ast.Import(kept), node)
+        if isinstance(node, ast.ImportFrom) and node.names[0].name != "*":
+            kept = [a for a in node.names if (a.asname or a.name) in names]
+            return ast.copy_location(ast.ImportFrom(node.module, kept, node.level), node)
+        return node
+
+    def _wanted(self, statement: Statement, wanted: frozenset[str]) -> Iterator[_Import]:
+        above = tuple(line for line in statement.above if line)
+        for one in _commented(statement):
+            module, name, other = one.key
+            bound = other or (name if module else name.partition(".")[0])
+            if name == "*" and self.stars and module in self.stars:
+                brought = [_Import(module, n, "") for n in sorted(self.stars[module] & wanted)]
+                yield from [replace(b, above=above if not i else ()) for i, b in enumerate(brought)]
+                above = ()
+            elif name == "*" or module == _FUTURE or bound in wanted:
+                yield replace(one, above=(*above, *one.above))
+                above = ()
+
+    def _order(self, one: _Import) -> tuple[object, ...]:
+        module, name, other = one.key
+        path = module or name
+        head = path.partition(".")[0]
+        group = 2
+        if module == _FUTURE:
+            group = 0
+        elif head in sys.stdlib_module_names:
+            group = 1
+        elif path.startswith(".") or head in self.local:
+            group = 4 if path.startswith(".") else 3
+        kind = (_kind(name), name.lower(), name)
+        return group, bool(module), path.lower(), path, bool(other), *kind
 
 
 def is_our_flow(node: ast.stmt) -> bool:
     """Whether it binds `Flow` to this package's."""
-    return any(one == (OURS, "Flow", "") for one in _imports(node))
+    return any(one.key == (OURS, "Flow", "") for one in _plain(node))
 
 
-def _imports(node: ast.stmt) -> Iterator[_Import]:
+def ours(module: str) -> str:
+    """BuildFlow's own names are ours only while this package answers to them: in a notebook."""
+    head, dot, rest = module.partition(".")
+    return f"{OURS}{dot}{rest}" if head == _THEIRS and _answers() else module
+
+
+def _plain(node: ast.stmt) -> Iterator[_Import]:
     if isinstance(node, ast.ImportFrom):
-        module = "." * node.level + _ours(node.module or "")
-        yield from ((module, alias.name, alias.asname or "") for alias in node.names)
+        module = "." * node.level + ours(node.module or "")
+        yield from (_Import(module, alias.name, alias.asname or "") for alias in node.names)
     elif isinstance(node, ast.Import):
         for alias in node.names:
-            name = _ours(alias.name)
+            name = ours(alias.name)
             renamed = name != alias.name and "." not in name  # import buildflow_nb as buildflow
-            yield "", name, alias.asname or (alias.name if renamed else "")
+            yield _Import("", name, alias.asname or (alias.name if renamed else ""))
 
 
-def _is_wanted(one: _Import, wanted: frozenset[str]) -> bool:
-    module, name, other = one
-    bound = other or (name if module else name.partition(".")[0])
-    return name == "*" or module == _FUTURE or bound in wanted
+def _commented(statement: Statement) -> Iterator[_Import]:
+    """The things that it imports, each with its comment; others go above the first."""
+    found = list(_plain(statement.node))
+    if "#" not in statement.code:
+        yield from found
+        return
+    (node,) = ast.parse(statement.code).body
+    aliases = node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else []
+    comments = dict(_comments(statement.code))
+    single = len(aliases) == 1 or node.lineno != node.end_lineno
+    for one, alias in zip(found, aliases, strict=True):
+        row = (alias.end_lineno or alias.lineno) if node.lineno != node.end_lineno else node.lineno
+        beside = comments.pop(row, "") if single else ""
+        yield replace(one, beside=beside, above=() if single else tuple(comments.values()))
+        comments = comments if single else {}
 
 
-def _order(one: _Import) -> tuple[object, ...]:
-    module, name, other = one
-    path = module or name
-    head = path.partition(".")[0]
-    standard = 1 if head in sys.stdlib_module_names else 3 if path.startswith(".") else 2
-    group = 0 if module == _FUTURE else standard
-    return group, bool(module), path.lower(), path, bool(other), _kind(name), name.lower(), name
+def _comments(code: str) -> Iterator[tuple[int, str]]:
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def _merged(one: _Import, other: _Import) -> _Import:
+    above = tuple(dict.fromkeys((*one.above, *other.above)))
+    return replace(one, above=above, beside=one.beside or other.beside)
 
 
 def _kind(name: str) -> int:
@@ -67,23 +172,35 @@ def _kind(name: str) -> int:
 
 def _lines(group: list[_Import]) -> Iterator[str]:
     """One line for each module, but for each name of its own where it gets another name."""
-    for key, same in groupby(group, key=lambda one: (one[0], bool(one[2]) or one[1] == "*")):
+    for key, same in groupby(
+        group, key=lambda one: (one.module, bool(one.other) or one.name == "*")
+    ):
         module, single = key
-        names = [f"{name} as {other}" if other else name for _, name, other in same]
+        them = list(same)
+        yield from dict.fromkeys(line for one in them for line in one.above)
         if not module:
-            yield from (f"import {name}" for name in names)
+            yield from (_beside(f"import {one.shown}", one) for one in them)
         elif single:
-            yield from (f"from {module} import {name}" for name in names)
+            for one in them:
+                unknown = _UNKNOWN if one.name == "*" and not one.beside else ""
+                yield _beside(f"from {module} import {one.shown}", one) + unknown
         else:
-            line = f"from {module} import {', '.join(names)}"
-            wide = "".join(f"    {name},\n" for name in names)
-            yield line if len(line) <= _WIDTH else f"from {module} import (\n{wide})"
+            yield from _from(module, them)
 
 
-def _ours(module: str) -> str:
-    """BuildFlow's own names are ours only while this package answers to them: in a notebook."""
-    head, dot, rest = module.partition(".")
-    return f"{OURS}{dot}{rest}" if head == _THEIRS and _answers() else module
+def _from(module: str, them: list[_Import]) -> Iterator[str]:
+    line = f"from {module} import {', '.join(one.shown for one in them)}"
+    wide = "".join(f"{_beside(f'    {one.shown},', one)}\n" for one in them)
+    if len(them) == 1 and len(_beside(line, them[0])) <= WIDTH:
+        yield _beside(line, them[0])
+    elif len(line) <= WIDTH and not any(one.beside for one in them):
+        yield line
+    else:
+        yield f"from {module} import (\n{wide})"
+
+
+def _beside(line: str, one: _Import) -> str:
+    return f"{line}  {one.beside}" if one.beside else line
 
 
 def _answers() -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 __all__ = ("Names", "names_of", "root_of")
 
 _AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr")  # functions that run where they stand
+_BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,15 @@ class Names:
     """Module-level names of one statement.
 
     `now` must be there when it runs, `later` when a function of it is called; `soft` may be names
-    or something else (a text inside an annotation), so that they are never missed.
+    or something else (a text inside an annotation), so that they are never missed. `rebinds` are
+    those that its functions set by `global`.
     """
 
     bound: frozenset[str]
     now: frozenset[str]
     later: frozenset[str]
     soft: frozenset[str]
+    rebinds: frozenset[str] = frozenset()
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -31,23 +34,30 @@ class Names:
         return self.now | self.later | self.soft
 
 
-def names_of(node: ast.stmt) -> Names:
-    """Read one statement of a module."""
-    table = symtable.symtable(ast.unparse(node), "cell", "exec")
+def names_of(node: ast.stmt, text: str = "") -> Names:
+    """Read one statement of a module, whose source is `text` (made from the tree otherwise)."""
+    table = symtable.symtable(text or ast.unparse(node), "cell", "exec")
     symbols = table.get_symbols()
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
     now = {s.get_name() for s in symbols if s.is_referenced()}
+    own = now & bound  # what a block is made from: `class Order(Order)`
     later: set[str] = set()
+    rebinds: set[str] = set()
     for child in table.get_children():
         _inside(child, now, later, deferred=False)
+        _rebound(child, rebinds)
     soft = set(_quoted(node))
     if isinstance(node, ast.AugAssign):
         now.add(_name(root_of(node.target)))
+    elif isinstance(node, _BLOCKS):
+        soft |= bound & (now | later) - own  # a function that calls itself
+        now -= bound - own
+        later -= bound
     elif not isinstance(node, (ast.Assign, ast.AnnAssign)):
-        soft |= now & bound  # a loop's own variable, a function that calls itself
+        soft |= now & bound  # a loop's own variable
         now -= bound
         later -= bound
-    return Names(*map(frozenset, (bound - {""}, now - {""}, later, soft)))
+    return Names(*map(frozenset, (bound - {""}, now - {""}, later, soft, rebinds)))
 
 
 def root_of(node: ast.expr) -> ast.expr:
@@ -74,11 +84,20 @@ def _inside(table: symtable.SymbolTable, now: set[str], later: set[str], *, defe
         _inside(child, now, later, deferred=deferred)
 
 
+def _rebound(table: symtable.SymbolTable, rebinds: set[str]) -> None:
+    for symbol in table.get_symbols():
+        if symbol.is_declared_global() and symbol.is_assigned():
+            rebinds.add(symbol.get_name())
+    for child in table.get_children():
+        _rebound(child, rebinds)
+
+
 def _quoted(node: ast.stmt) -> Iterator[str]:
     """Names in annotations that are written as texts: `def f(order: "Order")`."""
     for part in ast.walk(node):
-        found = [getattr(part, field, None) for field in ("annotation", "returns")]
-        for annotation in filter(None, found):
+        for annotation in (getattr(part, "annotation", None), getattr(part, "returns", None)):
+            if annotation is None or isinstance(annotation, ast.Name):
+                continue
             for text in ast.walk(annotation):
                 if isinstance(text, ast.Constant) and isinstance(text.value, str):
                     yield from _names_in(text.value)

@@ -1,24 +1,32 @@
 """Reads cells into statements: magics become the decorators that they stand for, or stay behind.
 
 IPython's own transformer turns what is no Python into calls of `get_ipython()`, so that the rest is
-read from the syntax tree.
+read from the syntax tree. A cell that is Python as it stands does not need it.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from buildflow_nb.core.commands import HELP_FLAGS
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.magic_syntax import MAGIC, cell_source
+from buildflow_nb.export.document import Cell, Document
+from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.layout import laid_out
+from buildflow_nb.export.marks import KEEP, SKIP, unmarked, wrong_mark
+from buildflow_nb.export.matching import defined_in
 from buildflow_nb.export.names import names_of
-from buildflow_nb.export.ran_cell import RanCell
+from buildflow_nb.export.pieces import Piece, lines_of, pieces
 from buildflow_nb.export.report import LeftOut
 from buildflow_nb.export.statement import Statement
 
 __all__ = ("Notebook", "read")
+
+_UNREADABLE = (BuildFlowError, SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 @dataclass(slots=True)
@@ -30,61 +38,159 @@ class Notebook:
     lost: dict[str, str] = field(default_factory=dict)
 
 
-def read(cells: Sequence[RanCell]) -> Notebook:
-    """Read cells, in the order in which they ran."""
-    found = Notebook()
-    for index, cell in enumerate(cells):
-        _read(found, index, cell)
+def read(document: Document, findings: Findings) -> Notebook:
+    """Read the cells of a document, in its order."""
+    found = Notebook([], list(document.left_out), dict(document.lost))
+    counted = all(cell.run is not None for cell in document.cells)
+    for index, cell in enumerate(document.cells):
+        said = wrong_mark(cell.source)
+        if said:
+            findings.warn(f"{cell.label} line 1: {said}")
+        run = cell.run if counted and cell.run is not None else index
+        reading = _reading(index, cell, run)
+        if reading.lines:
+            _read(found, reading, findings)
     return found
 
 
-def _read(found: Notebook, index: int, cell: RanCell) -> None:
-    lines = cell.source.splitlines(keepends=True)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One cell that is read: its lines from the first that is not blank, after `blank` others."""
+
+    index: int
+    cell: Cell
+    run: int
+    lines: list[str]
+    blank: int
+
+    @property
+    def words(self) -> list[str]:
+        """Those of the first line."""
+        return self.lines[0].split()
+
+
+def _reading(index: int, cell: Cell, run: int) -> _Reading:
+    lines = lines_of(unmarked(cell.source))
     blank = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
-    lines = lines[blank:]
-    if not lines:
+    return _Reading(index, cell, run, lines[blank:], blank)
+
+
+def _read(found: Notebook, reading: _Reading, findings: Findings) -> None:
+    lines, words = reading.lines, reading.words
+    if reading.cell.mark == SKIP:
+        _leave(found, reading, "marked skip")
         return
-    words = lines[0].split()
-    if words[0].startswith("%%") and words[0] != MAGIC:
-        _leave(found, cell, blank, lines, f"a cell of {words[0]}")
+    if words[0].startswith("%%") and (words[0] != MAGIC or _asks_for_help(words)):
+        _leave(found, reading, f"a cell of {words[0]}")
         return
     try:
         text, row = _python(words, lines)
         tree = ast.parse(text)
-    except (BuildFlowError, SyntaxError):
-        _leave(found, cell, blank, lines, "no Python by itself")
+    except _UNREADABLE as error:
+        _unreadable(found, reading, error, findings)
         return
-    for at, node in enumerate(tree.body):
-        before = tree.body[at - 1].end_lineno or 0 if at else 0
-        follows = tree.body[at + 1] if at + 1 < len(tree.body) else None
-        piece = _text(text, node, before, follows)
-        shift = blank + _shift(tree, node, row, len(lines) - len(text.splitlines()))
-        found.statements.append(
-            Statement(index, cell.number or index, cell.label, shift, piece, node, names_of(node))
-        )
+    shorter = len(lines) - len(lines_of(text.removesuffix("\n")))
+    own = row if words[0] == MAGIC else -1
+    for at, piece in enumerate(pieces(text, tree)):
+        shift = reading.blank + _shift(tree, piece.node, row, shorter)
+        found.statements.append(_statement(reading, at, piece, shift, own))
 
 
-def _leave(found: Notebook, cell: RanCell, at: int, lines: list[str], why: str) -> None:
-    found.left_out.append(LeftOut(cell.label, at + 1, lines[0].strip(), why))
-    try:
-        tree = ast.parse("".join(lines[1:]))
-    except SyntaxError:
-        return
-    for node in tree.body:
-        for name in names_of(node).bound:
-            found.lost[name] = f"set in {cell.label}, {why}"
+def _statement(reading: _Reading, at: int, piece: Piece, shift: int, row: int) -> Statement:
+    made = Statement(
+        reading.index,
+        reading.run,
+        reading.cell.label,
+        shift,
+        piece.code,
+        piece.node,
+        names_of(piece.node, piece.code),
+        at,
+        reading.cell.section,
+        piece.above,
+        piece.below,
+        piece.gap,
+        reading.cell.mark == KEEP,
+        reading.cell.source,
+    )
+    ours = [d for d in getattr(piece.node, "decorator_list", []) if d.lineno == row + 1]
+    return made if not ours else _with_decorator(made, piece, ours[0])
+
+
+def _with_decorator(statement: Statement, piece: Piece, decorator: ast.expr) -> Statement:
+    """Lay out the decorator that a magic line became, which was one line however long."""
+    lines = piece.code.split("\n")
+    begin, end = decorator.lineno - piece.first, (decorator.end_lineno or 0) - piece.first
+    typed = "\n".join(lines[begin : end + 1])
+    shown = laid_out(typed)
+    if shown == typed:
+        return statement
+    made = statement.with_code("\n".join([*lines[:begin], *shown.split("\n"), *lines[end + 1 :]]))
+    taller = len(made.code.split("\n")) - len(lines)
+    return replace(made, shift=made.shift - taller)
+
+
+def _asks_for_help(words: Sequence[str]) -> bool:
+    return bool(set(words[1:]) & set(HELP_FLAGS)) or words[-1].endswith("?")
+
+
+def _leave(found: Notebook, reading: _Reading, why: str) -> None:
+    label, lines = reading.cell.label, reading.lines
+    found.left_out.append(LeftOut(label, reading.blank + 1, lines[0].strip(), why))
+    for name in defined_in("\n".join(lines)):
+        found.lost[name] = f"set in {label}, {why}"
+
+
+def _unreadable(
+    found: Notebook, reading: _Reading, error: BaseException, findings: Findings
+) -> None:
+    """A cell with an error in it stays behind, unless it declares."""
+    ours = reading.words[0] == MAGIC
+    said, at, why = str(error), reading.blank + 1, "no Python by itself"
+    if isinstance(error, SyntaxError):
+        said = error.msg
+        at = reading.blank + (error.lineno or 1) + ours  # the body begins below our line
+        why = f"no Python by itself: line {at}: {said}"
+    _leave(found, reading, why)
+    if ours or any(line.startswith("@app.") for line in reading.lines):
+        where = f"{reading.cell.label} line {at}"
+        findings.refuse(f"{where}: {said}; the cell declares a part of the flow, so mend it")
 
 
 def _python(words: list[str], lines: list[str]) -> tuple[str, int]:
     """The Python that a cell stands for; lines before `row` stood under the magic line."""
+    if words[0] == MAGIC:
+        line, body = lines[0].lstrip()[len(MAGIC) :], "\n".join(lines[1:])
+        if not _is_python(body):
+            body = _transformed(lines[1:])
+        source = cell_source(line, body)
+        return source.text, source.row
+    text = "\n".join(lines) + "\n"
+    return (text if _is_python(text) else _transformed_cell(text)), 0
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def _transformed(lines: list[str]) -> str:
+    transformer = _transformer()
+    return "".join(transformer.do_token_transforms([f"{line}\n" for line in lines]))
+
+
+def _transformed_cell(text: str) -> str:
+    changed: str = _transformer().transform_cell(text)
+    return changed
+
+
+def _transformer() -> Any:
     from IPython.core.inputtransformer2 import TransformerManager
 
-    transformer: Any = TransformerManager()  # type: ignore[no-untyped-call]
-    if words[0] != MAGIC:
-        return transformer.transform_cell("".join(lines)), 0
-    body = "".join(transformer.do_token_transforms(lines[1:]))
-    source = cell_source(lines[0].lstrip()[len(MAGIC) :], body)
-    return source.text, source.row
+    return TransformerManager()  # type: ignore[no-untyped-call]
 
 
 def _shift(tree: ast.Module, node: ast.stmt, row: int, shorter: int) -> int:
@@ -94,16 +200,3 @@ def _shift(tree: ast.Module, node: ast.stmt, row: int, shorter: int) -> int:
     decorators = (d for n in tree.body for d in getattr(n, "decorator_list", []))
     ours = next((d for d in decorators if d.lineno == row + 1), None)
     return 0 if ours is None else (ours.end_lineno or ours.lineno) - row
-
-
-def _text(text: str, node: ast.stmt, before: int, follows: ast.stmt | None) -> str:
-    """A statement as it was typed, with the comments right above and beside it."""
-    lines = text.splitlines()
-    decorators = getattr(node, "decorator_list", [])
-    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    last = node.end_lineno or node.lineno
-    if first <= before or (follows is not None and follows.lineno <= last):
-        return ast.get_source_segment(text, node) or ast.unparse(node)
-    while first - 1 > before and lines[first - 2].lstrip().startswith("#"):
-        first -= 1
-    return "\n".join(lines[first - 1 : last])

@@ -22,21 +22,29 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """The files that were written, what stayed behind, and what to look at."""
+    """The files that were written, what stayed behind, and what to look at.
+
+    `secrets` are environment variables that the program reads, `commands` the terminal's twins of
+    line magics.
+    """
 
     folder: Path
     files: tuple[Path, ...]
     left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        names = ", ".join(path.name for path in self.files)
+        names = ", ".join(path.relative_to(self.folder).as_posix() for path in self.files)
         return f"wrote {names} in {self.folder}"
 
 
 def report_text(report: ExportReport) -> str:
     """A report as plain text, for the magic and for the terminal."""
-    rows = [f"  {one.cell} line {one.line}: {one.text[:80]}  ({one.why})" for one in report.left_out]
+    rows = [
+        f"  {one.cell} line {one.line}: {one.text[:80]}  ({one.why})" for one in report.left_out
+    ]
     if len(rows) > _MOST_LINES:
         rows[_MOST_LINES:] = [f"  … and {len(rows) - _MOST_LINES} more"]
     warnings = [f"look at: {warning}" for warning in report.warnings]

@@ -1,64 +1,102 @@
-"""Which statements of a notebook make up its program, and in which order.
+"""Which statements of a notebook make up its program.
 
-Those that declare, and whatever they need, by names. What a name is set by stays together, in the
-order of the cells; only what must be there earlier is moved up.
+Those that declare, those that a person keeps, and whatever they need, by names. A processor that
+was taken out of the flow is none; a function or a class that is written anew later is there once,
+unless the first one was used in between.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.reading import Notebook
+from buildflow_nb.export.removing import without_removed
 from buildflow_nb.export.statement import APP, Statement
 
-__all__ = ("select",)
+__all__ = ("Selection", "Stars", "select")
 
 _ALWAYS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__", APP}
+_OF_IPYTHON = {
+    "display": "a notebook has it by itself: write from IPython.display import display",
+}
+Stars = Callable[[ast.ImportFrom], frozenset[str] | None]  # what a star import brings
 
 
-def select(notebook: Notebook) -> list[Statement]:
-    """The statements of the program, in its order.
+@dataclass(slots=True)
+class Selection:
+    """The statements of the program, as they stand in the notebook, and who binds which name.
 
-    Raises:
-        UsageError: nothing is declared, or something cannot stand in a program; says where.
+    `anew` says of those that are written anew, by identity, in which cell.
     """
-    chosen = _Chosen(notebook)
-    chosen.take(s for s in chosen.statements if s.declares)
+
+    statements: list[Statement] = field(default_factory=list)
+    binders: dict[str, list[Statement]] = field(default_factory=dict)
+    anew: dict[int, str] = field(default_factory=dict)
+
+
+def select(notebook: Notebook, stars: Stars, findings: Findings) -> Selection:
+    """Choose the statements, and say what cannot stand in a program."""
+    notebook.statements = without_removed(notebook.statements)
+    dropped = _rewritten(notebook.statements)
+    while True:
+        chosen = _Chosen(notebook.statements, frozenset(dropped), stars)
+        chosen.take_all()
+        used = {at for at in dropped if chosen.uses_between(at, dropped[at])}
+        if not used:
+            break
+        for at in used:
+            del dropped[at]
     if not chosen.taken:
-        msg = (
+        findings.refuse(
             "nothing to export: no cell that ran declares a processor or manages a resource; "
             "write one under %%buildflow consumer source=…"
         )
-        raise UsageError(msg)
-    while chosen.take_touching():
-        pass
-    chosen.refuse_what_needs_a_notebook()
-    chosen.refuse_missing()
-    return _ordered(chosen.in_order(), chosen.binders)
+    chosen.refuse_what_needs_a_notebook(findings)
+    chosen.refuse_missing({**_OF_IPYTHON, **notebook.lost}, findings)
+    anew = {
+        id(notebook.statements[at]): notebook.statements[last].label for at, last in dropped.items()
+    }
+    return Selection(chosen.in_order(), chosen.binders, anew)
 
 
 class _Chosen:
-    def __init__(self, notebook: Notebook) -> None:
-        self._notebook = notebook
+    def __init__(
+        self, statements: Sequence[Statement], dropped: frozenset[int], stars: Stars
+    ) -> None:
+        self._all = statements
         self.binders: dict[str, list[Statement]] = {}
-        self._stars: list[Statement] = []
-        old = _superseded(notebook.statements)
-        self.statements = [s for s in notebook.statements if id(s) not in old]
+        self._unknown_stars: list[Statement] = []
+        self.statements = [s for at, s in enumerate(statements) if at not in dropped]
         for statement in self.statements:
-            if isinstance(statement.node, ast.Delete):
-                continue
-            for name in statement.names.bound:
-                self.binders.setdefault(name, []).append(statement)
-            for name in _star_names(statement):
-                self.binders.setdefault(name, []).append(statement)
+            if not isinstance(statement.node, ast.Delete):
+                for name in statement.names.bound | self._by_star(statement, stars):
+                    self.binders.setdefault(name, []).append(statement)
         self.taken: set[int] = set()
-        self.wanted: set[str] = set()
+        self._names: set[str] = set()  # that are wanted or bound by what is taken
 
-    def take(self, statements: Iterable[Statement]) -> bool:
+    def _by_star(self, statement: Statement, stars: Stars) -> frozenset[str]:
+        node = statement.node
+        if not isinstance(node, ast.ImportFrom) or node.names[0].name != "*":
+            return frozenset()
+        found = stars(node)
+        if found is None:
+            self._unknown_stars.append(statement)
+        return found or frozenset()
+
+    def take_all(self) -> None:
+        """Take what declares, with all that it needs and all that changes this."""
+        roots = (s for s in self.statements if s.declares or (s.keep and _can_be_kept(s)))
+        self._take(roots)
+        if self.taken:
+            self._take(self._unknown_stars)
+        while self._take([s for s in self.statements if self._belongs(s)]):
+            pass
+
+    def _take(self, statements: Iterable[Statement]) -> bool:
         """Take statements with all that they need; whether any is new."""
         open_ = [s for s in statements if id(s) not in self.taken]
         found = bool(open_)
@@ -67,124 +105,98 @@ class _Chosen:
             if id(statement) in self.taken:
                 continue
             self.taken.add(id(statement))
-            self.wanted |= statement.names.wanted
+            self._names |= statement.names.wanted | statement.names.bound
             for name in statement.names.wanted:
                 open_.extend(self.binders.get(name, ()))
+        self._cells = {s.cell for s in self.in_order()}
+        self._values = {
+            name
+            for name in self._names
+            if name != APP and not all(s.is_import for s in self.binders.get(name, ()))
+        }
         return found
 
-    def take_touching(self) -> bool:
-        """Take what changes a needed value, or hangs code on it; whether any is new."""
-        cells = {s.cell for s in self.in_order()}
-        return self.take([s for s in self.statements if self._belongs(s, cells)])
-
-    def _belongs(self, statement: Statement, cells: set[int]) -> bool:
-        if statement.is_magic or statement.awaits() is not None or statement.commands:
+    def _belongs(self, statement: Statement) -> bool:
+        """Whether it changes a needed value, or hangs code on it."""
+        if id(statement) in self.taken or statement.is_magic or statement.commands:
             return False
-        bound = {name for s in self.in_order() for name in s.names.bound}
-        mine = (self.wanted | bound) - {APP}
-        values = {name for name in mine if not self._imported(name)}
-        if values & {*statement.decorator_roots(), *statement.changes()}:
-            return True
-        return statement.cell in cells and statement.calls() in mine
-
-    def _imported(self, name: str) -> bool:
-        return all(s.is_import for s in self.binders.get(name, ()))
+        touched = statement.decorator_roots | statement.changes
+        calls = statement.calls
+        mine = calls in self._names and calls != APP and statement.cell in self._cells
+        return (bool(touched & self._values) or mine) and statement.awaits is None
 
     def in_order(self) -> list[Statement]:
         """What is taken, as it stands in the notebook."""
         return [s for s in self.statements if id(s) in self.taken]
 
-    def refuse_what_needs_a_notebook(self) -> None:
+    def uses_between(self, at: int, last: int) -> bool:
+        """Whether something that is taken used the statement `at` before it was written anew."""
+        bound = self._all[at].names.bound
+        low, high = sorted((at, last))
+        between = [s for s in self._all[low + 1 : high] if id(s) in self.taken]
+        if any((s.names.now | s.changes) & bound and s.names.bound != bound for s in between):
+            return True
+        anew = self._all[last]
+        return id(anew) in self.taken and bool(anew.names.now & bound)
+
+    def refuse_what_needs_a_notebook(self, findings: Findings) -> None:
         for statement in self.in_order():
-            waiting = statement.awaits()
+            waiting = statement.awaits
             if waiting is not None:
-                msg = (
+                findings.refuse(
                     f"{statement.where(waiting)}: await stands outside of any function, which a "
                     "program cannot have; put it into an async function"
                 )
-                raise UsageError(msg)
-            if statement.is_magic:
-                msg = (
+            elif statement.is_magic:
+                findings.refuse(
                     f"{statement.where(statement.name('get_ipython'))}: a magic or a command is "
                     "part of what the flow needs, and a program has none; write it in Python"
                 )
-                raise UsageError(msg)
-            if statement.commands and not statement.declares:
-                raise UsageError(_commanding(statement, self.wanted))
+            elif statement.commands and not statement.declares:
+                findings.refuse(_commanding(statement, self._names))
 
-    def refuse_missing(self) -> None:
+    def refuse_missing(self, lost: dict[str, str], findings: Findings) -> None:
         missing: dict[str, str] = {}
         for statement in self.in_order():
             for name in sorted((statement.names.now | statement.names.later) - _ALWAYS):
-                if name not in self.binders and name not in missing:
-                    why = self._notebook.lost.get(name, "")
+                if name not in self.binders and name not in missing and name != "get_ipython":
+                    why = lost.get(name, "")
                     where = f"used in {statement.where(statement.name(name))}"
                     missing[name] = f"{name!r} ({where}{'; ' if why else ''}{why})"
-        if missing:
-            msg = (
+        if missing and self._unknown_stars:
+            star = self._unknown_stars[0]
+            findings.warn(
+                f"{star.where()}: only running {star.code.strip()} tells whether it brings "
+                f"{', '.join(missing)}; import names one by one"
+            )
+        elif missing:
+            findings.refuse(
                 f"no cell that ran defines {', '.join(missing.values())}: only the kernel's memory "
                 "may hold it; define it in a cell of Python and run that"
             )
-            raise UsageError(msg)
 
 
-def _superseded(statements: Sequence[Statement]) -> set[int]:
-    """Functions and classes that another cell defines anew, and nothing used before that."""
-    found: set[int] = set()
+def _can_be_kept(statement: Statement) -> bool:
+    return not statement.is_magic and not statement.commands
+
+
+def _rewritten(statements: Sequence[Statement]) -> dict[int, int]:
+    """Places of functions and classes that are written anew, and where they are."""
     blocks: dict[frozenset[str], list[int]] = {}
     for at, statement in enumerate(statements):
         if statement.is_block:
             blocks.setdefault(statement.names.bound, []).append(at)
-    for bound, places in blocks.items():
+    found: dict[int, int] = {}
+    for places in blocks.values():
         last = max(places, key=lambda at: (statements[at].run, at))
-        for at in places:
-            between = statements[min(at, last) + 1 : max(at, last)]
-            used = any(s.names.now & bound and (s.names.bound or s.declares) for s in between)
-            if at != last and not used:
-                found.add(id(statements[at]))
+        found |= {at: last for at in places if at != last}
     return found
 
 
 def _commanding(statement: Statement, wanted: set[str]) -> str:
     names = ", ".join(sorted(statement.names.bound & wanted))
-    method = next(iter(statement.flow_methods()))
+    method = next(iter(statement.flow_methods))
     return (
         f"{statement.where()}: the flow needs {names}, which comes of {APP}.{method}(…); "
         "a program has no running flow while it declares one, so get the value another way"
     )
-
-
-def _star_names(statement: Statement) -> list[str]:
-    node = statement.node
-    if not isinstance(node, ast.ImportFrom) or node.level or node.names[0].name != "*":
-        return []
-    try:
-        module = importlib.import_module(node.module or "")
-    except ImportError:
-        return []
-    public = [name for name in vars(module) if not name.startswith("_")]
-    return list(getattr(module, "__all__", public))
-
-
-def _ordered(
-    statements: Sequence[Statement], binders: dict[str, list[Statement]]
-) -> list[Statement]:
-    """The same, with what a statement needs at once before it."""
-    done: dict[int, Statement] = {}
-    under_way: set[int] = set()
-    mine = {id(s) for s in statements}
-
-    def put(statement: Statement) -> None:
-        if id(statement) in done or id(statement) in under_way:
-            return
-        under_way.add(id(statement))
-        for name in sorted(statement.names.now | statement.names.soft):
-            known = [s for s in binders.get(name, ()) if id(s) in mine]
-            if not any(id(s) in done for s in known):
-                for binder in known:
-                    put(binder)
-        done[id(statement)] = statement
-
-    for statement in statements:
-        put(statement)
-    return list(done.values())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeGuard
 
-from buildflow_nb.export.names import Names, root_of
+from buildflow_nb.export.names import Names, names_of, root_of
 
 __all__ = ("APP", "Statement")
 
@@ -15,6 +17,7 @@ _PROCESSORS = ("consumer", "collector", "endpoint")
 _DECLARING = frozenset(
     (*_PROCESSORS, "service", "manage", "add_consumer", "add_collector", "add_service")
 )
+_ADDING = ("add_consumer", "add_collector", "add_endpoint")
 _DELETES = frozenset(("unlink", "rmdir", "rmtree"))
 _STAY = _DELETES | {"sleep"}  # called for a person's sake
 _SHELL = "get_ipython"
@@ -22,25 +25,51 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Statement:
     """A statement of the cell number `cell`, which was the kernel's `run`th when it ran last.
 
-    `shift` makes a line of `node` a line of the cell.
+    `code` is its text, with comment lines `above` and `below` it and `gap` blank lines before it;
+    `shift` makes a line of `node` a line of the cell, and `at` is its place in the cell. `keep`
+    says that a person asked for it; `source` is the whole cell as it was typed. What is known of it
+    is worked out once.
     """
 
     cell: int
     run: int
     label: str
     shift: int
-    text: str
+    code: str
     node: ast.stmt
     names: Names
+    at: int = 0
+    section: int = 0
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    gap: int = 0
+    keep: bool = False
+    source: str = ""
+
+    def with_code(self, code: str) -> Statement:
+        """The same place with another text, which is one statement."""
+        (node,) = ast.parse(code).body
+        first = min([self.node.lineno, *(d.lineno for d in _decorators(self.node))])
+        return replace(
+            self, code=code, node=node, names=names_of(node, code), shift=self.shift + first - 1
+        )
 
     def line(self, node: ast.AST | None = None) -> int:
         """The line in its cell, of the statement or of a part of it."""
         at = getattr(node, "lineno", None) or self.node.lineno
         return max(1, at + self.shift)
+
+    @property
+    def typed(self) -> str:
+        """Its text as it stands in the cell, where that is no Python."""
+        if not self.is_magic:
+            return self.code
+        lines = self.source.split("\n")
+        return lines[min(self.line(), len(lines)) - 1]
 
     def where(self, node: ast.AST | None = None) -> str:
         """Where it stands, for a message."""
@@ -51,35 +80,95 @@ class Statement:
         uses = [n for n in ast.walk(self.node) if isinstance(n, ast.Name) and n.id == name]
         return min(uses, key=lambda use: use.lineno, default=self.node)
 
-    @property
+    @cached_property
     def is_magic(self) -> bool:
         """Whether it holds a magic or a command, which need a notebook."""
         return _SHELL in self.names.now | self.names.later
 
-    @property
+    @cached_property
     def is_import(self) -> bool:
         """Whether it imports."""
         return isinstance(self.node, (ast.Import, ast.ImportFrom))
 
-    @property
+    @cached_property
     def declares(self) -> bool:
         """Whether it makes the flow, or adds to it."""
-        return APP in self.names.bound or any(
-            method in _DECLARING for method in self.flow_methods()
-        )
+        return APP in self.names.bound or any(method in _DECLARING for method in self.flow_methods)
 
-    @property
+    @cached_property
     def commands(self) -> bool:
         """Whether it runs, sends or deploys: what a program does under `__main__`, if at all."""
-        return any(method not in _DECLARING for method in self.flow_methods())
+        return any(method not in _DECLARING for method in self.flow_methods)
 
-    def flow_methods(self) -> Iterator[str]:
+    @cached_property
+    def flow_methods(self) -> tuple[str, ...]:
         """The methods of the flow that it calls."""
-        for node in ast.walk(self.node):
-            called = node.func if isinstance(node, ast.Call) else None
-            if isinstance(called, ast.Attribute) and _is_name(called.value, APP):
-                yield called.attr
+        return tuple(call.func.attr for call in self._flow_calls if _is_attribute(call.func))
 
+    @cached_property
+    def _flow_calls(self) -> list[ast.Call]:
+        return [
+            node
+            for node in ast.walk(self.node)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and _is_name(node.func.value, APP)
+        ]
+
+    @cached_property
+    def processors(self) -> tuple[str, ...]:
+        """The processors that it declares, by their ids."""
+        found = [
+            getattr(self.node, "name", "")
+            for decorator in _decorators(self.node)
+            if isinstance(decorator, ast.Call)
+            and isinstance(decorator.func, ast.Attribute)
+            and decorator.func.attr in _PROCESSORS
+        ]
+        for call in self._flow_calls:
+            adds = isinstance(call.func, ast.Attribute) and call.func.attr in _ADDING
+            first = call.args[0] if adds and call.args else None
+            found += [first.id] if isinstance(first, ast.Name) else []
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def removes(self) -> tuple[str, ...]:
+        """The processors that it takes out of the flow: `app.remove("price")`."""
+        return tuple(
+            str(call.args[0].value)
+            for call in self._flow_calls
+            if isinstance(call.func, ast.Attribute)
+            and call.func.attr == "remove"
+            and call.args
+            and isinstance(call.args[0], ast.Constant)
+        )
+
+    def undeclared(self) -> Statement | None:
+        """The same without declaring a processor; None where nothing else is left of it."""
+        if not self.is_block:
+            return None
+        lines = self.code.split("\n")
+        first = min([self.node.lineno, *(d.lineno for d in _decorators(self.node))])
+        for decorator in reversed(_decorators(self.node)):
+            called = decorator.func if isinstance(decorator, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr in _PROCESSORS:
+                end = decorator.end_lineno or decorator.lineno
+                del lines[decorator.lineno - first : end - first + 1]
+        return self.with_code("\n".join(lines))
+
+    @cached_property
+    def magics(self) -> tuple[tuple[str, str], ...]:
+        """Line magics in it: `("buildflow", "run --port 0")`."""
+        found = [
+            tuple(a.value for a in node.args if isinstance(a, ast.Constant))
+            for node in (ast.walk(self.node) if self.is_magic else ())
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "run_line_magic"
+        ]
+        return tuple((str(f[0]), str(f[1])) for f in found if len(f) == 2)  # noqa: PLR2004
+
+    @cached_property
     def awaits(self) -> ast.AST | None:
         """An `await` outside of any function, if there is one."""
         open_: list[ast.AST] = [self.node]
@@ -94,14 +183,17 @@ class Statement:
                 open_.extend(d for d in (*node.args.defaults, *node.args.kw_defaults) if d)
         return None
 
-    def decorator_roots(self) -> Iterator[str]:
+    @cached_property
+    def decorator_roots(self) -> frozenset[str]:
         """The names that its decorators start from."""
-        return _roots(getattr(self.node, "decorator_list", []))
+        return frozenset(_roots(_decorators(self.node)))
 
+    @cached_property
     def changes(self) -> frozenset[str]:
         """Names whose values it changes without binding them: `d` in `d["k"] = 1`."""
         return frozenset(_roots(self._changed()))
 
+    @cached_property
     def calls(self) -> str:
         """The name that it calls a method of, for its effect alone: `logging` in `logging.f()`."""
         value = self.node.value if isinstance(self.node, ast.Expr) else None
@@ -109,14 +201,14 @@ class Statement:
             return ""
         return "" if value.func.attr in _STAY else next(_roots([value.func]), "")
 
-    @property
+    @cached_property
     def deletes(self) -> bool:
         """Whether it deletes files: to begin anew, which a program must not do at every start."""
         nodes = [] if self.is_block else list(ast.walk(self.node))
         called = [node.func for node in nodes if isinstance(node, ast.Call)]
         return any(isinstance(f, ast.Attribute) and f.attr in _DELETES for f in called)
 
-    @property
+    @cached_property
     def is_block(self) -> bool:
         """Whether it is a function or a class."""
         return isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
@@ -133,6 +225,15 @@ class Statement:
                 yield from [node.func] if _is_step(node, self.node) else []
             if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
                 open_.extend(ast.iter_child_nodes(node))
+
+
+def _decorators(node: ast.stmt) -> list[ast.expr]:
+    found: list[ast.expr] = getattr(node, "decorator_list", [])
+    return found
+
+
+def _is_attribute(node: ast.expr) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute)
 
 
 def _is_step(call: ast.Call, top: ast.stmt) -> bool:

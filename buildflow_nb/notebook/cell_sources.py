@@ -8,6 +8,7 @@ results: they are taken as good, and give way to a cell of the same source that 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,7 +54,8 @@ class CellSources:
         for older in [n for n in self._before if self._cells[n].source == info.raw_cell]:
             self._before.discard(older)
             del self._cells[older]
-        self._cells[key] = RanCell(info.raw_cell, number)
+        cell_id = None if info.cell_id is None else str(info.cell_id)
+        self._cells[key] = RanCell(info.raw_cell, number, cell_id=cell_id, at=time.time())
 
 
 @contextmanager

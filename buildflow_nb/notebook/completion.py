@@ -40,7 +40,7 @@ _ABILITIES: Mapping[str, type] = {"source": Readable, "sink": Writable, "dead_le
 _PARSED: Mapping[Any, str] = {seconds: "duration", count: "int", port: "port"}
 _OWN_TYPES = {"source": "Source", "sink": "Sink", "dead_letter": "Sink", "route": "str"}
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_PATHS = ("to", "folder")  # the options that name a file or a folder to write
+_PATHS = ("to", "folder", "notebook")  # the options that name a file or a folder
 _MOST_FILES = 100  # a folder of a million is nobody's to choose from
 
 

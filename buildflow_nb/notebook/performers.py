@@ -16,17 +16,15 @@ from typing import Any
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.findings import Health
 from buildflow_nb.core.operations import Operation
-from buildflow_nb.export import export_flow
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures
-from buildflow_nb.notebook.cell_sources import sources_of
 from buildflow_nb.notebook.desk import Perform
 from buildflow_nb.notebook.findings_view import Findings
 from buildflow_nb.notebook.listings import Dealt
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
-from buildflow_nb.notebook.verbs.export import Exported
+from buildflow_nb.notebook.verbs.export import exported
 from buildflow_nb.notebook.verbs.running import CHECK_S
 from buildflow_nb.runtime.traces import describe
 
@@ -152,7 +150,6 @@ def _near(path: Path) -> str:
 
 
 def _export(session: Session, values: Values) -> str:
-    folder = Path(values["folder"]).expanduser()
-    report = export_flow(sources_of(session.shell).kept, folder, force=values["force"])
-    session.show_found(Exported(report))
-    return str(report)
+    found = exported(session, values)
+    session.show_found(found)
+    return str(found.report)

@@ -25,3 +25,9 @@ def declared(text):
     names = {"__name__": "main"}
     exec(compile(text, "main.py", "exec"), names)  # noqa: S102  (a program of this very test)
     return names
+
+
+def written(folder):
+    """All that an export wrote, as one text."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return "".join(path.read_text(errors="replace") for path in files)

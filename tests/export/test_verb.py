@@ -51,7 +51,7 @@ def test_what_runs_in_the_notebook_is_what_is_exported(cells, tmp_path):
     assert cells(again.replace("RATE + 1)", "RATE + )"), "price").status == "error"
     (shown,) = cells("%buildflow export shop", "export").bundles
     for form in ("text/plain", "text/html"):
-        assert "wrote main.py, buildflow.yaml in shop" in shown[form]
+        assert "wrote main.py, buildflow.yaml, requirements.txt, " in shown[form]
         assert "%buildflow run --port 0 --until drained" in shown[form]
         assert "failed when it ran last" in shown[form]
 

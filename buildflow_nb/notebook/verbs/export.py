@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from buildflow_nb.export import ExportReport, export_flow
+from buildflow_nb.core.errors import UsageError
+from buildflow_nb.export import ExportReport, RanCell, export_flow, ran_of, report_text
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.cell_sources import sources_of
 from buildflow_nb.notebook.markup import Cell, quote
+from buildflow_nb.notebook.saved_file import SavedFile, saved_file
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
-__all__ = ("VERBS", "Exported")
+__all__ = ("VERBS", "Exported", "exported")
 
 _MOST_LINES = 30  # of what stayed behind; the report itself is whole
+_ALONE = "the cells that ran are exported in the order in which they did"
+_LINE = "%buildflow export NAME.ipynb FOLDER"
 _HEADS: list[Cell] = [("stayed behind", "l"), ("where", "l"), ("why", "l")]
 
 
@@ -25,11 +30,7 @@ class Exported:
         self.report = report
 
     def __repr__(self) -> str:
-        rows = [f"  {where}: {text}  ({why})" for text, where, why in self._rows()]
-        warnings = [f"look at: {warning}" for warning in self.report.warnings]
-        behind = [f"{len(self.report.left_out)} lines stay behind:", *rows] if rows else []
-        run = f"run it by: cd {self.report.folder} && python main.py"
-        return "\n".join([str(self.report), run, *warnings, *behind])
+        return report_text(self.report)
 
     def _repr_html_(self) -> str:
         title = str(self.report)
@@ -53,9 +54,33 @@ class Exported:
         return rows
 
 
-def _export(session: Session, values: Values) -> Exported:
+def exported(session: Session, values: Values) -> Exported:
+    """Write the project: of the cells that ran here, and of the saved notebook if there is one."""
     folder = Path(values["folder"]).expanduser()
-    return Exported(export_flow(sources_of(session.shell).kept, folder, force=values["force"]))
+    cells = sources_of(session.shell).kept
+    named = values.get("notebook")
+    file = SavedFile(Path(named).expanduser()) if named else saved_file(session.names)
+    said = _beside(file, cells) if not named else ""
+    report = export_flow(
+        cells,
+        folder,
+        notebook=None if said else file.path,
+        force=values["force"],
+        package=values["package"],
+    )
+    return Exported(replace(report, warnings=(*((said,) if said else ()), *report.warnings)))
 
 
-VERBS: Mapping[str, Verb] = {"export": _export}
+def _beside(file: SavedFile, cells: Sequence[RanCell]) -> str:
+    """Why the file that the front end names is no help; "" where it is, or where none is named."""
+    if file.lost is not None:
+        return f"{file.lost} is not there (renamed?); {_ALONE}, name the file: {_LINE}"
+    if file.path is None:
+        return ""
+    try:
+        return "" if ran_of(file.path, cells) else f"{file.path} is of other cells; {_ALONE}"
+    except UsageError as error:
+        return f"{error}; {_ALONE}"
+
+
+VERBS: Mapping[str, Verb] = {"export": exported}

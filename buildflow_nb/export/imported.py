@@ -1,0 +1,85 @@
+"""What code imports, and whether it can do without: inside `try: … except ImportError`."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from buildflow_nb.export.module_source import is_there
+
+__all__ = ("Imported", "imported_by")
+
+_ABSENCE = frozenset(("ImportError", "ModuleNotFoundError", "Exception"))
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A module by its full name; `guarded` means that the code does without it as well."""
+
+    module: str
+    where: str
+    guarded: bool = False
+
+    @property
+    def there(self) -> bool:
+        """Whether this Python has it."""
+        return is_there(self.module)
+
+
+def imported_by(
+    tree: ast.AST, where: Callable[[ast.stmt], str], package: str = ""
+) -> list[Imported]:
+    """All imports in a tree, those in functions included."""
+    return list(_walk(tree, where, package, guarded=False))
+
+
+def _walk(
+    tree: ast.AST, where: Callable[[ast.stmt], str], package: str, *, guarded: bool
+) -> Iterator[Imported]:
+    if isinstance(tree, ast.Import):
+        for alias in tree.names:
+            yield Imported(alias.name, where(tree), guarded)
+    elif isinstance(tree, ast.ImportFrom):
+        for module in _modules(tree, package):
+            yield Imported(module, where(tree), guarded)
+    for field, value in ast.iter_fields(tree):
+        safe = guarded or (field == "body" and _is_guard(tree))
+        for node in value if isinstance(value, list) else [value]:
+            if isinstance(node, ast.AST):
+                yield from _walk(node, where, package, guarded=safe)
+
+
+def _is_guard(node: ast.AST) -> bool:
+    if isinstance(node, ast.If):
+        test = node.test
+        name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+        return name == "TYPE_CHECKING"
+    if not isinstance(node, ast.Try):
+        return False
+    caught = [part for handler in node.handlers for part in _caught(handler)]
+    return bool(_ABSENCE & set(caught))
+
+
+def _caught(handler: ast.ExceptHandler) -> list[str]:
+    if handler.type is None:
+        return ["Exception"]
+    return [node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)]
+
+
+def _modules(node: ast.ImportFrom, package: str) -> list[str]:
+    """The module; with the name that is taken from it, where this is a module as well."""
+    module = node.module or ""
+    if node.level:
+        parts = package.split(".")
+        above = parts[: len(parts) - node.level + 1]
+        module = ".".join([*above, *([module] if module else [])])
+        return [f"{module}.{alias.name}" for alias in node.names]
+    return [
+        f"{module}.{alias.name}" if alias.name != "*" and _is_module(module, alias.name) else module
+        for alias in node.names
+    ]
+
+
+def _is_module(module: str, name: str) -> bool:
+    return is_there(f"{module}.{name}")

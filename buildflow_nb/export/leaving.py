@@ -1,0 +1,65 @@
+"""What of a notebook stays behind, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from buildflow_nb.export.environment_secrets import MASK, Secrets
+from buildflow_nb.export.reading import Notebook
+from buildflow_nb.export.report import LeftOut
+from buildflow_nb.export.secret_texts import is_secret_name
+from buildflow_nb.export.selection import Selection
+from buildflow_nb.export.statement import Statement
+
+__all__ = ("left_out",)
+
+
+def left_out(
+    notebook: Notebook, selection: Selection, secrets: Secrets, values: Sequence[str]
+) -> Iterator[LeftOut]:
+    """Lines that stay behind, without any secret."""
+    for one in _left_out(notebook, selection):
+        text = _masked_words(secrets.masked(one.text, values))
+        yield LeftOut(one.cell, one.line, text, one.why)
+
+
+def _left_out(notebook: Notebook, selection: Selection) -> Iterator[LeftOut]:
+    taken = {id(statement) for statement in selection.statements}
+    yield from notebook.left_out
+    for statement in notebook.statements:
+        if id(statement) not in taken:
+            first = statement.typed.strip().partition("\n")[0]
+            why = _why(statement, selection.anew)
+            yield LeftOut(statement.label, statement.line(), first, why)
+
+
+def _why(statement: Statement, anew: dict[int, str]) -> str:
+    if statement.is_magic:
+        return "a magic"
+    if id(statement) in anew:
+        return f"written anew in {anew[id(statement)]}"
+    return "deletes files" if statement.deletes else "not needed by the flow"
+
+
+def _masked_words(text: str) -> str:
+    """A line of a shell or a magic without `--token abc`, `password=abc` and `Bearer abc`."""
+    words = text.split(" ")
+    hide = False
+    for at, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if hide and word:
+            words[at], hide = MASK, False
+        elif sign and value and _is_secret(name) and value[0] not in "=":
+            words[at] = f"{name}={MASK}"
+        else:
+            hide = _is_flag(word) or word.strip("'\"") == "Bearer"
+    return " ".join(words)
+
+
+def _is_secret(name: str) -> bool:
+    plain = name.strip("-'\"")
+    return plain.replace("-", "_").isidentifier() and is_secret_name(plain)
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("--") and "=" not in word and _is_secret(word)

@@ -1,0 +1,109 @@
+"""A secret that is typed into a cell is in nothing that is written or said."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildflow_nb.core.errors import UsageError
+from tests.export.notebook import DOUBLE, LOAD, NUMBERS, PLAIN, exported, written
+
+KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
+
+
+@pytest.mark.parametrize(
+    ("cell", "line", "name", "given"),
+    [
+        ("\nkey = open(password='hunter2')", 2, "PASSWORD", ("hunter2", "open(password={})")),
+        ('ACCESS_TOKEN = "t0k3n"\nkey = ACCESS_TOKEN', 1, "ACCESS_TOKEN", ("t0k3n", "N = {}")),
+        ('key = {"api_key": "abc1"}', 1, "API_KEY", ("abc1", '{{"api_key": {}}}')),
+        ('key = {}\nkey["clientSecret"] = "abc1"', 2, "CLIENT_SECRET", ("abc1", 'Secret"] = {}')),
+        ('def key(a, secret_key="abc1"): ...', 1, "SECRET_KEY", ("abc1", "(a, secret_key={})")),
+        ('class key:\n    db_password: str = "xyz1"', 2, "DB_PASSWORD", ("xyz1", "str = {}")),
+        ('mine = "abc1"\nkey = open(aws_access_key_id=mine)', 1, "MINE", ("abc1", "mine = {}")),
+        (
+            'from pydantic import SecretStr\nkey = open(token=SecretStr("abc1"))',
+            2,
+            "TOKEN",
+            ("abc1", "SecretStr({})"),
+        ),
+        ('key = open(token=b"abc1")', 1, "TOKEN", ("abc1", "token={}.encode()")),
+        (f'key = ("héé", "{KEY}")', 1, "AWS_ACCESS_KEY_ID", (KEY, '("héé", {})')),
+        ('dsn = "postgres://me:hunter2@db/shop"\nkey = dsn', 1, "DSN", ("hunter2", "dsn = {}")),
+    ],
+)
+def test_a_secret_becomes_an_environment_variable(tmp_path, cell, line, name, given):
+    value, program = given
+    text, report = exported(tmp_path, LOAD, NUMBERS, cell, f"{DOUBLE} + len(str(key))")
+    assert program.format(f'os.environ["{name}"]') in text
+    assert "import os\n" in text
+    assert report.secrets == (name,)
+    (said,) = report.warnings
+    assert said.startswith(f"cell [3] line {line}: ")
+    assert f'os.environ["{name}"]' in said
+    assert value not in written(tmp_path) + str(report.warnings)
+    assert name in (tmp_path / ".env.example").read_text()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        'import os\nkey = open(password=os.environ["PASSWORD"])',
+        'key = open(password="", token=None)',
+        'key = open(secret_name="shop/db", token_url="https://host/token")',
+        'key = "postgres://db/shop"',
+        'key = {"keyboard": "de", "tokenizer": "bpe"}',
+    ],
+)
+def test_what_is_no_secret(tmp_path, cell):
+    text, report = exported(tmp_path, LOAD, NUMBERS, cell, f"{DOUBLE} + len(str(key))")
+    assert "key = " in text
+    assert report.secrets == ()
+
+
+def test_a_secret_in_what_stays_behind_is_in_no_report(tmp_path):
+    cells = ('password = "hunter2"', "!curl --token s3cret -H 'Authorization: Bearer abc123'")
+    _, report = exported(tmp_path, *PLAIN, *cells, "%env API_KEY=xyz789")
+    told = str(report.left_out)
+    for value in ("hunter2", "s3cret", "abc123", "xyz789"):
+        assert value not in written(tmp_path) + told
+    assert 'password = "****"' in told
+
+
+def test_the_same_value_elsewhere_is_found(tmp_path):
+    cell = 'password = "hunter2"  # hunter2 it was\n# and hunter2\nagain = "hunter2"'
+    text, report = exported(tmp_path, LOAD, NUMBERS, cell, f"{DOUBLE} + len(password + again)")
+    assert text.count('os.environ["PASSWORD"]') == 2
+    assert 'password = os.environ["PASSWORD"]  # **** it was' in text
+    assert "# and ****\n" in text
+    assert report.secrets == ("PASSWORD",)
+    assert "hunter2" not in written(tmp_path)
+
+
+def test_two_values_have_two_names(tmp_path):
+    cell = 'key = [open(password="hunter2"), open(password="hunter3"), open(password="hunter2")]'
+    text, report = exported(tmp_path, LOAD, NUMBERS, cell, f"{DOUBLE} + len(key)")
+    assert report.secrets == ("PASSWORD", "PASSWORD_2")
+    assert text.count('os.environ["PASSWORD"]') == 2
+
+
+def test_a_secret_inside_of_another_text_is_refused(tmp_path):
+    cells = (
+        'host = "db"\nkey = f"postgres://me:hunter2@{host}/shop"',
+        'password = "sesame1"\nlink = "say sesame1 to enter"',
+    )
+    use = f"{DOUBLE} + len(key + password + link)"
+    with pytest.raises(UsageError) as refused:
+        exported(tmp_path / "shop", LOAD, NUMBERS, *cells, use)
+    message = str(refused.value)
+    assert "cell [3] line 2: a text that looks like a secret is part of another one" in message
+    assert "cell [4] line 2: the value of PASSWORD stands here once more" in message
+    assert "hunter2" not in message
+    assert "sesame1" not in message
+    assert not (tmp_path / "shop").exists()
+
+
+def test_os_of_another_meaning(tmp_path):
+    cell = 'os = "linux"\ntoken = "abc123"'
+    text, _ = exported(tmp_path, LOAD, NUMBERS, cell, f"{DOUBLE} + len(os + token)")
+    assert "import os as _os\n" in text
+    assert 'token = _os.environ["TOKEN"]' in text
