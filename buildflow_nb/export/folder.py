@@ -8,7 +8,6 @@ stays in any case. What else is in the folder stays as it is, `.git` and `.build
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -17,9 +16,8 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export.manifest import MANIFEST, Manifest, is_within
 from buildflow_nb.export.placing import STAGE, mend, place
 
-__all__ = ("MAIN", "check_folder", "project_text", "signed", "write_files")
+__all__ = ("check_folder", "write_files")
 
-MAIN = "main.py"
 _UNHARMED = frozenset({".git", ".buildflow", STAGE})  # a folder with these alone is free
 _MOST_NAMES = 5
 
@@ -151,28 +149,3 @@ def _unwritable(folder: Path, error: OSError) -> UsageError:
         f"{folder} cannot be written to: {error.strerror or error}; nothing in it was changed; "
         "mend that, or name another folder"
     )
-
-
-# What follows is for exports of main.py alone.
-
-_MARK = "# Exported by buildflow_nb; %buildflow export replaces it while this is true: sha256 "
-_PROJECT = """\
-app: {app}
-entry_point: main:app
-pulumi_config:
-  default_stack: local
-  stacks:
-    - name: local
-      cloud: local
-"""
-
-
-def signed(text: str) -> str:
-    """A program with the line that says that it is as it was exported."""
-    return f"{_MARK}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
-
-
-def project_text(folder: Path) -> str:
-    """A buildflow.yaml: one stack on the local cloud."""
-    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in folder.resolve().name)
-    return _PROJECT.format(app=f'"{name.strip("-") or "app"}"')

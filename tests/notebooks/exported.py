@@ -10,31 +10,30 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-__all__ = ("Program",)
+__all__ = ("COMMAND", "Program", "free_port")
 
 START_S = 60
 STOP_S = 60
 LOOK_EVERY_S = 0.1
 ENDED = ("done", "DONE")
-_RUN = (
-    "import sys, main; main.app.run(serve_port=int(sys.argv[1]), start_runtime_server=True, "
-    "runtime_server_port=int(sys.argv[2]))"
-)
+COMMAND = (sys.executable, "-m", "buildflow_nb.cli.main")
 
 
 class Program:
-    """Runs while the context is open; `python` is that of the environment it was installed in."""
+    """Runs while the context is open; `command` is the `buildflow` of where it was installed."""
 
-    def __init__(self, folder: Path, python: str = sys.executable) -> None:
-        self._folder, self._python = folder, python
+    def __init__(self, folder: Path, command: Sequence[str] = COMMAND) -> None:
+        self._folder, self._command = folder, command
         self._port, self._control = free_port(), free_port()
         self._log = folder.parent / f"{folder.name}.log"
 
     def __enter__(self) -> Self:
-        words = [self._python, "-c", _RUN, str(self._port), str(self._control)]
+        ports = ["--port", str(self._port), "--runtime-server-port", str(self._control)]
+        words = [*self._command, "run", "--start-runtime-server", *ports]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 words, cwd=self._folder, stdout=log, stderr=log, env=_environment()

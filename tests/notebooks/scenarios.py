@@ -58,7 +58,7 @@ def _quickstart() -> Scenario:
     look = f"""
 answers = proof.ask(app.handle.address, {questions!r})
 proof.note(answers=answers, flowstate=proof.state(app, Path.cwd()))
-%buildflow export from-kernel
+%buildflow export proof.ipynb from-kernel
 """
     report = {"carrier": "HA", "flight": 51, "minutes": 1272, "note": "slept at JFK"}
     return Scenario(
@@ -84,7 +84,7 @@ proof.note(
     sinks=proof.sinks(told, Path.cwd(), app.place.env().endpoints, {sums!r}),
     applied=proof.preview_of(Path("..", "export").resolve(), Path.cwd()),
 )
-%buildflow export from-kernel
+%buildflow export proof.ipynb from-kernel
 """
     return Scenario(
         cells={

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ import pytest
 from buildflow_nb.export import export_flow
 from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
 from tests.notebooks import proof
-from tests.notebooks.exported import Program
+from tests.notebooks.exported import COMMAND, Program
 from tests.notebooks.scenarios import SCENARIOS
 from tools.notebooks import NOTEBOOKS, execute
 
@@ -109,7 +108,7 @@ def applied(scenario, folder, seen):
 
 
 def command(folder, *words):
-    line = [sys.executable, "-m", "buildflow_nb.cli.main", *words]
+    line = [*COMMAND, *words]
     done = subprocess.run(
         line, cwd=folder, capture_output=True, text=True, timeout=COMMAND_S, check=False
     )
