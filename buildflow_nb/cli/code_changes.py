@@ -47,9 +47,9 @@ class CodeChanges:
     """Iterates over the names of changed files; an empty list means that a moment has passed."""
 
     def __init__(self, folder: Path, stop: threading.Event) -> None:
-        self._folder = folder
+        self._folder = folder.resolve()
         self._stop = stop
-        self._filter = CodeFilter(folder)
+        self._filter = CodeFilter(self._folder)
         self._seen = {path: _digest(path) for path in self._code()}
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -63,11 +63,14 @@ class CodeChanges:
             yield_on_timeout=True,
             raise_interrupt=False,
         )
+        first = True
         for found in changes:
             changed = {Path(path) for _, path in found}
-            yield [
-                str(path.relative_to(self._folder)) for path in sorted(changed) if self._new(path)
-            ]
+            if first:  # the watcher is there now; something may have been saved before
+                changed |= {*self._seen, *self._code()}
+            first = False
+            new = [path for path in sorted(changed) if self._new(path)]
+            yield [str(path.relative_to(self._folder)) for path in new]
 
     def _new(self, path: Path) -> bool:
         digest = _digest(path)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.terminal import Terminal, harmless
 from buildflow_nb.core.events import ElementFailed, Event, StateChanged
 from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.core.snapshot_text import run_text
@@ -52,7 +52,7 @@ class RunLines:
         """A state, or a failure."""
         if isinstance(event, StateChanged):
             if event.processor_id is not None and event.state not in _QUIET:
-                reason = f": {event.reason}" if event.reason else ""
+                reason = f": {harmless(event.reason)}" if event.reason else ""
                 self._terminal.say(f"{event.processor_id} is {event.state.value}{reason}")
         elif isinstance(event, ElementFailed):
             self._failed(event)
@@ -73,8 +73,9 @@ class RunLines:
         failure = event.failure
         self._told += 1
         if self._told <= FAILURES:
+            error = harmless(failure.error)
             self._terminal.say(
-                f"{failure.processor_id}: an element failed: {failure.error} ({failure.fate})"
+                f"{failure.processor_id}: an element failed: {error} ({failure.fate})"
             )
         else:
             self._more[failure.processor_id] = self._more.get(failure.processor_id, 0) + 1

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from buildflow_nb.cli.log_tail import LogTail
 from buildflow_nb.cli.run_lines import served_text
+from buildflow_nb.cli.terminal import harmless
 from buildflow_nb.core.events import ElementFailed, Event
 from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.runtime.handle import RunHandle
@@ -77,7 +78,7 @@ class RunView:
 
     def _add(self, name: str, level: str, text: str) -> None:
         style = "red" if level in ("ERROR", "CRITICAL", "FAILED", "STDERR") else "dim"
-        self._lines.append(Text.assemble((f"{name} ", "bold"), (text[:LONGEST], style)))
+        self._lines.append(Text.assemble((f"{name} ", "bold"), (harmless(text[:LONGEST]), style)))
 
     def _draw(self, snapshot: FlowSnapshot) -> None:
         head = f"{served_text(snapshot, self._runtime_address)}: {snapshot.state.value}"
@@ -100,7 +101,7 @@ def _table(snapshot: FlowSnapshot) -> Table:
 
 
 def _cells(one: ProcessorSnapshot) -> tuple[Text, ...]:
-    reason = f": {one.reason}" if one.reason else ""
+    reason = f": {harmless(one.reason)}" if one.reason else ""
     state = Text(f"{one.state.value}{reason}", _STYLES.get(one.state, ""))
     p95 = "-" if one.p95_s is None else f"{one.p95_s * 1000:,.1f} ms"
     return (

@@ -1,4 +1,4 @@
-"""What a shell offers: words of the table, stacks of the file, processors of the code; all offline."""
+"""What a shell offers: words of the table, stacks of the file, processors of the code."""
 
 from __future__ import annotations
 

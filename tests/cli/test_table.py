@@ -14,9 +14,9 @@ from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.commands import parse, parsed
 
 PROMISED = (
-    "init run preview apply refresh destroy inspect build export cloud doctor jupyter "
-    "status check help"
-).split()
+    *("init", "run", "preview", "apply", "refresh", "destroy", "inspect", "build", "export"),
+    *("cloud", "doctor", "jupyter", "status", "check", "help"),
+)
 OWN = {"host", "port", "notebook", "folder", "topic"}  # a terminal says more, or it other words
 
 
