@@ -31,7 +31,7 @@ $(KERNEL6)/.ready: tools/ipykernel6.lock tools/ipykernel6.py $(READY)
 	@$(BIN)/python -m tools.ipykernel6
 	@touch $@
 
-demo: pulumi  ## Run the quickstart headlessly on real data and print what happened
+demo: pulumi  ## Run the tutorials on real data, then the quickstart's export, and print what happened
 	$(BIN)/python -m tools.demo
 
 lab: pulumi  ## Open the quickstart in JupyterLab
