@@ -18,14 +18,12 @@ from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.selection import Selection
 from buildflow_nb.export.statement import APP, Statement
 
-__all__ = ("DECLARATIONS", "SETUP", "TYPES", "Arranged", "arranged", "resorted")
+__all__ = ("DECLARATIONS", "SEARCH", "SETUP", "TYPES", "Arranged", "arranged", "resorted")
 
-TYPES, SETUP, DECLARATIONS = range(3)
+SEARCH, TYPES, SETUP, DECLARATIONS = range(-1, 3)  # SEARCH is where modules are found
 _BUILTINS = frozenset(dir(builtins)) - {"open", "print", "input", "exec", "eval"}
-_SEARCH = "\0import"  # stands for where modules are found
-_FINDERS = frozenset(
-    ("sys", "os", "site", "importlib", "warnings")
-)  # that change imports of others
+_FOUND = "\0import"  # stands for what an import finds
+_FINDERS = frozenset(("sys", "os", "site", "importlib"))  # that change imports of others
 
 
 @dataclass(slots=True)
@@ -40,6 +38,15 @@ class Arranged:
     def all(self) -> list[Statement]:
         """Every statement, in the program's order."""
         return [*self.imports, *self.rest]
+
+    def replace(self, statements: Sequence[Statement]) -> None:
+        """Take others in place of all, one for one."""
+        top = len(self.imports)
+        self.groups = {
+            id(new): self.groups[id(old)]
+            for old, new in zip(self.rest, statements[top:], strict=True)
+        }
+        self.imports, self.rest = list(statements[:top]), list(statements[top:])
 
 
 def arranged(selection: Selection, findings: Findings) -> Arranged:
@@ -153,12 +160,15 @@ def _groups(found: Arranged, reads: _Reads) -> dict[int, int]:
             bound[name] = bound.get(name, 0) + 1
     imported = {name for s in found.imports for name in s.names.bound}
     known = _BUILTINS | imported
+    late = any(statement.is_import for statement in found.rest)
     groups: dict[int, int] = {}
     for statement in found.rest:
         needed = reads.of(statement) - statement.names.bound
         single = all(bound[name] == 1 for name in statement.names.bound)
         if statement.declares or APP in statement.decorator_roots:
             groups[id(statement)] = DECLARATIONS
+        elif statement.is_import or (late and _changes_imports(statement)):
+            groups[id(statement)] = SEARCH
         elif _is_type(statement.node) and single and needed <= known:
             groups[id(statement)] = TYPES
             known |= statement.names.bound
@@ -234,9 +244,9 @@ def _touched(statement: Statement, reads: _Reads) -> tuple[frozenset[str], froze
     writing |= {calls} - {"", APP}
     reading = reads.of(statement)
     if _changes_imports(statement):
-        writing |= {_SEARCH}
+        writing |= {_FOUND}
     elif statement.is_import:
-        reading |= {_SEARCH}
+        reading |= {_FOUND}
     return reading, writing
 
 

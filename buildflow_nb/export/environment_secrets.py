@@ -186,6 +186,11 @@ def _with_os(text: str) -> str:
     if "os" in imported:
         return text
     rows = lines_of(text)
+    names = [(n.names[0].name, n) for n in tree.body if isinstance(n, ast.Import)]
+    if names:  # where isort would have it
+        after = next((node for name, node in names if name > "os"), None)
+        at = after.lineno - 1 if after is not None else names[-1][1].end_lineno or 0
+        return "\n".join([*rows[:at], "import os", *rows[at:]])
     at = 0
     for number, node in enumerate(tree.body):
         docstring = (

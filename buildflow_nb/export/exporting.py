@@ -15,6 +15,7 @@ from pathlib import Path
 from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export.arranging import Arranged, arranged
+from buildflow_nb.export.comments import settled
 from buildflow_nb.export.document import Document, document_of
 from buildflow_nb.export.environment_secrets import Secrets
 from buildflow_nb.export.exported_program import ExportedProgram
@@ -147,12 +148,9 @@ class _Export:
         bound = [s for s in order.all if "os" in s.names.bound]
         if any(not _binds_os(s.node) for s in bound):
             self.secrets.module = "_os"
-        before = {id(s): order.groups[id(s)] for s in order.rest}
-        changed = self.secrets.out_of(order.rest)
-        order.groups = {
-            id(new): before[id(old)] for old, new in zip(order.rest, changed, strict=True)
-        }
-        order.rest = changed
+        comments = settled(order.all)
+        order.replace([comments.get(id(s), s) for s in order.all])
+        order.replace(self.secrets.out_of(order.all))
 
     def _imported(
         self, order: Arranged, neighbours: Neighbours, stars: dict[str, frozenset[str]]

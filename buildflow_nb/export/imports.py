@@ -21,8 +21,6 @@ __all__ = ("OURS", "Imports", "is_our_flow", "ours")
 
 OURS, _THEIRS = "buildflow_nb", "buildflow"
 _FUTURE = "__future__"
-_LATE = "  # noqa: E402"  # it has to stand below what is above it
-_UNKNOWN = "  # noqa: F403"  # only running it tells what it brings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,13 @@ class _Import:
     other: str
     above: tuple[str, ...] = ()
     beside: str = ""
+    stands_for: str = ""  # the name that code uses, where export changed it
+
+    @property
+    def bound(self) -> str:
+        if self.stands_for or self.other:
+            return self.stands_for or self.other
+        return self.name if self.module else self.name.partition(".")[0]
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -67,15 +72,6 @@ class Imports:
         groups = groupby(ordered, key=lambda one: self._order(one)[0])
         return "\n\n".join("\n".join(_lines(list(group))) for _, group in groups)
 
-    def late(self, statement: Statement, wanted: Iterable[str]) -> str:
-        """An import that stands among other statements."""
-        text = self.block([statement], wanted)
-        lines = text.split("\n")
-        at = next((i for i, line in enumerate(lines) if not line.startswith("#")), 0)
-        if text and "#" not in lines[at]:
-            lines[at] += _LATE
-        return "\n".join(lines)
-
     def needed(self, statement: Statement, wanted: Iterable[str]) -> ast.stmt:
         """The import without names that nothing wants."""
         node, names = statement.node, frozenset(wanted)
@@ -90,13 +86,12 @@ class Imports:
     def _wanted(self, statement: Statement, wanted: frozenset[str]) -> Iterator[_Import]:
         above = tuple(line for line in statement.above if line)
         for one in _commented(statement):
-            module, name, other = one.key
-            bound = other or (name if module else name.partition(".")[0])
+            module, name, _ = one.key
             if name == "*" and self.stars and module in self.stars:
                 brought = [_Import(module, n, "") for n in sorted(self.stars[module] & wanted)]
                 yield from [replace(b, above=above if not i else ()) for i, b in enumerate(brought)]
                 above = ()
-            elif name == "*" or module == _FUTURE or bound in wanted:
+            elif name == "*" or module == _FUTURE or one.bound in wanted:
                 yield replace(one, above=(*above, *one.above))
                 above = ()
 
@@ -133,8 +128,12 @@ def _plain(node: ast.stmt) -> Iterator[_Import]:
     elif isinstance(node, ast.Import):
         for alias in node.names:
             name = ours(alias.name)
-            renamed = name != alias.name and "." not in name  # import buildflow_nb as buildflow
-            yield _Import("", name, alias.asname or (alias.name if renamed else ""))
+            if name == alias.name or alias.asname:
+                yield _Import("", name, alias.asname or "")
+                continue
+            yield _Import("", OURS, _THEIRS)
+            if "." in name:
+                yield _Import("", name, "", stands_for=_THEIRS)
 
 
 def _commented(statement: Statement) -> Iterator[_Import]:
@@ -143,15 +142,18 @@ def _commented(statement: Statement) -> Iterator[_Import]:
     if "#" not in statement.code:
         yield from found
         return
+    comments = dict(_comments(statement.code))
     (node,) = ast.parse(statement.code).body
     aliases = node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else []
-    comments = dict(_comments(statement.code))
-    single = len(aliases) == 1 or node.lineno != node.end_lineno
-    for one, alias in zip(found, aliases, strict=True):
-        row = (alias.end_lineno or alias.lineno) if node.lineno != node.end_lineno else node.lineno
-        beside = comments.pop(row, "") if single else ""
-        yield replace(one, beside=beside, above=() if single else tuple(comments.values()))
-        comments = comments if single else {}
+    if len(found) != len(aliases) or (len(aliases) > 1 and node.lineno == node.end_lineno):
+        yield replace(found[0], above=tuple(comments.values()))
+        yield from found[1:]
+        return
+    rows = [alias.end_lineno or alias.lineno for alias in aliases]
+    loose = tuple(text for row, text in comments.items() if row not in rows)
+    for at, (one, row) in enumerate(zip(found, rows, strict=True)):
+        beside = comments.pop(row, "")
+        yield replace(one, beside=beside, above=loose if at == 0 else ())
 
 
 def _comments(code: str) -> Iterator[tuple[int, str]]:
@@ -181,9 +183,7 @@ def _lines(group: list[_Import]) -> Iterator[str]:
         if not module:
             yield from (_beside(f"import {one.shown}", one) for one in them)
         elif single:
-            for one in them:
-                unknown = _UNKNOWN if one.name == "*" and not one.beside else ""
-                yield _beside(f"from {module} import {one.shown}", one) + unknown
+            yield from (_beside(f"from {module} import {one.shown}", one) for one in them)
         else:
             yield from _from(module, them)
 

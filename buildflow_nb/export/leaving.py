@@ -36,6 +36,8 @@ def _left_out(notebook: Notebook, selection: Selection) -> Iterator[LeftOut]:
 def _why(statement: Statement, anew: dict[int, str]) -> str:
     if statement.is_magic:
         return "a magic"
+    if statement.removed:
+        return "taken out of the flow"
     if id(statement) in anew:
         return f"written anew in {anew[id(statement)]}"
     return "deletes files" if statement.deletes else "not needed by the flow"

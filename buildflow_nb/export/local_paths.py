@@ -41,22 +41,23 @@ def say_local_paths(statements: Sequence[Statement], folder: Path, findings: Fin
 
 
 def _texts(tree: ast.AST) -> Iterator[tuple[ast.Constant, str]]:
-    passed = _routes(tree)
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    passed = _routes(nodes)
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             passed.add(id(node.value))  # a docstring
         elif isinstance(node, ast.JoinedStr):
             passed |= {id(part) for part in node.values[1:]}
-    for node in ast.walk(tree):
+    for node in nodes:
         text = node.value if isinstance(node, ast.Constant) and id(node) not in passed else None
         short = isinstance(text, str) and 1 < len(text) <= _LONGEST and text.isprintable()
         if isinstance(node, ast.Constant) and isinstance(text, str) and short:
             yield node, text
 
 
-def _routes(tree: ast.AST) -> set[int]:
+def _routes(nodes: Sequence[ast.AST]) -> set[int]:
     found: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in _ROUTED and node.args:

@@ -18,7 +18,9 @@ from buildflow_nb.export.exported_program import Import
 from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.imported import Imported, imported_by
 from buildflow_nb.export.module_source import beside
+from buildflow_nb.export.renaming import with_our_name
 from buildflow_nb.export.statement import Statement
+from buildflow_nb.export.tidy import tidied
 
 __all__ = ("Neighbours", "search_roots")
 
@@ -90,7 +92,8 @@ class Neighbours:
         except (OSError, ValueError, SyntaxError, RecursionError) as error:
             self.findings.refuse(f"{by.where}: {name} cannot be read as a module: {error}")
             return
-        self.modules[name] = self.secrets.out_of_module(text, name)
+        text = self.secrets.out_of_module(with_our_name(text, tree), name)
+        self.modules[name] = tidied(text)
         package = module if file.name == "__init__.py" else module.rpartition(".")[0]
         self.follow(imported_by(tree, lambda node: f"{name} line {node.lineno}", package))
 

@@ -44,7 +44,7 @@ def package_texts(arranged: Arranged, outline: Outline, name: str) -> dict[str, 
     made = made_flow([*arranged.imports, *rest])
     texts = {
         "main.py": "\n\n".join(
-            (docstring(outline.title), f"from {name}.{_MODULES[-1]} import {APP}", f"\n{RUN}\n")
+            (docstring(outline.title), f"from {name}.{_MODULES[-1]} import {APP}", f"{RUN}\n")
         ),
         f"{name}/__init__.py": f"{docstring(outline.title)}\n",
     }

@@ -1,14 +1,13 @@
 """A cell's text in pieces: each statement as it was typed, with the comments that belong to it.
 
 Comments above a statement are its own, and so are those beside it and, indented, below its last
-line. What a cell ends with belongs to its last statement. A comment that a blank line parts from an
-import is about the cell rather than the import, so it goes with the next other statement.
+line. What a cell ends with belongs to its last statement.
 """
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ("Piece", "lines_of", "pieces")
 
@@ -19,7 +18,8 @@ _BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class Piece:
     """A statement with comment lines `above` and `below` it; `gap` blank lines came before.
 
-    `code` is its own text, which begins in the line `first` (from 1) of the cell's Python.
+    `code` is its own text, which begins in the line `first` (from 1) of the cell's Python. `about`
+    are comments above an import that a blank line parts from it.
     """
 
     node: ast.stmt
@@ -28,6 +28,7 @@ class Piece:
     above: tuple[str, ...] = ()
     below: tuple[str, ...] = ()
     gap: int = 0
+    about: tuple[str, ...] = ()
 
 
 def lines_of(text: str) -> list[str]:
@@ -39,7 +40,6 @@ def pieces(text: str, tree: ast.Module) -> list[Piece]:
     """Take a cell apart, in its order."""
     lines = lines_of(text)
     found: list[Piece] = []
-    about: list[str] = []  # comments that wait for a statement that is no import
     ended = 0
     for at, node in enumerate(tree.body):
         follows = tree.body[at + 1].lineno if at + 1 < len(tree.body) else len(lines) + 1
@@ -48,20 +48,12 @@ def pieces(text: str, tree: ast.Module) -> list[Piece]:
         if found:
             between = _indented(found, between)
         gap = _leading_blanks(between)
-        comments = _trimmed(between)
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            parted, comments = _parted(comments, blank_before=_ends_blank(between))
-            about += parted
-        else:
-            comments = [*about, *([""] if about and comments else []), *comments]
-            if _ends_blank(between) and comments:
-                comments += [""]
-            about = []
+        about, comments = _parted(node, _trimmed(between), parted=_ends_blank(between))
         code = _code(lines, node, first, shared=first <= ended or follows <= last)
-        found.append(Piece(node, code, first, tuple(comments), (), gap))
+        found.append(Piece(node, code, first, tuple(comments), (), gap, tuple(about)))
         ended = max(ended, last)
     if found:
-        _close(found, lines[ended:], about)
+        _close(found, lines[ended:])
     return found
 
 
@@ -93,7 +85,7 @@ def _indented(found: list[Piece], between: list[str]) -> list[str]:
     if count:
         last = found[-1]
         code = "\n".join([last.code, *(line.rstrip() for line in between[:count])])
-        found[-1] = Piece(last.node, code, last.first, last.above, last.below, last.gap)
+        found[-1] = replace(last, code=code)
     return between[count:]
 
 
@@ -119,19 +111,17 @@ def _ends_blank(lines: list[str]) -> bool:
     return bool(lines) and not lines[-1].strip()
 
 
-def _parted(comments: list[str], *, blank_before: bool) -> tuple[list[str], list[str]]:
-    """What is about the cell, and what is right above the import."""
-    if blank_before:
+def _parted(node: ast.stmt, comments: list[str], *, parted: bool) -> tuple[list[str], list[str]]:
+    """What is about the cell, and what belongs to the statement; `parted` by a blank line."""
+    if not isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [], [*comments, ""] if comments and parted else comments
+    if parted:
         return comments, []
     at = max((i for i, line in enumerate(comments) if not line), default=-1)
     return comments[: max(at, 0)], comments[at + 1 :]
 
 
-def _close(found: list[Piece], rest: list[str], about: list[str]) -> None:
-    rest = _indented(found, rest)
-    below = [*about, *([""] if about else []), *_trimmed(rest)]
-    while below and not below[-1]:
-        below.pop()
-    last = found[-1]
+def _close(found: list[Piece], rest: list[str]) -> None:
+    below = tuple(_trimmed(_indented(found, rest)))
     if below:
-        found[-1] = Piece(last.node, last.code, last.first, last.above, tuple(below), last.gap)
+        found[-1] = replace(found[-1], below=below)

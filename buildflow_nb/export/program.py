@@ -70,7 +70,7 @@ def module_text(part: Arranged, outline: Outline, made: tuple[str, str] | None =
         if open_ is not None and _uses_flow(statement, groups):
             chunks.append(_Chunk(open_[1]))
             open_ = last = None
-        late = outline.imports.late(statement, wanted) if statement.is_import else None
+        late = outline.imports.block([statement], wanted) if statement.is_import else None
         if late == "":
             continue
         headings = (

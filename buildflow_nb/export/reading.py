@@ -112,6 +112,7 @@ def _statement(reading: _Reading, at: int, piece: Piece, shift: int, row: int) -
         piece.gap,
         reading.cell.mark == KEEP,
         reading.cell.source,
+        piece.about,
     )
     ours = [d for d in getattr(piece.node, "decorator_list", []) if d.lineno == row + 1]
     return made if not ours else _with_decorator(made, piece, ours[0])

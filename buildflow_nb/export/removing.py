@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from buildflow_nb.core.commands import COMMANDS
 from buildflow_nb.export.statement import Statement
@@ -24,13 +25,12 @@ _OF_TERMINALS = frozenset(
 def without_removed(statements: Sequence[Statement]) -> list[Statement]:
     """The statements without what they declared of processors that were removed later."""
     gone = {name: _time(s) for s in _by_time(statements) for name in _removed(s)}
-    kept: list[Statement | None] = []
-    for statement in statements:
-        ids = frozenset(
-            name for name in statement.processors if name in gone and _time(statement) < gone[name]
-        )
-        kept.append(statement.undeclared() if ids else statement)
-    return [statement for statement in kept if statement is not None]
+    return [
+        replace(statement.undeclared(), removed=True)
+        if any(name in gone and _time(statement) < gone[name] for name in statement.processors)
+        else statement
+        for statement in statements
+    ]
 
 
 def commands_of(statements: Sequence[Statement]) -> tuple[str, ...]:

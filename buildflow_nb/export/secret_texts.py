@@ -7,7 +7,7 @@ by its own shape (a password inside an address, an AWS key, a private key).
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import urlsplit
@@ -52,7 +52,7 @@ def passed_names(trees: Iterable[ast.AST]) -> frozenset[str]:
     return frozenset(
         value.id
         for tree in trees
-        for name, value in _positions(tree)
+        for name, value in _positions(list(ast.walk(tree)))
         if isinstance(value, ast.Name) and is_secret_name(name)
     )
 
@@ -61,17 +61,20 @@ def secret_texts(tree: ast.AST, passed: frozenset[str]) -> list[SecretText]:
     """All of them in a tree, in its order."""
     found: dict[int, SecretText] = {}
     names: dict[int, str] = {}
-    for name, value in _positions(tree):
+    nodes = list(ast.walk(tree))
+    for name, value in _positions(nodes):
         constant = _written_out(value)
         if constant is not None and (is_secret_name(name) or name in passed):
             found[id(constant)] = SecretText(constant, name)
         names[id(value)] = name
-    fixed = _fixed(tree)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and id(node) not in found:
             shape = _shape(node.value)
             if shape:
                 found[id(node)] = SecretText(node, names.get(id(node), shape))
+    if not found:
+        return []
+    fixed = _fixed(nodes)
     made = [SecretText(f.node, f.name, id(f.node) in fixed) for f in found.values()]
     return sorted(made, key=lambda one: (one.node.lineno, one.node.col_offset))
 
@@ -83,10 +86,10 @@ def environment_name(name: str) -> str:
     return plain if plain and not plain[0].isdigit() else f"SECRET_{plain}".rstrip("_")
 
 
-def _fixed(tree: ast.AST) -> set[int]:
+def _fixed(nodes: Sequence[ast.AST]) -> set[int]:
     """Texts in f-strings, and those that are statements."""
     found: set[int] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             found |= {id(part) for part in ast.walk(node)}
         elif isinstance(node, ast.Expr):
@@ -94,9 +97,9 @@ def _fixed(tree: ast.AST) -> set[int]:
     return found
 
 
-def _positions(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _positions(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     """Names with what is given to them: arguments, assignments, defaults, keys of a dict."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.keyword) and node.arg:
             yield node.arg, node.value
         elif isinstance(node, ast.Assign):

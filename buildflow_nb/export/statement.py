@@ -31,8 +31,9 @@ class Statement:
 
     `code` is its text, with comment lines `above` and `below` it and `gap` blank lines before it;
     `shift` makes a line of `node` a line of the cell, and `at` is its place in the cell. `keep`
-    says that a person asked for it; `source` is the whole cell as it was typed. What is known of it
-    is worked out once.
+    says that a person asked for it; `source` is the whole cell as it was typed;
+    `about` are comments above an import that are not its own; `removed` says that it declared a
+    processor that was taken out. What is known of it is worked out once.
     """
 
     cell: int
@@ -49,6 +50,8 @@ class Statement:
     gap: int = 0
     keep: bool = False
     source: str = ""
+    about: tuple[str, ...] = ()
+    removed: bool = False
 
     def with_code(self, code: str) -> Statement:
         """The same place with another text, which is one statement."""
@@ -143,10 +146,10 @@ class Statement:
             and isinstance(call.args[0], ast.Constant)
         )
 
-    def undeclared(self) -> Statement | None:
-        """The same without declaring a processor; None where nothing else is left of it."""
+    def undeclared(self) -> Statement:
+        """The same without declaring a processor; nothing at all, where it does that alone."""
         if not self.is_block:
-            return None
+            return self.with_code("pass")
         lines = self.code.split("\n")
         first = min([self.node.lineno, *(d.lineno for d in _decorators(self.node))])
         for decorator in reversed(_decorators(self.node)):
