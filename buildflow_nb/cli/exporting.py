@@ -22,4 +22,4 @@ def export(values: Mapping[str, Any], terminal: Terminal) -> None:
         force=values["force"],
         package=values["package"],
     )
-    terminal.give(report, report_text(report))
+    terminal.give(report, report_text(report), verbatim=True)

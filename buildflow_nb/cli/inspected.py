@@ -41,7 +41,7 @@ def _processor(one: Mapping[str, Any], route: str) -> str:
     head = f"{one['processor_type']} {one['processor_id']}"
     if "method" in info:
         return f"{head}  {info['method']} {info['route']}"
-    begin = info.get("source_id") or (f"POST {route}" if route else "")
+    begin = info.get("source_id") or route
     arrow = f"{begin} -> {info.get('sink_id') or '-'}".strip()
     return f"{head}  {arrow}"
 

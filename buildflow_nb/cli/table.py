@@ -133,19 +133,17 @@ _BUILD = Command(
     ),
     example="build --ignores data/",
 )
-_PACKAGE = Option("package", "split the program into modules", ("--package",), flag=True)
 
 
 def _export() -> Command:
     """A terminal has no cells, so it names a file; what the line takes by flags is the same."""
-    shared = {option.name: option for option in COMMANDS["export"].options if option.flags}
     return Command(
         "export",
         "write the flow of a saved notebook as a project that runs by itself",
         (
             Option("notebook", "the .ipynb file; none of its code is run", wants="file"),
             Option("folder", "where to write the project", wants="folder"),
-            *{_PACKAGE.name: _PACKAGE, **shared}.values(),
+            *(option for option in COMMANDS["export"].options if option.flags),
             _JSON,
         ),
         example="export shop.ipynb shop",

@@ -57,10 +57,10 @@ class Terminal:
         with redirect_stdout(sys.stderr):
             yield
 
-    def say(self, text: str) -> None:
-        """Tell a person."""
+    def say(self, text: str, *, verbatim: bool = False) -> None:
+        """Tell a person; `verbatim` where lines of a notebook are quoted."""
         stream = sys.stderr if self.json else sys.stdout
-        stream.write(as_typed_here(f"{text}\n"))
+        stream.write(f"{text}\n" if verbatim else as_typed_here(f"{text}\n"))
         stream.flush()
 
     def note(self, text: str) -> None:
@@ -68,12 +68,12 @@ class Terminal:
         sys.stderr.write(as_typed_here(f"{text}\n"))
         sys.stderr.flush()
 
-    def give(self, document: object, text: str) -> None:
+    def give(self, document: object, text: str, *, verbatim: bool = False) -> None:
         """Give the answer: as one line of JSON, or as text."""
         if self.json:
             self.line(document)
         else:
-            self.say(text)
+            self.say(text, verbatim=verbatim)
 
     def line(self, document: object) -> None:
         """One document of JSON, in a line of its own."""

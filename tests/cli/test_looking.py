@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from buildflow_nb.cli.main import main
@@ -102,3 +104,42 @@ def test_the_stack_that_is_named_is_worked_on(type_, monkeypatch):
         assert type_(word, "--yes", "--stack", "prod")[0] == 130
     names = [("preview", "prod"), ("refresh", "prod"), ("apply", "prod"), ("destroy", "prod")]
     assert worked == names
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "keys"),
+    [
+        (["status"], 0, {"stack", "local", "resources", "missing"}),
+        (["check"], 1, {"worst", "findings"}),
+        (["cloud"], 0, {"running", "endpoints", "users", "said"}),
+        (["inspect"], 0, {"flow_id", "processor_group_states"}),
+    ],
+)
+def test_a_program_gets_one_document(type_, tmp_path, words, code, keys):
+    (tmp_path / "main.py").write_text(MAIN + "print('imported')\n")
+    found, out, err = type_(*words, "--json")
+    assert found == code
+    assert keys <= set(json.loads(out))
+    assert out.count("\n") == 1
+    assert err == ("" if words == ["cloud"] else "imported\n")
+
+
+def test_findings_are_data(type_, monkeypatch):
+    finding = Finding("disk", Health.WARNING, "so so", "mend it")
+    monkeypatch.setattr("buildflow_nb.flow.doctor.examine", lambda folder: [finding])
+    assert json.loads(type_("doctor", "--json")[1]) == {
+        "worst": "warning",
+        "findings": [
+            {"subject": "disk", "health": "warning", "said": "so so", "cure": "mend it", "role": ""}
+        ],
+    }
+
+
+def test_another_flow_by_name(type_, tmp_path):
+    (tmp_path / "other.py").write_text(MAIN.replace("app", "mine").replace("orders", "others"))
+    assert "SQSQueue others" in type_("status", "--app", "other:mine")[1]
+    assert "SQSQueue others" in type_("status", "--app", "other.py")[1]
+    code, _, err = type_("status", "--app", "other:app")
+    assert code == 2
+    assert "app of " in err
+    assert "is no Flow; it holds the Flow mine" in err

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from buildflow_nb.infra.local_cloud.client import stop_cloud
+from tests.cli.typed import Typed, in_a_terminal
 
 pytestmark = [pytest.mark.pulumi, pytest.mark.emulator]
-DEADLINE_S = 60
 
 MAIN = """
 from buildflow_nb import Flow
@@ -20,27 +16,6 @@ from buildflow_nb.io.aws import AWSBucket, SQSQueue
 app = Flow()
 app.manage(AWSBucket("my-bucket"), SQSQueue("orders"))
 """
-
-
-class Terminal:
-    """A project folder and a person who types there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __call__(self, *words: str, answers: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "buildflow_nb.cli.main", *words],
-            cwd=self.folder,
-            input=answers,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-
-    def file(self, name: str, text: str) -> None:
-        (self.folder / name).write_text(text)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def type_(folder):
-    terminal = Terminal(folder)
+    terminal = Typed(folder)
     terminal.file("main.py", MAIN)
     yield terminal
     (folder / "buildflow.yaml").unlink(missing_ok=True)
@@ -213,3 +188,40 @@ def test_the_cloud_and_help(type_):
         assert said.returncode == 0
         assert "apply    Create and change cloud resources" in said.stdout
     assert "-y, --yes      Do not ask." in type_("apply", "-h").stdout
+
+
+def test_a_program_gets_json_alone(type_):
+    import json
+
+    plan = type_("preview", "--json")
+    assert (plan.returncode, plan.stderr) == (0, "")
+    found = json.loads(plan.stdout)
+    assert found["summary"]["changes"] == {"create": 2}
+    owners = {step["owner"] for step in found["steps"]}
+    assert owners == {"S3Bucket s3://my-bucket", "SQSQueue orders"}
+    asked = type_("apply", "--json", answers="n\n")
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert "2 to create" in asked.stderr
+    assert "Apply these 2 changes? [y/N] buildflow: apply rejected" in asked.stderr
+    made = type_("apply", "--json", "--yes")
+    events = [json.loads(line) for line in made.stdout.splitlines()]
+    assert events[-1]["event"] == "Summary"
+    assert events[-1]["changes"] == {"create": 2}
+    assert {"StepStarted", "StepDone"} <= {event["event"] for event in events}
+    again = type_("apply", "--json")
+    (summary,) = map(json.loads, again.stdout.splitlines())
+    assert (summary["event"], summary["unchanged"]) == ("Summary", 2)
+    assert json.loads(type_("status", "--json").stdout)["missing"] == []
+
+
+def test_a_terminal_sees_each_resource_change(type_):
+    code, said = in_a_terminal(type_.folder, "apply", "--yes")
+    assert code == 0
+    assert "applying" in said
+    last = said[said.rindex("applying") :]
+    for resource in ("aws:s3/bucket:Bucket", "aws:sqs/queue:Queue"):
+        assert resource in last
+    assert last.count("created") == 3, "one for each resource, and the summary"
+    code, said = in_a_terminal(type_.folder, "destroy", "--yes", NO_COLOR="1")
+    assert (code, "\x1b" in said) == (0, False)
+    assert "2 deleted in" in said

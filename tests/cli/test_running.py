@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
 import signal
-import subprocess
-import time
 
 import pytest
 
-from tests.cli.typed import COMMAND, DEADLINE_S, asked, environment
+from tests.cli.typed import asked, in_a_terminal
 
 COPY = """
 from dataclasses import dataclass
@@ -266,31 +261,6 @@ def test_another_stack_and_another_flow(terminal):
     found = terminal(*words, "--stack", "second", "--app", "other:app")
     assert "flow 'other' runs on stack 'second'" in found.stdout
     assert terminal(*words, "--stack", "secnd").returncode == 2
-
-
-def in_a_terminal(folder, *words, **more):
-    """What a command shows in a terminal of 100 columns."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=folder,
-        env=environment(**{"TERM": "xterm", "LINES": "40", **more}),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    said, deadline = b"", time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        if select.select([leader], [], [], 0.1)[0]:
-            try:
-                said += os.read(leader, 65536)
-            except OSError:  # its end, on Linux
-                break
-        elif process.poll() is not None:
-            break
-    os.close(leader)
-    return process.wait(DEADLINE_S), said.decode()
 
 
 def test_a_terminal_has_a_live_table(terminal):

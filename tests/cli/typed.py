@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import select
 import signal
 import subprocess
@@ -123,3 +124,28 @@ def asked(address: str) -> str:
     """What a served address answers."""
     with urllib.request.urlopen(address, timeout=DEADLINE_S) as answer:  # noqa: S310
         return answer.read().decode()
+
+
+def in_a_terminal(folder, *words, **more):
+    """What a command shows in a terminal of 100 columns."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=folder,
+        env=environment(**{"TERM": "xterm", "LINES": "40", **more}),
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+    )
+    os.close(follower)
+    said, deadline = b"", time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        if select.select([leader], [], [], 0.1)[0]:
+            try:
+                said += os.read(leader, 65536)
+            except OSError:  # its end, on Linux
+                break
+        elif process.poll() is not None:
+            break
+    os.close(leader)
+    return process.wait(DEADLINE_S), said.decode()
