@@ -71,13 +71,18 @@ def _needed_first(selection: Selection, findings: Findings) -> list[Statement]:
         if id(statement) in done or id(statement) in under_way:
             return
         under_way.add(id(statement))
-        for name in sorted(statement.names.now | statement.names.soft):
+        for name in sorted(statement.names.now | statement.names.soft | statement.names.perhaps):
             known = [s for s in selection.binders.get(name, ()) if id(s) in mine]
             if any(id(s) in done for s in known):
                 continue
             for binder in known:
                 below = name in statement.names.now and binder.cell > statement.cell
-                if below and not binder.is_import and not binder.is_block:
+                if (
+                    below
+                    and binder.run > statement.run
+                    and not binder.is_import
+                    and not binder.is_block
+                ):
                     findings.warn(_moved(binder, statement, name))
                 put(binder)
         done[id(statement)] = statement
@@ -141,7 +146,7 @@ class _Reads:
 
     def of(self, statement: Statement) -> frozenset[str]:
         """All names that must have their values when it runs."""
-        found = set(statement.names.now)
+        found = {*statement.names.now, *statement.names.perhaps}
         if statement.declares:
             found |= statement.names.soft  # annotations are resolved then
         open_ = list(found)

@@ -129,7 +129,7 @@ class _Export:
                 stars[module] = found
             return found
 
-        self.selection = select(self.notebook, star, self.findings)
+        self.selection = select(self.notebook, star, self.findings, roots)
         say_set_twice(self.selection.statements, self.findings)
         say_run_order(self.selection.statements, self.findings)
         order = arranged(self.selection, self.findings)

@@ -174,18 +174,23 @@ def _kind(name: str) -> int:
 
 def _lines(group: list[_Import]) -> Iterator[str]:
     """One line for each module, but for each name of its own where it gets another name."""
+    first = True
     for key, same in groupby(
         group, key=lambda one: (one.module, bool(one.other) or one.name == "*")
     ):
         module, single = key
         them = list(same)
-        yield from dict.fromkeys(line for one in them for line in one.above)
-        if not module:
-            yield from (_beside(f"import {one.shown}", one) for one in them)
-        elif single:
-            yield from (_beside(f"from {module} import {one.shown}", one) for one in them)
-        else:
-            yield from _from(module, them)
+        lone = single or not module
+        for part in [[one] for one in them] if lone else [them]:
+            above = list(dict.fromkeys(line for one in part for line in one.above))
+            yield from ["", *above] if above and not first else above
+            first = False
+            if lone:
+                one = part[0]
+                start = f"from {module} import" if module else "import"
+                yield _beside(f"{start} {one.shown}", one)
+            else:
+                yield from _from(module, part)
 
 
 def _from(module: str, them: list[_Import]) -> Iterator[str]:

@@ -18,20 +18,22 @@ class Names:
     """Module-level names of one statement.
 
     `now` must be there when it runs, `later` when a function of it is called; `soft` may be names
-    or something else (a text inside an annotation), so that they are never missed. `rebinds` are
-    those that its functions set by `global`.
+    or something else (a text inside an annotation), so that they are never missed. `perhaps` are
+    read and set in the body of a class, where the first reading is that of the module. `rebinds`
+    are those that its functions set by `global`.
     """
 
     bound: frozenset[str]
     now: frozenset[str]
     later: frozenset[str]
     soft: frozenset[str]
+    perhaps: frozenset[str] = frozenset()
     rebinds: frozenset[str] = frozenset()
 
     @property
     def wanted(self) -> frozenset[str]:
         """All that it needs, or may need."""
-        return self.now | self.later | self.soft
+        return self.now | self.later | self.soft | self.perhaps
 
 
 def names_of(node: ast.stmt, text: str = "") -> Names:
@@ -43,9 +45,10 @@ def names_of(node: ast.stmt, text: str = "") -> Names:
     own = now & bound  # what a block is made from: `class Order(Order)`
     later: set[str] = set()
     rebinds: set[str] = set()
+    perhaps: set[str] = set()
     for child in table.get_children():
         _inside(child, now, later, deferred=False)
-        _rebound(child, rebinds)
+        _rebound(child, rebinds, perhaps)
     soft = set(_quoted(node))
     if isinstance(node, ast.AugAssign):
         now.add(_name(root_of(node.target)))
@@ -57,7 +60,7 @@ def names_of(node: ast.stmt, text: str = "") -> Names:
         soft |= now & bound  # a loop's own variable
         now -= bound
         later -= bound
-    return Names(*map(frozenset, (bound - {""}, now - {""}, later, soft, rebinds)))
+    return Names(*map(frozenset, (bound - {""}, now - {""}, later, soft, perhaps - bound, rebinds)))
 
 
 def root_of(node: ast.expr) -> ast.expr:
@@ -84,12 +87,14 @@ def _inside(table: symtable.SymbolTable, now: set[str], later: set[str], *, defe
         _inside(child, now, later, deferred=deferred)
 
 
-def _rebound(table: symtable.SymbolTable, rebinds: set[str]) -> None:
+def _rebound(table: symtable.SymbolTable, rebinds: set[str], perhaps: set[str]) -> None:
     for symbol in table.get_symbols():
         if symbol.is_declared_global() and symbol.is_assigned():
             rebinds.add(symbol.get_name())
+        elif table.get_type() == "class" and symbol.is_assigned() and symbol.is_referenced():
+            perhaps.add(symbol.get_name())
     for child in table.get_children():
-        _rebound(child, rebinds)
+        _rebound(child, rebinds, perhaps)
 
 
 def _quoted(node: ast.stmt) -> Iterator[str]:

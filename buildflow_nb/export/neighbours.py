@@ -101,10 +101,8 @@ class Neighbours:
 def search_roots(folder: Path, statements: Sequence[Statement]) -> list[Path]:
     """The notebook's folder, and those inside it that the program adds to `sys.path`."""
     roots = [folder.resolve()]
-    for statement in statements:
-        for node in ast.walk(statement.node) if statement.calls == "sys" else ():
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                path = (folder / node.value).resolve()
-                if path.is_dir() and path.is_relative_to(roots[0]) and path not in roots:
-                    roots.append(path)
+    added = (s.search_path for s in statements if s.search_path is not None)
+    for path in ((folder / text).resolve() for text in added):
+        if path.is_dir() and path.is_relative_to(roots[0]) and path not in roots:
+            roots.append(path)
     return roots

@@ -41,7 +41,8 @@ class Notebook:
 def read(document: Document, findings: Findings) -> Notebook:
     """Read the cells of a document, in its order."""
     found = Notebook([], list(document.left_out), dict(document.lost))
-    counted = all(cell.run is not None for cell in document.cells)
+    runs = {cell.run for cell in document.cells}
+    counted = None not in runs and len(runs) == len(document.cells)
     for index, cell in enumerate(document.cells):
         said = wrong_mark(cell.source)
         if said:

@@ -11,8 +11,11 @@ import ast
 import builtins
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.imported import imported_by
+from buildflow_nb.export.module_source import beside
 from buildflow_nb.export.reading import Notebook
 from buildflow_nb.export.removing import without_removed
 from buildflow_nb.export.statement import APP, Statement
@@ -38,12 +41,17 @@ class Selection:
     anew: dict[int, str] = field(default_factory=dict)
 
 
-def select(notebook: Notebook, stars: Stars, findings: Findings) -> Selection:
-    """Choose the statements, and say what cannot stand in a program."""
+def select(
+    notebook: Notebook, stars: Stars, findings: Findings, roots: Sequence[Path] = ()
+) -> Selection:
+    """Choose the statements, and say what cannot stand in a program.
+
+    `roots` are folders in which modules of the notebook's own are found.
+    """
     notebook.statements = without_removed(notebook.statements)
     dropped = _rewritten(notebook.statements)
     while True:
-        chosen = _Chosen(notebook.statements, frozenset(dropped), stars)
+        chosen = _Chosen(notebook.statements, frozenset(dropped), stars, roots)
         chosen.take_all()
         used = {at for at in dropped if chosen.uses_between(at, dropped[at])}
         if not used:
@@ -65,9 +73,14 @@ def select(notebook: Notebook, stars: Stars, findings: Findings) -> Selection:
 
 class _Chosen:
     def __init__(
-        self, statements: Sequence[Statement], dropped: frozenset[int], stars: Stars
+        self,
+        statements: Sequence[Statement],
+        dropped: frozenset[int],
+        stars: Stars,
+        roots: Sequence[Path],
     ) -> None:
         self._all = statements
+        self._roots = roots[1:]  # the first one needs no search path
         self.binders: dict[str, list[Statement]] = {}
         self._unknown_stars: list[Statement] = []
         self.statements = [s for at, s in enumerate(statements) if at not in dropped]
@@ -109,6 +122,8 @@ class _Chosen:
             for name in statement.names.wanted:
                 open_.extend(self.binders.get(name, ()))
         self._cells = {s.cell for s in self.in_order()}
+        imports = (s for s in self.in_order() if s.is_import)
+        self._beside = bool(self._roots) and any(self._is_beside(s) for s in imports)
         self._values = {
             name
             for name in self._names
@@ -116,14 +131,21 @@ class _Chosen:
         }
         return found
 
+    def _is_beside(self, statement: Statement) -> bool:
+        found = imported_by(statement.node, statement.where)
+        return any(beside(one.module.partition(".")[0], self._roots) for one in found)
+
     def _belongs(self, statement: Statement) -> bool:
         """Whether it changes a needed value, or hangs code on it."""
         if id(statement) in self.taken or statement.is_magic or statement.commands:
             return False
+        if statement.awaits is not None:
+            return False
         touched = statement.decorator_roots | statement.changes
-        calls = statement.calls
-        mine = calls in self._names and calls != APP and statement.cell in self._cells
-        return (bool(touched & self._values) or mine) and statement.awaits is None
+        if touched & self._values or (self._beside and statement.search_path is not None):
+            return True
+        mine = (touched | {statement.calls}) & (self._names - {APP})
+        return bool(mine) and statement.cell in self._cells
 
     def in_order(self) -> list[Statement]:
         """What is taken, as it stands in the notebook."""

@@ -205,6 +205,17 @@ class Statement:
         return "" if value.func.attr in _STAY else next(_roots([value.func]), "")
 
     @cached_property
+    def search_path(self) -> str | None:
+        """The folder that it adds to `sys.path`, where it is written out."""
+        call = self.node.value if isinstance(self.node, ast.Expr) else None
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return None
+        folder = call.args[-1] if call.args else None
+        added = ast.unparse(call.func) in ("sys.path.insert", "sys.path.append")
+        text = folder.value if added and isinstance(folder, ast.Constant) else None
+        return text if isinstance(text, str) else None
+
+    @cached_property
     def deletes(self) -> bool:
         """Whether it deletes files: to begin anew, which a program must not do at every start."""
         nodes = [] if self.is_block else list(ast.walk(self.node))
