@@ -9,7 +9,7 @@ of a secret.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from buildflow_nb.core.config import FILE_NAME, find_config
@@ -40,12 +40,18 @@ wheels/
 
 
 def project_files(
-    program: ExportedProgram, requirements: Requirements, folder: Path, samples: Path | None
+    program: ExportedProgram,
+    requirements: Requirements,
+    folder: Path,
+    samples: Path | None,
+    *,
+    hidden: Sequence[str] = (),
 ) -> dict[str, str | bytes]:
     """Every file of the project, by its path within `folder`.
 
     `samples` is `.buildflow/recordings` of the project that the notebook stands in; without one,
-    that project is the one of the working folder.
+    that project is the one of the working folder. `hidden` are texts, such as a secret that was
+    typed into a cell, of which no sample may hold one.
 
     Raises:
         ConfigError: the notebook's project has a buildflow.yaml that is wrong.
@@ -61,7 +67,7 @@ def project_files(
     files[".gitignore"] = _GITIGNORE
     files[README] = readme_text(program, config, needed)
     files[EXAMPLE] = environment_text(program)
-    return files | test_files(program, samples)
+    return files | test_files(program, samples, hidden=hidden)
 
 
 def _modules(program: ExportedProgram, needed: Requirements) -> Iterator[tuple[str, str]]:

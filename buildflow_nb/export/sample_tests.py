@@ -6,6 +6,7 @@ whether the program gives what the notebook gave. No sample is taken of inputs t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from buildflow_nb.export.exported_program import ExportedProgram
@@ -38,9 +39,11 @@ def test_a_recorded_input_gives_what_it_gave(sample):
 """
 
 
-def test_files(program: ExportedProgram, samples: Path | None) -> dict[str, str | bytes]:
+def test_files(
+    program: ExportedProgram, samples: Path | None, *, hidden: Sequence[str] = ()
+) -> dict[str, str | bytes]:
     """The test, its settings, and the samples, by their paths."""
-    found = sample_files(program, samples)
+    found = sample_files(program, samples, hidden=hidden)
     module, _, flow = program.entry_point.partition(":")
     text = _DECLARED.format(
         also=", and each processor gives what it gave" if found else "",

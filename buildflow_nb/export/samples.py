@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
@@ -20,17 +20,22 @@ MAX_BYTES = 100 * 2**10  # a sample goes into git
 _SHORTEST = 6  # characters of a value that is looked for; "1" is found everywhere
 
 
-def sample_files(program: ExportedProgram, folder: Path | None) -> dict[str, str]:
-    """A file for each processor that has a recording from which one line can be taken."""
+def sample_files(
+    program: ExportedProgram, folder: Path | None, *, hidden: Sequence[str] = ()
+) -> dict[str, str]:
+    """A file for each processor that has a recording from which one line can be taken.
+
+    No line is taken that holds one of the `hidden` texts, or what the program's secrets are here.
+    """
     if folder is None or not folder.is_dir():
         return {}
-    hidden = _values(program)
+    never = [json.dumps(value)[1:-1] for value in (*hidden, *_values(program)) if value]
     open_ = set(program.processors) - takes_secrets(program.modules)
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*.jsonl"), key=_age):
         name = path.name.rsplit(".", 1)[0].partition("-")[0]
         text = _sample(path, name) if name in open_ else ""
-        if text and not any(value in text for value in hidden):
+        if text and not any(value in text for value in never):
             found[f"{SAMPLES}/{name}.jsonl"] = text
     return dict(sorted(found.items()))
 
@@ -40,9 +45,8 @@ def _age(path: Path) -> tuple[int, str]:
 
 
 def _values(program: ExportedProgram) -> list[str]:
-    """What the program's secrets are here, as JSON writes them: never in a file of the project."""
     values = (os.environ.get(name, "") for name in program.secrets)
-    return [json.dumps(value)[1:-1] for value in values if len(value) >= _SHORTEST]
+    return [value for value in values if len(value) >= _SHORTEST]
 
 
 def _sample(path: Path, name: str) -> str:

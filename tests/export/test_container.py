@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
+import psutil
 import pytest
 
 from buildflow_nb.export.container import dockerfile, dockerignore
 from buildflow_nb.export.requirements import Requirements
-from tests.export.programs import files, program
+from tests.export.programs import TEXT, files, program, written
+from tests.notebooks.exported import COMMAND, Program
 
 TEXTS = [
     dockerfile((3, 11), wheels=False),
@@ -103,3 +107,27 @@ def test_neither_secrets_nor_state_get_into_the_image(tmp_path):
         assert f"**/{name}" in ignored
     made = files(tmp_path / "shop", program(secrets=("SHOP_TOKEN",)))
     assert "SHOP_TOKEN" not in made["Dockerfile"]
+
+
+def test_as_process_one_it_is_healthy_and_drains(tmp_path):
+    """A container's first process gets no signal that it does not ask for."""
+    unshare = shutil.which("unshare")
+    namespace = [str(unshare), "--pid", "--fork", "--kill-child"]
+    if unshare is None or subprocess.run([*namespace, "true"], check=False).returncode:
+        pytest.skip("there are no namespaces of processes here")
+    folder = written(tmp_path / "shop", program(TEXT))
+    (folder / "orders.jsonl").write_text('{"id": 1, "qty": 2}\n')
+    words = dict(instructions((folder / "Dockerfile").read_text()))
+    command, check = json.loads(words["CMD"]), json.loads(words["HEALTHCHECK"].partition("CMD ")[2])
+    assert command[:2] == ["buildflow", "run"]
+    with Program(folder, [*namespace, *COMMAND]) as running:
+        check = [sys.executable, "-c", check[2].replace("9653", str(running.runtime_port))]
+        assert subprocess.run(check, check=False).returncode == 0
+        running.done("price")
+        (first,) = psutil.Process(running.pid).children()
+        first.send_signal(signal.SIGTERM)
+        assert running.wait() == 0, running.log
+        assert "draining" in running.log
+        assert subprocess.run(check, capture_output=True, check=False).returncode == 1
+    with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+        assert connection.execute("SELECT id, total FROM priced").fetchall() == [(1, 3.0)]

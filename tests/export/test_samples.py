@@ -62,6 +62,20 @@ def test_the_projects_tests_run_it_and_notice_a_difference(tmp_path, recordings)
     assert "'total': 5.0" in said
 
 
+def test_what_a_notebook_has_recorded_replays_in_its_export(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = TEXT.replace('File("orders.jsonl")', "Pulse([Order(4, 2)], 0.01)")
+    text = text.replace("local import File", "local import Pulse")
+    names = {"__name__": "main"}
+    exec(compile(text, "main.py", "exec", dont_inherit=True), names)  # noqa: S102  (this very test's)
+    run = names["app"].run(block=False, serve_port=0)
+    names["app"].record("price", 2)
+    run.stop()
+    folder = written(tmp_path / "shop", program(text), samples=tmp_path / ".buildflow/recordings")
+    code, said = run_tests(folder)
+    assert (code, "2 passed" in said) == (0, True), said
+
+
 def test_an_endpoint_that_reads_what_is_not_here_is_skipped(tmp_path, recordings):
     text = TEXT.replace("    return RATE\n", '    return float(open("gone.txt").read())\n')
     record(recordings, "rate", {"input": {}, "outputs": [1.5]}, type="GET /rate")
@@ -108,6 +122,12 @@ def test_no_sample_holds_what_a_secret_is_here(recordings, monkeypatch):
     record(recordings, "price", {"input": {"id": 1, "note": 'see tok-"12345'}, "outputs": []})
     assert sample_files(program(secrets=("SHOP_TOKEN",)), recordings) == {}
     assert sample_files(program(), recordings) != {}
+
+
+def test_no_sample_holds_what_was_typed_into_the_notebook_as_a_secret(recordings):
+    record(recordings, "price", {"input": {"id": 1, "note": "see tok-12345"}, "outputs": []})
+    assert sample_files(program(), recordings, hidden=["tok-12345"]) == {}
+    assert sample_files(program(), recordings, hidden=["tok-99999", ""]) != {}
 
 
 def test_recordings_of_others_and_damaged_files_are_passed_over(recordings):

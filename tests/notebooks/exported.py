@@ -28,11 +28,11 @@ class Program:
 
     def __init__(self, folder: Path, command: Sequence[str] = COMMAND) -> None:
         self._folder, self._command = folder, command
-        self._port, self._control = free_port(), free_port()
+        self._port, self.runtime_port = free_port(), free_port()
         self._log = folder.parent / f"{folder.name}.log"
 
     def __enter__(self) -> Self:
-        ports = ["--port", str(self._port), "--runtime-server-port", str(self._control)]
+        ports = ["--port", str(self._port), "--runtime-server-port", str(self.runtime_port)]
         words = [*self._command, "run", "--start-runtime-server", *ports]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
@@ -58,7 +58,7 @@ class Program:
 
     def control(self, path: str):
         """What its runtime server answers."""
-        url = f"http://127.0.0.1:{self._control}{path}"
+        url = f"http://127.0.0.1:{self.runtime_port}{path}"
         with urllib.request.urlopen(url, timeout=START_S) as answer:
             return json.load(answer)
 
@@ -84,9 +84,18 @@ class Program:
         """Wait until these processors have come to their end."""
         self.until(lambda: all(self.processor(n)["state"] in ENDED for n in names), seconds)
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
+    def stop(self) -> int:
         """Ask it to stop, and give its exit code once it has."""
-        self._process.send_signal(number)
+        self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, and give its exit code."""
         return self._process.wait(STOP_S)
 
 
