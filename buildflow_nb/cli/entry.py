@@ -38,7 +38,7 @@ def load_flow(folder: Path, entry: str | None = None) -> Flow:
     """Import the project's module and give its flow; `entry` stands in for its entry_point.
 
     Raises:
-        ConfigError: there is no such module, or no Flow in it, or two.
+        ConfigError: there is no such module, no Flow in it, or two, or it runs by itself.
         ProgramError: the module itself fails; says where.
     """
     config = find_config(folder)
@@ -47,16 +47,27 @@ def load_flow(folder: Path, entry: str | None = None) -> Flow:
     module_name, _, variable = entry.partition(":")
     root, name = _place(module_name, config.folder)
     module = _imported(name, root, config.folder, told)
-    where = module.__file__ or name
+    flow = _declared(module, name, variable, told)
+    if flow.handle is not None:
+        msg = (
+            f"{told}: {module.__file__ or name} runs its flow when it is imported; guard that by "
+            'if __name__ == "__main__":'
+        )
+        raise ConfigError(msg)
+    return flow
+
+
+def _declared(module: ModuleType, name: str, variable: str, told: str) -> Flow:
+    """The flow that a variable of a module is; without one, the only Flow that is in it."""
+    where, flows = module.__file__ or name, _flows(module)
     if variable:
         found = getattr(module, variable, None)
         if isinstance(found, Flow):
             return found
-        holds = ", ".join(_flows(module))
+        holds = ", ".join(flows)
         hint = f"; it holds the Flow {holds}" if holds else "; declare one: app = Flow()"
         msg = f"{told}: {variable} of {where} is no Flow{hint}"
         raise ConfigError(msg)
-    flows = _flows(module)
     if len(set(map(id, flows.values()))) != 1:
         names = ", ".join(flows) or "none"
         which = f"; name one as {name}:{next(iter(flows))}" if flows else "; declare app = Flow()"

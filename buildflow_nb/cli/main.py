@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from buildflow_nb.cli.terminal import Terminal, as_typed_here
+from buildflow_nb.cli.terminal import Terminal, Terminated, as_typed_here
 from buildflow_nb.cli.words import PROGRAM, read_words
 from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.core.command import Invocation
@@ -20,7 +20,7 @@ from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, Us
 
 __all__ = ("main",)
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 Values = Mapping[str, Any]
 Does = Callable[[Values, Terminal], int | None]
 
@@ -61,9 +61,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read the output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         sys.stderr.write(f"{PROGRAM}: interrupted\n")
-        return INTERRUPTED
+        return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 
 def _carried_out(asked: Invocation) -> int:

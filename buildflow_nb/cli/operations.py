@@ -34,7 +34,7 @@ def apply(values: Values, terminal: Terminal) -> None:
     flow = flow_asked(values)
     with progress_of(terminal, Operation.APPLY) as progress:
         outcome = flow.apply(
-            yes=values["yes"], confirm=_confirm(terminal, progress), listener=progress
+            yes=values["yes"], confirm=_Confirm(terminal, progress), listener=progress
         )
     _end(outcome, terminal)
 
@@ -51,12 +51,12 @@ def destroy(values: Values, terminal: Terminal) -> None:
     flow = flow_asked(values)
     with progress_of(terminal, Operation.DESTROY) as progress:
         outcome = flow.destroy(
-            yes=values["yes"], confirm=_confirm(terminal, progress), listener=progress
+            yes=values["yes"], confirm=_Confirm(terminal, progress), listener=progress
         )
     _end(outcome, terminal)
 
 
-class _confirm:  # noqa: N801  (called as a function is)
+class _Confirm:
     """The question before something is changed; what is asked is no answer for a program."""
 
     def __init__(self, terminal: Terminal, progress: Progress) -> None:

@@ -7,8 +7,12 @@ The first SIGINT or SIGTERM drains, and the command ends with 0; the second ends
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from buildflow_nb.cli.asked import flow_asked
 from buildflow_nb.cli.bounds import Bounds
 from buildflow_nb.cli.leash import Leash
 from buildflow_nb.cli.telling import Teller, face_of
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.terminal import Terminal, Terminated
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Event, Listener
 from buildflow_nb.flow import Flow
@@ -59,6 +63,9 @@ def run(values: Values, terminal: Terminal) -> int:
 
 def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
     leash = Leash.held()
+    _hear_sigterm()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log is read while it is written
     flow = flow_asked(values)
     if not flow.processors:
         msg = f"flow {flow.flow_id!r} has no processor; declare one with @app.consumer(...)"
@@ -70,6 +77,16 @@ def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
     with teller.telling():
         serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))
     bounds.raise_missed()
+
+
+def _hear_sigterm() -> None:
+    """End on SIGTERM while the project is loaded, also where we are a container's first process."""
+
+    def hear(number: int, frame: object) -> None:  # noqa: ARG001  (a handler's signature)
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, hear)
 
 
 def _begun(

@@ -18,7 +18,11 @@ from buildflow_nb.cli.plain import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ("Terminal", "as_typed_here", "harmless", "lively")
+__all__ = ("Terminal", "Terminated", "as_typed_here", "harmless", "lively")
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM, heard as Ctrl-C is: before there was anything to finish."""
 
 
 def lively(stream: TextIO) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import pytest
@@ -150,8 +151,8 @@ def test_a_declaration_that_is_refused_has_its_line(project):
             "main.py",
             "must hold one Flow, it holds: app, other; name one as main:app",
         ),
-        ("", "mian:app", "no module 'mian' in .*; set entry_point in buildflow.yaml"),
-        ("", "mian.py", "no module 'mian' in"),
+        ("", "maiin:app", "no module 'maiin' in .*; set entry_point in buildflow.yaml"),
+        ("", "maiin.py", "no module 'maiin' in"),
     ],
 )
 def test_no_flow_or_two(project, text, entry, said):
@@ -165,8 +166,8 @@ def test_one_flow_by_two_names_is_one(project):
 
 
 def test_a_wrong_app_names_the_flag(project):
-    with pytest.raises(ConfigError, match="--app 'mian:app' must be module:name, or a file"):
-        load_flow(project({"main.py": FLOW.format("a")}), "mian:app")
+    with pytest.raises(ConfigError, match="--app 'maiin:app' must be module:name, or a file"):
+        load_flow(project({"main.py": FLOW.format("a")}), "maiin:app")
 
 
 def test_an_installed_package_below_the_folder_is_kept(project):
@@ -182,3 +183,14 @@ def test_an_installed_package_below_the_folder_is_kept(project):
     first = sys.modules["installed_once"]
     load_flow(folder)
     assert sys.modules["installed_once"] is first
+
+
+def test_a_module_that_runs_its_flow_is_told_to_guard_that(project):
+    text = (
+        FLOW.format("a") + "from buildflow_nb.io.local import File, Empty\n"
+        "@app.consumer(File('in.csv'), Empty())\ndef copy(x: dict) -> dict: ...\n"
+        "app.run(serve_port=0)\n"
+    )
+    folder = project({"main.py": text, "in.csv": "a\n"})
+    with contextlib.chdir(folder), pytest.raises(ConfigError, match="runs its flow when it is im"):
+        load_flow(folder)

@@ -156,6 +156,16 @@ def test_a_processor_that_fails_makes_it_1(terminal):
     assert found.stderr == ("buildflow: consumer 'use' failed: it can never work; mend it\n")
 
 
+def test_told_to_end_before_it_has_begun(terminal):
+    terminal.file("main.py", "import time\nprint('loading', flush=True)\ntime.sleep(3600)\n")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        run = terminal.begin("run")
+        run.until("loading")
+        run.signal(number)
+        assert run.ended() == 128 + number
+        assert run.said.endswith("buildflow: interrupted\n")
+
+
 @pytest.mark.parametrize("bounds", [["--duration", "100ms"], ["--count", "2"]])
 def test_a_run_can_be_bounded(terminal, bounds):
     terminal.file("main.py", SLOW)
@@ -260,7 +270,7 @@ def test_another_stack_and_another_flow(terminal):
     words = ("run", "--duration", "10ms", "--port", "0")
     found = terminal(*words, "--stack", "second", "--app", "other:app")
     assert "flow 'other' runs on stack 'second'" in found.stdout
-    assert terminal(*words, "--stack", "secnd").returncode == 2
+    assert terminal(*words, "--stack", "nowhere").returncode == 2
 
 
 def test_a_terminal_has_a_live_table(terminal):
