@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildflow_nb.core.config import find_config
@@ -218,7 +218,7 @@ class _Export:
 
 
 def _as_ours(one: Imported) -> Imported:
-    return Imported(ours(one.module), one.where, one.guarded)
+    return replace(one, module=ours(one.module))
 
 
 def _binds_os(node: ast.stmt) -> bool:

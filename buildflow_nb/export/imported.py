@@ -15,11 +15,25 @@ _ABSENCE = frozenset(("ImportError", "ModuleNotFoundError", "Exception"))
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A module by its full name; `guarded` means that the code does without it as well."""
+    """A module by its full name; `guarded` means that the code does without it as well.
+
+    `member` is the name that is taken from it, which may be a module itself.
+    """
 
     module: str
     where: str
     guarded: bool = False
+    member: str = ""
+
+    @property
+    def full(self) -> str:
+        """The module with the member."""
+        return f"{self.module}.{self.member}" if self.member else self.module
+
+    @property
+    def installed(self) -> str:
+        """The longest name that is one of a module of this Python."""
+        return self.full if self.member and is_there(self.full) else self.module
 
     @property
     def there(self) -> bool:
@@ -41,8 +55,8 @@ def _walk(
         for alias in tree.names:
             yield Imported(alias.name, where(tree), guarded)
     elif isinstance(tree, ast.ImportFrom):
-        for module in _modules(tree, package):
-            yield Imported(module, where(tree), guarded)
+        for module, member in _named(tree, package):
+            yield Imported(module, where(tree), guarded, member)
     for field, value in ast.iter_fields(tree):
         safe = guarded or (field == "body" and _is_guard(tree))
         for node in value if isinstance(value, list) else [value]:
@@ -67,19 +81,12 @@ def _caught(handler: ast.ExceptHandler) -> list[str]:
     return [node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)]
 
 
-def _modules(node: ast.ImportFrom, package: str) -> list[str]:
-    """The module; with the name that is taken from it, where this is a module as well."""
+def _named(node: ast.ImportFrom, package: str) -> Iterator[tuple[str, str]]:
+    """The module, with each name that is taken from it."""
     module = node.module or ""
     if node.level:
         parts = package.split(".")
         above = parts[: len(parts) - node.level + 1]
         module = ".".join([*above, *([module] if module else [])])
-        return [f"{module}.{alias.name}" for alias in node.names]
-    return [
-        f"{module}.{alias.name}" if alias.name != "*" and _is_module(module, alias.name) else module
-        for alias in node.names
-    ]
-
-
-def _is_module(module: str, name: str) -> bool:
-    return is_there(f"{module}.{name}")
+    for alias in node.names:
+        yield module, "" if alias.name == "*" else alias.name

@@ -78,9 +78,11 @@ def _places(spec: ModuleSpec, path: Sequence[str] | None) -> list[str]:
 
 
 def _public(module: str, roots: Sequence[Path], depth: int) -> frozenset[str] | None:
+    if depth > _DEEPEST:
+        return None
     file = beside(module, roots)
     if file is None:
-        spec = None if depth > _DEEPEST else _spec(module)
+        spec = _spec(module)
         if spec is None or not spec.origin or not spec.origin.endswith(".py"):
             return _of_standard(module) if spec is not None else None
         file = Path(spec.origin)

@@ -46,12 +46,12 @@ class Neighbours:
             top = one.module.partition(".")[0]
             if top in sys.stdlib_module_names:
                 continue
-            found = list(self._files(one.module)) if top != _OURS else []
+            found = list(self._files(one.full)) if top != _OURS else []
             if found:
                 for file, module in found:
                     self._take(file, module, one)
             elif not one.guarded or one.there:
-                self.imports.setdefault(one.module, Import(one.module, one.where))
+                self.imports.setdefault(one.installed, Import(one.installed, one.where))
 
     def _files(self, module: str) -> Iterator[tuple[Path, str]]:
         """The module's own file, and those of the packages that it is in."""
