@@ -25,7 +25,7 @@ from buildflow_nb.export.requirements_text import (
     requirements_text,
     with_extras,
 )
-from buildflow_nb.export.sample_tests import test_files
+from buildflow_nb.export.sample_tests import files_of_tests
 
 __all__ = ("project_files",)
 
@@ -67,7 +67,7 @@ def project_files(
     files[".gitignore"] = _GITIGNORE
     files[README] = readme_text(program, config, needed)
     files[EXAMPLE] = environment_text(program)
-    return files | test_files(program, samples, hidden=hidden)
+    return files | files_of_tests(program, samples, hidden=hidden)
 
 
 def _modules(program: ExportedProgram, needed: Requirements) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.samples import SAMPLES, sample_files
 
-__all__ = ("test_files",)
+__all__ = ("files_of_tests",)
 
 TEST = "tests/test_flow.py"
 _INI = "[pytest]\npythonpath = .\ntestpaths = tests\n"
@@ -39,7 +39,7 @@ def test_a_recorded_input_gives_what_it_gave(sample):
 """
 
 
-def test_files(
+def files_of_tests(
     program: ExportedProgram, samples: Path | None, *, hidden: Sequence[str] = ()
 ) -> dict[str, str | bytes]:
     """The test, its settings, and the samples, by their paths."""
