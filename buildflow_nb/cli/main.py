@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -54,13 +55,14 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0 if asked is None else _carried_out(asked)
     except (UsageError, ConfigError) as error:
         return _failed(error, USAGE)
-    except BuildFlowError as error:
-        return _failed(error, FAILED)
-    except TimeoutError as error:
+    except (BuildFlowError, TimeoutError) as error:
         return _failed(error, FAILED)
     except BrokenPipeError:  # who read the output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_stdout()
         return FAILED
+    except OSError as error:  # a full disk, a folder that is gone
+        _let_go_of_stdout()
+        return _failed(error, FAILED)
     except KeyboardInterrupt as error:
         sys.stderr.write(f"{PROGRAM}: interrupted\n")
         return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
@@ -84,6 +86,12 @@ def _does(name: str) -> Does:
     module, _, function = _HOMES[name].partition(":")
     does: Does = getattr(import_module(f"buildflow_nb.cli.{module}"), function)
     return does
+
+
+def _let_go_of_stdout() -> None:
+    """Have what is left in its buffer go nowhere, instead of failing once more at the end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _failed(error: Exception, code: int) -> int:
