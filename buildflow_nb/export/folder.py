@@ -28,6 +28,17 @@ def check_folder(folder: Path, *, force: bool) -> None:
     Raises:
         UsageError: it is no folder, or holds something that is not ours to write over.
     """
+    try:
+        _refuse_no_folder(folder)
+        if folder.is_dir():
+            mend(folder.resolve())
+            if not force:
+                _refuse_work(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _refuse_no_folder(folder: Path) -> None:
     if folder.is_symlink() and not folder.exists():
         msg = f"{folder} is a link to {folder.readlink()}, which is not there; name a folder"
         raise UsageError(msg)
@@ -35,14 +46,6 @@ def check_folder(folder: Path, *, force: bool) -> None:
     if file.exists() and not file.is_dir():
         msg = f"{file} is a file; name a folder to export to"
         raise UsageError(msg)
-    if not folder.is_dir():
-        return
-    try:
-        mend(folder.resolve())
-        if not force:
-            _refuse_work(folder)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
 
 
 def _refuse_work(folder: Path) -> None:

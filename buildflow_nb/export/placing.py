@@ -27,6 +27,7 @@ __all__ = ("STAGE", "mend", "place")
 
 STAGE = ".buildflow-export.tmp"
 _MODE = 0o644
+_LONGEST = 40  # letters of a folder's name; the name of a file has 255 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def mend(folder: Path) -> None:
 
 def _beside(folder: Path) -> Path:
     """Where the files are made for a folder that is not there yet."""
-    return folder.parent / f".{folder.name}{STAGE}"
+    return folder.parent / f".{folder.name[:_LONGEST]}{STAGE}"
 
 
 @contextmanager

@@ -15,7 +15,17 @@ from buildflow_nb.export.samples import SAMPLES, sample_files
 __all__ = ("files_of_tests",)
 
 TEST = "tests/test_flow.py"
+_WIDTH = 88  # a formatter's, where nobody has set another
 _INI = "[pytest]\npythonpath = .\ntestpaths = tests\n"
+_SETTING = "tests/conftest.py"
+_UNSET = '''\
+"""The tests need no real secret: what is not set is set to a word."""
+
+import os
+
+for name in {names}:
+    os.environ.setdefault(name, "not-set")
+'''
 _DECLARED = '''\
 """The flow declares what the notebook declared{also}."""
 
@@ -51,20 +61,24 @@ def files_of_tests(
         module=module,
         flow=flow,
         samples=_SAMPLES.format(folder=Path(SAMPLES).name) if found else "",
-        processors=_list(sorted(program.processors)),
+        processors=_list(sorted(program.processors), "    assert sorted(app.processors) == ", 4),
     )
     if found:
         text += _REPLAYED.format(flow=flow)
-    return {"pytest.ini": _INI, TEST: text, **found}
+    return {"pytest.ini": _INI, **_environment(program), TEST: text, **found}
 
 
-def _list(names: list[str]) -> str:
-    """A list as a formatter would leave it."""
+def _environment(program: ExportedProgram) -> dict[str, str | bytes]:
+    """What lets a program be imported that reads secrets."""
+    names = sorted(set(program.secrets))
+    return {_SETTING: _UNSET.format(names=_list(names, "for name in :", 0))} if names else {}
+
+
+def _list(names: list[str], line: str, indent: int) -> str:
+    """A list as a formatter would leave it, in a line that has so much beside it."""
     quoted = [f'"{name}"' for name in names]
     short = f"[{', '.join(quoted)}]"
-    if len(short) <= _ROOM:
+    if len(line) + len(short) <= _WIDTH:
         return short
-    return "[\n" + "".join(f"        {name},\n" for name in quoted) + "    ]"
-
-
-_ROOM = 88 - len("    assert sorted(app.processors) == ")
+    inner = " " * (indent + 4)
+    return "[\n" + "".join(f"{inner}{name},\n" for name in quoted) + " " * indent + "]"

@@ -175,6 +175,12 @@ def test_a_folder_may_have_any_name(tmp_path, name):
     written(folder, OTHER)
 
 
+def test_a_long_name_is_a_name_and_one_that_is_too_long_is_said(tmp_path):
+    assert (written(tmp_path / ("ä" * 120)) / "main.py").is_file()
+    with pytest.raises(UsageError, match="cannot be written to: File name too long"):
+        written(tmp_path / ("a" * 300))
+
+
 def test_a_link_to_a_folder_is_followed_and_stays(tmp_path, shop):
     link = tmp_path / "link"
     link.symlink_to(shop)

@@ -204,7 +204,7 @@ def test_the_readme_has_the_commands_that_matter(tmp_path):
 @pytest.mark.parametrize("names", [(), ("a",), tuple(f"a_processor_{i}" for i in range(9))])
 def test_what_is_written_is_in_shape(tmp_path, names):
     """As ruff has it by default: its rules, its order of imports, its form."""
-    folder = written(tmp_path / "shop", program(processors=names))
+    folder = written(tmp_path / "shop", program(processors=names, secrets=names))
     (folder / "tests" / "samples").mkdir()
     ruff = Path(sys.executable).with_name("ruff")
     for words in (["check", "--select", "E4,E7,E9,F,I"], ["format", "--check"]):
@@ -221,6 +221,13 @@ def test_its_own_tests_pass_and_notice_what_is_gone(tmp_path):
     code, said = run_tests(folder)
     assert code == 1
     assert "['other', 'price']" in said
+
+
+def test_its_own_tests_need_no_secret(tmp_path, monkeypatch):
+    monkeypatch.delenv("SHOP_TOKEN", raising=False)
+    text = TEXT.replace("RATE = 1.5", 'import os\n\nRATE = len(os.environ["SHOP_TOKEN"])')
+    code, said = run_tests(written(tmp_path / "shop", program(text, secrets=("SHOP_TOKEN",))))
+    assert (code, "1 passed" in said) == (0, True), said
 
 
 def test_imports_of_nobody_are_no_lines(tmp_path):
