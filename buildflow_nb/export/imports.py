@@ -124,12 +124,19 @@ def ours(module: str) -> str:
 def _plain(node: ast.stmt) -> Iterator[_Import]:
     if isinstance(node, ast.ImportFrom):
         module = "." * node.level + ours(node.module or "")
-        yield from (_Import(module, alias.name, alias.asname or "") for alias in node.names)
+        for alias in node.names:
+            yield _Import(
+                module, alias.name, "" if alias.asname == alias.name else alias.asname or ""
+            )
     elif isinstance(node, ast.Import):
         for alias in node.names:
             name = ours(alias.name)
+            above, _, last = name.rpartition(".")
+            if above and alias.asname == last:  # import os.path as path
+                yield _Import(above, last, "")
+                continue
             if name == alias.name or alias.asname:
-                yield _Import("", name, alias.asname or "")
+                yield _Import("", name, "" if alias.asname == name else alias.asname or "")
                 continue
             yield _Import("", OURS, _THEIRS)
             if "." in name:

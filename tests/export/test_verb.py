@@ -9,6 +9,7 @@ import sys
 import duckdb
 import pytest
 
+from tests.export.notebook import code, saved, text
 from tests.notebook.kernels import Kernel
 
 pytestmark = pytest.mark.notebook
@@ -44,8 +45,8 @@ def rows(folder):
 
 
 def test_what_runs_in_the_notebook_is_what_is_exported(cells, tmp_path):
-    for cell_id, code in CELLS.items():
-        assert cells(code, cell_id).error is None
+    for cell_id, source in CELLS.items():
+        assert cells(source, cell_id).error is None
     again = CELLS["price"].replace("RATE)", "RATE + 1)")
     assert cells(again, "price").error is None
     assert cells(again.replace("RATE + 1)", "RATE + )"), "price").status == "error"
@@ -69,3 +70,68 @@ def test_an_error_is_one_line(cells):
     refused = cells("%buildflow export shop", "export")
     assert refused.error.startswith("UsageError: no cell that ran defines 'gone' (used in cell [3]")
     assert refused.traceback == [refused.error]
+
+
+SAVED = {**CELLS, "load": f"{CELLS['load']}\nimport json", "behind": "never = 1"}
+
+
+def notebook(folder, cells, changed=None):
+    """The notebook's file, in another order than cells run in."""
+    made = [text("# The shop"), *(code(source, None, key) for key, source in cells.items())]
+    return saved(folder / "shop.ipynb", *made, *([text(changed)] if changed else []))
+
+
+def ran(cells, *names):
+    for name in names:
+        assert cells(CELLS[name], name).error is None
+
+
+def test_a_named_file_gives_the_order_and_the_title(cells, tmp_path):
+    ran(cells, "load", "types", "early", "price", "look")
+    path = notebook(tmp_path, SAVED)
+    shown = cells("%buildflow export shop.ipynb shop", "export").bundles[0]["text/plain"]
+    assert "look at: cell [1] was edited since it ran; what ran is exported" in shown
+    assert "never ran well in this kernel, so it stays behind: code cell 7" in shown
+    main = (tmp_path / "shop/main.py").read_text()
+    assert '"""The shop."""' in main
+    assert main.index("class Order") < main.index("RATE = 1.5") < main.index("def price")
+    assert path.read_text() == notebook(tmp_path, SAVED).read_text()
+
+
+@pytest.mark.parametrize("told", ["JPY_SESSION_NAME", "__vsc_ipynb_file__"])
+def test_its_own_file_is_found(cells, tmp_path, told):
+    path = notebook(tmp_path, SAVED)
+    says = f"import os; os.environ['{told}'] = {str(path)!r}"
+    cells(says if told.isupper() else f"{told} = {str(path)!r}", "told")
+    ran(cells, "load", "early", "types", "price")
+    cells("%buildflow export shop", "export")
+    assert '"""The shop."""' in (tmp_path / "shop/main.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: None, "shop.ipynb is not there (renamed?); the cells that ran are exported"),
+        (lambda path: path.write_text("{"), "shop.ipynb is no notebook: not JSON at line 1"),
+        (
+            lambda path: saved(path, code("other = 1", 1, "other")),
+            "shop.ipynb is of other cells; the cells that ran are exported",
+        ),
+    ],
+)
+def test_a_file_that_is_no_help_is_done_without(cells, tmp_path, make, said):
+    path = tmp_path / "shop.ipynb"
+    make(path)
+    cells(f"import os; os.environ['JPY_SESSION_NAME'] = {str(path)!r}", "told")
+    ran(cells, "load", "early", "types", "price")
+    shown = cells("%buildflow export shop --package", "export").bundles[0]
+    assert said in shown["text/plain"]
+    assert said.partition("shop.ipynb ")[2].partition(";")[0] in shown["text/html"]
+    assert (tmp_path / "shop/shop/processors.py").is_file()
+
+
+def test_a_named_file_that_cannot_be_read_is_an_error(cells, tmp_path):
+    ran(cells, "load", "early", "types", "price")
+    refused = cells("%buildflow export gone.ipynb shop", "export")
+    assert refused.error.startswith("UsageError: gone.ipynb cannot be read: No such file")
+    assert not (tmp_path / "shop").exists()
