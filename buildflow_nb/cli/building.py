@@ -127,7 +127,8 @@ def _write(target: Path, folder: Path, names: Sequence[str], texts: Mapping[str,
         finally:
             Path(made).unlink(missing_ok=True)
     except OSError as error:
-        msg = f"build: {target} cannot be written: {error.strerror or error}; choose --build-path"
+        what = error.filename or target
+        msg = f"build: {what}: {error.strerror or error}; mend that, or choose another --build-path"
         raise InfraError(msg) from error
 
 

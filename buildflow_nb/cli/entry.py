@@ -45,8 +45,8 @@ def load_flow(folder: Path, entry: str | None = None) -> Flow:
     told = f"--app {entry!r}" if entry else f"entry_point {config.entry_point or DEFAULT!r}"
     entry = entry or config.entry_point or DEFAULT
     module_name, _, variable = entry.partition(":")
-    root, name = _place(module_name, config.folder)
-    module = _imported(name, root, config.folder, told)
+    roots, name = _place(module_name, config.folder)
+    module = _imported(name, roots, config.folder, told)
     flow = _declared(module, name, variable, told)
     if flow.handle is not None:
         msg = (
@@ -80,27 +80,32 @@ def _flows(module: ModuleType) -> dict[str, Flow]:
     return {name: value for name, value in vars(module).items() if isinstance(value, Flow)}
 
 
-def _place(name: str, folder: Path) -> tuple[Path, str]:
-    """Where to import from, and by which name: that of a file is dotted as far as packages go."""
+def _place(name: str, folder: Path) -> tuple[tuple[Path, ...], str]:
+    """Where to import from, and by which name: that of a file is dotted below the project.
+
+    A file finds its neighbours by their plain names, too, as a script does.
+    """
     if not name.endswith(".py"):
-        return folder, name.replace("/", ".")
+        return (folder,), name.replace("/", ".")
     path = (folder / name).resolve()
-    parts, root = [path.stem], path.parent
-    while (root / "__init__.py").is_file() and root != root.parent:
-        parts, root = [root.name, *parts], root.parent
-    return root, ".".join(parts)
+    root = folder.resolve()
+    if not path.is_relative_to(root):
+        return (path.parent,), path.stem
+    dotted = ".".join(path.relative_to(root).with_suffix("").parts)
+    is_script = path.parent != root and not (path.parent / "__init__.py").is_file()
+    return ((folder, path.parent) if is_script else (folder,)), dotted
 
 
-def _imported(name: str, root: Path, folder: Path, told: str) -> ModuleType:
-    with _loading(name, root, folder):
+def _imported(name: str, roots: tuple[Path, ...], folder: Path, told: str) -> ModuleType:
+    with _loading(name, roots, folder):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise _broken(error, folder) from error  # it is there; what it imports is not
-            msg = f"no module {name!r} in {root}; set entry_point in {FILE_NAME} (it is {told})"
+            msg = f"no module {name!r} in {roots[0]}; set entry_point in {FILE_NAME} (it is {told})"
             if told.startswith("--app"):
-                msg = f"no module {name!r} in {root}; {told} must be module:name, or a file"
+                msg = f"no module {name!r} in {roots[0]}; {told} must be module:name, or a file"
             raise ConfigError(msg) from error
         except BuildFlowError as error:
             raise _told_where(error, folder) from error
@@ -111,17 +116,17 @@ def _imported(name: str, root: Path, folder: Path, told: str) -> ModuleType:
 
 
 @contextmanager
-def _loading(name: str, root: Path, folder: Path) -> Iterator[None]:
+def _loading(name: str, roots: tuple[Path, ...], folder: Path) -> Iterator[None]:
     """Let nothing that is loaded already be taken for the project's; drop what a failure leaves."""
     _forget()
-    head = name.partition(".")[0]
+    head, root = name.partition(".")[0], roots[0]
     if (root / f"{head}.py").is_file() or (root / head).is_dir():
         for known in [key for key in sys.modules if key == head or key.startswith(f"{head}.")]:
             if not _is_of(sys.modules[known], root):
                 del sys.modules[known]  # another project's of that name
     before = set(sys.modules)
-    sys.path[:0] = [str(root)]
-    _PATHS.append(str(root))
+    _PATHS.extend(map(str, roots))
+    sys.path[:0] = _PATHS
     importlib.invalidate_caches()  # a file may have been written a moment ago
     try:
         yield

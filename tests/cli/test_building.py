@@ -151,7 +151,9 @@ def test_a_file_that_cannot_be_written_is_told_and_the_old_one_stays(project, ca
 
     monkeypatch.setattr("buildflow_nb.cli.building._pack", full)
     assert main(["build", "--build-path", "one.flow"]) == 1
-    assert "one.flow cannot be written: No space left on device" in capsys.readouterr().err
+    assert (
+        "one.flow: No space left on device; mend that, or choose another" in capsys.readouterr().err
+    )
     assert (project / "one.flow").read_bytes() == before
     assert not list(project.glob(".one.flow-*"))
 

@@ -58,8 +58,15 @@ def test_a_module_of_a_package_has_one_name(project, entry):
 
 
 def test_a_file_in_a_folder_finds_its_neighbours(project):
-    files = {"src/flows.py": "import near\n" + FLOW.format("src"), "src/near.py": "x = 1\n"}
+    text = "import near\nfrom src.near import x\nimport src.flows\n" + FLOW.format("src")
+    files = {"src/flows.py": text, "src/near.py": "x = 1\n"}
     assert load_flow(project(files, "src/flows.py")).flow_id == "src"
+    assert "flows" not in sys.modules, "it is loaded by one name alone"
+
+
+def test_a_file_beside_the_project(project):
+    folder = project({"shop/main.py": "", "other.py": FLOW.format("beside")}) / "shop"
+    assert load_flow(folder, "../other.py").flow_id == "beside"
 
 
 def test_another_flow_than_the_entry_point(project):
