@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from buildflow_nb.cli.leash import GO, LEASH, LOADED
 
@@ -67,7 +68,8 @@ class Child:
 
     def go(self) -> None:
         """Let it begin."""
-        os.write(self._turn, GO)
+        with suppress(BrokenPipeError):  # it has ended meanwhile, which is seen by and by
+            os.write(self._turn, GO)
 
     def drain(self, asked: Sequence[int]) -> int:
         """Tell it to finish, and wait until it has; a second signal in `asked` ends it at once."""

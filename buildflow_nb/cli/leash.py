@@ -19,6 +19,7 @@ __all__ = ("GO", "LEASH", "LOADED", "Leash")
 LEASH = "BUILDFLOW_LEASH"  # "READ,WRITE": the descriptors
 LOADED = b"loaded\n"
 GO = b"go\n"
+LOOK_EVERY_S = 0.2
 DRAIN_S = 40.0  # longer than a run takes to drain; then nothing keeps it
 
 
@@ -28,10 +29,12 @@ class Leash:
     def __init__(self, read: int, write: int) -> None:
         self._read = read
         self._write = write
+        self._turn = threading.Event()
+        threading.Thread(target=self._listen, name="buildflow leash", daemon=True).start()
 
     @classmethod
     def held(cls) -> Self | None:
-        """The leash that this process is on, if it is."""
+        """The leash that this process is on, if it is; from now on it ends with its watcher."""
         told = os.environ.pop(LEASH, "")
         read, _, write = told.partition(",")
         if not (read.isdigit() and write.isdigit()):
@@ -44,11 +47,13 @@ class Leash:
         """Say that all is loaded, and wait until the program before has drained."""
         os.write(self._write, LOADED)
         os.close(self._write)
-        if os.read(self._read, len(GO)) != GO:
-            os._exit(0)  # another one takes its place, or the watcher is gone
-        threading.Thread(target=self._end_with_watcher, name="buildflow leash", daemon=True).start()
+        while not self._turn.wait(LOOK_EVERY_S):  # in steps, so that a signal is heard
+            continue
 
-    def _end_with_watcher(self) -> None:
+    def _listen(self) -> None:
+        if os.read(self._read, len(GO)) != GO:
+            os._exit(0)  # nothing was begun: another takes its place, or the watcher is gone
+        self._turn.set()
         os.read(self._read, 1)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(DRAIN_S)

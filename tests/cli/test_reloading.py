@@ -124,6 +124,25 @@ def test_a_child_never_outlives_its_parent(terminal):
     assert "greet is stopped" in (run.ended(), run.said)[1], "it drained"
 
 
+def test_one_that_is_still_loading_does_not_either(terminal):
+    terminal.file("main.py", "import time\nprint('loading', flush=True)\ntime.sleep(3600)\n")
+    run = terminal.begin("run", "--reload", "--port", "0")
+    run.until("loading")
+    (child,) = children(run)
+    run.process.kill()
+    wait_gone(child)
+
+
+def test_it_can_be_ended_while_something_loads(terminal):
+    terminal.file("main.py", "import time\nprint('loading', flush=True)\ntime.sleep(3600)\n")
+    run = terminal.begin("run", "--reload", "--port", "0")
+    run.until("loading")
+    (child,) = children(run)
+    run.signal(signal.SIGTERM)
+    assert run.ended() == 0
+    wait_gone(child)
+
+
 def test_a_second_signal_ends_at_once(terminal):
     text = SERVE.format("one").replace(
         "def greet() -> str:\n", "def greet() -> str:\n    import time; time.sleep(3600)\n"
