@@ -86,7 +86,6 @@ def _write(
         for name, text in files.items()
         if name != FILE_NAME or not _is_edited(target, name, before)
     }
-    _refuse_places(target, contents)
     foreign = [name for name in contents if _is_edited(target, name, before)]
     if foreign and not force:
         raise UsageError(_worked_on(folder, foreign, "not made by an export"))
@@ -95,6 +94,7 @@ def _write(
         for name in before.files
         if name not in files and name != FILE_NAME and before.unchanged(target, name)
     ]
+    _refuse_places(target, [*contents, *gone])
     manifest = Manifest.of(contents).text().encode()
     place(target, {**contents, MANIFEST: manifest}, gone)
     return tuple(folder / name for name in contents)

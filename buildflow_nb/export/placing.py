@@ -6,7 +6,8 @@ rename. In one that is, file by file is renamed into place; before the first of 
 everything that gives way lies in the temporary folder, with a plan of what is to be done. An error
 there is undone at once, SIGINT, SIGTERM and SIGHUP wait for the end of it (milliseconds), and what
 a SIGKILL or a power cut leaves behind is undone by the next export (`mend`). A lock keeps two
-exports from meeting in one folder.
+exports from meeting in one folder. A folder may come from anybody, by a clone for example: a plan
+is only believed if it names the very temporary folder that it lies in, and no link is followed.
 """
 
 from __future__ import annotations
@@ -27,13 +28,19 @@ __all__ = ("STAGE", "mend", "place")
 
 STAGE = ".buildflow-export.tmp"
 _MODE = 0o644
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such flag
+_COPIED = "its temporary folder was copied, or comes from somewhere else; look at it and remove it"
 _LONGEST = 40  # letters of a folder's name; the name of a file has 255 bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is done to a folder: files that give way, files and folders that were not there."""
+    """What is done to a folder: files that give way, files and folders that were not there.
 
+    `stage` is the number that the disk gave to the temporary folder, which no copy of it has.
+    """
+
+    stage: int
     old: Sequence[str]
     new: Sequence[str]
     folders: Sequence[str]
@@ -49,12 +56,14 @@ def place(folder: Path, files: Mapping[str, bytes], gone: Sequence[str] = ()) ->
     if folder.is_dir():
         with _stage(folder / STAGE) as stage:
             _undo(folder, stage)
+            _empty(stage)
             _make(stage / "new", files, folder)
             _swap(folder, stage, files, gone)
         return
     made = _parents(folder)
     try:
         with _stage(_beside(folder)) as stage:
+            _empty(stage)
             _make(stage / "new", files, folder)
             (stage / "new").rename(folder)
     except BaseException:
@@ -85,8 +94,11 @@ def _beside(folder: Path) -> Path:
 @contextmanager
 def _stage(stage: Path) -> Iterator[Path]:
     """The temporary folder, for one export at a time; removed at the end, unless it is needed."""
+    if stage.is_symlink():
+        msg = f"{stage} is a link, and an export makes a folder there; remove it"
+        raise UsageError(msg)
     stage.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(stage / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(stage / "lock", os.O_RDWR | os.O_CREAT | _NO_LINK, 0o600)
     try:
         if not try_lock(lock) or not _is_still(lock, stage / "lock"):
             msg = f"another export is writing to {stage.parent}; wait for its end"
@@ -107,9 +119,17 @@ def _is_still(handle: int, path: Path) -> bool:
     return False
 
 
+def _empty(stage: Path) -> None:
+    """Remove what an export left there that was killed before it had a plan."""
+    for path in stage.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != "lock":
+            path.unlink()
+
+
 def _make(new: Path, files: Mapping[str, bytes], folder: Path) -> None:
     """Write all files, each with the mode of the one that it replaces."""
-    shutil.rmtree(new, ignore_errors=True)  # of an export that was killed before it had a plan
     new.mkdir()
     for name, content in files.items():
         path, there = new / name, folder / name
@@ -123,7 +143,7 @@ def _make(new: Path, files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def _swap(folder: Path, stage: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> None:
-    plan = _planned(folder, files, gone)
+    plan = _planned(folder, stage, files, gone)
     _keep(folder, stage, plan)
     with _undisturbed():
         try:
@@ -153,10 +173,11 @@ def _undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _planned(folder: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> _Plan:
+def _planned(folder: Path, stage: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> _Plan:
     there = [name for name in (*files, *gone) if os.path.lexists(folder / name)]
     above = {parent for name in files for parent in _above(name)}
     return _Plan(
+        stage=stage.stat().st_ino,
         old=there,
         new=[name for name in files if name not in there],
         folders=sorted((p for p in above if not (folder / p).exists()), key=len, reverse=True),
@@ -165,7 +186,6 @@ def _planned(folder: Path, files: Mapping[str, bytes], gone: Sequence[str]) -> _
 
 def _keep(folder: Path, stage: Path, plan: _Plan) -> None:
     """Copy what gives way, then write down the plan: from here on it can be undone."""
-    shutil.rmtree(stage / "old", ignore_errors=True)
     for name in plan.old:
         (stage / "old" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(folder / name, stage / "old" / name, follow_symlinks=False)
@@ -183,6 +203,8 @@ def _undo(folder: Path, stage: Path) -> None:
         return
     try:
         plan = _Plan(**json.loads(path.read_text(encoding="utf-8")))
+        if plan.stage != stage.stat().st_ino:
+            raise ValueError(_COPIED)  # noqa: TRY301  (said below, with the place)
         for name in plan.old:
             if (stage / "old" / name).exists() and not (stage / "new" / name).exists():
                 (stage / "old" / name).replace(folder / name)

@@ -290,3 +290,13 @@ def test_a_folder_without_permission_is_said(exists):
         assert texts(Path(name)) == before
         if exists:
             folder.chmod(0o755)
+
+
+def test_nothing_is_removed_through_a_link_out_of_the_folder(shop, tmp_path):
+    """A clone may say of anything that an export wrote it."""
+    write_files(shop, {"main.py": "", "more/known.txt": "known"})
+    shutil.move(shop / "more", tmp_path / "elsewhere")
+    (shop / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="shop/more is a link"):
+        write_files(shop, {"main.py": ""})
+    assert (tmp_path / "elsewhere" / "known.txt").read_text() == "known"

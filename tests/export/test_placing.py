@@ -96,6 +96,36 @@ def test_what_cannot_be_undone_is_kept_and_said(tmp_path):
     assert (folder / STAGE / "old" / "main.py").read_text() == "before"
 
 
+def test_a_plan_that_comes_with_a_clone_is_not_followed(tmp_path):
+    folder, mine = tmp_path / "shop", tmp_path / "mine.txt"
+    mine.write_text("mine")
+    write_files(folder, FILES)
+    (folder / STAGE).mkdir()
+    (folder / STAGE / "old").symlink_to(tmp_path)
+    plan = {"stage": 1, "old": ["mine.txt"], "new": ["../mine.txt"], "folders": []}
+    (folder / STAGE / "plan").write_text(json.dumps(plan))
+    with pytest.raises(UsageError, match="comes from somewhere else; look at it and remove it"):
+        check_folder(folder, force=True)
+    assert mine.read_text() == "mine"
+    assert not (folder / "mine.txt").exists()
+
+
+def test_links_where_an_export_works_are_not_followed(tmp_path):
+    folder, mine = tmp_path / "shop", tmp_path / "mine"
+    write_files(folder, FILES)
+    (mine / "new").mkdir(parents=True)
+    (folder / STAGE).symlink_to(mine)
+    with pytest.raises(UsageError, match="is a link, and an export makes a folder there"):
+        write_files(folder, FILES)
+    (folder / STAGE).unlink()
+    (folder / STAGE).mkdir()
+    for name in ("new", "old", "plan.new"):
+        (folder / STAGE / name).symlink_to(mine / "new")
+    write_files(folder, {"main.py": "newer"})
+    assert list((mine / "new").iterdir()) == []
+    assert (folder / "main.py").read_text() == "newer"
+
+
 FULL = """
 import resource, signal, sys
 from pathlib import Path
