@@ -45,7 +45,7 @@ class Secrets:
         """The environment variables that the program reads instead."""
         return tuple(dict.fromkeys(self.names.values()))
 
-    def look_at(self, trees: Sequence[ast.AST]) -> list[str]:
+    def look_at(self, trees: Sequence[Sequence[ast.AST]]) -> list[str]:
         """Take in where secrets go, and give all values, those that stay behind included."""
         self.passed = passed_names(trees)
         return [one.value for tree in trees for one in secret_texts(tree, self.passed)]
@@ -57,12 +57,15 @@ class Secrets:
 
     def out_of_module(self, text: str, place: str) -> str:
         """A module of the notebook's neighbourhood without secrets."""
-        tree = ast.parse(text)
+        nodes = list(ast.walk(ast.parse(text)))
         found = self._named(
-            secret_texts(tree, self.passed), lambda node: f"{place} line {node.lineno}"
+            secret_texts(nodes, self.passed | passed_names([nodes])),
+            lambda node: f"{place} line {node.lineno}",
         )
-        if found:
-            text = _with_os(_rewritten(text, found, "os"))
+        return _with_os(_rewritten(text, found, "os")) if found else text
+
+    def swept(self, text: str, place: str) -> str:
+        """A whole file, with what was only found after a part of it was made."""
         return self._masked(text, place)
 
     def masked(self, text: str, values: Iterable[str] = ()) -> str:
@@ -78,10 +81,10 @@ class Secrets:
         return text
 
     def _first(self, statement: Statement) -> Statement:
-        if not secret_texts(statement.node, self.passed):
+        if not secret_texts(statement.parts, self.passed):
             return statement
         plain = statement.with_code(statement.code)
-        found = self._named(secret_texts(plain.node, self.passed), plain.where)
+        found = self._named(secret_texts(plain.parts, self.passed), plain.where)
         if not found:
             return plain
         self.used = True
@@ -123,7 +126,7 @@ class Secrets:
                 for node in ast.walk(ast.parse(statement.code))
                 if isinstance(node, ast.Constant) and node.value in telling
             ]
-            fixed = {id(s.node) for s in secret_texts(statement.node, self.passed) if s.fixed}
+            fixed = {id(s.node) for s in secret_texts(statement.parts, self.passed) if s.fixed}
             if same and not fixed:
                 self.used = True
                 statement = statement.with_code(_rewritten(statement.code, same, self.module))

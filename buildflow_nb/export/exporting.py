@@ -21,6 +21,7 @@ from buildflow_nb.export.environment_secrets import Secrets
 from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.folder import check_folder, write_files
+from buildflow_nb.export.headings import Heading
 from buildflow_nb.export.imported import Imported, imported_by
 from buildflow_nb.export.imports import OURS, Imports, ours
 from buildflow_nb.export.leaving import left_out
@@ -80,7 +81,7 @@ def export_flow(
         folder,
         written,
         tuple(left_out(export.notebook, export.selection, export.secrets, export.values)),
-        tuple(export.secrets.masked(text, export.values) for text in export.findings.warnings),
+        tuple(export.masked(text) for text in export.findings.warnings),
         program.secrets,
         program.commands,
     )
@@ -139,12 +140,19 @@ class _Export:
         local = self._imported(order, neighbours, stars)
         requirements = requirements_of(list(neighbours.imports.values()))
         self._refuse_missing(requirements)
-        self.findings.stop()
+        self.findings.stop(self.masked)
         modules = self._modules(order, document, Imports(local, stars), package=package)
+        modules |= neighbours.modules
+        modules = {path: self.secrets.swept(text, path) for path, text in modules.items()}
+        self.findings.stop(self.masked)
         return self._made(document, order, modules, neighbours), requirements
 
+    def masked(self, text: str) -> str:
+        """A text for people."""
+        return self.secrets.masked(text, self.values)
+
     def _without_secrets(self, order: Arranged) -> None:
-        self.values = self.secrets.look_at([s.node for s in self.notebook.statements])
+        self.values = self.secrets.look_at([s.parts for s in self.notebook.statements])
         bound = [s for s in order.all if "os" in s.names.bound]
         if any(not _binds_os(s.node) for s in bound):
             self.secrets.module = "_os"
@@ -179,10 +187,10 @@ class _Export:
         module = self.secrets.module
         line = "import os" if module == "os" else f"import os as {module}"
         sections = [
-            [type(h)(h.level, self.secrets.masked(h.text, self.values)) for h in section]
+            [Heading(heading.level, self.masked(heading.text)) for heading in section]
             for section in document.sections
         ]
-        title = self.secrets.masked(document.title, self.values)
+        title = self.masked(document.title)
         more = (line,) if self.secrets.used else ()
         outline = Outline(title, sections, imports, more)
         if not package:
@@ -204,16 +212,13 @@ class _Export:
         name = self.folder.resolve().name
         return ExportedProgram(
             name,
-            self.secrets.masked(document.title or name, self.values),
-            {**modules, **neighbours.modules},
+            self.masked(document.title or name),
+            modules,
             "main:app",
             tuple(neighbours.imports.values()),
             self.secrets.variables,
             tuple(dict.fromkeys(p for s in order.rest for p in s.processors)),
-            tuple(
-                self.secrets.masked(command, self.values)
-                for command in commands_of(self.notebook.statements)
-            ),
+            tuple(self.masked(command) for command in commands_of(self.notebook.statements)),
         )
 
 

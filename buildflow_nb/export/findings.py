@@ -5,6 +5,7 @@ All of it is collected first, so that a person hears everything at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from buildflow_nb.core.errors import UsageError
@@ -41,11 +42,11 @@ class Findings:
         """Something that a person should look at."""
         self.warnings[text] = None
 
-    def stop(self) -> None:
-        """End here if anything stands against the export.
+    def stop(self, masked: Callable[[str], str]) -> None:
+        """End here if anything stands against the export; `masked` hides secrets in what is said.
 
         Raises:
             ExportError: with all of it.
         """
         if self.refusals:
-            raise ExportError(tuple(self.refusals))
+            raise ExportError(tuple(masked(text) for text in self.refusals))

@@ -26,7 +26,7 @@ _LONGEST = 1_024
 def say_local_paths(statements: Sequence[Statement], folder: Path, findings: Findings) -> None:
     """Warn of them, by cell and line."""
     for statement in statements:
-        for node, text in _texts(statement.node):
+        for node, text in _texts(statement.parts):
             where = statement.where(node)
             if _is_absolute(text):
                 findings.warn(
@@ -40,8 +40,7 @@ def say_local_paths(statements: Sequence[Statement], folder: Path, findings: Fin
                 )
 
 
-def _texts(tree: ast.AST) -> Iterator[tuple[ast.Constant, str]]:
-    nodes = list(ast.walk(tree))
+def _texts(nodes: Sequence[ast.AST]) -> Iterator[tuple[ast.Constant, str]]:
     passed = _routes(nodes)
     for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):

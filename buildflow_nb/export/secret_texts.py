@@ -47,21 +47,20 @@ class SecretText:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def passed_names(trees: Iterable[ast.AST]) -> frozenset[str]:
+def passed_names(trees: Iterable[Sequence[ast.AST]]) -> frozenset[str]:
     """Variables that are given to something secret: `mine` in `open(password=mine)`."""
     return frozenset(
         value.id
-        for tree in trees
-        for name, value in _positions(list(ast.walk(tree)))
+        for nodes in trees
+        for name, value in _positions(nodes)
         if isinstance(value, ast.Name) and is_secret_name(name)
     )
 
 
-def secret_texts(tree: ast.AST, passed: frozenset[str]) -> list[SecretText]:
-    """All of them in a tree, in its order."""
+def secret_texts(nodes: Sequence[ast.AST], passed: frozenset[str]) -> list[SecretText]:
+    """All of them among the nodes of a tree, in its order."""
     found: dict[int, SecretText] = {}
     names: dict[int, str] = {}
-    nodes = list(ast.walk(tree))
     for name, value in _positions(nodes):
         constant = _written_out(value)
         if constant is not None and (is_secret_name(name) or name in passed):

@@ -80,8 +80,13 @@ class Statement:
 
     def name(self, name: str) -> ast.AST:
         """Where in it a name is first used."""
-        uses = [n for n in ast.walk(self.node) if isinstance(n, ast.Name) and n.id == name]
+        uses = [n for n in self.parts if isinstance(n, ast.Name) and n.id == name]
         return min(uses, key=lambda use: use.lineno, default=self.node)
+
+    @cached_property
+    def parts(self) -> list[ast.AST]:
+        """Every node of it."""
+        return list(ast.walk(self.node))
 
     @cached_property
     def is_magic(self) -> bool:
@@ -112,7 +117,7 @@ class Statement:
     def _flow_calls(self) -> list[ast.Call]:
         return [
             node
-            for node in ast.walk(self.node)
+            for node in self.parts
             if isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
             and _is_name(node.func.value, APP)
@@ -218,7 +223,7 @@ class Statement:
     @cached_property
     def deletes(self) -> bool:
         """Whether it deletes files: to begin anew, which a program must not do at every start."""
-        nodes = [] if self.is_block else list(ast.walk(self.node))
+        nodes = [] if self.is_block else self.parts
         called = [node.func for node in nodes if isinstance(node, ast.Call)]
         return any(isinstance(f, ast.Attribute) and f.attr in _DELETES for f in called)
 

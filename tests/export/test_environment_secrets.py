@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import UsageError
-from tests.export.notebook import DOUBLE, LOAD, NUMBERS, PLAIN, exported, written
+from tests.export.notebook import DOUBLE, LOAD, NUMBERS, PLAIN, exported, program, saved, written
+from tests.export.notebook import text as md
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
 
@@ -107,3 +108,30 @@ def test_os_of_another_meaning(tmp_path):
     text, _ = exported(tmp_path, LOAD, NUMBERS, cell, f"{DOUBLE} + len(os + token)")
     assert "import os as _os\n" in text
     assert 'token = _os.environ["TOKEN"]' in text
+
+
+def test_a_secret_of_a_module_beside_is_in_no_comment_of_the_cells(tmp_path, monkeypatch):
+    (tmp_path / "helpers.py").write_text("PASSWORD = 'hunter2'\n")
+    monkeypatch.chdir(tmp_path)
+    cell = "import helpers\nuser = helpers.PASSWORD  # it is hunter2"
+    text, report = exported(tmp_path / "shop", LOAD, NUMBERS, cell, f"{DOUBLE} + len(user)")
+    assert "user = helpers.PASSWORD  # it is ****" in text
+    assert "hunter2" not in written(tmp_path / "shop") + str(report)
+
+
+def test_a_secret_in_a_heading_a_title_and_a_command(tmp_path):
+    cells = (md("# The hunter2\n## Of hunter2"), "%buildflow run --host hunter2")
+    keys = 'password = "hunter2"'
+    path = saved(tmp_path / "s.ipynb", *cells, LOAD, NUMBERS, keys, f"{DOUBLE} + len(password)")
+    main, report = program(path)
+    assert '"""The ****."""' in main
+    assert "# Of ****\n" in main
+    assert report.commands == ("buildflow run --host ****",)
+    assert "hunter2" not in written(tmp_path / "shop") + str(report)
+
+
+def test_a_refusal_names_no_secret(tmp_path):
+    cell = "password = 'hunter2'\nimport hunter2"
+    with pytest.raises(UsageError) as refused:
+        exported(tmp_path / "shop", LOAD, NUMBERS, cell, f"{DOUBLE} + len(password) + hunter2.x")
+    assert "no installed package provides '****'" in str(refused.value)
