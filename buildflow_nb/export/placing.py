@@ -5,9 +5,9 @@ shows there, and nothing has happened. A folder that is not there yet then comes
 rename. In one that is, file by file is renamed into place; before the first of them, a copy of
 everything that gives way lies in the temporary folder, with a plan of what is to be done. An error
 there is undone at once, SIGINT, SIGTERM and SIGHUP wait for the end of it (milliseconds), and what
-a SIGKILL or a power cut leaves behind is undone by the next export (`mend`). A lock keeps two
-exports from meeting in one folder. A folder may come from anybody, by a clone for example: a plan
-is only believed if it names the very temporary folder that it lies in, and no link is followed.
+a SIGKILL leaves behind is undone by the next export (`mend`). A lock keeps two exports from meeting
+in one folder. A folder may come from anybody, by a clone for example: a plan is only believed if it
+names the very temporary folder that it lies in, and no link is followed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Breaks off an export at each of its steps on files, in processes of their own.
 
 An audit hook is asked before every step (https://docs.python.org/3/library/audit_events.html): it
-can make the step fail as a full disk would, or send the process a signal: SIGKILL is what a power
-cut is like. That is done at the first step, at the second, and so on, until an export comes
-through. What is then in the folder is told as JSON lines.
+can make the step fail as a full disk would, or send the process a signal. That is done at the first
+step, at the second, and so on, until an export comes through. What is then in the folder is told as
+JSON lines.
 """
 
 from __future__ import annotations
