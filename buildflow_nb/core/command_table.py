@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.core.command import Command, Option, count, port, seconds
-from buildflow_nb.core.options import LOG_LEVELS
+from buildflow_nb.core.nearest import LOG_LEVELS
 
 __all__ = ("COMMANDS",)
 

@@ -170,7 +170,8 @@ def _groups(found: Arranged, reads: _Reads) -> dict[int, int]:
     for statement in found.rest:
         needed = reads.of(statement) - statement.names.bound
         single = all(bound[name] == 1 for name in statement.names.bound)
-        if statement.declares or APP in statement.decorator_roots:
+        calls = not statement.is_block and APP in needed
+        if statement.declares or calls or APP in statement.decorator_roots:
             groups[id(statement)] = DECLARATIONS
         elif statement.is_import or (late and _changes_imports(statement)):
             groups[id(statement)] = SEARCH

@@ -67,7 +67,7 @@ def module_text(part: Arranged, outline: Outline, made: tuple[str, str] | None =
     open_ = made
     last: Statement | None = None
     for statement in rest:
-        if open_ is not None and _uses_flow(statement, groups):
+        if open_ is not None and groups[id(statement)] == DECLARATIONS:
             chunks.append(_Chunk(open_[1]))
             open_ = last = None
         late = outline.imports.block([statement], wanted) if statement.is_import else None
@@ -101,10 +101,6 @@ def _joined(chunks: Sequence[_Chunk]) -> Iterator[str]:
             tall = chunk.tall or chunks[at - 1].tall_end
             yield "\n" * (1 + (2 if tall else chunk.blanks))
         yield chunk.text
-
-
-def _uses_flow(statement: Statement, groups: Mapping[int, int]) -> bool:
-    return groups[id(statement)] == DECLARATIONS and APP in statement.names.wanted
 
 
 def _anchors(rest: Sequence[Statement], groups: Mapping[int, int]) -> dict[int, int]:

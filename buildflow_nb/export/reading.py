@@ -92,9 +92,11 @@ def _read(found: Notebook, reading: _Reading, findings: Findings) -> None:
         return
     shorter = len(lines) - len(lines_of(text.removesuffix("\n")))
     own = row if words[0] == MAGIC else -1
-    for at, piece in enumerate(pieces(text, tree)):
+    found_pieces = pieces(text, tree)
+    for at, piece in enumerate(found_pieces):
         shift = reading.blank + _shift(tree, piece.node, row, shorter)
-        found.statements.append(_statement(reading, at, piece, shift, own))
+        made = _statement(reading, at, piece, shift, own)
+        found.statements.append(replace(made, last=piece is found_pieces[-1]))
 
 
 def _statement(reading: _Reading, at: int, piece: Piece, shift: int, row: int) -> Statement:

@@ -102,10 +102,13 @@ class _Chosen:
 
     def take_all(self) -> None:
         """Take what declares, with all that it needs and all that changes this."""
-        roots = (s for s in self.statements if s.declares or (s.keep and _can_be_kept(s)))
+        adders = _adders(self.statements)
+        roots = [s for s in self.statements if s.declares or (s.keep and _can_be_kept(s))]
         self._take(roots)
+        self._take([s for s in self.statements if _can_be_kept(s) and s.names.now & adders])
         if self.taken:
             self._take(self._unknown_stars)
+            self._take([s for s in self.statements if _is_future(s.node)])
         while self._take([s for s in self.statements if self._belongs(s)]):
             pass
 
@@ -196,6 +199,25 @@ class _Chosen:
                 f"no cell that ran defines {', '.join(missing.values())}: only the kernel's memory "
                 "may hold it; define it in a cell of Python and run that"
             )
+
+
+def _adders(statements: Sequence[Statement]) -> frozenset[str]:
+    """Functions that add to the flow when they are called, themselves or by another one."""
+    found: frozenset[str] = frozenset()
+    while True:
+        more = {
+            name
+            for s in statements
+            if s.is_block and (s.declares_later or s.names.later & found)
+            for name in s.names.bound
+        }
+        if more <= found:
+            return found
+        found |= more
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _can_be_kept(statement: Statement) -> bool:

@@ -20,6 +20,12 @@ _DECLARING = frozenset(
 _ADDING = ("add_consumer", "add_collector", "add_endpoint")
 _DELETES = frozenset(("unlink", "rmdir", "rmtree"))
 _STAY = _DELETES | {"sleep"}  # called for a person's sake
+# The verbs that a method of set-up begins with, each between two spaces.
+_SETS_UP = (
+    " set config configure basic use init initialize register filterwarnings simplefilter install "
+    " enable disable add append extend insert update discard clear load seed mkdir makedirs touch "
+    " write put push create connect open execute sort reverse subscribe setdefault setup "
+)
 _SHELL = "get_ipython"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith)
@@ -31,9 +37,9 @@ class Statement:
 
     `code` is its text, with comment lines `above` and `below` it and `gap` blank lines before it;
     `shift` makes a line of `node` a line of the cell, and `at` is its place in the cell. `keep`
-    says that a person asked for it; `source` is the whole cell as it was typed;
-    `about` are comments above an import that are not its own; `removed` says that it declared a
-    processor that was taken out. What is known of it is worked out once.
+    says that a person asked for it; `source` is the whole cell as it was typed; `about` are
+    comments above an import that are not its own; `removed` says that it declared a processor that
+    was taken out; `last` that its cell ends with it. What is known of it is worked out once.
     """
 
     cell: int
@@ -52,6 +58,7 @@ class Statement:
     source: str = ""
     about: tuple[str, ...] = ()
     removed: bool = False
+    last: bool = False
 
     def with_code(self, code: str) -> Statement:
         """The same place with another text, which is one statement."""
@@ -114,14 +121,32 @@ class Statement:
         return tuple(call.func.attr for call in self._flow_calls if _is_attribute(call.func))
 
     @cached_property
+    def declares_later(self) -> bool:
+        """Whether a function of it adds to the flow when it is called."""
+        if not self.is_block:
+            return False
+        now = {id(call) for call in self._flow_calls}
+        calls = (call for call in _flow_calls(self.parts) if id(call) not in now)
+        return any(_is_attribute(call.func) and call.func.attr in _DECLARING for call in calls)
+
+    @cached_property
     def _flow_calls(self) -> list[ast.Call]:
-        return [
-            node
-            for node in self.parts
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and _is_name(node.func.value, APP)
-        ]
+        return list(_flow_calls(self._at_once))
+
+    @cached_property
+    def _at_once(self) -> list[ast.AST]:
+        """Every node of it that is run where it stands, not when a function is called."""
+        found: list[ast.AST] = []
+        open_: list[ast.AST] = [self.node]
+        while open_:
+            node = open_.pop()
+            found.append(node)
+            if not isinstance(node, _FUNCTIONS):
+                open_.extend(ast.iter_child_nodes(node))
+            else:  # defaults and decorators belong to the module
+                open_.extend(getattr(node, "decorator_list", []))
+                open_.extend(d for d in (*node.args.defaults, *node.args.kw_defaults) if d)
+        return found
 
     @cached_property
     def processors(self) -> tuple[str, ...]:
@@ -179,16 +204,9 @@ class Statement:
     @cached_property
     def awaits(self) -> ast.AST | None:
         """An `await` outside of any function, if there is one."""
-        open_: list[ast.AST] = [self.node]
-        while open_:
-            node = open_.pop()
+        for node in self._at_once:
             if isinstance(node, _WAITING) or _is_async_comprehension(node):
                 return node if hasattr(node, "lineno") else self.node
-            if not isinstance(node, _FUNCTIONS):
-                open_.extend(ast.iter_child_nodes(node))
-            else:  # defaults and decorators belong to the module
-                open_.extend(getattr(node, "decorator_list", []))
-                open_.extend(d for d in (*node.args.defaults, *node.args.kw_defaults) if d)
         return None
 
     @cached_property
@@ -203,11 +221,15 @@ class Statement:
 
     @cached_property
     def calls(self) -> str:
-        """The name that it calls a method of, for its effect alone: `logging` in `logging.f()`."""
+        """The name that it calls a method of, for its effect alone: `logging` in `logging.f()`.
+
+        What a cell ends with is shown under it, so it counts only if it is called like set-up.
+        """
         value = self.node.value if isinstance(self.node, ast.Expr) else None
         if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
             return ""
-        return "" if value.func.attr in _STAY else next(_roots([value.func]), "")
+        shown = self.last and not _is_verb_of_setting_up(value.func.attr)
+        return "" if shown or value.func.attr in _STAY else next(_roots([value.func]), "")
 
     @cached_property
     def search_path(self) -> str | None:
@@ -246,9 +268,20 @@ class Statement:
                 open_.extend(ast.iter_child_nodes(node))
 
 
+def _is_verb_of_setting_up(method: str) -> bool:
+    spaced = "".join(f"_{c.lower()}" if c.isupper() else c for c in method)
+    return f" {spaced.strip('_').partition('_')[0]} " in _SETS_UP
+
+
 def _decorators(node: ast.stmt) -> list[ast.expr]:
     found: list[ast.expr] = getattr(node, "decorator_list", [])
     return found
+
+
+def _flow_calls(nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
+    for node in nodes:
+        if isinstance(node, ast.Call) and _is_attribute(node.func):
+            yield from [node] if _is_name(node.func.value, APP) else []
 
 
 def _is_attribute(node: ast.expr) -> TypeGuard[ast.Attribute]:

@@ -313,3 +313,58 @@ def test_a_cell_that_failed_since_and_a_file(tmp_path):
     assert report.warnings == (
         "cell [3] failed when it ran last; its source before that is exported",
     )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("def add(source):\n    app.consumer(source)(six)", "add(numbers)"),
+        ("def add(source):\n    app.add_consumer(source)\n", "later = lambda: 1\nsix.x = 1\n"),
+        (
+            "def deep(s):\n    app.consumer(s)(six)\ndef add(s):\n    deep(s)",
+            "[add(s) for s in (numbers,)]",
+        ),
+    ],
+)
+def test_a_function_that_declares(tmp_path, cells):
+    six = "def six(x: int) -> int:\n    return 6"
+    main, _ = exported(tmp_path, *PLAIN, six, *cells)
+    assert ("six" in declared(main)["app"].processors) == ("add(" in cells[1])
+    assert ("def add" in main) == ("add(" in cells[1])
+
+
+def test_the_flow_may_be_asked_when_a_function_is_called(tmp_path):
+    cells = (
+        "def state() -> str:\n    return str(app.snapshot())",
+        "%%buildflow endpoint '/state'\ndef get() -> str:\n    return state()",
+        "print(state())",
+        "def go():\n    app.run()\ngo()",
+    )
+    main, _ = exported(tmp_path, *PLAIN, *cells)
+    assert "def state()" in main
+    assert "print" not in main
+    assert main.count("app.run()") == 1
+
+
+def test_annotations_of_the_future(tmp_path):
+    cell = "from __future__ import annotations\nfrom dataclasses import dataclass"
+    types = "@dataclass\nclass A:\n    b: B | None\n@dataclass\nclass B:\n    x: int"
+    main, _ = exported(tmp_path, cell, LOAD, NUMBERS, types, f"{DOUBLE} * len(str(A))")
+    assert '"""\n\nfrom __future__ import annotations\n\nfrom dataclasses' in main
+    assert "class A:" in main
+
+
+def test_what_a_cell_shows_stays_behind_and_set_up_does_not(tmp_path):
+    cells = (
+        "import logging\nlogging.basicConfig(level='ERROR')",
+        "rows = [3, 1, 2]\nrows.sort()",
+        "rows.copy()",
+        "names = {}\nnames.setdefault('a', 1)\nnames.keys()",
+        "import duckdb\nduckdb.sql('select 1')",
+    )
+    use = DOUBLE.replace("2 * x", "[logging, rows, names, duckdb]")
+    main, _ = exported(tmp_path, LOAD, NUMBERS, *cells, use)
+    for kept in ("logging.basicConfig(", "rows.sort()", 'names.setdefault("a", 1)'):
+        assert kept in main
+    for gone in ("rows.copy()", "names.keys()", "duckdb.sql"):
+        assert gone not in main
