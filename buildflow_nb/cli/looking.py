@@ -11,7 +11,7 @@ from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.command import Command
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Finding, Health, counted, told, worst
-from buildflow_nb.core.options import nearest
+from buildflow_nb.core.nearest import nearest
 
 __all__ = ("check", "cloud", "doctor", "help_", "inspect", "status")
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from buildflow_nb.cli.terminal import Terminal, Terminated, as_typed_here
 from buildflow_nb.cli.words import PROGRAM, read_words
-from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.core.command import Invocation
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, UsageError
 
@@ -48,7 +47,6 @@ _HOMES = {
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    answer_to_buildflow()
     try:
         given = list(sys.argv[1:] if words is None else words)
         asked = read_words(given)
@@ -69,6 +67,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _carried_out(asked: Invocation) -> int:
+    from buildflow_nb.core.alias import answer_to_buildflow
+
+    answer_to_buildflow()
     values = asked.values
     terminal = Terminal(json=bool(values.get("json")))
     try:

@@ -18,9 +18,9 @@ from typer.core import TyperCommand, TyperGroup
 from buildflow_nb.cli.completion import completed
 from buildflow_nb.cli.table import TERMINAL
 from buildflow_nb.core.command import Command, Invocation, Option
-from buildflow_nb.core.commands import COMMANDS, explained, parsed
+from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.options import nearest
+from buildflow_nb.core.nearest import nearest
 
 __all__ = ("PROGRAM", "read_words")
 
@@ -108,6 +108,8 @@ class _Words(TyperCommand):
         if ctx.resilient_parsing or set(flags) & set(HELP_FLAGS):
             asked = [flag for flag in HELP_FLAGS if flag in flags]
             return super().parse_args(ctx, args if ctx.resilient_parsing else asked[:1])
+        from buildflow_nb.core.commands import parsed
+
         ctx.params = parsed(TERMINAL[self.name or ""], args).values
         return []
 
@@ -138,7 +140,7 @@ def _type(option: Option) -> Any:
 
 def _declared(option: Option) -> Any:
     """The parameter as Typer's help and completion show it."""
-    shown: dict[str, Any] = {"help": _sentence(explained(option)), "show_default": False}
+    shown: dict[str, Any] = {"help": _sentence(option.explained), "show_default": False}
     if option.flag:
         flags = (
             [*option.flags[:-1], f"{option.flags[-1]}/{option.off}"] if option.off else option.flags

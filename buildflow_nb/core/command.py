@@ -82,6 +82,12 @@ class Option:
         return (*self.flags, self.off) if self.off else self.flags
 
     @property
+    def explained(self) -> str:
+        """What it is for, with its choices and its default."""
+        text = f"{self.help} ({', '.join(self.choices)})" if self.choices else self.help
+        return f"{text} (default {self.default})" if self.default is not None else text
+
+    @property
     def shown(self) -> str:
         """How usage lines show it."""
         word = self.name.upper()

@@ -14,14 +14,13 @@ from typing import Any, NoReturn
 from buildflow_nb.core.command import WANTED, Command, Invocation, Option, seconds
 from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.options import nearest
+from buildflow_nb.core.nearest import nearest
 
 __all__ = (
     "COMMANDS",
     "Command",
     "Invocation",
     "Option",
-    "explained",
     "help_text",
     "parse",
     "parsed",
@@ -147,16 +146,10 @@ def help_text(command: Command | None = None) -> str:
         return "\n".join([f"{LINE} SUBCOMMAND", "", *rows, "", f"{LINE} run -h explains one."])
     rest = f"[{command.rest.upper()}]" if command.bare else command.rest.upper()
     shown = [o.shown for o in command.options] + ([rest] if rest else [])
-    pairs = [(", ".join(o.words) or o.name.upper(), explained(o)) for o in command.options]
+    pairs = [(", ".join(o.words) or o.name.upper(), o.explained) for o in command.options]
     if command.rest:
         pairs.append((command.rest.upper(), "the rest of the line: JSON, or any Python expression"))
     width = max((len(name) for name, _ in pairs), default=0)
     table = [f"  {name:<{width}}  {text}" for name, text in pairs]
     usage = " ".join([LINE, command.name, *shown])
     return "\n".join([usage, "", command.help, *table, "", f"Like {LINE} {command.example}"])
-
-
-def explained(option: Option) -> str:
-    """What an option is for, with its choices and its default."""
-    text = f"{option.help} ({', '.join(option.choices)})" if option.choices else option.help
-    return f"{text} (default {option.default})" if option.default is not None else text

@@ -6,7 +6,6 @@ its documents use and its code never knew are accepted (`SPELLINGS`).
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,9 +13,11 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.errors import ConfigError, DeclarationError
+from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
 
 __all__ = (
+    "LOG_LEVELS",
     "CollectorOptions",
     "ConsumerOptions",
     "EndpointOptions",
@@ -27,17 +28,10 @@ __all__ = (
     "takes_options",
 )
 
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 SPELLINGS = {"num_concurrent_tasks": "num_concurrency", "min_replics": "min_replicas"}
 MAX_REPLICAS = 1000  # BuildFlow's default ceiling
 
 F = TypeVar("F", bound=Callable[..., object])
-
-
-def nearest(word: str, known: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
-    """A hint for a misspelt word: `; did you mean 'x'?`, or an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 @dataclass(frozen=True, kw_only=True)

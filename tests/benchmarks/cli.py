@@ -23,7 +23,7 @@ ROUNDS = 11
 MS = 1000.0
 HELP_MS, FIRST_MS = 250, 1500
 DEADLINE_S = 30.0
-BUILDFLOW = (sys.executable, "-m", "buildflow_nb.cli.main")
+BUILDFLOW = (str(Path(sys.executable).with_name("buildflow")),)  # as it is typed
 MAIN = """
 from dataclasses import dataclass
 
