@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("memory", "flights", "http", "logs", "panel", "operations", "sqs", "pubsub")
+BENCHMARKS = ("memory", "flights", "http", "logs", "panel", "operations", "sqs", "pubsub", "cli")
 
 
 def main() -> int:
