@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.secret_fields import MASK
 from buildflow_nb.export.exported_program import ExportedProgram
+from buildflow_nb.export.secret_texts import secret_texts
 from buildflow_nb.export.secret_types import takes_secrets
 from buildflow_nb.runtime.recording import Row, read_recording
 
@@ -60,7 +62,8 @@ def _sample(path: Path, name: str) -> str:
     with path.open(encoding="utf-8", errors="replace") as file:
         first, *lines = file.read().splitlines()
     for row, line in zip(rows, (one for one in lines if one.strip()), strict=False):
-        if len(line) <= MAX_BYTES and not row.damage and not row.error and _whole(row):
+        sound = len(line) <= MAX_BYTES and not row.damage and not row.error
+        if sound and _whole(row) and not _has_secrets(row):
             return f"{json.dumps(json.loads(first) | {'inputs': 1})}\n{line}\n"
     return ""
 
@@ -70,6 +73,15 @@ def _whole(row: Row) -> bool:
     return not any(
         part in (MASK, "$repr") for value in (row.input, row.outputs) for part in _parts(value)
     )
+
+
+def _has_secrets(row: Row) -> bool:
+    """Whether something in a line looks like a key or a password, by its name or its shape."""
+    try:
+        tree = ast.parse(repr((row.input, row.outputs)), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return True  # what cannot be looked into is not shown
+    return bool(secret_texts(list(ast.walk(tree)), frozenset()))
 
 
 def _parts(value: object) -> Iterator[object]:

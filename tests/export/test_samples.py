@@ -98,6 +98,9 @@ def test_the_latest_recording_counts(recordings):
         {"input": {"id": 1}, "outputs": [{"card": ["****"]}]},
         {"input": {"$repr": "<socket>"}, "outputs": []},
         {"input": {"id": 1}, "error": "ValueError: no"},
+        {"input": {"$record": ["Order", {"id": 1, "api_key": "k-123456"}]}, "outputs": []},
+        {"input": {"id": 1}, "outputs": [{"link": "postgres://me:pass-word@host/shop"}]},
+        {"input": {"id": 1}, "outputs": [{"aws": "AKIAIOSFODNN7EXAMPLE"}]},
         {"input": {"id": 1, "note": "x" * 200_000}, "outputs": []},
     ],
 )
