@@ -64,10 +64,6 @@ class Secrets:
         )
         return _with_os(_rewritten(text, found, "os")) if found else text
 
-    def swept(self, text: str, place: str) -> str:
-        """A whole file, with what was only found after a part of it was made."""
-        return self._masked(text, place)
-
     def masked(self, text: str, values: Iterable[str] = ()) -> str:
         """A text for people, without any value."""
         for value in sorted({*self.names, *values}, key=len, reverse=True):
@@ -130,7 +126,7 @@ class Secrets:
             if same and not fixed:
                 self.used = True
                 statement = statement.with_code(_rewritten(statement.code, same, self.module))
-        code = self._masked(statement.code, statement.where())
+        code = self.swept(statement.code, statement.where())
         above = tuple(self.masked(line) for line in statement.above)
         below = tuple(self.masked(line) for line in statement.below)
         if (code, above, below) == (statement.code, statement.above, statement.below):
@@ -138,7 +134,7 @@ class Secrets:
         made = statement if code == statement.code else statement.with_code(code)
         return replace(made, above=above, below=below)
 
-    def _masked(self, code: str, place: str) -> str:
+    def swept(self, code: str, place: str) -> str:
         """Code with masked comments; refused where a value is left."""
         if not any(value in code for value in self.names):
             return code

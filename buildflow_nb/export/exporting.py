@@ -141,7 +141,8 @@ class _Export:
         requirements = requirements_of(list(neighbours.imports.values()))
         self._refuse_missing(requirements)
         self.findings.stop(self.masked)
-        modules = self._modules(order, document, Imports(local, stars), package=package)
+        writes = Imports(local, stars, frozenset(neighbours.imports))
+        modules = self._modules(order, document, writes, package=package)
         modules |= neighbours.modules
         modules = {path: self.secrets.swept(text, path) for path, text in modules.items()}
         self.findings.stop(self.masked)
@@ -196,8 +197,9 @@ class _Export:
         if not package:
             return {_MAIN: _tidy(program_text(order, outline), _MAIN)}
         imported = {name for s in order.imports for name in s.names.bound}
-        name = package_name(self.folder.resolve().name, {*imports.local, *imported})
-        local = Imports(imports.local | {name}, imports.stars)
+        taken = {*imports.local, *imported, *(m.partition(".")[0] for m in imports.installed)}
+        name = package_name(self.folder.resolve().name, taken)
+        local = replace(imports, local=imports.local | {name})
         outline = Outline(title, sections, local, more)
         texts = package_texts(order, outline, name)
         return {path: _tidy(text, path) for path, text in texts.items()}

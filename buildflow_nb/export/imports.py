@@ -51,10 +51,14 @@ class _Import:
 
 @dataclass(frozen=True, slots=True)
 class Imports:
-    """Writes imports: `local` modules stand in the project, `stars` bring names by a module."""
+    """Writes imports: `local` modules stand in the project, `installed` ones do not.
+
+    `stars` are the names that `from module import *` brings, by the module.
+    """
 
     local: frozenset[str] = frozenset()
     stars: Mapping[str, frozenset[str]] | None = None
+    installed: frozenset[str] = frozenset()
 
     def block(
         self, statements: Iterable[Statement], wanted: Iterable[str], more: Sequence[str] = ()

@@ -24,7 +24,7 @@ _WHAT = (
     "What the flow reads, writes and works with.",
     "The flow: its resources, processors and routes.",
 )
-_TAKEN = frozenset(("main", "tests", "test"))
+_TAKEN = frozenset(("main", "tests", "test", "buildflow", "buildflow_nb"))
 
 
 def package_name(project: str, taken: Iterable[str]) -> str:

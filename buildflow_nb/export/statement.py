@@ -20,11 +20,15 @@ _DECLARING = frozenset(
 _ADDING = ("add_consumer", "add_collector", "add_endpoint")
 _DELETES = frozenset(("unlink", "rmdir", "rmtree"))
 _STAY = _DELETES | {"sleep"}  # called for a person's sake
-# The verbs that a method of set-up begins with, each between two spaces.
+# The verbs that a method of set-up begins with, and of showing something, each between two spaces.
 _SETS_UP = (
     " set config configure basic use init initialize register filterwarnings simplefilter install "
     " enable disable add append extend insert update discard clear load seed mkdir makedirs touch "
     " write put push create connect open execute sort reverse subscribe setdefault setup "
+)
+_SHOWS = (
+    " plot show hist scatter bar imshow draw savefig render display print pprint head tail sample "
+    " describe info summary "
 )
 _SHELL = "get_ipython"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -228,7 +232,8 @@ class Statement:
         value = self.node.value if isinstance(self.node, ast.Expr) else None
         if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
             return ""
-        shown = self.last and not _is_verb_of_setting_up(value.func.attr)
+        verb = _verb(value.func.attr)
+        shown = verb in _SHOWS or (self.last and verb not in _SETS_UP)
         return "" if shown or value.func.attr in _STAY else next(_roots([value.func]), "")
 
     @cached_property
@@ -268,9 +273,10 @@ class Statement:
                 open_.extend(ast.iter_child_nodes(node))
 
 
-def _is_verb_of_setting_up(method: str) -> bool:
+def _verb(method: str) -> str:
+    """The first word of a method's name, between two spaces."""
     spaced = "".join(f"_{c.lower()}" if c.isupper() else c for c in method)
-    return f" {spaced.strip('_').partition('_')[0]} " in _SETS_UP
+    return f" {spaced.strip('_').partition('_')[0]} "
 
 
 def _decorators(node: ast.stmt) -> list[ast.expr]:

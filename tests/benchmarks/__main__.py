@@ -5,7 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("memory", "flights", "http", "logs", "panel", "operations", "sqs", "pubsub", "cli")
+BENCHMARKS = (
+    "memory",
+    "flights",
+    "http",
+    "logs",
+    "panel",
+    "operations",
+    "sqs",
+    "pubsub",
+    "cli",
+    "export",
+)
 
 
 def main() -> int:

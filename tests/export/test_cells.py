@@ -359,12 +359,12 @@ def test_what_a_cell_shows_stays_behind_and_set_up_does_not(tmp_path):
         "import logging\nlogging.basicConfig(level='ERROR')",
         "rows = [3, 1, 2]\nrows.sort()",
         "rows.copy()",
-        "names = {}\nnames.setdefault('a', 1)\nnames.keys()",
+        "names = {}\nnames.setdefault('a', 1)\nnames.plot()\nnames.info()\nnames.keys()",
         "import duckdb\nduckdb.sql('select 1')",
     )
     use = DOUBLE.replace("2 * x", "[logging, rows, names, duckdb]")
     main, _ = exported(tmp_path, LOAD, NUMBERS, *cells, use)
     for kept in ("logging.basicConfig(", "rows.sort()", 'names.setdefault("a", 1)'):
         assert kept in main
-    for gone in ("rows.copy()", "names.keys()", "duckdb.sql"):
+    for gone in ("rows.copy()", "names.keys()", "plot", "info", "duckdb.sql"):
         assert gone not in main

@@ -120,6 +120,13 @@ def test_modules_beside_secrets_and_searches(tmp_path):
     assert problems(folder, "main.py", "shop") == ""
 
 
+def test_the_package_has_no_name_of_what_is_imported(tmp_path):
+    path = saved(tmp_path / "s.ipynb", LOAD, NUMBERS, "import numpy as np", f"{DOUBLE} * np.pi")
+    program(path, tmp_path / "numpy", package=True)
+    assert (tmp_path / "numpy/numpy_flow/processors.py").is_file()
+    assert declares(tmp_path / "numpy") == ["double"]
+
+
 @pytest.mark.parametrize(
     ("project", "taken", "name"),
     [
@@ -132,6 +139,7 @@ def test_modules_beside_secrets_and_searches(tmp_path):
         ("class", (), "class_flow"),
         ("duckdb", ("duckdb",), "duckdb_flow"),
         ("🛒", (), "flow"),
+        ("buildflow", (), "buildflow_flow"),
         ("läden", (), "l_den"),
     ],
 )
