@@ -103,9 +103,10 @@ def _imported(name: str, roots: tuple[Path, ...], folder: Path, told: str) -> Mo
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise _broken(error, folder) from error  # it is there; what it imports is not
-            msg = f"no module {name!r} in {roots[0]}; set entry_point in {FILE_NAME} (it is {told})"
+            cure = f"set entry_point in {FILE_NAME}, or write a project by buildflow init"
             if told.startswith("--app"):
-                msg = f"no module {name!r} in {roots[0]}; {told} must be module:name, or a file"
+                cure = "give module:name, or a file"
+            msg = f"no module {name!r} in {roots[0]}, which {told} names; {cure}"
             raise ConfigError(msg) from error
         except BuildFlowError as error:
             raise _told_where(error, folder) from error

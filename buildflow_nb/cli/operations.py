@@ -36,7 +36,7 @@ def apply(values: Values, terminal: Terminal) -> None:
         outcome = flow.apply(
             yes=values["yes"], confirm=_Confirm(terminal, progress), listener=progress
         )
-    _end(outcome, terminal)
+    _end(outcome, terminal, progress)
 
 
 def refresh(values: Values, terminal: Terminal) -> None:
@@ -53,7 +53,7 @@ def destroy(values: Values, terminal: Terminal) -> None:
         outcome = flow.destroy(
             yes=values["yes"], confirm=_Confirm(terminal, progress), listener=progress
         )
-    _end(outcome, terminal)
+    _end(outcome, terminal, progress)
 
 
 class _Confirm:
@@ -81,17 +81,10 @@ def _read_beside(text: str) -> str:
     return input()
 
 
-def _end(outcome: Outcome, terminal: Terminal) -> None:
+def _end(outcome: Outcome, terminal: Terminal, progress: Progress) -> None:
     """Where the plan had nothing in it, no event has told how it ended."""
     if outcome.nothing_to_do and outcome.summary.operation is Operation.PREVIEW:
         if terminal.json:
-            terminal.line({"event": "Summary", **_plain_summary(outcome)})
+            progress(outcome.summary)
         else:
             terminal.say(headline(outcome))
-
-
-def _plain_summary(outcome: Outcome) -> dict[str, object]:
-    from buildflow_nb.cli.plain import plain
-
-    found = plain(outcome.summary)
-    return dict(found) if isinstance(found, dict) else {}

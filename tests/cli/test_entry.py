@@ -158,7 +158,11 @@ def test_a_declaration_that_is_refused_has_its_line(project):
             "main.py",
             "must hold one Flow, it holds: app, other; name one as main:app",
         ),
-        ("", "maiin:app", "no module 'maiin' in .*; set entry_point in buildflow.yaml"),
+        (
+            "",
+            "maiin:app",
+            "no module 'maiin' in .*, which entry_point 'maiin:app' names; set entry_point in",
+        ),
         ("", "maiin.py", "no module 'maiin' in"),
     ],
 )
@@ -173,7 +177,9 @@ def test_one_flow_by_two_names_is_one(project):
 
 
 def test_a_wrong_app_names_the_flag(project):
-    with pytest.raises(ConfigError, match="--app 'maiin:app' must be module:name, or a file"):
+    with pytest.raises(
+        ConfigError, match="which --app 'maiin:app' names; give module:name, or a file"
+    ):
         load_flow(project({"main.py": FLOW.format("a")}), "maiin:app")
 
 

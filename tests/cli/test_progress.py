@@ -8,6 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
+from buildflow_nb.cli.operations import _Confirm
 from buildflow_nb.cli.progress import progress_of
 from buildflow_nb.cli.resource_view import ResourceView
 from buildflow_nb.cli.terminal import Terminal
@@ -148,3 +149,46 @@ def test_a_preview_leaves_its_plan_alone(console):
         view(Summary(Operation.PREVIEW, Result.DONE, {Op.CREATE: 1}))
     view.plan(Outcome(DONE, (StepPlanned(QUEUE),)))
     assert console.file.getvalue().count("1 created") == 1
+
+
+class Plan:
+    """What a face is told while something is asked."""
+
+    def __init__(self):
+        self.told = []
+
+    def __call__(self, event):
+        self.told.append(event)
+
+    def pause(self):
+        self.told.append("pause")
+
+    def plan(self, outcome):
+        self.told.append(outcome)
+
+
+@pytest.mark.parametrize(("said", "agreed"), [("y", True), ("", False)])
+def test_a_person_sees_the_plan_and_is_asked(monkeypatch, said, agreed):
+    asked = []
+
+    def read(text):
+        asked.append(text)
+        return said
+
+    monkeypatch.setattr("builtins.input", read)
+    terminal, face = Terminal(), Plan()
+    terminal.lively = True
+    plan = Outcome(DONE, (StepPlanned(QUEUE),))
+    assert _Confirm(terminal, face)(plan) is agreed
+    assert face.told == ["pause", plan]
+    assert asked == ["Apply this change? [y/N] "]
+
+
+def test_a_program_is_asked_beside_its_answer(monkeypatch, capsys):
+    monkeypatch.setattr("builtins.input", lambda: "yes")
+    face = Plan()
+    assert _Confirm(Terminal(json=True), face)(Outcome(DONE, (StepPlanned(QUEUE),)))
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert "+ SQSQueue orders" in error
+    assert error.endswith("Apply this change? [y/N] ")
