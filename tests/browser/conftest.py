@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from nbformat import NotebookNode
 from playwright.sync_api import BrowserContext
 
 from buildflow_nb.infra.local_cloud.client import stop_cloud
@@ -40,7 +41,7 @@ def notebook(lab, context, request) -> Iterator[Open]:
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     opened: list[Notebook] = []
 
-    def make(cells: Sequence[str], width: int = 1200) -> Notebook:
+    def make(cells: Sequence[str | NotebookNode], width: int = 1200) -> Notebook:
         made = Notebook(context.new_page(), lab, lab.root / f"{name}-{len(opened)}.ipynb")
         write(made.path, cells)
         opened.append(made)

@@ -40,10 +40,12 @@ def shots() -> Path:
     return folder
 
 
-def write(path: Path, cells: Sequence[str]) -> None:
-    """Write a notebook of code cells without outputs; their ids are c0, c1 and so on."""
+def write(path: Path, cells: Sequence[str | nbformat.NotebookNode]) -> None:
+    """Write a notebook without outputs, of code or of whole cells; their ids are c0, c1, …"""
     made = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})  # else Lab asks which
-    made.cells = [nbformat.v4.new_code_cell(code, id=f"c{i}") for i, code in enumerate(cells)]
+    made.cells = [nbformat.v4.new_code_cell(c) if isinstance(c, str) else c for c in cells]
+    for i, cell in enumerate(made.cells):
+        cell.id = f"c{i}"
     nbformat.write(made, path)
 
 
