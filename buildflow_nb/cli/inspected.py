@@ -1,22 +1,20 @@
-"""What a flow declares, as a tree of plain text; a pipe and a terminal show the same."""
+"""What a flow declares, as plain text; `tables.py` has its twin in colours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ("state_text",)
+__all__ = ("headline", "primitive_facts", "processor_line", "state_text")
 
 
 def state_text(state: Mapping[str, Any]) -> str:
     """Write a flow state (`core/flow_state.py`): its processors, then its primitives."""
-    head = f"flow {state['flow_id']!r} on stack {state['stack']!r}"
-    versions = f"Python {state['python_version']}, buildflow_nb {state['buildflow_version']}"
     groups = state["processor_group_states"]
     primitives = state["primitive_states"]
     return "\n".join(
         [
-            f"{head}  ({versions})",
+            headline(state),
             "processors:" if groups else "no processor yet",
             *(line for group in groups for line in _group(group)),
             "primitives:" if primitives else "no primitive yet",
@@ -25,18 +23,26 @@ def state_text(state: Mapping[str, Any]) -> str:
     )
 
 
+def headline(state: Mapping[str, Any]) -> str:
+    """Which flow it is, and of what it runs."""
+    head = f"flow {state['flow_id']!r} on stack {state['stack']!r}"
+    versions = f"Python {state['python_version']}, buildflow_nb {state['buildflow_version']}"
+    return f"{head}  ({versions})"
+
+
 def _group(group: Mapping[str, Any]) -> Iterator[str]:
     inner = group["processor_states"]
     if group["processor_group_type"] == "service":
         base = group["group_info"].get("base_route", "/")
         yield f"  service {group['processor_group_id']}  {base}"
-        yield from (f"    {_processor(one, '')}" for one in inner)
+        yield from (f"    {processor_line(one, '')}" for one in inner)
         return
     route = group["group_info"].get("base_route", "")
-    yield from (f"  {_processor(one, route)}" for one in inner)
+    yield from (f"  {processor_line(one, route)}" for one in inner)
 
 
-def _processor(one: Mapping[str, Any], route: str) -> str:
+def processor_line(one: Mapping[str, Any], route: str) -> str:
+    """A processor with its source, sink or route; `route` is that of its group."""
     info = one["processor_info"]
     head = f"{one['processor_type']} {one['processor_id']}"
     if "method" in info:
@@ -49,9 +55,15 @@ def _processor(one: Mapping[str, Any], route: str) -> str:
 def _primitives(primitives: list[Mapping[str, Any]]) -> Iterator[str]:
     width = max((len(one["primitive_name"]) for one in primitives), default=0)
     for one in primitives:
-        facts = [f"on {one['primitive_type']}", "managed" if one["managed"] else "not managed"]
-        if one["primitive_dependencies"]:
-            facts.append(f"made with {', '.join(one['primitive_dependencies'])}")
-        if one["resource_url"]:
-            facts.append(one["resource_url"])
-        yield f"  {one['primitive_name']:<{width}}  {one['primitive_id']}  ({'; '.join(facts)})"
+        name = f"{one['primitive_name']:<{width}}  {one['primitive_id']}"
+        yield f"  {name}  ({primitive_facts(one)})"
+
+
+def primitive_facts(one: Mapping[str, Any]) -> str:
+    """Where a primitive is, whether the flow manages it, and what it is made with."""
+    facts = [f"on {one['primitive_type']}", "managed" if one["managed"] else "not managed"]
+    if one["primitive_dependencies"]:
+        facts.append(f"made with {', '.join(one['primitive_dependencies'])}")
+    if one["resource_url"]:
+        facts.append(one["resource_url"])
+    return "; ".join(facts)

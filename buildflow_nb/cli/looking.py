@@ -48,7 +48,12 @@ def inspect(values: Values, terminal: Terminal) -> None:
     from buildflow_nb.cli.inspected import state_text
 
     state = flow_asked(values).flowstate().to_dict()
-    terminal.give(state, state_text(state))
+    if terminal.lively:
+        from buildflow_nb.cli.tables import state_tree
+
+        terminal.console().print(state_tree(state))
+    else:
+        terminal.give(state, state_text(state))
 
 
 def cloud(values: Values, terminal: Terminal) -> None:
@@ -102,6 +107,11 @@ def _described(command: Command) -> dict[str, object]:
 
 
 def _found(findings: list[Finding], terminal: Terminal) -> int:
-    document = {"worst": worst(findings), "findings": findings}
-    terminal.give(document, f"{told(findings)}\n{counted(findings)}")
+    if terminal.lively:
+        from buildflow_nb.cli.tables import findings_table
+
+        terminal.console().print(findings_table(findings))
+    else:
+        document = {"worst": worst(findings), "findings": findings}
+        terminal.give(document, f"{told(findings)}\n{counted(findings)}")
     return FOUND if worst(findings) is Health.ERROR else 0

@@ -9,6 +9,7 @@ their own, so that Ctrl-C reaches this process alone, and end with it (`leash.py
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,12 +22,20 @@ from buildflow_nb.cli.code_changes import CodeChanges
 from buildflow_nb.cli.table import TERMINAL, words_for
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.config import find_config
+from buildflow_nb.core.errors import UsageError
 
 __all__ = ("run_reloading",)
 
 
 def run_reloading(values: Mapping[str, Any], terminal: Terminal) -> int:
-    """Run the project's flow, and again with each change; gives the exit code."""
+    """Run the project's flow, and again with each change; gives the exit code.
+
+    Raises:
+        UsageError: this system cannot.
+    """
+    if os.name != "posix":
+        msg = "run: --reload hands a child its pipes, which only POSIX can; run without --reload"
+        raise UsageError(msg)
     folder = find_config(Path.cwd()).folder
     words = words_for(TERMINAL["run"], {**values, "reload": False})
     asked: list[int] = []
