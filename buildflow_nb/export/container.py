@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from buildflow_nb.export.requirements import WHEELS
 from buildflow_nb.export.requirements_text import REQUIREMENTS
+from buildflow_nb.runtime.control import TOKEN_VARIABLE
 
 __all__ = ("DOCKERFILE", "IGNORED", "dockerfile", "dockerignore")
 
@@ -19,6 +20,12 @@ IGNORED = ".dockerignore"
 PORT = 8000
 RUNTIME_PORT = 9653
 _STATUS = f"http://127.0.0.1:{RUNTIME_PORT}/runtime/status"
+_CHECK = (  # with the token that a run may have been given, and past any proxy of the container
+    "import os, urllib.request as r; "
+    f"q = r.Request('{_STATUS}', "
+    f"headers=dict(Authorization='Bearer ' + os.environ.get('{TOKEN_VARIABLE}', ''))); "
+    "r.build_opener(r.ProxyHandler(dict())).open(q, timeout=4)"
+)
 _TEXT = f"""\
 FROM python:{{python}}-slim-trixie
 
@@ -36,7 +43,7 @@ USER 10001
 EXPOSE {PORT}
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \\
-  CMD ["python", "-c", "import urllib.request as r; r.urlopen('{_STATUS}', timeout=4)"]
+  CMD ["python", "-c", "{_CHECK}"]
 CMD ["buildflow", "run", "--host", "0.0.0.0", "--port", "{PORT}", \\
      "--start-runtime-server", "--runtime-server-port", "{RUNTIME_PORT}"]
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -109,8 +110,10 @@ def test_neither_secrets_nor_state_get_into_the_image(tmp_path):
     assert "SHOP_TOKEN" not in made["Dockerfile"]
 
 
-def test_as_process_one_it_is_healthy_and_drains(tmp_path):
+@pytest.mark.parametrize("token", ["", "tok-12345"])
+def test_as_process_one_it_is_healthy_and_drains(tmp_path, monkeypatch, token):
     """A container's first process gets no signal that it does not ask for."""
+    monkeypatch.setenv("BUILDFLOW_RUNTIME_TOKEN", token)
     unshare = shutil.which("unshare")
     namespace = [str(unshare), "--pid", "--fork", "--kill-child"]
     if unshare is None or subprocess.run([*namespace, "true"], check=False).returncode:
@@ -122,7 +125,13 @@ def test_as_process_one_it_is_healthy_and_drains(tmp_path):
     assert command[:2] == ["buildflow", "run"]
     with Program(folder, [*namespace, *COMMAND]) as running:
         check = [sys.executable, "-c", check[2].replace("9653", str(running.runtime_port))]
-        assert subprocess.run(check, check=False).returncode == 0
+        proxied = {**os.environ, "http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+        for environment in (os.environ, proxied):
+            assert subprocess.run(check, env=environment, check=False).returncode == 0
+        if token:
+            proxied["BUILDFLOW_RUNTIME_TOKEN"] = "another"  # noqa: S105
+            denied = subprocess.run(check, env=proxied, capture_output=True, check=False)
+            assert b"401" in denied.stderr
         running.done("price")
         (first,) = psutil.Process(running.pid).children()
         first.send_signal(signal.SIGTERM)

@@ -58,8 +58,12 @@ class Program:
 
     def control(self, path: str):
         """What its runtime server answers."""
-        url = f"http://127.0.0.1:{self.runtime_port}{path}"
-        with urllib.request.urlopen(url, timeout=START_S) as answer:
+        token = os.environ.get("BUILDFLOW_RUNTIME_TOKEN", "")
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.runtime_port}{path}",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=START_S) as answer:  # noqa: S310
             return json.load(answer)
 
     def processor(self, name: str):
