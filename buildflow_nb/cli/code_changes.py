@@ -7,6 +7,7 @@ file that was only touched, or saved as it was, has not changed: contents are co
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +35,14 @@ class CodeFilter(DefaultFilter):
         is_code = found.suffix == ".py" or found == self._folder / FILE_NAME
         return is_code and self._is_inside(found) and super().__call__(change, path)
 
+    def looks_into(self, folder: Path) -> bool:
+        """Whether code can be in a folder: it is not hidden, no cache and no environment."""
+        known = folder.name.startswith(".") or folder.name in self.ignore_dirs
+        return not known and not (folder / "pyvenv.cfg").is_file()
+
     def _is_inside(self, path: Path) -> bool:
-        """Whether none of the folders in between is hidden, or an environment."""
         inner = path.relative_to(self._folder) if path.is_relative_to(self._folder) else path
-        parents = [self._folder / parent for parent in inner.parents][:-1]
-        return not any(
-            parent.name.startswith(".") or (parent / "pyvenv.cfg").is_file() for parent in parents
-        )
+        return all(self.looks_into(self._folder / parent) for parent in list(inner.parents)[:-1])
 
 
 class CodeChanges:
@@ -80,9 +82,13 @@ class CodeChanges:
         return True
 
     def _code(self) -> Iterator[Path]:
-        for path in [self._folder / FILE_NAME, *self._folder.rglob("*.py")]:
-            if self._filter(Change.modified, str(path)):
-                yield path
+        for place, folders, files in os.walk(self._folder):
+            here = Path(place)
+            # What is no code is not even looked into: an environment has thousands of files.
+            folders[:] = [name for name in folders if self._filter.looks_into(here / name)]
+            for path in map(here.joinpath, files):
+                if self._filter(Change.modified, str(path)):
+                    yield path
 
 
 def _digest(path: Path) -> bytes | None:

@@ -50,6 +50,7 @@ class RunView:
     def open(self) -> Iterator[None]:
         """Take the terminal; rich first, so that what processors print passes it by."""
         with self._live, captured():
+            self._console.show_cursor(True)  # a run that is ended at once could not bring it back
             yield
 
     def begin(self, handle: RunHandle) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from watchfiles import Change
@@ -71,3 +74,22 @@ def test_what_was_saved_before_the_watcher_was_there_is_not_missed(tmp_path, mon
     (tmp_path / "main.py").write_text("x = 2\n")
     (tmp_path / "new.py").write_text("")
     assert told(monkeypatch, changes, set(), set()) == [["main.py", "new.py"], []]
+
+
+def test_environments_and_caches_are_not_even_looked_into(tmp_path, monkeypatch):
+    for name in ("main.py", "shop/a.py", ".venv/b.py", "mine/c.py", "node_modules/d.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "mine" / "pyvenv.cfg").touch()
+    looked = []
+    walk = os.walk
+
+    def walked(top):
+        for found in walk(top):
+            looked.append(Path(found[0]).name)
+            yield found
+
+    monkeypatch.setattr("buildflow_nb.cli.code_changes.os", SimpleNamespace(walk=walked))
+    changes = CodeChanges(tmp_path, threading.Event())
+    assert sorted(changes._seen) == [tmp_path / "main.py", tmp_path / "shop" / "a.py"]
+    assert sorted(looked) == sorted([tmp_path.name, "shop"])
