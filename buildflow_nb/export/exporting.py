@@ -84,6 +84,7 @@ def export_flow(
         tuple(export.masked(text) for text in export.findings.warnings),
         program.secrets,
         program.commands,
+        program.processors,
     )
 
 

@@ -17,8 +17,11 @@ __all__ = ("left_out",)
 def left_out(
     notebook: Notebook, selection: Selection, secrets: Secrets, values: Sequence[str]
 ) -> Iterator[LeftOut]:
-    """Lines that stay behind, without any secret."""
-    for one in _left_out(notebook, selection):
+    """Lines that stay behind, in the notebook's order, without any secret."""
+    places = {label: at for at, label in enumerate(notebook.labels)}
+    last = len(places)
+    found = _left_out(notebook, selection)
+    for one in sorted(found, key=lambda one: (places.get(one.cell, last), one.line)):
         text = _masked_words(secrets.masked(one.text, values))
         yield LeftOut(one.cell, one.line, text, one.why)
 

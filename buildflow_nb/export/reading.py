@@ -31,16 +31,21 @@ _UNREADABLE = (BuildFlowError, SyntaxError, ValueError, RecursionError, MemoryEr
 
 @dataclass(slots=True)
 class Notebook:
-    """All statements in order; `lost` says of names that are bound where export cannot follow."""
+    """All statements in order; `lost` says of names that are bound where export cannot follow.
+
+    `labels` are those of the cells, in order.
+    """
 
     statements: list[Statement] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     lost: dict[str, str] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
 
 
 def read(document: Document, findings: Findings) -> Notebook:
     """Read the cells of a document, in its order."""
-    found = Notebook([], list(document.left_out), dict(document.lost))
+    labels = [cell.label for cell in document.cells]
+    found = Notebook([], list(document.left_out), dict(document.lost), labels)
     runs = {cell.run for cell in document.cells}
     counted = None not in runs and len(runs) == len(document.cells)
     for index, cell in enumerate(document.cells):

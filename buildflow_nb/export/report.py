@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class ExportReport:
     """The files that were written, what stayed behind, and what to look at.
 
     `secrets` are environment variables that the program reads, `commands` the terminal's twins of
-    line magics.
+    line magics, `processors` the ids of what it declares, as far as they are written out.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class ExportReport:
     warnings: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    processors: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         names = ", ".join(path.relative_to(self.folder).as_posix() for path in self.files)
@@ -49,5 +51,5 @@ def report_text(report: ExportReport) -> str:
         rows[_MOST_LINES:] = [f"  … and {len(rows) - _MOST_LINES} more"]
     warnings = [f"look at: {warning}" for warning in report.warnings]
     behind = [f"{len(report.left_out)} lines stay behind:", *rows] if rows else []
-    run = f"run it by: cd {report.folder} && python main.py"
+    run = f"run it by: cd {shlex.quote(str(report.folder))} && python main.py"
     return "\n".join([str(report), run, *warnings, *behind])

@@ -26,6 +26,9 @@ _ALWAYS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__buil
 _OF_IPYTHON = {
     "display": "a notebook has it by itself: write from IPython.display import display",
 }
+_OF_PICTURES = frozenset(
+    ("matplotlib", "seaborn", "plotly", "bokeh", "altair", "IPython", "ipywidgets", "panel")
+)
 Stars = Callable[[ast.ImportFrom], frozenset[str] | None]  # what a star import brings
 
 
@@ -148,7 +151,14 @@ class _Chosen:
         if touched & self._values or (self._beside and statement.search_path is not None):
             return True
         mine = (touched | {statement.calls}) & (self._names - {APP})
-        return bool(mine) and statement.cell in self._cells
+        return statement.cell in self._cells and (bool(mine) or self._prepares(statement))
+
+    def _prepares(self, statement: Statement) -> bool:
+        """Whether a function or a module prepares something by it, other than pictures."""
+        binders = self.binders.get(statement.prepares, ())
+        modules = (one.module for s in binders for one in imported_by(s.node, s.where))
+        code = bool(binders) and all(s.is_import or s.is_block for s in binders)
+        return code and not any(module.partition(".")[0] in _OF_PICTURES for module in modules)
 
     def in_order(self) -> list[Statement]:
         """What is taken, as it stands in the notebook."""

@@ -26,6 +26,10 @@ _SETS_UP = (
     " enable disable add append extend insert update discard clear load seed mkdir makedirs touch "
     " write put push create connect open execute sort reverse subscribe setdefault setup "
 )
+_PREPARES = (  # of these, those that prepare something beside the values of the cells
+    " set config configure basic init initialize register filterwarnings simplefilter install "
+    " enable disable load seed mkdir makedirs setup "
+)
 _SHOWS = (
     " plot show hist scatter bar imshow draw savefig render display print pprint head tail sample "
     " describe info summary "
@@ -235,6 +239,15 @@ class Statement:
         verb = _verb(value.func.attr)
         shown = verb in _SHOWS or (self.last and verb not in _SETS_UP)
         return "" if shown or value.func.attr in _STAY else next(_roots([value.func]), "")
+
+    @cached_property
+    def prepares(self) -> str:
+        """The name that it calls to prepare what comes: `os` in `os.makedirs("out")`."""
+        value = self.node.value if isinstance(self.node, ast.Expr) else None
+        if not isinstance(value, ast.Call) or not isinstance(value.func, (ast.Attribute, ast.Name)):
+            return ""
+        method = value.func.attr if isinstance(value.func, ast.Attribute) else value.func.id
+        return next(_roots([value.func]), "") if _verb(method) in _PREPARES else ""
 
     @cached_property
     def search_path(self) -> str | None:

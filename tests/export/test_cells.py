@@ -368,3 +368,29 @@ def test_what_a_cell_shows_stays_behind_and_set_up_does_not(tmp_path):
         assert kept in main
     for gone in ("rows.copy()", "names.keys()", "plot", "info", "duckdb.sql"):
         assert gone not in main
+
+
+def test_what_prepares_comes_along_and_pictures_do_not(tmp_path):
+    cells = (
+        "import os\nfrom time import time\nimport matplotlib.pyplot as plt\nos.makedirs('out')\n"
+        "plt.set_loglevel('error')\nbegan = time()",
+        "def init_shop():\n    return 1\n\ndef total():\n    return began\ninit_shop()",
+        "os.makedirs('other')",
+    )
+    main, _ = exported(tmp_path, LOAD, NUMBERS, *cells, f"{DOUBLE} * total()")
+    assert 'os.makedirs("out")\n' in main
+    assert "\n\n\ninit_shop()\n" in main
+    assert "plt" not in main
+    assert "other" not in main
+
+
+def test_what_stays_behind_is_told_in_order(tmp_path):
+    _, report = exported(tmp_path, "%%bash\nls", "1", *PLAIN, "2\n3", "def broken(:")
+    assert [(one.cell, one.line) for one in report.left_out] == [
+        ("cell [1]", 1),
+        ("cell [2]", 1),
+        ("cell [3]", 1),
+        ("cell [6]", 1),
+        ("cell [6]", 2),
+        ("cell [7]", 1),
+    ]

@@ -135,3 +135,13 @@ def test_a_named_file_that_cannot_be_read_is_an_error(cells, tmp_path):
     refused = cells("%buildflow export gone.ipynb shop", "export")
     assert refused.error.startswith("UsageError: gone.ipynb cannot be read: No such file")
     assert not (tmp_path / "shop").exists()
+
+
+def test_the_flow_that_runs_is_held_against_the_program(cells):
+    ran(cells, "load", "early", "types", "price")
+    hidden = "exec('@app.consumer(File(\"o.jsonl\"))\\ndef from' + 'nowhere(x: dict): ...')"
+    assert cells(hidden, "hidden").error is None
+    assert cells("getattr(app, 'remove')('price')", "remove").error is None
+    shown = cells("%buildflow export shop", "export").bundles[0]["text/plain"]
+    assert "'price' is in the program and not in this kernel's flow (removed by a click?)" in shown
+    assert "'fromnowhere' is in this kernel's flow and in no cell that is exported" in shown

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export import ExportReport, RanCell, export_flow, ran_of, report_text
+from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.cell_sources import sources_of
 from buildflow_nb.notebook.markup import Cell, quote
@@ -42,7 +44,8 @@ class Exported:
             for text, where, why in self._rows()
         ]
         behind = markup.table("Lines that stay behind", _HEADS, rows) if rows else ""
-        run = f"<code>cd {quote(str(self.report.folder))} &amp;&amp; python main.py</code>"
+        folder = quote(shlex.quote(str(self.report.folder)))
+        run = f"<code>cd {folder} &amp;&amp; python main.py</code>"
         return markup.card(title, f"<b>{quote(title)}</b>", warnings + behind, run)
 
     def _rows(self) -> list[tuple[str, str, str]]:
@@ -68,7 +71,27 @@ def exported(session: Session, values: Values) -> Exported:
         force=values["force"],
         package=values["package"],
     )
-    return Exported(replace(report, warnings=(*((said,) if said else ()), *report.warnings)))
+    differs = _differences(report, session.bound())
+    warnings = (*((said,) if said else ()), *report.warnings, *differs)
+    return Exported(replace(report, warnings=warnings))
+
+
+def _differences(report: ExportReport, flow: Flow | None) -> list[str]:
+    """Processors that the kernel's flow has and the program has not, or the other way round."""
+    if flow is None:
+        return []
+    here = set(flow.processors)
+    text = "".join(path.read_text("utf-8") for path in report.files if path.suffix == ".py")
+    gone = sorted(set(report.processors) - here)
+    new = sorted(name for name in here - set(report.processors) if name not in text)
+    return [
+        f"{name!r} is in the program and not in this kernel's flow (removed by a click?); "
+        f"%buildflow remove {name} in a cell takes it out"
+        for name in gone
+    ] + [
+        f"{name!r} is in this kernel's flow and in no cell that is exported, so not in the program"
+        for name in new
+    ]
 
 
 def _beside(file: SavedFile, cells: Sequence[RanCell]) -> str:
