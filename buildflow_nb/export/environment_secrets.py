@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 
 from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.pieces import lines_of
+from buildflow_nb.export.secret_names import environment_name
 from buildflow_nb.export.secret_texts import (
+    Known,
     SecretText,
-    environment_name,
-    passed_names,
+    Takes,
+    known_of,
     secret_texts,
 )
 from buildflow_nb.export.statement import Statement
@@ -35,7 +37,7 @@ class Secrets:
     """What was found: the environment variable of each value, and where `os` has another name."""
 
     findings: Findings
-    passed: frozenset[str] = frozenset()
+    known: Known = field(default_factory=Known)
     names: dict[str, str] = field(default_factory=dict)
     module: str = "os"
     used: bool = False
@@ -47,8 +49,12 @@ class Secrets:
 
     def look_at(self, trees: Sequence[Sequence[ast.AST]]) -> list[str]:
         """Take in where secrets go, and give all values, those that stay behind included."""
-        self.passed = passed_names(trees)
-        return [one.value for tree in trees for one in secret_texts(tree, self.passed)]
+        self.known = known_of(trees)
+        return [
+            one.value
+            for tree in trees
+            for one in secret_texts(tree, self.known.passed, self.known.takes)
+        ]
 
     def out_of(self, statements: Iterable[Statement]) -> list[Statement]:
         """The statements without secrets."""
@@ -59,10 +65,14 @@ class Secrets:
         """A module of the notebook's neighbourhood without secrets."""
         nodes = list(ast.walk(ast.parse(text)))
         found = self._named(
-            secret_texts(nodes, self.passed | passed_names([nodes])),
+            secret_texts(nodes, *self._known_in(nodes)),
             lambda node: f"{place} line {node.lineno}",
         )
         return _with_os(_rewritten(text, found, "os")) if found else text
+
+    def _known_in(self, nodes: Sequence[ast.AST]) -> tuple[frozenset[str], Takes]:
+        here = known_of([nodes])
+        return self.known.passed | here.passed, {**self.known.takes, **here.takes}
 
     def masked(self, text: str, values: Iterable[str] = ()) -> str:
         """A text for people, without any value."""
@@ -77,10 +87,12 @@ class Secrets:
         return text
 
     def _first(self, statement: Statement) -> Statement:
-        if not secret_texts(statement.parts, self.passed):
+        if not secret_texts(statement.parts, self.known.passed, self.known.takes):
             return statement
         plain = statement.with_code(statement.code)
-        found = self._named(secret_texts(plain.parts, self.passed), plain.where)
+        found = self._named(
+            secret_texts(plain.parts, self.known.passed, self.known.takes), plain.where
+        )
         if not found:
             return plain
         self.used = True
@@ -122,7 +134,11 @@ class Secrets:
                 for node in ast.walk(ast.parse(statement.code))
                 if isinstance(node, ast.Constant) and node.value in telling
             ]
-            fixed = {id(s.node) for s in secret_texts(statement.parts, self.passed) if s.fixed}
+            fixed = {
+                id(s.node)
+                for s in secret_texts(statement.parts, self.known.passed, self.known.takes)
+                if s.fixed
+            }
             if same and not fixed:
                 self.used = True
                 statement = statement.with_code(_rewritten(statement.code, same, self.module))

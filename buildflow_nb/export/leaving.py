@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from buildflow_nb.export.environment_secrets import MASK, Secrets
 from buildflow_nb.export.reading import Notebook
 from buildflow_nb.export.report import LeftOut
-from buildflow_nb.export.secret_texts import is_secret_name
+from buildflow_nb.export.secret_names import is_secret_name
 from buildflow_nb.export.selection import Selection
 from buildflow_nb.export.statement import Statement
 
@@ -43,6 +43,8 @@ def _why(statement: Statement, anew: dict[int, str]) -> str:
         return "taken out of the flow"
     if id(statement) in anew:
         return f"written anew in {anew[id(statement)]}"
+    if statement.commands and not statement.declares:
+        return "asks a running flow"
     return "deletes files" if statement.deletes else "not needed by the flow"
 
 

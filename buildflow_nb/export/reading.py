@@ -161,7 +161,7 @@ def _unreadable(
         at = reading.blank + (error.lineno or 1) + ours  # the body begins below our line
         why = f"no Python by itself: line {at}: {said}"
     _leave(found, reading, why)
-    if ours or any(line.startswith("@app.") for line in reading.lines):
+    if ours or any(line.startswith(("@app.", MAGIC)) for line in reading.lines):
         where = f"{reading.cell.label} line {at}"
         findings.refuse(f"{where}: {said}; the cell declares a part of the flow, so mend it")
 

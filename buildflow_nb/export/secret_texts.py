@@ -7,26 +7,22 @@ by its own shape (a password inside an address, an AWS key, a private key).
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-__all__ = ("SecretText", "environment_name", "is_secret_name", "passed_names", "secret_texts")
+from buildflow_nb.export.secret_names import is_secret_name, shape_of
 
-_WORDS = frozenset(
-    {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential"}
-    | {"credentials", "apikey", "accesskey", "secretkey", "privatekey"}
+__all__ = (
+    "Known",
+    "SecretText",
+    "known_of",
+    "secret_texts",
 )
-_PAIRS = frozenset(
-    (first, key)
-    for first in ("access", "api", "private", "secret", "account", "signing", "encryption")
-    for key in ("key", "keys")
-)
-_ABOUT = frozenset(  # what tells of a secret without being one: secret_name, token_url
-    ("id", "name", "names", "url", "uri", "path", "file", "env", "field", "column", "arn", "type")
-)
-_AWS_KEYS, _AWS_KEY_LENGTH = ("AKIA", "ASIA"), 20
+
+Takes = Mapping[str, tuple[str, ...]]  # the names of the arguments of functions
+_NOTHING: Takes = MappingProxyType({})
+_ENVIRONMENT = ("os.getenv", "os.environ.get", "environ.get", "getenv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,28 +43,51 @@ class SecretText:
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def passed_names(trees: Iterable[Sequence[ast.AST]]) -> frozenset[str]:
-    """Variables that are given to something secret: `mine` in `open(password=mine)`."""
-    return frozenset(
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What all the code says of names: those given to something secret, and what functions take."""
+
+    passed: frozenset[str] = frozenset()
+    takes: Takes = field(default_factory=dict)
+
+
+def known_of(trees: Sequence[Sequence[ast.AST]]) -> Known:
+    """Read it: `mine` in `open(password=mine)`, and `def open(user, password)`."""
+    takes = {name: named for nodes in trees for name, named in _signatures(nodes)}
+    passed = frozenset(
         value.id
         for nodes in trees
-        for name, value in _positions(nodes)
+        for name, value in _positions(nodes, takes)
         if isinstance(value, ast.Name) and is_secret_name(name)
     )
+    return Known(passed, takes)
 
 
-def secret_texts(nodes: Sequence[ast.AST], passed: frozenset[str]) -> list[SecretText]:
+def _signatures(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for node in nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node.name, tuple(a.arg for a in (*node.args.posonlyargs, *node.args.args))
+        elif isinstance(node, ast.ClassDef):
+            fields = [s.target for s in node.body if isinstance(s, ast.AnnAssign)]
+            made = [s for s in node.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"]
+            named = [a.arg for a in made[0].args.args[1:]] if made else []
+            yield node.name, tuple(named or [f.id for f in fields if isinstance(f, ast.Name)])
+
+
+def secret_texts(
+    nodes: Sequence[ast.AST], passed: frozenset[str], takes: Takes = _NOTHING
+) -> list[SecretText]:
     """All of them among the nodes of a tree, in its order."""
     found: dict[int, SecretText] = {}
     names: dict[int, str] = {}
-    for name, value in _positions(nodes):
+    for name, value in _positions(nodes, takes):
         constant = _written_out(value)
         if constant is not None and (is_secret_name(name) or name in passed):
             found[id(constant)] = SecretText(constant, name)
         names[id(value)] = name
     for node in nodes:
         if isinstance(node, ast.Constant) and id(node) not in found:
-            shape = _shape(node.value)
+            shape = shape_of(node.value)
             if shape:
                 found[id(node)] = SecretText(node, names.get(id(node), shape))
     if not found:
@@ -76,13 +95,6 @@ def secret_texts(nodes: Sequence[ast.AST], passed: frozenset[str]) -> list[Secre
     fixed = _fixed(nodes)
     made = [SecretText(f.node, f.name, id(f.node) in fixed) for f in found.values()]
     return sorted(made, key=lambda one: (one.node.lineno, one.node.col_offset))
-
-
-def environment_name(name: str) -> str:
-    """The environment variable for a secret: `dbPassword` is DB_PASSWORD."""
-    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in "_".join(_words(name)))
-    plain = "_".join(word for word in plain.upper().split("_") if word)
-    return plain if plain and not plain[0].isdigit() else f"SECRET_{plain}".rstrip("_")
 
 
 def _fixed(nodes: Sequence[ast.AST]) -> set[int]:
@@ -96,22 +108,27 @@ def _fixed(nodes: Sequence[ast.AST]) -> set[int]:
     return found
 
 
-def _positions(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
+def _positions(nodes: Sequence[ast.AST], takes: Takes) -> Iterator[tuple[str, ast.AST]]:
     """Names with what is given to them: arguments, assignments, defaults, keys of a dict."""
     for node in nodes:
         if isinstance(node, ast.keyword) and node.arg:
             yield node.arg, node.value
-        elif isinstance(node, ast.Assign):
-            for target in node.targets:
-                yield from _given(target, node.value)
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
-            yield from _given(node.target, node.value)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+            yield from _assigned(node)
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant):
                     yield str(key.value), value
         elif isinstance(node, ast.arguments):
             yield from _defaults(node)
+        elif isinstance(node, ast.Call) and node.args:
+            yield from _by_place(node, takes)
+
+
+def _assigned(node: ast.Assign | ast.AnnAssign | ast.NamedExpr) -> Iterator[tuple[str, ast.AST]]:
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if node.value is not None:
+            yield from _given(target, node.value)
 
 
 def _given(target: ast.AST, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -126,6 +143,15 @@ def _given(target: ast.AST, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         yield str(target.slice.value), value
 
 
+def _by_place(call: ast.Call, takes: Takes) -> Iterator[tuple[str, ast.AST]]:
+    """Arguments without a name, where the code tells it; what is there if a variable is not."""
+    first = call.args[0]
+    if isinstance(call.func, ast.Name) and call.func.id in takes:
+        yield from zip(takes[call.func.id], call.args, strict=False)
+    elif isinstance(first, ast.Constant) and ast.unparse(call.func) in _ENVIRONMENT:
+        yield from ((str(first.value), value) for value in call.args[1:])
+
+
 def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.AST]]:
     plain = [*node.posonlyargs, *node.args]
     for argument, value in zip(reversed(plain), reversed(node.defaults), strict=False):
@@ -133,22 +159,6 @@ def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.AST]]:
     for argument, default in zip(node.kwonlyargs, node.kw_defaults, strict=True):
         if default is not None:
             yield argument.arg, default
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a name is one of a secret."""
-    words = _words(name)
-    if words[-1] in _ABOUT and words[-3:] != ["access", "key", "id"]:
-        return False
-    return bool(_WORDS & set(words)) or any(pair in _PAIRS for pair in pairwise(words))
-
-
-def _words(name: str) -> list[str]:
-    """The words of a name: `awsSecretKey` and `AWS_SECRET_KEY` alike."""
-    spaced = "".join(
-        f"_{c}" if c.isupper() and i and name[i - 1].islower() else c for i, c in enumerate(name)
-    )
-    return spaced.lower().replace("-", "_").replace(" ", "_").split("_")
 
 
 def _written_out(value: ast.AST) -> ast.Constant | None:
@@ -160,17 +170,3 @@ def _written_out(value: ast.AST) -> ast.Constant | None:
         return _written_out(value.args[0]) if "Secret" in name and value.args else None
     texts = isinstance(value, ast.Constant) and isinstance(value.value, (str, bytes))
     return value if texts and isinstance(value, ast.Constant) and value.value else None
-
-
-def _shape(value: object) -> str:
-    """What a text is by its shape alone; "" for no secret."""
-    if not isinstance(value, str):
-        return ""
-    if "PRIVATE KEY-----" in value:
-        return "private_key"
-    if value.startswith(_AWS_KEYS) and len(value) == _AWS_KEY_LENGTH and value.isalnum():
-        return "aws_access_key_id" if value.isupper() else ""
-    try:
-        return "database_url" if "://" in value and urlsplit(value).password else ""
-    except ValueError:
-        return ""

@@ -9,6 +9,7 @@ from tests.export.notebook import DOUBLE, LOAD, NUMBERS, PLAIN, exported, progra
 from tests.export.notebook import text as md
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
+GITHUB = "ghp_" + "a1B2" * 9
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,32 @@ KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
         ('key = open(token=b"abc1")', 1, "TOKEN", ("abc1", "token={}.encode()")),
         (f'key = ("héé", "{KEY}")', 1, "AWS_ACCESS_KEY_ID", (KEY, '("héé", {})')),
         ('dsn = "postgres://me:hunter2@db/shop"\nkey = dsn', 1, "DSN", ("hunter2", "dsn = {}")),
+        (
+            'import os\nkey = os.getenv("DB_PASSWORD", "hunter2")',
+            2,
+            "DB_PASSWORD",
+            ("hunter2", 'getenv("DB_PASSWORD", {})'),
+        ),
+        (
+            'def link(user, password): ...\nkey = link("me", "hunter2")',
+            2,
+            "PASSWORD",
+            ("hunter2", 'link("me", {})'),
+        ),
+        (
+            'class Login:\n    user: str\n    token: str\nkey = Login("me", "abc-123")',
+            4,
+            "TOKEN",
+            ("abc-123", 'Login("me", {})'),
+        ),
+        (
+            'key = {"Authorization": "Bearer abc-123"}',
+            1,
+            "AUTHORIZATION",
+            ("abc-123", '"Authorization": {}'),
+        ),
+        (f'key = ["{GITHUB}"]', 1, "API_TOKEN", (GITHUB, "key = [{}]")),
+        (f'key = "https://{GITHUB}@host/x"', 1, "KEY", (GITHUB, "key = {}")),
     ],
 )
 def test_a_secret_becomes_an_environment_variable(tmp_path, cell, line, name, given):
@@ -53,6 +80,9 @@ def test_a_secret_becomes_an_environment_variable(tmp_path, cell, line, name, gi
         'key = open(secret_name="shop/db", token_url="https://host/token")',
         'key = "postgres://db/shop"',
         'key = {"keyboard": "de", "tokenizer": "bpe"}',
+        'key = {}.get("token", "none")',
+        'key = "sk-learn is a library of many things"',
+        'key = "ssh://git@host/x"',
     ],
 )
 def test_what_is_no_secret(tmp_path, cell):

@@ -1,0 +1,72 @@
+"""Which names are those of secrets, and which texts are secrets by their shape alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+__all__ = ("environment_name", "is_secret_name", "shape_of")
+
+_WORDS = frozenset(
+    {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential"}
+    | {"credentials", "apikey", "accesskey", "secretkey", "privatekey", "authorization"}
+)
+_PAIRS = frozenset(
+    (first, key)
+    for first in ("access", "api", "private", "secret", "account", "signing", "encryption")
+    for key in ("key", "keys")
+)
+_ABOUT = frozenset(  # what tells of a secret without being one: secret_name, token_url
+    ("id", "name", "names", "url", "uri", "path", "file", "env", "field", "column", "arn", "type")
+)
+_AWS_KEYS, _AWS_KEY_LENGTH = ("AKIA", "ASIA"), 20
+# What tokens of well-known services begin with; what follows is long, and one word.
+_TOKENS = ("ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk-", "sk_live_")
+_MORE_TOKENS = ("rk_live_", "AIza", "hf_", "pypi-", "SG.", "dop_v1_", "npm_")
+_TOKEN_LENGTH = 24
+
+
+def environment_name(name: str) -> str:
+    """The environment variable for a secret: `dbPassword` is DB_PASSWORD."""
+    plain = "".join(c if c.isascii() and c.isalnum() else "_" for c in "_".join(_words(name)))
+    plain = "_".join(word for word in plain.upper().split("_") if word)
+    return plain if plain and not plain[0].isdigit() else f"SECRET_{plain}".rstrip("_")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a name is one of a secret."""
+    words = _words(name)
+    if words[-1] in _ABOUT and words[-3:] != ["access", "key", "id"]:
+        return False
+    return bool(_WORDS & set(words)) or any(pair in _PAIRS for pair in pairwise(words))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name: `awsSecretKey` and `AWS_SECRET_KEY` alike."""
+    spaced = "".join(
+        f"_{c}" if c.isupper() and i and name[i - 1].islower() else c for i, c in enumerate(name)
+    )
+    return spaced.lower().replace("-", "_").replace(" ", "_").split("_")
+
+
+def shape_of(value: object) -> str:
+    """What a text is by its shape alone; "" for no secret."""
+    if not isinstance(value, str):
+        return ""
+    if "PRIVATE KEY-----" in value:
+        return "private_key"
+    if value.startswith(_AWS_KEYS) and len(value) == _AWS_KEY_LENGTH and value.isalnum():
+        return "aws_access_key_id" if value.isupper() else ""
+    long = len(value) >= _TOKEN_LENGTH and not set(value) & set(" /:")
+    if long and value.startswith((*_TOKENS, *_MORE_TOKENS)):
+        return "api_token"
+    return "database_url" if "://" in value and _has_login(value) else ""
+
+
+def _has_login(address: str) -> bool:
+    """Whether an address holds a password, or a token where the name of a user would be."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return bool(parts.password or (parts.username and parts.scheme == "https"))
