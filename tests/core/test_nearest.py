@@ -5,7 +5,7 @@ from buildflow_nb.core.nearest import nearest
 
 @pytest.mark.parametrize(
     ("word", "hint"),
-    [("aply", "; did you mean 'apply'?"), ("zzz", ""), ("run", "; did you mean 'run'?")],
+    [("applyy", "; did you mean 'apply'?"), ("zzz", ""), ("run", "; did you mean 'run'?")],
 )
 def test_the_nearest_word_is_hinted_at(word, hint):
     assert nearest(word, {"apply": 1, "run": 2}) == hint
