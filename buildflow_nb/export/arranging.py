@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.reads import Reads
 from buildflow_nb.export.selection import Selection
 from buildflow_nb.export.statement import APP, Statement
 
@@ -55,7 +56,7 @@ def arranged(selection: Selection, findings: Findings) -> Arranged:
     found = Arranged()
     for statement, early in _parted(ordered):
         (found.imports if early else found.rest).append(statement)
-    reads = _Reads(found.rest)
+    reads = Reads(found.rest)
     found.groups = _groups(found, reads)
     found.rest = _sorted(found.rest, found.groups, reads)
     return found
@@ -133,31 +134,7 @@ def _changes_imports(statement: Statement) -> bool:
     return bool(_FINDERS & {*statement.changes, statement.calls})
 
 
-class _Reads:
-    """What statements read when they run, with what functions that they call read then."""
-
-    def __init__(self, statements: Sequence[Statement]) -> None:
-        self._later: dict[str, frozenset[str]] = {}
-        for statement in statements:
-            if statement.is_block:
-                for name in statement.names.bound:
-                    known = self._later.get(name, frozenset())
-                    self._later[name] = known | statement.names.later
-
-    def of(self, statement: Statement) -> frozenset[str]:
-        """All names that must have their values when it runs."""
-        found = {*statement.names.now, *statement.names.perhaps}
-        if statement.declares:
-            found |= statement.names.soft  # annotations are resolved then
-        open_ = list(found)
-        while open_:
-            new = self._later.get(open_.pop(), frozenset()) - found
-            found |= new
-            open_ += new
-        return frozenset(found)
-
-
-def _groups(found: Arranged, reads: _Reads) -> dict[int, int]:
+def _groups(found: Arranged, reads: Reads) -> dict[int, int]:
     """Where each statement belongs; a type does if all that it is made from are types."""
     bound: dict[str, int] = {}
     for statement in found.rest:
@@ -184,7 +161,7 @@ def _groups(found: Arranged, reads: _Reads) -> dict[int, int]:
 
 
 def _followed(
-    statements: Sequence[Statement], groups: Mapping[int, int], reads: _Reads
+    statements: Sequence[Statement], groups: Mapping[int, int], reads: Reads
 ) -> dict[int, int]:
     """What needs a declaration at once stands among the declarations."""
     made = dict(groups)
@@ -203,7 +180,7 @@ def _is_type(node: ast.stmt) -> bool:
 
 
 def _sorted(
-    statements: Sequence[Statement], groups: Mapping[int, int], reads: _Reads
+    statements: Sequence[Statement], groups: Mapping[int, int], reads: Reads
 ) -> list[Statement]:
     """By group, then as they are, as far as their names allow it."""
     after = _constraints(statements, reads)
@@ -225,7 +202,7 @@ def _sorted(
     return found
 
 
-def _constraints(statements: Sequence[Statement], reads: _Reads) -> list[set[int]]:
+def _constraints(statements: Sequence[Statement], reads: Reads) -> list[set[int]]:
     """For each statement, which ones before it must stay before it."""
     written: dict[str, int] = {}
     read_since: dict[str, list[int]] = {}
@@ -243,7 +220,7 @@ def _constraints(statements: Sequence[Statement], reads: _Reads) -> list[set[int
     return found
 
 
-def _touched(statement: Statement, reads: _Reads) -> tuple[frozenset[str], frozenset[str]]:
+def _touched(statement: Statement, reads: Reads) -> tuple[frozenset[str], frozenset[str]]:
     """The names that it reads when it runs, and those that it sets or changes."""
     writing = statement.names.bound | (statement.changes - {APP})
     calls = statement.calls
@@ -258,4 +235,4 @@ def _touched(statement: Statement, reads: _Reads) -> tuple[frozenset[str], froze
 
 def resorted(found: Arranged, groups: Mapping[int, int]) -> list[Statement]:
     """The statements that are no imports at the top, in order by other groups."""
-    return _sorted(found.rest, groups, _Reads(found.rest))
+    return _sorted(found.rest, groups, Reads(found.rest))

@@ -42,13 +42,13 @@ def names_of(node: ast.stmt, text: str = "") -> Names:
     symbols = table.get_symbols()
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
     now = {s.get_name() for s in symbols if s.is_referenced()}
-    own = now & bound  # what a block is made from: `class Order(Order)`
     later: set[str] = set()
     rebinds: set[str] = set()
     perhaps: set[str] = set()
     for child in table.get_children():
         _inside(child, now, later, deferred=False)
         _rebound(child, rebinds, perhaps)
+    own = now & bound  # what a block is made from: `class Order(Order)`
     soft = set(_quoted(node))
     if isinstance(node, ast.AugAssign):
         now.add(_name(root_of(node.target)))

@@ -38,9 +38,7 @@ def package_name(project: str, taken: Iterable[str]) -> str:
 
 def package_texts(arranged: Arranged, outline: Outline, name: str) -> dict[str, str]:
     """The modules of a program, by path."""
-    groups = _grouped(arranged)
-    rest = resorted(arranged, groups)
-    homes = _homes(rest, groups)
+    rest, homes = _settled(arranged)
     made = made_flow([*arranged.imports, *rest])
     texts = {
         "main.py": "\n\n".join(
@@ -54,7 +52,7 @@ def package_texts(arranged: Arranged, outline: Outline, name: str) -> dict[str, 
             continue
         own = made if group == DECLARATIONS else None
         more = (*_from_others(mine, rest, homes, f"{name}."), *_needed(outline, mine))
-        part = Arranged(arranged.imports, mine, groups)
+        part = Arranged(arranged.imports, mine, homes)
         text = module_text(part, replace(outline, more=more), own)
         texts[f"{name}/{module}.py"] = f'"""{_WHAT[group]}"""\n\n{text}\n'
     return texts
@@ -66,9 +64,21 @@ def _needed(outline: Outline, statements: Sequence[Statement]) -> list[str]:
     return [line for line in outline.more if line.split()[-1] in wanted]
 
 
-def _grouped(arranged: Arranged) -> dict[int, int]:
-    """Groups in which every statement finds what it uses in its own one or an earlier one."""
+def _settled(arranged: Arranged) -> tuple[list[Statement], dict[int, int]]:
+    """The order, and the module of each statement, by its group."""
     groups = dict(arranged.groups)
+    while True:
+        groups = _grouped(arranged, groups)
+        rest = resorted(arranged, groups)
+        homes = _homes(rest, groups)
+        if all(homes[key] == max(group, 0) for key, group in groups.items()):
+            return rest, homes
+        groups = homes
+
+
+def _grouped(arranged: Arranged, before: Mapping[int, int]) -> dict[int, int]:
+    """Groups in which every statement finds what it uses in its own one or an earlier one."""
+    groups = dict(before)
     rebound = {name for s in arranged.rest for name in s.names.rebinds}
     for statement in arranged.rest:
         names = statement.names

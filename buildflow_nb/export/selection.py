@@ -17,6 +17,7 @@ from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.imported import imported_by
 from buildflow_nb.export.module_source import beside
 from buildflow_nb.export.reading import Notebook
+from buildflow_nb.export.reads import Reads
 from buildflow_nb.export.removing import without_removed
 from buildflow_nb.export.statement import APP, Statement
 
@@ -83,6 +84,7 @@ class _Chosen:
         roots: Sequence[Path],
     ) -> None:
         self._all = statements
+        self._reads = Reads(statements)
         self._roots = roots[1:]  # the first one needs no search path
         self.binders: dict[str, list[Statement]] = {}
         self._unknown_stars: list[Statement] = []
@@ -169,10 +171,11 @@ class _Chosen:
         bound = self._all[at].names.bound
         low, high = sorted((at, last))
         between = [s for s in self._all[low + 1 : high] if id(s) in self.taken]
-        if any((s.names.now | s.changes) & bound and s.names.bound != bound for s in between):
+        others = [s for s in between if s.names.bound != bound]
+        if any((self._reads.of(s) | s.changes) & bound for s in others):
             return True
         anew = self._all[last]
-        return id(anew) in self.taken and bool(anew.names.now & bound)
+        return id(anew) in self.taken and bool(self._reads.of(anew) & bound)
 
     def refuse_what_needs_a_notebook(self, findings: Findings) -> None:
         for statement in self.in_order():
