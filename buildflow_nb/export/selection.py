@@ -62,7 +62,7 @@ def select(
             break
         for at in used:
             del dropped[at]
-    if not chosen.taken:
+    if not chosen.declares:
         findings.refuse(
             "nothing to export: no cell that ran declares a processor or manages a resource; "
             "write one under %%buildflow consumer source=…"
@@ -94,6 +94,7 @@ class _Chosen:
                 for name in statement.names.bound | self._by_star(statement, stars):
                     self.binders.setdefault(name, []).append(statement)
         self.taken: set[int] = set()
+        self.declares = False
         self._names: set[str] = set()  # that are wanted or bound by what is taken
 
     def _by_star(self, statement: Statement, stars: Stars) -> frozenset[str]:
@@ -109,8 +110,9 @@ class _Chosen:
         """Take what declares, with all that it needs and all that changes this."""
         adders = _adders(self.statements)
         roots = [s for s in self.statements if s.declares or (s.keep and _can_be_kept(s))]
-        self._take(roots)
-        self._take([s for s in self.statements if _can_be_kept(s) and s.names.now & adders])
+        calls = [s for s in self.statements if _can_be_kept(s) and s.names.now & adders]
+        self.declares = bool(calls) or any(s.declares for s in roots)
+        self._take([*roots, *calls])
         if self.taken:
             self._take(self._unknown_stars)
             self._take([s for s in self.statements if _is_future(s.node)])
@@ -150,6 +152,9 @@ class _Chosen:
         if statement.awaits is not None:
             return False
         touched = statement.decorator_roots | statement.changes
+        effects = (f for name in statement.performs for f in self.binders.get(name, ()))
+        if any(f.effects & self._values and not f.processors for f in effects):
+            return True
         if touched & self._values or (self._beside and statement.search_path is not None):
             return True
         mine = (touched | {statement.calls}) & (self._names - {APP})

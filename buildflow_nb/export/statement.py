@@ -225,7 +225,7 @@ class Statement:
     @cached_property
     def changes(self) -> frozenset[str]:
         """Names whose values it changes without binding them: `d` in `d["k"] = 1`."""
-        return frozenset(_roots(self._changed()))
+        return frozenset(_roots(_changed_in(self.node)))
 
     @cached_property
     def calls(self) -> str:
@@ -239,6 +239,23 @@ class Statement:
         verb = _verb(value.func.attr)
         shown = verb in _SHOWS or (self.last and verb not in _SETS_UP)
         return "" if shown or value.func.attr in _STAY else next(_roots([value.func]), "")
+
+    @cached_property
+    def effects(self) -> frozenset[str]:
+        """Names whose values a function of it changes when it is called, and gives nothing back."""
+        if not isinstance(self.node, ast.FunctionDef) or any(_gives(part) for part in self.parts):
+            return frozenset()
+        changed = {
+            name for part in self.node.body for name in _roots(_changed_in(part, inside=True))
+        }
+        return frozenset(changed & self.names.later) | self.names.rebinds
+
+    @cached_property
+    def performs(self) -> frozenset[str]:
+        """Functions that it calls for their effect alone: `put(1)`."""
+        calls = [part.value for part in self._at_once if isinstance(part, ast.Expr)]
+        found = (call.func for call in calls if isinstance(call, ast.Call))
+        return frozenset(called.id for called in found if isinstance(called, ast.Name))
 
     @cached_property
     def prepares(self) -> str:
@@ -272,18 +289,29 @@ class Statement:
         """Whether it is a function or a class."""
         return isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
-    def _changed(self) -> Iterator[ast.expr]:
-        open_: list[ast.AST] = [self.node]
-        while open_:
-            node = open_.pop()
-            if isinstance(node, ast.Assign):
-                yield from (t for t in node.targets if not isinstance(t, ast.Name))
-            elif isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name):
-                yield node.target
-            elif isinstance(node, ast.Call) and node is not getattr(self.node, "value", None):
-                yield from [node.func] if _is_step(node, self.node) else []
-            if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-                open_.extend(ast.iter_child_nodes(node))
+
+def _changed_in(top: ast.stmt, *, inside: bool = False) -> Iterator[ast.expr]:
+    """What a statement changes; `inside` says that it is one of a function's own."""
+    open_: list[ast.AST] = [top]
+    while open_:
+        node = open_.pop()
+        if isinstance(node, ast.Assign):
+            yield from (t for t in node.targets if not isinstance(t, ast.Name))
+        elif isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name):
+            yield node.target
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            step = inside or node is not top  # xs.append(x) in a loop, a condition and the like
+            called = node.value.func
+            yield from [called] if step and isinstance(called, ast.Attribute) else []
+        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+            open_.extend(ast.iter_child_nodes(node))
+
+
+def _gives(node: ast.AST) -> bool:
+    """Whether a function with this in it gives something back."""
+    if isinstance(node, (ast.Yield, ast.YieldFrom)):
+        return True
+    return isinstance(node, ast.Return) and node.value is not None
 
 
 def _verb(method: str) -> str:
@@ -305,12 +333,6 @@ def _flow_calls(nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
 
 def _is_attribute(node: ast.expr) -> TypeGuard[ast.Attribute]:
     return isinstance(node, ast.Attribute)
-
-
-def _is_step(call: ast.Call, top: ast.stmt) -> bool:
-    """Whether a call is a statement inside a loop, a condition or the like: `xs.append(x)`."""
-    inside = (n for n in ast.walk(top) if isinstance(n, ast.Expr) and n is not top)
-    return isinstance(call.func, ast.Attribute) and any(n.value is call for n in inside)
 
 
 def _roots(nodes: Iterable[ast.expr]) -> Iterator[str]:

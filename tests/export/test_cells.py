@@ -394,3 +394,30 @@ def test_what_stays_behind_is_told_in_order(tmp_path):
         ("cell [6]", 2),
         ("cell [7]", 1),
     ]
+
+
+def test_a_call_that_changes_a_needed_value(tmp_path):
+    cells = (
+        "cache = {}\ncount = 0\n\n\ndef put(key):\n    cache[key] = 1\n\n\ndef bump():\n"
+        "    global count\n    count += 1\n\n\ndef look():\n    cache.clear()\n    return cache",
+        "put(1)",
+        "for i in range(2):\n    put(10 + i)\n    bump()",
+        "look()\nput.__name__",
+    )
+    main, _ = exported(tmp_path, LOAD, NUMBERS, *cells, f"{DOUBLE} * len(cache) * count")
+    names = declared(main)
+    assert names["cache"] == {1: 1, 10: 1, 11: 1}
+    assert names["count"] == 2
+    assert "look" not in main
+
+
+def test_a_call_of_a_processor_is_a_trial(tmp_path):
+    cells = ("seen = []", DOUBLE.replace("return 2 * x", "seen.append(x)"), "double(3)")
+    main, _ = exported(tmp_path, LOAD, NUMBERS, *cells)
+    assert "double(3)" not in main
+    assert declared(main)["seen"] == []
+
+
+def test_what_is_kept_alone_is_no_flow(tmp_path):
+    (reason,) = refused(tmp_path, "# buildflow: keep\nx = 1")
+    assert reason.startswith("nothing to export")
