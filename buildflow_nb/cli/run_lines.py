@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from buildflow_nb.cli.terminal import Terminal, harmless
+from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event, StateChanged
 from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.core.snapshot_text import run_text
+from buildflow_nb.core.snapshot_text import harmless, run_text
 from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("RunLines", "served_text")

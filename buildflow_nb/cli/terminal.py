@@ -18,7 +18,7 @@ from buildflow_nb.cli.plain import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ("Terminal", "Terminated", "as_typed_here", "harmless", "lively")
+__all__ = ("Terminal", "Terminated", "as_typed_here", "lively")
 
 
 class Terminated(KeyboardInterrupt):
@@ -35,13 +35,6 @@ def lively(stream: TextIO) -> bool:
 def as_typed_here(text: str) -> str:
     """Messages name commands as a notebook has them; a terminal has them without the sign."""
     return text.replace("%buildflow", "buildflow")
-
-
-def harmless(text: str) -> str:
-    """A line that came from elsewhere (an element, its error), with nothing that steers."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class Terminal:

@@ -6,7 +6,7 @@ sees one consistent moment and never holds a lock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 __all__ = ("Failure", "FlowSnapshot", "Passage", "ProcessorSnapshot", "State")
@@ -101,7 +101,7 @@ class ProcessorSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class FlowSnapshot:
-    """A whole run at one moment; `at` is seconds since the epoch."""
+    """A whole run at one moment; `at` is seconds since the epoch, `run_id` what it is called."""
 
     flow_id: str
     stack: str
@@ -110,6 +110,7 @@ class FlowSnapshot:
     started_at: float | None
     address: str | None
     processors: tuple[ProcessorSnapshot, ...]
+    run_id: str = field(default="", kw_only=True)
 
     def processor(self, processor_id: str) -> ProcessorSnapshot | None:
         """The processor of that id, if it is there."""

@@ -1,16 +1,19 @@
-"""A run at one moment as plain text: a line for the flow, a line for each processor."""
+"""A run at one moment as plain text: a line for the flow, a line for each processor.
+
+What comes from elements and their errors is written so that no terminal obeys it.
+"""
 
 from __future__ import annotations
 
 from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
 
-__all__ = ("run_text",)
+__all__ = ("harmless", "run_text")
 
 
 def run_text(snapshot: FlowSnapshot) -> str:
     """Write states and numbers."""
     head = f"flow {snapshot.flow_id!r} on stack {snapshot.stack!r}: {snapshot.state.value}"
-    if snapshot.address:
+    if snapshot.address and not snapshot.state.ended:
         head += f", {snapshot.address}"
     return "\n".join([head, *(_line(processor) for processor in snapshot.processors)])
 
@@ -18,4 +21,11 @@ def run_text(snapshot: FlowSnapshot) -> str:
 def _line(p: ProcessorSnapshot) -> str:
     text = f"  {p.processor_id}  {p.kind}  {p.state.value}  {p.elements_in:,} in"
     text += f"  {p.elements_out:,} out  {p.failed:,} failed"
-    return f"{text}  ({p.reason})" if p.reason else text
+    return f"{text}  ({harmless(p.reason)})" if p.reason else text
+
+
+def harmless(text: str) -> str:
+    """A line that came from elsewhere (an element, its error), with nothing that steers."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

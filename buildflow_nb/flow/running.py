@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from secrets import token_hex
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.credentials import Secret
@@ -52,7 +53,7 @@ class Running(Declaring):
         runtime_server_port: int = 9653,
         runtime_server_token: Secret | str | None = None,
         event_subscriber: Listener | None = None,
-        run_id: str | None = None,  # noqa: ARG002
+        run_id: str | None = None,
         debug_run: bool = False,  # noqa: ARG002
         flow_state: object = None,  # noqa: ARG002
     ) -> RunHandle:
@@ -64,8 +65,8 @@ class Running(Declaring):
 
         `start_runtime_server` serves what the run is and a way to end it on a port of its own; on
         an address that others can reach, `runtime_server_token` must be given, or the environment
-        variable `BUILDFLOW_RUNTIME_TOKEN`. `run_id`, `debug_run` and `flow_state` are BuildFlow's
-        and change nothing.
+        variable `BUILDFLOW_RUNTIME_TOKEN`. `run_id` is what snapshots call the run, something
+        random by default. `debug_run` and `flow_state` are BuildFlow's and change nothing.
 
         Raises:
             ServeError: a port cannot be had.
@@ -88,7 +89,8 @@ class Running(Declaring):
         def begin() -> RunHandle:
             with self._running:
                 if self.handle is None or not self.handle.running:
-                    plan = RunPlan(self.flow_id, self.place.env(), serve_host, serve_port, control)
+                    env, name = self.place.env(), run_id or token_hex(4)
+                    plan = RunPlan(self.flow_id, env, serve_host, serve_port, control, name)
                     self.handle = self._begin(plan, event_subscriber)
                 return self.handle
 

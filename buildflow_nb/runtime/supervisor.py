@@ -46,6 +46,7 @@ class RunPlan:
     host: str = "127.0.0.1"
     port: int = 8000
     control: ControlPlan | None = None
+    run_id: str = ""
 
 
 class Supervisor:
@@ -154,6 +155,7 @@ class Supervisor:
             started_at=self.started_at,
             address=self.address,
             processors=tuple(unit.snapshot() for unit in self.units.values()),
+            run_id=self.plan.run_id,
         )
 
     def state(self) -> State:

@@ -52,12 +52,12 @@ def endless(app: Flow) -> FakeSink:
 
 def test_it_says_how_the_run_is_and_what_is_declared(app):
     endless(app)
-    address = start(app).runtime_address
+    address = start(app, run_id="monday").runtime_address
     assert ask(address, "/runtime/status") == (200, {"status": "RUNNING"})
     assert ask(address, "/infra/status") == (200, {"status": "RUNNING"})
     code, shot = ask(address, "/runtime/snapshot")
     assert code == 200
-    assert shot["flow_id"] == "test"
+    assert (shot["flow_id"], shot["run_id"]) == ("test", "monday")
     assert [p["processor_id"] for p in shot["processors"]] == ["passed"]
     assert ask(address, "/flowstate") == (200, app.flowstate().to_dict())
 
