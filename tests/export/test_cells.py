@@ -421,3 +421,12 @@ def test_a_call_of_a_processor_is_a_trial(tmp_path):
 def test_what_is_kept_alone_is_no_flow(tmp_path):
     (reason,) = refused(tmp_path, "# buildflow: keep\nx = 1")
     assert reason.startswith("nothing to export")
+
+
+def test_no_line_is_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch = "rate = open('touched', 'w').write('x')\nraise SystemExit"
+    path = saved(tmp_path / "nb/s.ipynb", *PLAIN[:2], touch, "!touch touched", f"{DOUBLE} * rate")
+    main, _ = program(path)
+    assert 'rate = open("touched", "w").write("x")' in main
+    assert not list(tmp_path.rglob("touched"))

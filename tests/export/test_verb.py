@@ -145,3 +145,17 @@ def test_the_flow_that_runs_is_held_against_the_program(cells):
     shown = cells("%buildflow export shop", "export").bundles[0]["text/plain"]
     assert "'price' is in the program and not in this kernel's flow (removed by a click?)" in shown
     assert "'fromnowhere' is in this kernel's flow and in no cell that is exported" in shown
+
+
+def test_all_that_is_wrong_is_shown(cells, tmp_path):
+    cells(CELLS["load"], "load")
+    cells("numbers = File('orders.jsonl')\nrate = 1", "numbers")
+    cells("files = !ls", "files")
+    cells("%%buildflow consumer source=numbers\ndef price(x: dict): return gone, files", "price")
+    refused = cells("%buildflow export shop", "export")
+    head, *reasons = refused.error.split("\n")
+    assert head == "UsageError: 2 things stand against this export, and nothing was written:"
+    assert reasons[0].startswith("  cell [3] line 1: a magic or a command is part of what")
+    assert reasons[1].startswith("  no cell that ran defines 'gone' (used in cell [4] line 2)")
+    assert refused.traceback == [refused.error]
+    assert not (tmp_path / "shop").exists()
