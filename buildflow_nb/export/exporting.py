@@ -14,33 +14,33 @@ from pathlib import Path
 
 from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.arranging import Arranged, arranged
-from buildflow_nb.export.comments import settled
-from buildflow_nb.export.document import Document, document_of
-from buildflow_nb.export.environment_secrets import Secrets
+from buildflow_nb.export.cells.document import Document, document_of
+from buildflow_nb.export.cells.headings import Heading
+from buildflow_nb.export.cells.matching import matched
+from buildflow_nb.export.cells.ran_cell import RanCell
+from buildflow_nb.export.cells.reading import Notebook, read
+from buildflow_nb.export.cells.saved import SavedNotebook, read_saved
+from buildflow_nb.export.code.arranging import Arranged, arranged
+from buildflow_nb.export.code.comments import settled
+from buildflow_nb.export.code.environment_secrets import Secrets
+from buildflow_nb.export.code.imported import Imported, imported_by
+from buildflow_nb.export.code.imports import OURS, Imports, ours
+from buildflow_nb.export.code.leaving import left_out
+from buildflow_nb.export.code.local_paths import say_local_paths
+from buildflow_nb.export.code.module_source import public_names
+from buildflow_nb.export.code.neighbours import Neighbours, search_roots
+from buildflow_nb.export.code.package import package_name, package_texts
+from buildflow_nb.export.code.program import Outline, program_text
+from buildflow_nb.export.code.removing import commands_of
+from buildflow_nb.export.code.run_order import say_run_order, say_set_twice
+from buildflow_nb.export.code.selection import Selection, select
+from buildflow_nb.export.code.tidy import tidied
 from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.folder import check_folder, write_files
-from buildflow_nb.export.headings import Heading
-from buildflow_nb.export.imported import Imported, imported_by
-from buildflow_nb.export.imports import OURS, Imports, ours
-from buildflow_nb.export.leaving import left_out
-from buildflow_nb.export.local_paths import say_local_paths
-from buildflow_nb.export.matching import matched
-from buildflow_nb.export.module_source import public_names
-from buildflow_nb.export.neighbours import Neighbours, search_roots
-from buildflow_nb.export.package import package_name, package_texts
-from buildflow_nb.export.program import Outline, program_text
-from buildflow_nb.export.project import project_files
-from buildflow_nb.export.ran_cell import RanCell
-from buildflow_nb.export.reading import Notebook, read
-from buildflow_nb.export.removing import commands_of
+from buildflow_nb.export.folder.folder import check_folder, write_files
+from buildflow_nb.export.project.files import project_files
+from buildflow_nb.export.project.requirements import Requirements, requirements_of
 from buildflow_nb.export.report import ExportReport
-from buildflow_nb.export.requirements import Requirements, requirements_of
-from buildflow_nb.export.run_order import say_run_order, say_set_twice
-from buildflow_nb.export.saved import SavedNotebook, read_saved
-from buildflow_nb.export.selection import Selection, select
-from buildflow_nb.export.tidy import tidied
 
 __all__ = ("export_flow", "ran_of")
 
@@ -75,7 +75,8 @@ def export_flow(
     export = _Export(folder, base, Findings())
     program, requirements = export.program(cells, saved, package=package)
     project = find_config(base.resolve()).folder
-    files = project_files(program, requirements, folder, project / _RECORDINGS)
+    samples = project / _RECORDINGS
+    files = project_files(program, requirements, folder, samples, hidden=export.values)
     written = write_files(folder, files, force=force)
     return ExportReport(
         folder,
@@ -85,6 +86,7 @@ def export_flow(
         program.secrets,
         program.commands,
         program.processors,
+        requirements.wheel_command,
     )
 
 

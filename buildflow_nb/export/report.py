@@ -6,8 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ("ExportReport", "LeftOut", "report_text")
+__all__ = ("BEFORE", "ExportReport", "LeftOut", "report_text")
 
+BEFORE = "before it is installed elsewhere, in that folder"
 _MOST_LINES = 30  # of what stayed behind; the report itself is whole
 
 
@@ -27,6 +28,8 @@ class ExportReport:
 
     `secrets` are environment variables that the program reads, `commands` the terminal's twins of
     line magics, `processors` the ids of what it declares, as far as they are written out.
+    `wheel_command` lays wheels beside the program, of packages that were installed from a folder
+    here; it names that folder, so it is for the screen and in no file.
     """
 
     folder: Path
@@ -36,6 +39,7 @@ class ExportReport:
     secrets: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     processors: tuple[str, ...] = ()
+    wheel_command: str = ""
 
     def __str__(self) -> str:
         names = ", ".join(path.relative_to(self.folder).as_posix() for path in self.files)
@@ -52,4 +56,5 @@ def report_text(report: ExportReport) -> str:
     warnings = [f"look at: {warning}" for warning in report.warnings]
     behind = [f"{len(report.left_out)} lines stay behind:", *rows] if rows else []
     run = f"run it by: cd {shlex.quote(str(report.folder))} && python main.py"
-    return "\n".join([str(report), run, *warnings, *behind])
+    wheels = [f"{BEFORE}: {report.wheel_command}"] if report.wheel_command else []
+    return "\n".join([str(report), run, *wheels, *warnings, *behind])

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.folder import check_folder, write_files
-from buildflow_nb.export.placing import STAGE
+from buildflow_nb.export.folder.folder import check_folder, write_files
+from buildflow_nb.export.folder.placing import STAGE
 
 STEPS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "shutil.copyfile")
 MOST = 500

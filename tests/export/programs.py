@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from buildflow_nb.export.exported_program import ExportedProgram, Import
-from buildflow_nb.export.folder import check_folder, write_files
-from buildflow_nb.export.project import project_files
-from buildflow_nb.export.requirements import requirements_of
+from buildflow_nb.export.folder.folder import check_folder, write_files
+from buildflow_nb.export.project.files import project_files
+from buildflow_nb.export.project.requirements import requirements_of
 
 TEXT = '''\
 """Prices of orders."""

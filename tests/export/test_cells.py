@@ -8,10 +8,10 @@ import pytest
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export import RanCell, export_flow
-from buildflow_nb.export.document import document_of
+from buildflow_nb.export.cells.document import document_of
+from buildflow_nb.export.cells.reading import read
+from buildflow_nb.export.code.selection import select
 from buildflow_nb.export.findings import ExportError, Findings
-from buildflow_nb.export.reading import read
-from buildflow_nb.export.selection import select
 from tests.export.notebook import (
     DOUBLE,
     LOAD,

@@ -14,8 +14,8 @@ import duckdb
 import psutil
 import pytest
 
-from buildflow_nb.export.container import dockerfile, dockerignore
-from buildflow_nb.export.requirements import Requirements
+from buildflow_nb.export.project.container import dockerfile, dockerignore
+from buildflow_nb.export.project.requirements import Requirements
 from tests.export.programs import TEXT, files, program, written
 from tests.notebooks.exported import COMMAND, Program
 
@@ -96,7 +96,7 @@ def test_wheels_are_taken_where_they_are_there(tmp_path):
     assert "wheels*" in TEXTS[1]
     assert "wheels" not in TEXTS[0]
     with_folder = Requirements(("buildflow-nb==0.1.0",), (), {"buildflow-nb": tmp_path})
-    from buildflow_nb.export.project import project_files
+    from buildflow_nb.export.project.files import project_files
 
     made = project_files(program(), with_folder, tmp_path / "shop", None)
     assert "--find-links /opt/wheels" in made["Dockerfile"]

@@ -8,9 +8,9 @@ import pytest
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export import RanCell, export_flow
-from buildflow_nb.export.document import document_of
+from buildflow_nb.export.cells.document import document_of
+from buildflow_nb.export.cells.saved import read_saved
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.saved import read_saved
 from tests.export.notebook import DOUBLE, LOAD, NUMBERS, code, saved, text
 
 SAVED_AT = 1_000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildflow_nb.export.manifest import MANIFEST
+from buildflow_nb.export.folder.manifest import MANIFEST
 from tests.export.programs import files, program
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()

@@ -14,8 +14,8 @@ import pytest
 
 from buildflow_nb.core.config import load_config
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.folder import check_folder, write_files
-from buildflow_nb.export.manifest import MANIFEST
+from buildflow_nb.export.folder.folder import check_folder, write_files
+from buildflow_nb.export.folder.manifest import MANIFEST
 from tests.export.programs import TEXT, program, texts, written
 
 OTHER = program(TEXT.replace("1.5", "2.5"))
@@ -255,11 +255,11 @@ WITHOUT_RIGHTS = """
 import os, sys
 from pathlib import Path
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.folder import check_folder, write_files
+from buildflow_nb.export.folder.folder import check_folder, write_files
 
 folder = Path(sys.argv[1])
 if os.geteuid() == 0:
-    import buildflow_nb.export.project  # while all may be read
+    import buildflow_nb.export.project.files  # while all may be read
     os.setuid(65534)
 try:
     check_folder(folder, force=False)

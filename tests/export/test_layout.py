@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from buildflow_nb.export.layout import laid_out
+from buildflow_nb.export.code.layout import laid_out
 
 LONG, LONGER = "x" * 30, "y" * 50
 

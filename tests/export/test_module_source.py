@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from buildflow_nb.export.module_source import beside, is_there, public_names
+from buildflow_nb.export.code.module_source import beside, is_there, public_names
 
 
 @pytest.mark.parametrize(

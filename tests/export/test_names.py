@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from buildflow_nb.export.names import names_of
+from buildflow_nb.export.cells.names import names_of
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from buildflow_nb.export.package import package_name
+from buildflow_nb.export.code.package import package_name
 from tests.export.notebook import DOUBLE, LOAD, NUMBERS, program, saved, text, written
 from tests.export.ruff import problems
 

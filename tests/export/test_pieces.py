@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.export import tidy
-from buildflow_nb.export.layout import laid_out
+from buildflow_nb.export.code import tidy
+from buildflow_nb.export.code.layout import laid_out
 from tests.export.notebook import DOUBLE, LOAD, NUMBERS, code, exported, program, saved, text
 from tests.export.ruff import problems
 

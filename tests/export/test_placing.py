@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export import placing
-from buildflow_nb.export.folder import check_folder, write_files
-from buildflow_nb.export.placing import STAGE
+from buildflow_nb.export.folder import placing
+from buildflow_nb.export.folder.folder import check_folder, write_files
+from buildflow_nb.export.folder.placing import STAGE
 from tests.export import breaking
 
 ROOT = Path(__file__).parents[2]
@@ -130,7 +130,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.folder import write_files
+from buildflow_nb.export.folder.folder import write_files
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -15,8 +15,8 @@ import yaml
 
 from buildflow_nb.core.config import load_config
 from buildflow_nb.export.exported_program import Import
-from buildflow_nb.export.project import project_files
-from buildflow_nb.export.requirements import Requirements
+from buildflow_nb.export.project.files import project_files
+from buildflow_nb.export.project.requirements import Requirements
 from tests.export.programs import TEXT, files, program, run_tests, written
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"

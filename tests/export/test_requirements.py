@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb.export.exported_program import Import
-from buildflow_nb.export.requirements import requirements_of
+from buildflow_nb.export.project.requirements import requirements_of
 
 
 def of(*modules):

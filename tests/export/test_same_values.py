@@ -12,14 +12,14 @@ import types
 
 import pytest
 
-from buildflow_nb.export.arranging import arranged
-from buildflow_nb.export.document import document_of
+from buildflow_nb.export.cells.document import document_of
+from buildflow_nb.export.cells.ran_cell import RanCell
+from buildflow_nb.export.cells.reading import read
+from buildflow_nb.export.code.arranging import arranged
+from buildflow_nb.export.code.package import package_texts
+from buildflow_nb.export.code.program import Outline, program_text
+from buildflow_nb.export.code.selection import select
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.package import package_texts
-from buildflow_nb.export.program import Outline, program_text
-from buildflow_nb.export.ran_cell import RanCell
-from buildflow_nb.export.reading import read
-from buildflow_nb.export.selection import select
 
 NOTEBOOKS = 60
 

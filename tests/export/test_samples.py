@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from buildflow_nb.export.samples import sample_files
-from buildflow_nb.export.secret_types import takes_secrets
+from buildflow_nb.export.project.samples import sample_files
+from buildflow_nb.export.project.secret_types import takes_secrets
+from tests.export.notebook import DOUBLE, LOAD, NUMBERS, exported
+from tests.export.notebook import written as all_text
 from tests.export.programs import TEXT, program, run_tests, written
 
 ORDER = {"$record": ["Order", {"id": 7, "qty": 2}]}
@@ -183,3 +185,17 @@ def test_secrets_are_found_in_another_module():
     types = "class Order:\n    pin: SecretStr\n"
     main = "from shop.types import Order\ndef price(order: Order): ...\n"
     assert takes_secrets({"shop/types.py": types, "main.py": main}) == {"price"}
+
+
+def test_a_secret_that_was_typed_into_a_cell_reaches_no_sample(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = "PASSWORD = 'crocodile rock'\n"
+    declare = "%%buildflow consumer source=numbers\ndef double(x: int) -> dict:\n"
+    declare += "    return {'by': PASSWORD, 'twice': 2 * x}"
+    row = {"input": 3, "outputs": [{"by": "as crocodile rock", "twice": 6}]}
+    record(tmp_path / ".buildflow" / "recordings", "double", row, type="int")
+    exported(tmp_path / "shop", LOAD, NUMBERS, code, declare)
+    assert "crocodile" not in all_text(tmp_path / "shop")
+    assert not (tmp_path / "shop" / "tests" / "samples").exists()
+    exported(tmp_path / "bare", LOAD, NUMBERS, DOUBLE)
+    assert (tmp_path / "bare" / "tests" / "samples" / "double.jsonl").is_file()

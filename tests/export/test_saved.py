@@ -8,7 +8,7 @@ import pytest
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export import export_flow
-from buildflow_nb.export.saved import read_saved
+from buildflow_nb.export.cells.saved import read_saved
 from tests.export.notebook import PLAIN, code, saved, text
 
 

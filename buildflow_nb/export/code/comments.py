@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from buildflow_nb.export.statement import Statement
+from buildflow_nb.export.cells.statement import Statement
 
 __all__ = ("settled",)
 

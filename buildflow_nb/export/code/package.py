@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from buildflow_nb.export.arranging import DECLARATIONS, Arranged, resorted
-from buildflow_nb.export.program import RUN, Outline, docstring, made_flow, module_text
-from buildflow_nb.export.statement import APP, Statement
+from buildflow_nb.export.cells.statement import APP, Statement
+from buildflow_nb.export.code.arranging import DECLARATIONS, Arranged, resorted
+from buildflow_nb.export.code.program import RUN, Outline, docstring, made_flow, module_text
 
 __all__ = ("package_name", "package_texts")
 

@@ -11,8 +11,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+from buildflow_nb.export.cells.statement import Statement
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.statement import Statement
 
 __all__ = ("say_local_paths",)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from buildflow_nb.core.config import FILE_NAME
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.manifest import MANIFEST, Manifest, is_within
-from buildflow_nb.export.placing import STAGE, mend, place
+from buildflow_nb.export.folder.manifest import MANIFEST, Manifest, is_within
+from buildflow_nb.export.folder.placing import STAGE, mend, place
 
 __all__ = ("check_folder", "write_files")
 

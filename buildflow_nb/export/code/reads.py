@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from buildflow_nb.export.statement import Statement
+from buildflow_nb.export.cells.statement import Statement
 
 __all__ = ("Reads",)
 

@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from buildflow_nb.export.arranging import DECLARATIONS, Arranged
-from buildflow_nb.export.headings import Heading
-from buildflow_nb.export.imports import OURS, Imports, is_our_flow
-from buildflow_nb.export.statement import APP, Statement
+from buildflow_nb.export.cells.headings import Heading
+from buildflow_nb.export.cells.statement import APP, Statement
+from buildflow_nb.export.code.arranging import DECLARATIONS, Arranged
+from buildflow_nb.export.code.imports import OURS, Imports, is_our_flow
 
 __all__ = ("RUN", "Outline", "docstring", "made_flow", "module_text", "program_text")
 

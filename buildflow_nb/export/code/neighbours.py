@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from buildflow_nb.export.environment_secrets import Secrets
+from buildflow_nb.export.cells.statement import Statement
+from buildflow_nb.export.code.environment_secrets import Secrets
+from buildflow_nb.export.code.imported import Imported, imported_by
+from buildflow_nb.export.code.module_source import beside
+from buildflow_nb.export.code.renaming import with_our_name
+from buildflow_nb.export.code.tidy import tidied
 from buildflow_nb.export.exported_program import Import
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.imported import Imported, imported_by
-from buildflow_nb.export.module_source import beside
-from buildflow_nb.export.renaming import with_our_name
-from buildflow_nb.export.statement import Statement
-from buildflow_nb.export.tidy import tidied
 
 __all__ = ("Neighbours", "search_roots")
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buildflow_nb.export.cells.reading import Notebook
+from buildflow_nb.export.cells.statement import APP, Statement
+from buildflow_nb.export.code.imported import imported_by
+from buildflow_nb.export.code.module_source import beside
+from buildflow_nb.export.code.reads import Reads
+from buildflow_nb.export.code.removing import without_removed
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.imported import imported_by
-from buildflow_nb.export.module_source import beside
-from buildflow_nb.export.reading import Notebook
-from buildflow_nb.export.reads import Reads
-from buildflow_nb.export.removing import without_removed
-from buildflow_nb.export.statement import APP, Statement
 
 __all__ = ("Selection", "Stars", "select")
 

@@ -14,15 +14,15 @@ from typing import Any
 from buildflow_nb.core.commands import HELP_FLAGS
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.magic_syntax import MAGIC, cell_source
-from buildflow_nb.export.document import Cell, Document
+from buildflow_nb.export.cells.document import Cell, Document
+from buildflow_nb.export.cells.marks import KEEP, SKIP, unmarked, wrong_mark
+from buildflow_nb.export.cells.matching import defined_in
+from buildflow_nb.export.cells.names import names_of
+from buildflow_nb.export.cells.pieces import Piece, lines_of, pieces
+from buildflow_nb.export.cells.statement import Statement
+from buildflow_nb.export.code.layout import laid_out
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.layout import laid_out
-from buildflow_nb.export.marks import KEEP, SKIP, unmarked, wrong_mark
-from buildflow_nb.export.matching import defined_in
-from buildflow_nb.export.names import names_of
-from buildflow_nb.export.pieces import Piece, lines_of, pieces
 from buildflow_nb.export.report import LeftOut
-from buildflow_nb.export.statement import Statement
 
 __all__ = ("Notebook", "read")
 

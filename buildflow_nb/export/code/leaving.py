@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from buildflow_nb.export.environment_secrets import MASK, Secrets
-from buildflow_nb.export.reading import Notebook
+from buildflow_nb.export.cells.reading import Notebook
+from buildflow_nb.export.cells.statement import Statement
+from buildflow_nb.export.code.environment_secrets import MASK, Secrets
+from buildflow_nb.export.code.selection import Selection
 from buildflow_nb.export.report import LeftOut
 from buildflow_nb.export.secret_names import is_secret_name
-from buildflow_nb.export.selection import Selection
-from buildflow_nb.export.statement import Statement
 
 __all__ = ("left_out",)
 

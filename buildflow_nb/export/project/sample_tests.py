@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from buildflow_nb.export.exported_program import ExportedProgram
-from buildflow_nb.export.samples import SAMPLES, sample_files
+from buildflow_nb.export.project.samples import SAMPLES, sample_files
 
 __all__ = ("files_of_tests",)
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from buildflow_nb.export.module_source import is_there
+from buildflow_nb.export.code.module_source import is_there
 
 __all__ = ("Imported", "imported_by")
 

@@ -19,13 +19,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from buildflow_nb.export.cells.headings import Heading, headings_in
+from buildflow_nb.export.cells.marks import mark_of, tag_of, unmarked
+from buildflow_nb.export.cells.matching import defined_in, matched, plain
+from buildflow_nb.export.cells.ran_cell import RanCell
+from buildflow_nb.export.cells.saved import SavedCell, SavedNotebook
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.headings import Heading, headings_in
-from buildflow_nb.export.marks import mark_of, tag_of, unmarked
-from buildflow_nb.export.matching import defined_in, matched, plain
-from buildflow_nb.export.ran_cell import RanCell
 from buildflow_nb.export.report import LeftOut
-from buildflow_nb.export.saved import SavedCell, SavedNotebook
 
 __all__ = ("Cell", "Document", "document_of")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildflow_nb.core.config import Config
-from buildflow_nb.export.container import PORT
-from buildflow_nb.export.environment import EXAMPLE
 from buildflow_nb.export.exported_program import ExportedProgram
-from buildflow_nb.export.requirements import WHEELS, Requirements
-from buildflow_nb.export.requirements_text import REQUIREMENTS
+from buildflow_nb.export.project.container import PORT
+from buildflow_nb.export.project.environment import EXAMPLE
+from buildflow_nb.export.project.requirements import WHEELS, Requirements
+from buildflow_nb.export.project.requirements_text import REQUIREMENTS
 
 __all__ = ("README", "readme_text")
 

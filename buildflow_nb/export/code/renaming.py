@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ast
 
-from buildflow_nb.export.imports import OURS, ours
-from buildflow_nb.export.pieces import lines_of
+from buildflow_nb.export.cells.pieces import lines_of
+from buildflow_nb.export.code.imports import OURS, ours
 
 __all__ = ("with_our_name",)
 

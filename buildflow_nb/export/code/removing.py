@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from buildflow_nb.core.commands import COMMANDS
-from buildflow_nb.export.statement import Statement
+from buildflow_nb.export.cells.statement import Statement
 
 __all__ = ("commands_of", "without_removed")
 

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from buildflow_nb.export.cells.statement import APP, Statement
+from buildflow_nb.export.code.reads import Reads
+from buildflow_nb.export.code.selection import Selection
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.reads import Reads
-from buildflow_nb.export.selection import Selection
-from buildflow_nb.export.statement import APP, Statement
 
 __all__ = ("DECLARATIONS", "SEARCH", "SETUP", "TYPES", "Arranged", "arranged", "resorted")
 

@@ -9,8 +9,8 @@ runtime server answers, which listens inside of it alone.
 
 from __future__ import annotations
 
-from buildflow_nb.export.requirements import WHEELS
-from buildflow_nb.export.requirements_text import REQUIREMENTS
+from buildflow_nb.export.project.requirements import WHEELS
+from buildflow_nb.export.project.requirements_text import REQUIREMENTS
 from buildflow_nb.runtime.control import TOKEN_VARIABLE
 
 __all__ = ("DOCKERFILE", "IGNORED", "dockerfile", "dockerignore")

@@ -8,9 +8,9 @@ import tokenize
 from collections.abc import Sequence
 
 from buildflow_nb.core.magic_syntax import MAGIC
-from buildflow_nb.export.marks import unmarked
-from buildflow_nb.export.ran_cell import RanCell
-from buildflow_nb.export.saved import SavedCell
+from buildflow_nb.export.cells.marks import unmarked
+from buildflow_nb.export.cells.ran_cell import RanCell
+from buildflow_nb.export.cells.saved import SavedCell
 
 __all__ = ("defined_in", "matched", "plain")
 

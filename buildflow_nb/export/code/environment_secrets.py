@@ -13,17 +13,17 @@ import tokenize
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.pieces import lines_of
-from buildflow_nb.export.secret_names import environment_name
-from buildflow_nb.export.secret_texts import (
+from buildflow_nb.export.cells.pieces import lines_of
+from buildflow_nb.export.cells.statement import Statement
+from buildflow_nb.export.code.secret_texts import (
     Known,
     SecretText,
     Takes,
     known_of,
     secret_texts,
 )
-from buildflow_nb.export.statement import Statement
+from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.secret_names import environment_name
 
 __all__ = ("MASK", "Secrets")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from buildflow_nb.export.cells.statement import APP, Statement
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.statement import APP, Statement
 
 __all__ = ("say_run_order", "say_set_twice")
 

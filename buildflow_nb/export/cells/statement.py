@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeGuard
 
-from buildflow_nb.export.names import Names, names_of, root_of
+from buildflow_nb.export.cells.names import Names, names_of, root_of
 
 __all__ = ("APP", "Statement")
 

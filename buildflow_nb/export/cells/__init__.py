@@ -1,0 +1,1 @@
+"""What a notebook holds: its cells, of a file, a kernel or both, read into statements."""

@@ -1,0 +1,1 @@
+"""Which of the statements make up the program, and how it reads."""
