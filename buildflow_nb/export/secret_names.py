@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ("environment_name", "is_secret_name", "shape_of")
+__all__ = ("GAP", "environment_name", "is_secret_name", "shape_of")
 
 _WORDS = frozenset(
     {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential"}
@@ -24,6 +25,9 @@ _AWS_KEYS, _AWS_KEY_LENGTH = ("AKIA", "ASIA"), 20
 _TOKENS = ("ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk-", "sk_live_")
 _MORE_TOKENS = ("rk_live_", "AIza", "hf_", "pypi-", "SG.", "dop_v1_", "npm_")
 _TOKEN_LENGTH = 24
+_JWT_PARTS = 3
+_SHORTEST = 6  # letters of a credential; fewer are an example's
+GAP = "\0"  # stands in a text for what an f-string puts there
 
 
 def environment_name(name: str) -> str:
@@ -53,14 +57,30 @@ def shape_of(value: object) -> str:
     """What a text is by its shape alone; "" for no secret."""
     if not isinstance(value, str):
         return ""
-    if "PRIVATE KEY-----" in value:
-        return "private_key"
-    if value.startswith(_AWS_KEYS) and len(value) == _AWS_KEY_LENGTH and value.isalnum():
-        return "aws_access_key_id" if value.isupper() else ""
+    return next((name for name, looks in _SHAPES if looks(value)), "")
+
+
+def _is_aws_key(value: str) -> bool:
+    right = len(value) == _AWS_KEY_LENGTH and value.isalnum() and value.isupper()
+    return right and value.startswith(_AWS_KEYS)
+
+
+def _is_jwt(value: str) -> bool:
+    """Three parts, the first of them JSON in base64url (RFC 7519 section 3)."""
+    parts = value.split(".")
+    return value.startswith("eyJ") and len(value) >= _TOKEN_LENGTH and len(parts) == _JWT_PARTS
+
+
+def _is_authorization(value: str) -> bool:
+    scheme, _, credentials = value.partition(" ")
+    return (
+        scheme in ("Bearer", "Basic") and len(credentials) >= _SHORTEST and " " not in credentials
+    )
+
+
+def _is_token(value: str) -> bool:
     long = len(value) >= _TOKEN_LENGTH and not set(value) & set(" /:")
-    if long and value.startswith((*_TOKENS, *_MORE_TOKENS)):
-        return "api_token"
-    return "database_url" if "://" in value and _has_login(value) else ""
+    return long and value.startswith((*_TOKENS, *_MORE_TOKENS))
 
 
 def _has_login(address: str) -> bool:
@@ -69,4 +89,27 @@ def _has_login(address: str) -> bool:
         parts = urlsplit(address)
     except ValueError:
         return False
-    return bool(parts.password or (parts.username and parts.scheme == "https"))
+    if parts.password:
+        return set(parts.password) != {GAP}
+    token = parts.username or ""
+    return parts.scheme == "https" and bool(set(token) - {GAP})
+
+
+def _asks_with_secret(address: str) -> bool:
+    """Whether the query of an address has a secret: `?token=…`."""
+    try:
+        query = parse_qsl(urlsplit(address).query)
+    except ValueError:
+        return False
+    return any(is_secret_name(name) and set(value) - {GAP} for name, value in query)
+
+
+_SHAPES: tuple[tuple[str, Callable[[str], bool]], ...] = (
+    ("private_key", lambda value: "PRIVATE KEY-----" in value),
+    ("jwt", _is_jwt),
+    ("authorization", _is_authorization),
+    ("aws_access_key_id", _is_aws_key),
+    ("api_token", _is_token),
+    ("database_url", lambda value: "://" in value and _has_login(value)),
+    ("url", lambda value: "://" in value and _asks_with_secret(value)),
+)

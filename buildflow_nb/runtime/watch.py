@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.snapshot import FlowSnapshot, State
 
 __all__ = ("Watch", "finished")
 
+_NOT_YET = (State.STARTING, State.WAITING)  # what cannot be read now may hold anything
 IDLE_S = 0.5  # an endless source without backlog is drained when nothing came for so long
 
 
@@ -24,7 +25,7 @@ class Watch:
         if total != self._seen:
             self._seen, self._since = total, time.monotonic()
         consumers = [p for p in snapshot.processors if p.kind == "consumer"]
-        if any(p.in_flight for p in snapshot.processors):
+        if any(p.in_flight or p.state in _NOT_YET for p in snapshot.processors):
             return False
         if all(p.state.ended for p in consumers):
             return True

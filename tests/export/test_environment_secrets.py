@@ -10,6 +10,7 @@ from tests.export.notebook import text as md
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
 GITHUB = "ghp_" + "a1B2" * 9
+JWT = "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0In0" + ".dozjgNryP4J3jVmNHl0w"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,16 @@ GITHUB = "ghp_" + "a1B2" * 9
             "AUTHORIZATION",
             ("abc-123", '"Authorization": {}'),
         ),
+        (f'key = ["{JWT}"]', 1, "JWT", (JWT, "key = [{}]")),
+        ('key = {"X-Own": "Bearer abc-123"}', 1, "X_OWN", ("abc-123", '"X-Own": {}')),
+        ('key = "https://host/x?q=1&api_key=abc-123"', 1, "KEY", ("abc-123", "key = {}")),
+        ('key = open(auth=("me", "hunter2"))', 1, "PASSWORD", ("hunter2", '("me", {})')),
+        (
+            'import os\nkey = os.environ.setdefault("SECRET_KEY", "hunter2")',
+            2,
+            "SECRET_KEY",
+            ("hunter2", 'setdefault("SECRET_KEY", {})'),
+        ),
         (f'key = ["{GITHUB}"]', 1, "API_TOKEN", (GITHUB, "key = [{}]")),
         (f'key = "https://{GITHUB}@host/x"', 1, "KEY", (GITHUB, "key = {}")),
     ],
@@ -83,6 +94,9 @@ def test_a_secret_becomes_an_environment_variable(tmp_path, cell, line, name, gi
         'key = {}.get("token", "none")',
         'key = "sk-learn is a library of many things"',
         'key = "ssh://git@host/x"',
+        'user = word = "me"\nkey = f"postgres://{user}:{word}@db/shop?token={user}"',
+        'key = "https://host/x?token=&page=2"',
+        'key = "Bearer of news" + "Basic rules"',
     ],
 )
 def test_what_is_no_secret(tmp_path, cell):
@@ -130,6 +144,23 @@ def test_a_secret_inside_of_another_text_is_refused(tmp_path):
     assert "cell [4] line 2: the value of PASSWORD stands here once more" in message
     assert "hunter2" not in message
     assert "sesame1" not in message
+    assert not (tmp_path / "shop").exists()
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        'password = "hunter2" + "again"',
+        'user = "me"\npassword = f"postgres://{user}:hunter2@{user}/shop"',
+        'password = f"https://host/{1}?token=hunter2"',
+    ],
+)
+def test_a_secret_in_pieces_is_refused(tmp_path, cell):
+    with pytest.raises(UsageError) as refused:
+        exported(tmp_path / "shop", LOAD, NUMBERS, cell, f"{DOUBLE} + len(password)")
+    message = str(refused.value)
+    assert f"cell [3] line {cell.count(chr(10)) + 1}: a text that looks like a secret" in message
+    assert "hunter2" not in message
     assert not (tmp_path / "shop").exists()
 
 

@@ -238,3 +238,11 @@ def test_files_are_not_deleted_at_every_start(tmp_path):
     assert text.index("import json") < text.index("app = Flow()")
     (stayed,) = [one for one in report.left_out if "unlink" in one.text]
     assert (stayed.cell, stayed.line, stayed.why) == ("cell [3]", 4, "deletes files")
+
+
+def test_a_name_that_only_a_function_makes(tmp_path):
+    cell = "%%buildflow consumer source=numbers\ndef f(x: int) -> int:\n"
+    text, _ = exported(
+        tmp_path, LOAD, NUMBERS, f"{cell}    global last\n    last = x\n    return last"
+    )
+    assert "    global last\n    last = x\n" in text

@@ -14,6 +14,7 @@ import pytest
 from buildflow_nb.core.errors import PermanentError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.events import ElementFailed, StateChanged
 from buildflow_nb.core.snapshot import State
+from buildflow_nb.runtime.watch import IDLE_S
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 
@@ -215,6 +216,19 @@ def test_waiting_until_drained_a_count_or_a_time(app):
     with pytest.raises(TimeoutError, match=r"did not get there within 0\.1 s"):
         handle.wait_until(count=100, timeout=0.1)
     assert sink.tape.pushed == [1, 2, 3]
+
+
+def test_what_waits_for_its_source_is_not_drained(app):
+    missing = [TemporaryError("file 'orders.csv' does not exist")] * 10_000
+
+    @app.consumer(source=FakeSource(missing), sink=FakeSink())
+    def same(x: int) -> int:
+        return x
+
+    handle = app.run(block=False)
+    until(lambda: handle.snapshot().processor("same").state is State.WAITING)
+    with pytest.raises(TimeoutError, match="did not get there"):
+        handle.wait_until(drained=True, timeout=IDLE_S + 0.2)
 
 
 def test_failures_are_told_and_kept(app):

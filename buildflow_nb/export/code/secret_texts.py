@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from buildflow_nb.export.secret_names import is_secret_name, shape_of
+from buildflow_nb.export.secret_names import GAP, is_secret_name, shape_of
 
 __all__ = (
     "Known",
@@ -22,7 +22,8 @@ __all__ = (
 
 Takes = Mapping[str, tuple[str, ...]]  # the names of the arguments of functions
 _NOTHING: Takes = MappingProxyType({})
-_ENVIRONMENT = ("os.getenv", "os.environ.get", "environ.get", "getenv")
+_ENVIRONMENT = ("getenv", "environ.get", "environ.setdefault")
+_LOGINS = ("auth", "basic_auth", "httpauth")  # that take (user, password)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def secret_texts(
             found[id(constant)] = SecretText(constant, name)
         names[id(value)] = name
     for node in nodes:
-        if isinstance(node, ast.Constant) and id(node) not in found:
+        if isinstance(node, ast.JoinedStr):
+            found.update(_in_pieces(node))
+        elif isinstance(node, ast.Constant) and id(node) not in found:
             shape = shape_of(node.value)
             if shape:
                 found[id(node)] = SecretText(node, names.get(id(node), shape))
@@ -97,11 +100,21 @@ def secret_texts(
     return sorted(made, key=lambda one: (one.node.lineno, one.node.col_offset))
 
 
+def _in_pieces(node: ast.JoinedStr) -> Iterator[tuple[int, SecretText]]:
+    """An f-string that is a secret as a whole: `f"postgres://me:hunter2@{host}/shop"`."""
+    texts = [part for part in node.values if isinstance(part, ast.Constant)]
+    whole = "".join(str(p.value) if isinstance(p, ast.Constant) else GAP for p in node.values)
+    shape = shape_of(whole) if texts else ""
+    if shape:
+        longest = max(texts, key=lambda part: len(str(part.value)))
+        yield id(longest), SecretText(longest, shape, fixed=True)
+
+
 def _fixed(nodes: Sequence[ast.AST]) -> set[int]:
-    """Texts in f-strings, and those that are statements."""
+    """Texts in f-strings and sums, and those that are statements."""
     found: set[int] = set()
     for node in nodes:
-        if isinstance(node, ast.JoinedStr):
+        if isinstance(node, (ast.JoinedStr, ast.BinOp)):
             found |= {id(part) for part in ast.walk(node)}
         elif isinstance(node, ast.Expr):
             found.add(id(node.value))
@@ -113,6 +126,8 @@ def _positions(nodes: Sequence[ast.AST], takes: Takes) -> Iterator[tuple[str, as
     for node in nodes:
         if isinstance(node, ast.keyword) and node.arg:
             yield node.arg, node.value
+            if node.arg.lower() in _LOGINS and isinstance(node.value, ast.Tuple):
+                yield from (("password", value) for value in node.value.elts[1:2])
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
             yield from _assigned(node)
         elif isinstance(node, ast.Dict):
@@ -146,9 +161,10 @@ def _given(target: ast.AST, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 def _by_place(call: ast.Call, takes: Takes) -> Iterator[tuple[str, ast.AST]]:
     """Arguments without a name, where the code tells it; what is there if a variable is not."""
     first = call.args[0]
-    if isinstance(call.func, ast.Name) and call.func.id in takes:
-        yield from zip(takes[call.func.id], call.args, strict=False)
-    elif isinstance(first, ast.Constant) and ast.unparse(call.func) in _ENVIRONMENT:
+    called = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    if isinstance(call.func, ast.Name) and called in takes:
+        yield from zip(takes[called], call.args, strict=False)
+    elif isinstance(first, ast.Constant) and ast.unparse(call.func).endswith(_ENVIRONMENT):
         yield from ((str(first.value), value) for value in call.args[1:])
 
 
@@ -162,7 +178,9 @@ def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _written_out(value: ast.AST) -> ast.Constant | None:
-    """The text that is given: itself, or in `SecretStr("…")`, `Secret("…")`, `"…".encode()`."""
+    """The text that is given: itself, or in `SecretStr("…")`, `"…".encode()`, `"…" + "…"`."""
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        return _written_out(value.left) or _written_out(value.right)
     if isinstance(value, ast.Call) and len(value.args) <= 1:
         if isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Constant):
             return _written_out(value.func.value)

@@ -200,9 +200,11 @@ class _Chosen:
 
     def refuse_missing(self, lost: dict[str, str], findings: Findings) -> None:
         missing: dict[str, str] = {}
+        made = {name for s in self.in_order() for name in s.names.rebinds}  # by `global`
+        known = {*self.binders, *made, "get_ipython"}
         for statement in self.in_order():
             for name in sorted((statement.names.now | statement.names.later) - _ALWAYS):
-                if name not in self.binders and name not in missing and name != "get_ipython":
+                if name not in known and name not in missing:
                     why = lost.get(name, "")
                     where = f"used in {statement.where(statement.name(name))}"
                     missing[name] = f"{name!r} ({where}{'; ' if why else ''}{why})"
