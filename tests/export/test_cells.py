@@ -430,3 +430,62 @@ def test_no_line_is_run(tmp_path, monkeypatch):
     main, _ = program(path)
     assert 'rate = open("touched", "w").write("x")' in main
     assert not list(tmp_path.rglob("touched"))
+
+
+CHANGED = (
+    ("items = [1]\nother = items", "other.append(9)", "items", [1, 9]),
+    ("items = [3, 1]", "import heapq\nheapq.heappush(items, 0)", "items", [0, 1, 3]),
+    ("items = {'a': 1}", "items.pop('a')", "items", {}),
+    ("items = []\ndef fill(target):\n    target.append(1)", "fill(items)", "items", [1]),
+    ("class items:\n    pass", "setattr(items, 'n', 2)", "items.n", 2),
+    ("class items:\n    n, m = 1, 2", "del items.n", "vars(items).get('n')", None),
+    (
+        "items = []\ndef handler(f):\n    items.append(f.__name__)\n    return f",
+        "@handler\ndef first(x): ...",
+        "items",
+        ["first"],
+    ),
+    (
+        "class Plugin:\n    known = []\n    def __init_subclass__(cls): Plugin.known.append(1)\n"
+        "items = Plugin",
+        "class A(Plugin): ...",
+        "items.known",
+        [1],
+    ),
+    (
+        "from functools import singledispatch\n@singledispatch\ndef items(x): return 0",
+        "@items.register\ndef _(x: int): return 1\n@items.register\ndef _(x: str): return 2",
+        "[items(1), items('')]",
+        [1, 2],
+    ),
+)
+
+
+@pytest.mark.parametrize(("cell", "change", "expression", "value"), CHANGED)
+def test_what_changes_a_needed_value_in_a_cell_of_its_own_comes_along(
+    tmp_path, cell, change, expression, value
+):
+    use = DOUBLE.replace("return 2 * x", "return len(str(items))")
+    text, report = exported(tmp_path, LOAD, NUMBERS, cell, change, use)
+    assert eval(expression, declared(text)) == value  # noqa: S307  (a program of this very test)
+    assert report.warnings == ()
+
+
+def test_what_may_change_a_needed_value_is_told(tmp_path):
+    cells = (
+        "class Model:\n    def go(self): ...\nmodel = Model()",
+        "model.go()",
+        "model.predict(1)",
+    )
+    use = DOUBLE.replace("2 * x", "len(str(model))")
+    text, report = exported(tmp_path, LOAD, NUMBERS, *cells, use, "print(numbers)")
+    assert "model.go()" not in text
+    assert report.warnings == (
+        "cell [4] line 1: it stays behind, and may change 'model', which the flow needs; if it "
+        "does, write # buildflow: keep on the cell's first line",
+    )
+    kept, report = exported(
+        tmp_path / "kept", LOAD, NUMBERS, cells[0], f"# buildflow: keep\n{cells[1]}", use
+    )
+    assert "model.go()" in kept
+    assert report.warnings == ()

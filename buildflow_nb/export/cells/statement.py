@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeGuard
 
-from buildflow_nb.export.cells.names import Names, names_of, root_of
+from buildflow_nb.export.cells.effects import DELETES, Effects, decorators_of
+from buildflow_nb.export.cells.names import Names, names_of
 
 __all__ = ("APP", "Statement")
 
@@ -18,29 +19,12 @@ _DECLARING = frozenset(
     (*_PROCESSORS, "service", "manage", "add_consumer", "add_collector", "add_service")
 )
 _ADDING = ("add_consumer", "add_collector", "add_endpoint")
-_DELETES = frozenset(("unlink", "rmdir", "rmtree"))
-_STAY = _DELETES | {"sleep"}  # called for a person's sake
-# The verbs that a method of set-up begins with, and of showing something, each between two spaces.
-_SETS_UP = (
-    " set config configure basic use init initialize register filterwarnings simplefilter install "
-    " enable disable add append extend insert update discard clear load seed mkdir makedirs touch "
-    " write put push create connect open execute sort reverse subscribe setdefault setup "
-)
-_PREPARES = (  # of these, those that prepare something beside the values of the cells
-    " set config configure basic init initialize register filterwarnings simplefilter install "
-    " enable disable load seed mkdir makedirs setup "
-)
-_SHOWS = (
-    " plot show hist scatter bar imshow draw savefig render display print pprint head tail sample "
-    " describe info summary "
-)
 _SHELL = "get_ipython"
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _WAITING = (ast.Await, ast.AsyncFor, ast.AsyncWith)
 
 
 @dataclass(frozen=True)
-class Statement:
+class Statement(Effects):
     """A statement of the cell number `cell`, which was the kernel's `run`th when it ran last.
 
     `code` is its text, with comment lines `above` and `below` it and `gap` blank lines before it;
@@ -71,7 +55,7 @@ class Statement:
     def with_code(self, code: str) -> Statement:
         """The same place with another text, which is one statement."""
         (node,) = ast.parse(code).body
-        first = min([self.node.lineno, *(d.lineno for d in _decorators(self.node))])
+        first = min([self.node.lineno, *(d.lineno for d in decorators_of(self.node))])
         return replace(
             self, code=code, node=node, names=names_of(node, code), shift=self.shift + first - 1
         )
@@ -97,11 +81,6 @@ class Statement:
         """Where in it a name is first used."""
         uses = [n for n in self.parts if isinstance(n, ast.Name) and n.id == name]
         return min(uses, key=lambda use: use.lineno, default=self.node)
-
-    @cached_property
-    def parts(self) -> list[ast.AST]:
-        """Every node of it."""
-        return list(ast.walk(self.node))
 
     @cached_property
     def is_magic(self) -> bool:
@@ -139,29 +118,14 @@ class Statement:
 
     @cached_property
     def _flow_calls(self) -> list[ast.Call]:
-        return list(_flow_calls(self._at_once))
-
-    @cached_property
-    def _at_once(self) -> list[ast.AST]:
-        """Every node of it that is run where it stands, not when a function is called."""
-        found: list[ast.AST] = []
-        open_: list[ast.AST] = [self.node]
-        while open_:
-            node = open_.pop()
-            found.append(node)
-            if not isinstance(node, _FUNCTIONS):
-                open_.extend(ast.iter_child_nodes(node))
-            else:  # defaults and decorators belong to the module
-                open_.extend(getattr(node, "decorator_list", []))
-                open_.extend(d for d in (*node.args.defaults, *node.args.kw_defaults) if d)
-        return found
+        return list(_flow_calls(self.at_once))
 
     @cached_property
     def processors(self) -> tuple[str, ...]:
         """The processors that it declares, by their ids."""
         found = [
             getattr(self.node, "name", "")
-            for decorator in _decorators(self.node)
+            for decorator in decorators_of(self.node)
             if isinstance(decorator, ast.Call)
             and isinstance(decorator.func, ast.Attribute)
             and decorator.func.attr in _PROCESSORS
@@ -189,8 +153,8 @@ class Statement:
         if not self.is_block:
             return self.with_code("pass")
         lines = self.code.split("\n")
-        first = min([self.node.lineno, *(d.lineno for d in _decorators(self.node))])
-        for decorator in reversed(_decorators(self.node)):
+        first = min([self.node.lineno, *(d.lineno for d in decorators_of(self.node))])
+        for decorator in reversed(decorators_of(self.node)):
             called = decorator.func if isinstance(decorator, ast.Call) else None
             if isinstance(called, ast.Attribute) and called.attr in _PROCESSORS:
                 end = decorator.end_lineno or decorator.lineno
@@ -212,59 +176,10 @@ class Statement:
     @cached_property
     def awaits(self) -> ast.AST | None:
         """An `await` outside of any function, if there is one."""
-        for node in self._at_once:
+        for node in self.at_once:
             if isinstance(node, _WAITING) or _is_async_comprehension(node):
                 return node if hasattr(node, "lineno") else self.node
         return None
-
-    @cached_property
-    def decorator_roots(self) -> frozenset[str]:
-        """The names that its decorators start from."""
-        return frozenset(_roots(_decorators(self.node)))
-
-    @cached_property
-    def changes(self) -> frozenset[str]:
-        """Names whose values it changes without binding them: `d` in `d["k"] = 1`."""
-        return frozenset(_roots(_changed_in(self.node)))
-
-    @cached_property
-    def calls(self) -> str:
-        """The name that it calls a method of, for its effect alone: `logging` in `logging.f()`.
-
-        What a cell ends with is shown under it, so it counts only if it is called like set-up.
-        """
-        value = self.node.value if isinstance(self.node, ast.Expr) else None
-        if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute):
-            return ""
-        verb = _verb(value.func.attr)
-        shown = verb in _SHOWS or (self.last and verb not in _SETS_UP)
-        return "" if shown or value.func.attr in _STAY else next(_roots([value.func]), "")
-
-    @cached_property
-    def effects(self) -> frozenset[str]:
-        """Names whose values a function of it changes when it is called, and gives nothing back."""
-        if not isinstance(self.node, ast.FunctionDef) or any(_gives(part) for part in self.parts):
-            return frozenset()
-        changed = {
-            name for part in self.node.body for name in _roots(_changed_in(part, inside=True))
-        }
-        return frozenset(changed & self.names.later) | self.names.rebinds
-
-    @cached_property
-    def performs(self) -> frozenset[str]:
-        """Functions that it calls for their effect alone: `put(1)`."""
-        calls = [part.value for part in self._at_once if isinstance(part, ast.Expr)]
-        found = (call.func for call in calls if isinstance(call, ast.Call))
-        return frozenset(called.id for called in found if isinstance(called, ast.Name))
-
-    @cached_property
-    def prepares(self) -> str:
-        """The name that it calls to prepare what comes: `os` in `os.makedirs("out")`."""
-        value = self.node.value if isinstance(self.node, ast.Expr) else None
-        if not isinstance(value, ast.Call) or not isinstance(value.func, (ast.Attribute, ast.Name)):
-            return ""
-        method = value.func.attr if isinstance(value.func, ast.Attribute) else value.func.id
-        return next(_roots([value.func]), "") if _verb(method) in _PREPARES else ""
 
     @cached_property
     def search_path(self) -> str | None:
@@ -282,47 +197,12 @@ class Statement:
         """Whether it deletes files: to begin anew, which a program must not do at every start."""
         nodes = [] if self.is_block else self.parts
         called = [node.func for node in nodes if isinstance(node, ast.Call)]
-        return any(isinstance(f, ast.Attribute) and f.attr in _DELETES for f in called)
+        return any(isinstance(f, ast.Attribute) and f.attr in DELETES for f in called)
 
     @cached_property
     def is_block(self) -> bool:
         """Whether it is a function or a class."""
         return isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-
-
-def _changed_in(top: ast.stmt, *, inside: bool = False) -> Iterator[ast.expr]:
-    """What a statement changes; `inside` says that it is one of a function's own."""
-    open_: list[ast.AST] = [top]
-    while open_:
-        node = open_.pop()
-        if isinstance(node, ast.Assign):
-            yield from (t for t in node.targets if not isinstance(t, ast.Name))
-        elif isinstance(node, ast.AugAssign) and not isinstance(node.target, ast.Name):
-            yield node.target
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            step = inside or node is not top  # xs.append(x) in a loop, a condition and the like
-            called = node.value.func
-            yield from [called] if step and isinstance(called, ast.Attribute) else []
-        if not isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-            open_.extend(ast.iter_child_nodes(node))
-
-
-def _gives(node: ast.AST) -> bool:
-    """Whether a function with this in it gives something back."""
-    if isinstance(node, (ast.Yield, ast.YieldFrom)):
-        return True
-    return isinstance(node, ast.Return) and node.value is not None
-
-
-def _verb(method: str) -> str:
-    """The first word of a method's name, between two spaces."""
-    spaced = "".join(f"_{c.lower()}" if c.isupper() else c for c in method)
-    return f" {spaced.strip('_').partition('_')[0]} "
-
-
-def _decorators(node: ast.stmt) -> list[ast.expr]:
-    found: list[ast.expr] = getattr(node, "decorator_list", [])
-    return found
 
 
 def _flow_calls(nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
@@ -333,13 +213,6 @@ def _flow_calls(nodes: Iterable[ast.AST]) -> Iterator[ast.Call]:
 
 def _is_attribute(node: ast.expr) -> TypeGuard[ast.Attribute]:
     return isinstance(node, ast.Attribute)
-
-
-def _roots(nodes: Iterable[ast.expr]) -> Iterator[str]:
-    for node in nodes:
-        root = root_of(node)
-        if isinstance(root, ast.Name):
-            yield root.id
 
 
 def _is_async_comprehension(node: ast.AST) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +72,7 @@ def select(
     anew = {
         id(notebook.statements[at]): notebook.statements[last].label for at, last in dropped.items()
     }
+    chosen.say_doubts(anew, findings)
     return Selection(chosen.in_order(), chosen.binders, anew)
 
 
@@ -93,6 +94,7 @@ class _Chosen:
             if not isinstance(statement.node, ast.Delete):
                 for name in statement.names.bound | self._by_star(statement, stars):
                     self.binders.setdefault(name, []).append(statement)
+        self._same = dict(s.same_as for s in self.statements if s.same_as is not None)
         self.taken: set[int] = set()
         self.declares = False
         self._names: set[str] = set()  # that are wanted or bound by what is taken
@@ -151,14 +153,50 @@ class _Chosen:
             return False
         if statement.awaits is not None:
             return False
-        touched = statement.decorator_roots | statement.changes
-        effects = (f for name in statement.performs for f in self.binders.get(name, ()))
-        if any(f.effects & self._values and not f.processors for f in effects):
+        touched = statement.decorator_roots | statement.changes | {statement.mutates}
+        touched |= {self._same[name] for name in touched if name in self._same}
+        called = [f for name in statement.performs for f in self.binders.get(name, ())]
+        around = [f for name in statement.decorator_roots for f in self.binders.get(name, ())]
+        does = [f for f in called if not f.gives] + around  # a trial shows what is given back
+        if any(f.effects & self._values and not f.processors for f in does):
+            return True
+        if self._is_handed(statement) or self._is_gathered(statement):
             return True
         if touched & self._values or (self._beside and statement.search_path is not None):
             return True
         mine = (touched | {statement.calls}) & (self._names - {APP})
         return statement.cell in self._cells and (bool(mine) or self._prepares(statement))
+
+    def _is_handed(self, statement: Statement) -> bool:
+        """Whether it gives a needed value to a function that changes what it is given."""
+        return any(
+            changed and name in self._values
+            for called, names in statement.hands
+            for function in self.binders.get(called, ())
+            for changed, name in zip(function.changes_given, names, strict=False)
+        )
+
+    def _is_gathered(self, statement: Statement) -> bool:
+        """Whether it is a class that a needed one hears of."""
+        bases = (b for name in statement.bases & self._names for b in self.binders.get(name, ()))
+        return any(base.gathers for base in bases)
+
+    def say_doubts(self, anew: Collection[int], findings: Findings) -> None:
+        """Warn of what stays behind, and may change a value that the flow needs."""
+        for statement in self._all:
+            left = id(statement) not in self.taken and id(statement) not in anew
+            told = statement.is_magic or statement.commands or statement.deletes
+            if not left or told or statement.is_block:
+                continue
+            for name in sorted(statement.may_change & self._values - self._blocks()):
+                findings.warn(
+                    f"{statement.where()}: it stays behind, and may change {name!r}, which the "
+                    "flow needs; if it does, write # buildflow: keep on the cell's first line"
+                )
+
+    def _blocks(self) -> set[str]:
+        """Names of functions and classes."""
+        return {name for name, found in self.binders.items() if all(s.is_block for s in found)}
 
     def _prepares(self, statement: Statement) -> bool:
         """Whether a function or a module prepares something by it, other than pictures."""
@@ -247,8 +285,10 @@ def _can_be_kept(statement: Statement) -> bool:
 def _rewritten(statements: Sequence[Statement]) -> dict[int, int]:
     """Places of functions and classes that are written anew, and where they are."""
     blocks: dict[frozenset[str], list[int]] = {}
+    own = {n for s in statements if not s.is_import for n in s.names.bound}
     for at, statement in enumerate(statements):
-        if statement.is_block:
+        hung = statement.decorator_roots & own - {APP}  # `@show.register`: each of them counts
+        if statement.is_block and not hung:
             blocks.setdefault(statement.names.bound, []).append(at)
     found: dict[int, int] = {}
     for places in blocks.values():
