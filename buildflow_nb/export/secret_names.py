@@ -9,7 +9,19 @@ from urllib.parse import parse_qsl, urlsplit
 __all__ = ("GAP", "environment_name", "is_secret_name", "shape_of")
 
 _WORDS = frozenset(
-    {"password", "passwd", "passphrase", "pwd", "secret", "secrets", "token", "credential"}
+    {
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "pass",
+        "pw",
+        "pwd",
+        "secret",
+        "secrets",
+        "token",
+        "credential",
+    }
     | {"credentials", "apikey", "accesskey", "secretkey", "privatekey", "authorization"}
 )
 _PAIRS = frozenset(
@@ -78,6 +90,14 @@ def _is_authorization(value: str) -> bool:
     )
 
 
+def _is_connection(value: str) -> bool:
+    """Whether it is pairs of names and values with a password: `host=db password=hunter2`."""
+    pairs = [part.partition("=") for part in value.replace(";", " ").split()]
+    named = [(name, given) for name, sign, given in pairs if sign and name.isidentifier()]
+    secret = any(is_secret_name(name) and set(given) - {GAP} for name, given in named)
+    return len(named) > 1 and secret and "://" not in value
+
+
 def _is_token(value: str) -> bool:
     long = len(value) >= _TOKEN_LENGTH and not set(value) & set(" /:")
     return long and value.startswith((*_TOKENS, *_MORE_TOKENS))
@@ -111,5 +131,7 @@ _SHAPES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("aws_access_key_id", _is_aws_key),
     ("api_token", _is_token),
     ("database_url", lambda value: "://" in value and _has_login(value)),
+    ("webhook_url", lambda value: "hooks.slack.com/services/" in value),
+    ("connection", _is_connection),
     ("url", lambda value: "://" in value and _asks_with_secret(value)),
 )

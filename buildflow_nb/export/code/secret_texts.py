@@ -23,7 +23,8 @@ __all__ = (
 Takes = Mapping[str, tuple[str, ...]]  # the names of the arguments of functions
 _NOTHING: Takes = MappingProxyType({})
 _ENVIRONMENT = ("getenv", "environ.get", "environ.setdefault")
-_LOGINS = ("auth", "basic_auth", "httpauth")  # that take (user, password)
+_LOGINS = ("auth", "basic_auth", "httpauth", "creds", "credentials", "login")  # (user, password)
+_LONG = 8  # letters from which on a word in a list of secrets is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,7 @@ def _positions(nodes: Sequence[ast.AST], takes: Takes) -> Iterator[tuple[str, as
     """Names with what is given to them: arguments, assignments, defaults, keys of a dict."""
     for node in nodes:
         if isinstance(node, ast.keyword) and node.arg:
-            yield node.arg, node.value
-            if node.arg.lower() in _LOGINS and isinstance(node.value, ast.Tuple):
-                yield from (("password", value) for value in node.value.elts[1:2])
+            yield from _given_to(node.arg, node.value)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
             yield from _assigned(node)
         elif isinstance(node, ast.Dict):
@@ -151,11 +150,32 @@ def _given(target: ast.AST, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         for one, its in zip(target.elts, value.elts, strict=False):
             yield from _given(one, its)
     elif isinstance(target, ast.Name):
-        yield target.id, value
+        yield from _given_to(target.id, value)
     elif isinstance(target, ast.Attribute):
-        yield target.attr, value
+        yield from _given_to(target.attr, value)
     elif isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
         yield str(target.slice.value), value
+
+
+def _given_to(name: str, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """A value, and what is a secret of its own in it: of a login, of a list of keys."""
+    yield name, value
+    if not isinstance(value, (ast.Tuple, ast.List, ast.Set)):
+        return
+    if name.lower() in _LOGINS and isinstance(value, ast.Tuple):
+        yield from (("password", one) for one in value.elts[1:2])
+        return
+    single = name.removesuffix("s").removesuffix("S")
+    if is_secret_name(single):
+        yield from ((single, one) for one in value.elts if _is_word_of_key(one))
+
+
+def _is_word_of_key(node: ast.AST) -> bool:
+    """Whether it is a text like a key, not a word of a language."""
+    text = node.value if isinstance(node, ast.Constant) else None
+    if not isinstance(text, str) or len(text) < _LONG or " " in text:
+        return False
+    return any(c.isdigit() for c in text)
 
 
 def _by_place(call: ast.Call, takes: Takes) -> Iterator[tuple[str, ast.AST]]:
