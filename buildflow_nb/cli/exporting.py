@@ -13,7 +13,7 @@ __all__ = ("export",)
 
 def export(values: Mapping[str, Any], terminal: Terminal) -> None:
     """Write the project; none of the notebook's code is run."""
-    from buildflow_nb.export import export_flow, report_text
+    from buildflow_nb.export import export_flow, report_text, warnings_text
 
     report = export_flow(
         (),
@@ -21,5 +21,6 @@ def export(values: Mapping[str, Any], terminal: Terminal) -> None:
         notebook=Path(values["notebook"]),
         force=values["force"],
         package=values["package"],
+        tell=lambda warnings: terminal.note(warnings_text(warnings)) if warnings else None,
     )
     terminal.give(report, report_text(report), verbatim=True)

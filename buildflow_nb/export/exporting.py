@@ -8,7 +8,7 @@ the folder written, all of it or nothing.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from buildflow_nb.export.code.program import Outline, program_text
 from buildflow_nb.export.code.removing import commands_of
 from buildflow_nb.export.code.run_order import say_run_order, say_set_twice
 from buildflow_nb.export.code.selection import Selection, select
-from buildflow_nb.export.code.tidy import tidied
+from buildflow_nb.export.code.tidy import complaints, tidied
 from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.folder.folder import check_folder, write_files
@@ -48,41 +48,47 @@ _MAIN = "main.py"
 _RECORDINGS = Path(".buildflow") / "recordings"
 
 
-def export_flow(
+def export_flow(  # noqa: PLR0913  (each is a choice of its own)
     cells: Sequence[RanCell],
     folder: Path,
     *,
     notebook: Path | None = None,
     force: bool = False,
     package: bool = False,
+    tell: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> ExportReport:
     """Write the flow of a notebook as a project that runs by itself.
 
     `cells` are those that a kernel ran, in the order in which they first did; `notebook` is a saved
     file. Either alone will do; of both, the file says the order and the kernel what was run.
     `package` splits the program into modules. Work that was done in `folder` is only written over
-    with `force`. No code of the notebook is run.
+    with `force`. `tell` hears all that there is to look at, before anything is written. No code of
+    the notebook is run.
 
     Raises:
         UsageError: it cannot be exported; says why, by cell and line, and all of it at once.
     """
-    check_folder(folder, force=force)
-    saved = None if notebook is None else read_saved(notebook)
     base = Path.cwd() if notebook is None else notebook.parent
     if folder.resolve() == base.resolve():
         msg = f"{folder} is the folder of the notebook; name another one, like shop"
         raise UsageError(msg)
+    check_folder(folder, force=force)
+    saved = None if notebook is None else read_saved(notebook)
     export = _Export(folder, base, Findings())
     program, requirements = export.program(cells, saved, package=package)
     project = find_config(base.resolve()).folder
     samples = project / _RECORDINGS
     files = project_files(program, requirements, folder, samples, hidden=export.values)
+    for complaint in complaints({path: str(files[path]) for path in program.modules}):
+        export.findings.warn(complaint)
+    warnings = tuple(export.masked(text) for text in export.findings.warnings)
+    tell(warnings)
     written = write_files(folder, files, force=force)
     return ExportReport(
         folder,
         written,
         tuple(left_out(export.notebook, export.selection, export.secrets, export.values)),
-        tuple(export.masked(text) for text in export.findings.warnings),
+        warnings,
         program.secrets,
         program.commands,
         program.processors,

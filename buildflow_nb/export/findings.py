@@ -14,17 +14,20 @@ __all__ = ("ExportError", "Findings")
 
 
 class ExportError(UsageError):
-    """A notebook cannot be exported; `reasons` are all that stand against it."""
+    """A notebook cannot be exported: `reasons` stand against it, `warnings` are said besides."""
 
-    def __init__(self, reasons: tuple[str, ...]) -> None:
+    def __init__(self, reasons: tuple[str, ...], warnings: tuple[str, ...] = ()) -> None:
         if len(reasons) == 1:
             text = reasons[0]
         else:
             lines = "\n".join(f"  {reason}" for reason in reasons)
             text = f"{len(reasons)} things stand against this export, and nothing was written:\n"
             text += lines
+        if warnings:
+            text += "".join(["\nand look at:", *(f"\n  {warning}" for warning in warnings)])
         super().__init__(text)
         self.reasons = reasons
+        self.warnings = warnings
 
 
 @dataclass(slots=True)
@@ -49,4 +52,5 @@ class Findings:
             ExportError: with all of it.
         """
         if self.refusals:
-            raise ExportError(tuple(masked(text) for text in self.refusals))
+            warnings = tuple(masked(text) for text in self.warnings)
+            raise ExportError(tuple(masked(text) for text in self.refusals), warnings)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ("BEFORE", "ExportReport", "LeftOut", "report_text")
+__all__ = ("BEFORE", "ExportReport", "LeftOut", "report_text", "warnings_text")
 
 BEFORE = "before it is installed elsewhere, in that folder"
 _MOST_LINES = 30  # of what stayed behind; the report itself is whole
@@ -46,15 +47,20 @@ class ExportReport:
         return f"wrote {names} in {self.folder}"
 
 
+def warnings_text(warnings: Sequence[str]) -> str:
+    """What there is to look at, a line each."""
+    return "\n".join(f"look at: {warning}" for warning in warnings)
+
+
 def report_text(report: ExportReport) -> str:
-    """A report as plain text, for the magic and for the terminal."""
+    """A report as plain text; what there is to look at was told before (`warnings_text`)."""
     rows = [
         f"  {one.cell} line {one.line}: {one.text[:80]}  ({one.why})" for one in report.left_out
     ]
     if len(rows) > _MOST_LINES:
         rows[_MOST_LINES:] = [f"  … and {len(rows) - _MOST_LINES} more"]
-    warnings = [f"look at: {warning}" for warning in report.warnings]
-    behind = [f"{len(report.left_out)} lines stay behind:", *rows] if rows else []
+    count = len(report.left_out)
+    behind = [f"{count} line{'s stay' if count > 1 else ' stays'} behind:", *rows] if rows else []
     run = f"run it by: cd {shlex.quote(str(report.folder))} && python main.py"
     wheels = [f"{BEFORE}: {report.wheel_command}"] if report.wheel_command else []
-    return "\n".join([str(report), run, *wheels, *warnings, *behind])
+    return "\n".join([str(report), run, *wheels, *behind])

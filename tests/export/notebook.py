@@ -22,6 +22,11 @@ def exported(folder, *sources, **words):
     return (folder / "main.py").read_text(), report
 
 
+def of_cells(report):
+    """What is said of cells, not what ruff says of the program."""
+    return [warning for warning in report.warnings if "ruff says" not in warning]
+
+
 def declared(text):
     """What a program binds and declares when it is imported."""
     names = {"__name__": "main"}

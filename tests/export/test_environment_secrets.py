@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import UsageError
-from tests.export.notebook import DOUBLE, LOAD, NUMBERS, PLAIN, exported, program, saved, written
+from tests.export.notebook import (
+    DOUBLE,
+    LOAD,
+    NUMBERS,
+    PLAIN,
+    exported,
+    of_cells,
+    program,
+    saved,
+    written,
+)
 from tests.export.notebook import text as md
 
 KEY = "AKIA" + "ABCDEFGHIJKLMNOP"
@@ -88,7 +98,7 @@ def test_a_secret_becomes_an_environment_variable(tmp_path, cell, line, name, gi
     assert program.format(f'os.environ["{name}"]') in text
     assert "import os\n" in text
     assert report.secrets == (name,)
-    (said,) = report.warnings
+    (said,) = of_cells(report)
     assert said.startswith(f"cell [3] line {line}: ")
     assert f'os.environ["{name}"]' in said
     assert value not in written(tmp_path) + str(report.warnings)

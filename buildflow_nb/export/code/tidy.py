@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-__all__ = ("tidied",)
+__all__ = ("complaints", "tidied")
+
+_IMPORTS = "F401,I001"  # unused ones, and their order
+_MOST = 8  # complaints that are said one by one
 
 _TIME_S = 10.0  # more than it takes by far; the text is as good as before
 
 
 def tidied(text: str) -> str:
-    """The same program in ruff's format; as it is where ruff is missing or fails."""
+    """The same program as ruff has it, mended where that is safe, then in its format.
+
+    As it is where ruff is missing or fails. Imports stay as they are: one may be there for its
+    effect, and their order depends on what is the project's own.
+    """
     ruff = _ruff()
     if ruff is None:
         return text
-    asked = [ruff, "format", "--isolated", "--quiet", "--stdin-filename", "main.py", "-"]
+    version = f"py{sys.version_info.major}{sys.version_info.minor}"
+    fix = ("check", "--fix-only", "--target-version", version)
+    mended = _by(ruff, (*fix, "--unfixable", "F,I"), text)
+    if mended != text and not _said(ruff, text, ("--select", _IMPORTS)):
+        mended = _by(ruff, (*fix, "--select", _IMPORTS), mended)  # what the mending left unused
+    return _by(ruff, ("format",), mended)
+
+
+def _by(ruff: str, what: tuple[str, ...], text: str) -> str:
+    asked = [ruff, *what, "--isolated", "--no-cache", "--quiet", "--stdin-filename", "main.py", "-"]
     try:
         done = subprocess.run(  # noqa: S603  (a fixed program; the text goes by its input)
             asked, input=text.encode(), capture_output=True, timeout=_TIME_S, check=True
@@ -25,6 +45,37 @@ def tidied(text: str) -> str:
         return done.stdout.decode() or text
     except (OSError, ValueError, subprocess.SubprocessError):
         return text
+
+
+def _said(ruff: str, text: str, what: tuple[str, ...]) -> list[Any]:
+    """What ruff finds in a text."""
+    asked = [ruff, "check", *what, "--isolated", "--no-cache", "--quiet"]
+    asked += ["--output-format", "json", "--stdin-filename", "main.py", "-"]
+    try:
+        done = subprocess.run(  # noqa: S603  (as above)
+            asked, input=text.encode(), capture_output=True, timeout=_TIME_S, check=False
+        )
+        found: list[Any] = json.loads(done.stdout or b"[]")
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+    return found
+
+
+def complaints(texts: Mapping[str, str]) -> list[str]:
+    """What ruff still says of finished files, `main.py line 3: F401 …`; their imports' order apart.
+
+    One line that says so where ruff is not installed.
+    """
+    ruff = _ruff()
+    if ruff is None:
+        return ["ruff is not installed here, so the program was not checked; pip install ruff"]
+    found = [
+        f"{path} line {one['location']['row']}: ruff says {one['code']}: {one['message']}"
+        for path, text in texts.items()
+        for one in _said(ruff, text, ("--ignore", "I"))
+    ]
+    more = [f"and {len(found) - _MOST} more that ruff says"] if len(found) > _MOST else []
+    return [*found[:_MOST], *more]
 
 
 def _ruff() -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.export import ExportReport, RanCell, export_flow, ran_of, report_text
+from buildflow_nb.export.report import BEFORE, warnings_text
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.cell_sources import sources_of
@@ -32,7 +33,8 @@ class Exported:
         self.report = report
 
     def __repr__(self) -> str:
-        return report_text(self.report)
+        told = [warnings_text(self.report.warnings)] if self.report.warnings else []
+        return "\n".join([*told, report_text(self.report)])
 
     def _repr_html_(self) -> str:
         title = str(self.report)
@@ -46,6 +48,8 @@ class Exported:
         behind = markup.table("Lines that stay behind", _HEADS, rows) if rows else ""
         folder = quote(shlex.quote(str(self.report.folder)))
         run = f"<code>cd {folder} &amp;&amp; python main.py</code>"
+        if self.report.wheel_command:
+            run += f"<br>{BEFORE}: <code>{quote(self.report.wheel_command)}</code>"
         return markup.card(title, f"<b>{quote(title)}</b>", warnings + behind, run)
 
     def _rows(self) -> list[tuple[str, str, str]]:
