@@ -44,7 +44,10 @@ def load_flow(folder: Path, entry: str | None = None) -> Flow:
     config = find_config(folder)
     told = f"--app {entry!r}" if entry else f"entry_point {config.entry_point or DEFAULT!r}"
     entry = entry or config.entry_point or DEFAULT
-    module_name, _, variable = entry.partition(":")
+    module_name, colon, variable = entry.partition(":")
+    if not module_name.strip() or (colon and not variable.isidentifier()):
+        msg = f"{told} must be module:name, like main:app, or a file, like main.py"
+        raise ConfigError(msg)
     roots, name = _place(module_name, config.folder)
     module = _imported(name, roots, config.folder, told)
     flow = _declared(module, name, variable, told)

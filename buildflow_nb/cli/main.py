@@ -24,6 +24,8 @@ FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 Values = Mapping[str, Any]
 Does = Callable[[Values, Terminal], int | None]
 
+_TOLD = ("reasons", "warnings")  # of an error that has several
+
 # The module and the function of each command; loaded when it is asked for, so that the others
 # cost nothing.
 _HOMES = {
@@ -47,14 +49,14 @@ _HOMES = {
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
+    given = list(sys.argv[1:] if words is None else words)
     try:
-        given = list(sys.argv[1:] if words is None else words)
         asked = read_words(given)
         return 0 if asked is None else _carried_out(asked)
     except (UsageError, ConfigError) as error:
-        return _failed(error, USAGE)
+        return _failed(error, USAGE, given)
     except (BuildFlowError, TimeoutError) as error:
-        return _failed(error, FAILED)
+        return _failed(error, FAILED, given)
     except BrokenPipeError:  # who read the output has had enough
         _let_go_of_stdout()
         return FAILED
@@ -95,8 +97,12 @@ def _let_go_of_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _failed(error: Exception, code: int) -> int:
-    sys.stderr.write(as_typed_here(f"{PROGRAM}: {error}\n"))
+def _failed(error: Exception, code: int, words: Sequence[str] = ()) -> int:
+    text = as_typed_here(str(error))
+    if {"--json", "--as-json"} & set(words):
+        more = {name: getattr(error, name) for name in _TOLD if getattr(error, name, ())}
+        Terminal(json=True).line({"error": text, "kind": type(error).__name__, **more})
+    sys.stderr.write(f"{PROGRAM}: {text}\n")
     return code
 
 

@@ -3,8 +3,9 @@
 The flow runs in a child process, since only a new process is sure to hold nothing old. A change
 starts the next child, which loads everything and then waits; only if that went well is the one that
 runs told to drain, and only once it has ended does the next begin: no element is lost, no port is
-fought for, and a change that does not load leaves the old program running. Children are sessions of
-their own, so that Ctrl-C reaches this process alone, and end with it (`leash.py`).
+fought for, and a change that does not load leaves the old program running. What only happens while
+nobody looks, like a file that comes, is told by the source that opens next (`Env.resume`). Children
+are sessions of their own, so that Ctrl-C reaches this process alone, and end with it (`leash.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from buildflow_nb.cli.child import Child
@@ -40,8 +42,9 @@ def run_reloading(values: Mapping[str, Any], terminal: Terminal) -> int:
     words = words_for(TERMINAL["run"], {**values, "reload": False})
     asked: list[int] = []
     stop = threading.Event()
-    with _signals(asked, stop):
-        return _Reloader(words, folder, terminal, stop, asked).run()
+    with _signals(asked, stop), TemporaryDirectory(prefix="buildflow-reload-") as resume:
+        changes = CodeChanges(folder, stop)
+        return _Reloader(lambda: Child(words, resume), changes, terminal, stop, asked).run()
 
 
 class _Reloader:
@@ -49,14 +52,14 @@ class _Reloader:
 
     def __init__(
         self,
-        words: list[str],
-        folder: Path,
+        make: Callable[[], Child],
+        changes: CodeChanges,
         terminal: Terminal,
         stop: threading.Event,
         asked: list[int],
     ) -> None:
-        self._words = words
-        self._changes = CodeChanges(folder, stop)
+        self._make = make
+        self._changes = changes
         self._terminal = terminal
         self._stop = stop
         self._asked = asked
@@ -89,7 +92,7 @@ class _Reloader:
 
     def _replace(self) -> None:
         """Let the code of this moment take over, if it loads."""
-        coming = Child(self._words)
+        coming = self._make()
         if not coming.loaded(self._stop):
             coming.kill()
             if not self._stop.is_set():

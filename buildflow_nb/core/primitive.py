@@ -56,7 +56,8 @@ class Env:
 
     `endpoints` maps a service ("s3", "sqs", "sts", "storage", "pubsub") to an `http://` URL; an
     absent one means the real cloud. `aws_region` and `gcp_project` are for primitives that name
-    none. `folder` is where relative paths start.
+    none. `folder` is where relative paths start. `resume` is a folder in which a source may note
+    how far it is, for the process that takes this one's place; None where none does.
     """
 
     stack: str = "local"
@@ -66,6 +67,7 @@ class Env:
     gcp: GCPCredentials = field(default_factory=GCPCredentials)
     aws_region: str | None = None
     gcp_project: str | None = None
+    resume: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

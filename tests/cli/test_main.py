@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,37 @@ def test_a_wrong_buildflow_yaml_is_told_with_its_line(terminal):
         found = terminal(word)
         assert (found.returncode, found.stdout) == (2, "")
         assert found.stderr == "buildflow: buildflow.yaml line 2: stackz is not a known key\n"
+
+
+def test_an_error_is_a_document_where_json_is_asked_for(terminal):
+    terminal.file("main.py", "from buildflow import Flow\napp = Flow()\n")
+    for words, code, kind, error in (
+        (["inspect", "--stack", "prod"], 2, "ConfigError", "no stack 'prod'"),
+        (["preview", "--now"], 2, "UsageError", "unknown option '--now'"),
+        (["export", "no.ipynb", "out"], 2, "UsageError", "no.ipynb cannot be read"),
+    ):
+        told = terminal(*words, "--json")
+        assert told.returncode == code
+        (line,) = told.stdout.splitlines()
+        document = json.loads(line)
+        assert document["kind"] == kind
+        assert error in document["error"]
+        assert document["error"] in told.stderr
+
+
+def test_a_refused_export_gives_its_reasons(terminal):
+    cell = "%%buildflow consumer source=nowhere\ndef f(x: int) -> int:\n    return x"
+    book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
+    code = {"cell_type": "code", "source": cell, "metadata": {}, "outputs": []}
+    terminal.file("shop.ipynb", json.dumps(book | {"cells": [code]}))
+    told = terminal("export", "shop.ipynb", "out", "--json")
+    (reason,) = json.loads(told.stdout)["reasons"]
+    assert "no cell that ran defines 'nowhere'" in reason
+    assert told.returncode == 2
+
+
+@pytest.mark.parametrize("entry", [":", ":app", "main:", "main:not a name"])
+def test_an_entry_point_without_a_name(terminal, entry):
+    told = terminal("inspect", "--app", entry)
+    assert told.returncode == 2
+    assert f"--app {entry!r} must be module:name, like main:app, or a file" in told.stderr

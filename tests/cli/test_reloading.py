@@ -28,6 +28,18 @@ def copy(row: Row) -> Row:
     time.sleep(0.01)
     return steps.step(row)
 """
+WATCH = """
+from pathlib import Path
+from buildflow import Flow
+from buildflow.io.local import LocalFileChangeStream
+import steps
+
+app = Flow("watching")
+
+@app.consumer(LocalFileChangeStream("inbox"))
+def note(event):
+    print(steps.WORD, Path(event.file_path).name, flush=True)
+"""
 SERVE = """
 from buildflow import Flow
 
@@ -76,6 +88,13 @@ def test_new_code_runs_and_broken_code_does_not(terminal):
     wait_gone(other)
 
 
+def drop(terminal, name):
+    """Put a file into the folder that is watched, whole from the start."""
+    part = terminal.folder / name
+    part.write_text("x")
+    part.rename(terminal.folder / "inbox" / name)
+
+
 def test_no_element_is_lost(terminal):
     count = 200
     terminal.file("main.py", MAIN)
@@ -93,6 +112,26 @@ def test_no_element_is_lost(terminal):
     assert "new " in run.said
     written = {int(line) for line in (terminal.folder / "out.csv").read_text().split()[1:]}
     assert written == set(range(count))
+
+
+def test_what_comes_while_nobody_looks_is_told(terminal):
+    (terminal.folder / "inbox").mkdir()
+    terminal.file("main.py", WATCH)
+    terminal.file("steps.py", "WORD = 'old'\n")
+    run = terminal.begin("run", "--reload", "--port", "0")
+    run.until("note is running")
+    drop(terminal, "before.txt")
+    run.until("old before.txt")
+    names = ["before.txt"]
+    terminal.file("steps.py", "WORD = 'new'\n")
+    while f"new {names[-1]}\n" not in run.said:  # one after the other, until the new one is told
+        names.append(f"{len(names)}.txt")
+        drop(terminal, names[-1])
+        run.until(f" {names[-1]}\n")
+    run.signal(signal.SIGINT)
+    assert run.ended() == 0
+    told = [line.split()[-1] for line in run.said.splitlines() if line.split()[-1:] != []]
+    assert [name for name in told if name.endswith(".txt")] == names
 
 
 def test_a_program_that_does_not_load_at_first_runs_once_it_does(terminal):

@@ -187,3 +187,101 @@ def test_configuration(tmp_path, monkeypatch):
         LocalFileChangeStream("inbox", ["moved"])
     with pytest.raises(DeclarationError, match="event_types is empty; give some of CREATED"):
         LocalFileChangeStream("inbox", ())
+
+
+def paths(events):
+    return sorted((event.event_type.name, event.file_path.rpartition("/")[2]) for event in events)
+
+
+def test_the_process_that_comes_after_is_told_what_happened_in_between(tmp_path):
+    inbox, notes = tmp_path / "inbox", tmp_path / "notes"
+    inbox.mkdir()
+    notes.mkdir()
+    for name in ("old.txt", "gone.txt", "new.txt.later"):
+        (inbox / name).write_text(name)
+    every = stream(inbox, CREATED, DELETED, MODIFIED)
+    env = Env(resume=notes)
+
+    async def first():
+        async with every.source(env) as source:
+            (inbox / "first.txt").write_text("1")
+            return await collect(source, 1)
+
+    async def second():
+        async with every.source(env) as source:
+            found = await collect(source, 3)
+            (inbox / "last.txt").write_text("1")
+            return found, await collect(source, 1)
+
+    assert paths(run(first())) == [("CREATED", "first.txt")]
+    (inbox / "between.txt").write_text("1")
+    (inbox / "old.txt").write_text("another text")
+    (inbox / "gone.txt").unlink()
+    between, after = run(second())
+    assert paths(between) == [
+        ("CREATED", "between.txt"),
+        ("DELETED", "gone.txt"),
+        ("MODIFIED", "old.txt"),
+    ]
+    assert paths(after) == [("CREATED", "last.txt")]
+
+
+def test_events_that_were_given_back_are_told_by_the_next_process_as_they_were(tmp_path):
+    inbox, notes = tmp_path / "inbox", tmp_path / "notes"
+    inbox.mkdir()
+    notes.mkdir()
+    for name in ("changed.txt", "gone.txt"):
+        (inbox / name).write_text(name)
+    every, env = stream(inbox, CREATED, DELETED, MODIFIED), Env(resume=notes)
+
+    async def first():
+        async with every.source(env) as source:
+            (inbox / "a.txt").write_text("1")
+            (inbox / "changed.txt").write_text("another")
+            (inbox / "gone.txt").unlink()
+            found = []
+            while len(paths(found)) < 3:
+                batch = await source.pull()
+                found += batch.items
+                await source.settle(batch.receipts, ok=False)
+
+    async def second():
+        async with every.source(env) as source:
+            return await collect(source, 3)
+
+    run(first())
+    told = [("CREATED", "a.txt"), ("DELETED", "gone.txt"), ("MODIFIED", "changed.txt")]
+    assert paths(run(second())) == told
+
+
+def test_folders_come_and_go_once(tmp_path):
+    inbox, notes = tmp_path / "inbox", tmp_path / "notes"
+    inbox.mkdir()
+    notes.mkdir()
+    every, env = stream(inbox, CREATED, DELETED), Env(resume=notes)
+
+    async def first():
+        async with every.source(env) as source:
+            (inbox / "folder").mkdir()
+            return await collect(source, 1)
+
+    async def second():
+        async with every.source(env) as source:
+            (inbox / "last.txt").write_text("1")
+            return await collect(source, 2)
+
+    assert paths(run(first())) == [("CREATED", "folder")]
+    (inbox / "between").mkdir()
+    assert paths(run(second())) == [("CREATED", "between"), ("CREATED", "last.txt")]
+
+
+def test_without_one_that_comes_after_nothing_is_kept(tmp_path):
+    async def go():
+        async with stream(tmp_path).source(Env()):
+            pass
+        (tmp_path / "a.txt").write_text("1")
+        async with stream(tmp_path).source(Env()) as source:
+            (tmp_path / "b.txt").write_text("1")
+            return await collect(source, 1)
+
+    assert paths(run(go())) == [("CREATED", "b.txt")]

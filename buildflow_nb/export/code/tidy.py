@@ -28,12 +28,15 @@ def tidied(text: str) -> str:
     ruff = _ruff()
     if ruff is None:
         return text
-    version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    fix = ("check", "--fix-only", "--target-version", version)
+    fix = ("check", "--fix-only", *_for_this_python())
     mended = _by(ruff, (*fix, "--unfixable", "F,I"), text)
-    if mended != text and not _said(ruff, text, ("--select", _IMPORTS)):
+    if mended != text and _said(ruff, text, ("--select", _IMPORTS)) == []:
         mended = _by(ruff, (*fix, "--select", _IMPORTS), mended)  # what the mending left unused
     return _by(ruff, ("format",), mended)
+
+
+def _for_this_python() -> tuple[str, str]:
+    return "--target-version", f"py{sys.version_info.major}{sys.version_info.minor}"
 
 
 def _by(ruff: str, what: tuple[str, ...], text: str) -> str:
@@ -47,9 +50,9 @@ def _by(ruff: str, what: tuple[str, ...], text: str) -> str:
         return text
 
 
-def _said(ruff: str, text: str, what: tuple[str, ...]) -> list[Any]:
-    """What ruff finds in a text."""
-    asked = [ruff, "check", *what, "--isolated", "--no-cache", "--quiet"]
+def _said(ruff: str, text: str, what: tuple[str, ...]) -> list[Any] | None:
+    """What ruff finds in a text; None where it cannot tell."""
+    asked = [ruff, "check", *what, "--isolated", "--no-cache", "--quiet", *_for_this_python()]
     asked += ["--output-format", "json", "--stdin-filename", "main.py", "-"]
     try:
         done = subprocess.run(  # noqa: S603  (as above)
@@ -57,7 +60,7 @@ def _said(ruff: str, text: str, what: tuple[str, ...]) -> list[Any]:
         )
         found: list[Any] = json.loads(done.stdout or b"[]")
     except (OSError, ValueError, subprocess.SubprocessError):
-        return []
+        return None
     return found
 
 
@@ -69,11 +72,15 @@ def complaints(texts: Mapping[str, str]) -> list[str]:
     ruff = _ruff()
     if ruff is None:
         return ["ruff is not installed here, so the program was not checked; pip install ruff"]
-    found = [
-        f"{path} line {one['location']['row']}: ruff says {one['code']}: {one['message']}"
-        for path, text in texts.items()
-        for one in _said(ruff, text, ("--ignore", "I"))
-    ]
+    found: list[str] = []
+    for path, text in texts.items():
+        said = _said(ruff, text, ("--ignore", "I"))
+        if said is None:
+            found.append(f"{path}: ruff could not check it; run ruff check there")
+        found += [
+            f"{path} line {one['location']['row']}: ruff says {one['code']}: {one['message']}"
+            for one in said or ()
+        ]
     more = [f"and {len(found) - _MOST} more that ruff says"] if len(found) > _MOST else []
     return [*found[:_MOST], *more]
 

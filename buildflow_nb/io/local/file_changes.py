@@ -3,8 +3,8 @@
 The operating system's watch begins when the source is opened, and it collects changes while
 nobody pulls, so nothing between opening and pulling is lost. An event that was not settled well is
 delivered again after a pause. Delivery is in memory: what happens while no source is open is not
-seen. Folders and files of tools (.git, node_modules, editors' swap files …) are left out, as
-watchfiles does by default.
+seen, unless another process takes this one's place (`Env.resume`). Folders and files of tools
+(.git, node_modules, editors' swap files …) are left out, as watchfiles does by default.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Batch, Env, Source, Wire
 from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._paths import absolute
+from buildflow_nb.io._seen_files import SeenFiles
 from buildflow_nb.types.local import FileChangeStreamEventType, LocalFileChangeEvent
 
 __all__ = ("LocalFileChangeStream",)
@@ -68,9 +69,11 @@ class LocalFileChangeStream:
         """One: there is one watch."""
         return 1
 
-    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source; the watch begins at once where the folder exists."""
-        return _ChangeSource(str(self.file_path), tuple(self.event_types))
+        path, resume = str(self.file_path), env.resume
+        seen = None if resume is None else SeenFiles(path, self.primitive_id, resume)
+        return _ChangeSource(path, tuple(self.event_types), seen)
 
     async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
         """Look whether the folder is there and can be read."""
@@ -79,9 +82,16 @@ class LocalFileChangeStream:
 
 
 class _ChangeSource:
-    def __init__(self, path: str, event_types: tuple[FileChangeStreamEventType, ...]) -> None:
+    def __init__(
+        self,
+        path: str,
+        event_types: tuple[FileChangeStreamEventType, ...],
+        seen: SeenFiles | None,
+    ) -> None:
         self._path = path
         self._event_types = event_types
+        self._seen = seen
+        self._missed: Changes = set()
         self._again: list[LocalFileChangeEvent] = []
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
@@ -89,8 +99,12 @@ class _ChangeSource:
         self._next: asyncio.Task[Changes] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._seen is not None:
+            await asyncio.to_thread(self._seen.begin)
         with suppress(TemporaryError):  # the first pull says so
             await self._begin()
+        if self._seen is not None:  # with the watch in place: rather told twice than not at all
+            self._missed = await asyncio.to_thread(self._seen.since)
         return self
 
     async def __aexit__(
@@ -100,16 +114,20 @@ class _ChangeSource:
         traceback: TracebackType | None,
     ) -> None:
         await self._end()
+        if self._seen is not None:
+            await asyncio.to_thread(self._seen.end)
 
     async def pull(self) -> Batch:
         """Wait for changes, or for an event that is due again."""
         while True:
             if self._again:
                 events, self._again = self._again, []
+                self._tell(event.file_path for event in events)
                 return _batch(events)
             self._wake.clear()
-            changes = await self._changes()
+            changes, self._missed = self._missed or await self._changes(), set()
             events = self._events(changes)
+            self._tell(path for _, path in changes)
             if events:
                 return _batch(events)
 
@@ -117,11 +135,17 @@ class _ChangeSource:
         """Forget the events, or deliver them again after a pause."""
         if not ok and receipts:
             events = [cast("LocalFileChangeEvent", receipt) for receipt in receipts]
+            if self._seen is not None:
+                self._seen.forget(event.file_path for event in events)
             asyncio.get_running_loop().call_later(REDELIVERY_S, self._redeliver, events)
 
     async def backlog(self) -> int | None:
         """What waits to be delivered again; what the system has collected cannot be told."""
         return len(self._again)
+
+    def _tell(self, paths: Iterable[str]) -> None:
+        if self._seen is not None:
+            self._seen.tell(paths)
 
     def _exists(self) -> bool:
         return Path(self._path).exists()
