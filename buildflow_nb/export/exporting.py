@@ -81,7 +81,9 @@ def export_flow(  # noqa: PLR0913  (each is a choice of its own)
     files = project_files(program, requirements, folder, samples, hidden=export.values)
     for complaint in complaints({path: str(files[path]) for path in program.modules}):
         export.findings.warn(complaint)
-    warnings = tuple(export.masked(text) for text in export.findings.warnings)
+    warnings = tuple(
+        export.masked(text) for text in export.findings.in_order(export.findings.warnings)
+    )
     tell(warnings)
     written = write_files(folder, files, force=force)
     return ExportReport(
@@ -129,6 +131,7 @@ class _Export:
         """The program, and what it needs to be installed."""
         document = document_of(cells, saved, self.findings)
         self.notebook = read(document, self.findings)
+        self.findings.labels = self.notebook.labels
         roots = search_roots(self.base, self.notebook.statements)
         stars: dict[str, frozenset[str]] = {}
 

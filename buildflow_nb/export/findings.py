@@ -5,7 +5,7 @@ All of it is collected first, so that a person hears everything at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from buildflow_nb.core.errors import UsageError
@@ -32,10 +32,11 @@ class ExportError(UsageError):
 
 @dataclass(slots=True)
 class Findings:
-    """Refusals and warnings, each once, in the order in which they were found."""
+    """Refusals and warnings, each once; they are said in the order of the cells, by `labels`."""
 
     refusals: dict[str, None] = field(default_factory=dict)
     warnings: dict[str, None] = field(default_factory=dict)
+    labels: list[str] = field(default_factory=list)
 
     def refuse(self, text: str) -> None:
         """Something that stands against the export."""
@@ -52,5 +53,16 @@ class Findings:
             ExportError: with all of it.
         """
         if self.refusals:
-            warnings = tuple(masked(text) for text in self.warnings)
-            raise ExportError(tuple(masked(text) for text in self.refusals), warnings)
+            warnings = tuple(masked(text) for text in self.in_order(self.warnings))
+            raise ExportError(tuple(map(masked, self.in_order(self.refusals))), warnings)
+
+    def in_order(self, texts: Iterable[str]) -> list[str]:
+        """By cell and line; what is said of no cell comes last."""
+        places = {label: at for at, label in enumerate(self.labels)}
+
+        def place(text: str) -> tuple[int, int]:
+            label, _, rest = text.partition(" line ")
+            line = rest.partition(":")[0]
+            return places.get(label, len(places)), int(line) if line.isdecimal() else 0
+
+        return sorted(texts, key=place)

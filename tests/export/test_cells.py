@@ -140,9 +140,9 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
         (
             "  cell [3] line 1: await stands outside",
             "  cell [4] line 1: a magic or a command",
-            "  no cell that ran defines 'gone' (used in cell [6] line 3)",
             "  cell [5] line 1: no installed package provides 'nowhere_at_all'",
             "  cell [5] line 2: no installed package provides 'nowhere.deep'",
+            "  no cell that ran defines 'gone' (used in cell [6] line 3)",
         ),
         strict=True,
     ):

@@ -68,3 +68,11 @@ def test_a_refusal_says_what_there_is_to_look_at_besides(tmp_path):
     assert "\nand look at:\n  cell [3] line 1: password is written out" in told
     assert "\n  cell [3] line 2: '/home/me/orders.csv' is a path of this machine" in told
     assert not (tmp_path / "shop").exists()
+
+
+def test_what_is_said_is_in_the_order_of_the_cells(tmp_path):
+    cells = ('place = "/home/me/a.csv"', 'password = "hunter2"\nother = "/home/me/b.csv"')
+    use = DOUBLE.replace("2 * x", "len(password + place + other)")
+    _, report = exported(tmp_path, LOAD, NUMBERS, *cells, use)
+    heads = [warning.partition(":")[0] for warning in report.warnings]
+    assert heads == ["cell [3] line 1", "cell [4] line 1", "cell [4] line 2"]
