@@ -200,7 +200,11 @@ def test_a_program_gets_json_alone(type_):
     owners = {step["owner"] for step in found["steps"]}
     assert owners == {"S3Bucket s3://my-bucket", "SQSQueue orders"}
     asked = type_("apply", "--json", answers="n\n")
-    assert (asked.returncode, asked.stdout) == (1, "")
+    assert asked.returncode == 1
+    assert json.loads(asked.stdout) == {
+        "error": "apply rejected; nothing was changed",
+        "kind": "RejectedError",
+    }
     assert "2 to create" in asked.stderr
     assert "Apply these 2 changes? [y/N] buildflow: apply rejected" in asked.stderr
     made = type_("apply", "--json", "--yes")
