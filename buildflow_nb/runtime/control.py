@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
 
-__all__ = ("TOKEN_VARIABLE", "ControlPlan")
+__all__ = ("TOKEN_VARIABLE", "ControlPlan", "is_loopback")
 
 TOKEN_VARIABLE = "BUILDFLOW_RUNTIME_TOKEN"  # noqa: S105  (the name of it)
 
@@ -34,7 +34,7 @@ class ControlPlan:
         if not 0 <= self.port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
             msg = f"runtime_server_port must be from 0 (any free one) to 65535, got {self.port}"
             raise UsageError(msg)
-        if self.token is None and not _is_loopback(self.host):
+        if self.token is None and not is_loopback(self.host):
             msg = (
                 f"the runtime server on {self.host} could be used by others, who could stop the "
                 f"run; set a token in {TOKEN_VARIABLE}, or leave it on 127.0.0.1"
@@ -42,7 +42,8 @@ class ControlPlan:
             raise UsageError(msg)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what is bound to it."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

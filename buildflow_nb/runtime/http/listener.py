@@ -26,10 +26,11 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from buildflow_nb.core.errors import ServeError
+from buildflow_nb.runtime.control import is_loopback
 from buildflow_nb.runtime.http.answer import error_answer, fault_of
 from buildflow_nb.runtime.http.body import BODY_LIMIT
 
-__all__ = ("HttpListener", "is_loopback", "linger")
+__all__ = ("HttpListener", "linger")
 
 IDLE_S = 75.0  # seconds that a connection may be idle: longer than a common proxy keeps its own
 LAST_WORD_S = 0.1  # seconds that requests in flight have even without grace
@@ -204,9 +205,3 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(name)
     except ValueError:
         return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what is bound to it."""
-    found = _address(host)
-    return host.lower() == "localhost" if found is None else found.is_loopback
