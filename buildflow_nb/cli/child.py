@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from buildflow_nb.cli.leash import GO, LEASH, LOADED
-from buildflow_nb.infra.place import RESUME
 
 __all__ = ("Child",)
 
@@ -26,14 +25,13 @@ LOOK_EVERY_S = 0.1
 class Child:
     """`buildflow WORDS` in a session of its own."""
 
-    def __init__(self, words: Sequence[str], resume: str) -> None:
+    def __init__(self, words: Sequence[str]) -> None:
         turn, self._turn = os.pipe()
         self._told, told = os.pipe()
         # A file that is saved twice within a second would be found in its stale bytecode.
         environment = {
             **os.environ,
             LEASH: f"{turn},{told}",
-            RESUME: resume,
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         try:

@@ -4,7 +4,8 @@ The flow runs in a child process, since only a new process is sure to hold nothi
 starts the next child, which loads everything and then waits; only if that went well is the one that
 runs told to drain, and only once it has ended does the next begin: no element is lost, no port is
 fought for, and a change that does not load leaves the old program running. What only happens while
-nobody looks, like a file that comes, is told by the source that opens next (`Env.resume`). Children
+nobody looks, like a file that comes, is told by the source that opens next (`Env.positions`). The
+children
 are sessions of their own, so that Ctrl-C reaches this process alone, and end with it (`leash.py`).
 """
 
@@ -16,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from buildflow_nb.cli.child import Child
@@ -42,9 +42,9 @@ def run_reloading(values: Mapping[str, Any], terminal: Terminal) -> int:
     words = words_for(TERMINAL["run"], {**values, "reload": False})
     asked: list[int] = []
     stop = threading.Event()
-    with _signals(asked, stop), TemporaryDirectory(prefix="buildflow-reload-") as resume:
+    with _signals(asked, stop):
         changes = CodeChanges(folder, stop)
-        return _Reloader(lambda: Child(words, resume), changes, terminal, stop, asked).run()
+        return _Reloader(lambda: Child(words), changes, terminal, stop, asked).run()
 
 
 class _Reloader:

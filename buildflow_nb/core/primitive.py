@@ -7,6 +7,19 @@ is therefore an error when it is declared, not a `NotImplementedError` when it r
 
 Delivery: a source hands out elements in batches and is told later, element by element, which of
 them are done (`settle`). Sources that cannot redeliver leave `receipts` at `None`.
+
+A reader's fault is never an end. Whatever `pull` raises, one of three things follows:
+
+* What the source could read but not convert it hands out as `Malformed`: that element fails alone,
+  with its origin, and its neighbours arrive.
+* `TemporaryError`, `ConnectionError` and `TimeoutError` say that it cannot be read for now. It is
+  asked again, with back-off, and goes on where it was. An end right after such a fault is not
+  believed, since a generator that has raised looks just like one that is exhausted: a source that
+  finds itself at its end then hands out an empty batch first.
+* Anything else, also what is no `Exception`, says that it cannot go on: the processor is FAILED
+  with that reason, and the source is not asked again.
+
+"Done" therefore means that every element was settled or is kept as a failure.
 """
 
 from __future__ import annotations
@@ -31,6 +44,7 @@ __all__ = (
     "Malformed",
     "Managed",
     "Readable",
+    "Releasing",
     "Sink",
     "Site",
     "Source",
@@ -48,6 +62,7 @@ class Wire(Enum):
     ROW = "row"  # dict of text, "" for nothing: a CSV row
     TEXT = "text"  # str; anything but str and bytes is JSON
     BYTES = "bytes"  # bytes; anything but str and bytes is JSON
+    JSON = "json"  # bytes of one JSON value, decoded straight into the type; plain values without
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +71,9 @@ class Env:
 
     `endpoints` maps a service ("s3", "sqs", "sts", "storage", "pubsub") to an `http://` URL; an
     absent one means the real cloud. `aws_region` and `gcp_project` are for primitives that name
-    none. `folder` is where relative paths start. `resume` is a folder in which a source may note
-    how far it is, for the process that takes this one's place; None where none does.
+    none. `folder` is where relative paths start. `positions` is a folder in which a source may note
+    how far it is, for the run that comes after this one; the runtime gives each processor one of
+    its own, made by whoever writes there first. None where nothing is kept.
     """
 
     stack: str = "local"
@@ -67,7 +83,7 @@ class Env:
     gcp: GCPCredentials = field(default_factory=GCPCredentials)
     aws_region: str | None = None
     gcp_project: str | None = None
-    resume: Path | None = None
+    positions: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +113,43 @@ class Source(Protocol):
     async def pull(self) -> Batch | None:
         """Wait for the next batch; empty `items` means "nothing yet", `None` the end.
 
+        Waits no longer than is cheap, then gives an empty batch: an endless source is known to be
+        drained only when a pull that began after everything else was settled has come back empty.
+
         Cancelled when the processor stops: an element that was not returned must not be lost.
 
         Raises:
             TemporaryError: the source cannot be read for now (it is asked again, with back-off).
-            PermanentError: it can never be read as declared.
+            PermanentError: it can never be read as declared; so does everything else, but for
+                `ConnectionError` and `TimeoutError`.
         """
         ...
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
-        """Acknowledge elements (`ok`), or give them back to be delivered again."""
+        """Acknowledge elements (`ok`), or give back those that failed, to be delivered again.
+
+        What was given back waits with growing time, where the source can arrange that.
+        """
         ...
 
     async def backlog(self) -> int | None:
-        """Elements not yet pulled, or `None` where the source cannot tell."""
+        """Elements not yet settled that this source does not hold; `None` where it cannot tell.
+
+        Those that are hidden for a while (leased by a consumer that was killed, or given back with
+        a pause) count, too, where the source can tell.
+        """
+        ...
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A source that tells elements which nobody has tried from those that failed.
+
+    Without this, what is in flight when a processor stops is settled with `ok=False`.
+    """
+
+    async def release(self, receipts: Sequence[object]) -> None:
+        """Give elements back that were not tried, to be delivered again at once."""
         ...
 
 

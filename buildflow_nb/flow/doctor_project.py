@@ -17,7 +17,8 @@ from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
 from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.infra.deployment import PRIVATE, Deployment
+from buildflow_nb.core.project_folder import PRIVATE
+from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.found_keys import aws_keys, gcp_keys
 from buildflow_nb.infra.last_state import ROOM_BYTES
 from buildflow_nb.infra.local_cloud.client import cloud_status

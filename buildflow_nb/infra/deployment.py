@@ -13,11 +13,11 @@ from urllib.parse import unquote
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import ConfigError, InfraError
 from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.project_folder import PRIVATE, private_folder
 from buildflow_nb.infra.passphrase import passphrase
 
-__all__ = ("HIDDEN_OPTIONS", "PRIVATE", "Deployment", "private_folder")
+__all__ = ("HIDDEN_OPTIONS", "Deployment")
 
-PRIVATE = ".buildflow"  # a project's own folder: never in git
 _SCHEMES = ("file://", "s3://", "gs://", "gcs://", "azblob://", "https://", "http://")
 _CLOUD_VARIABLES = ("AWS_", "GOOGLE_", "GCP_", "GCLOUD_", "CLOUDSDK_", "AZURE_", "ARM_")
 # They would change what is done behind the caller's back; PULUMI_OPTION_PARALLEL makes engine 3.259
@@ -142,21 +142,3 @@ class Deployment:
         if not url.startswith("file://"):
             return None
         return (self.folder / Path(unquote(url.removeprefix("file://"))).expanduser()).resolve()
-
-
-def private_folder(project: Path) -> Path:
-    """A project's own folder, made for its owner only and kept out of git.
-
-    Raises:
-        InfraError: it cannot be made.
-    """
-    folder = project / PRIVATE
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        msg = f"the folder {folder} cannot be made ({error}); the project's files are kept there"
-        raise InfraError(msg) from error
-    return folder

@@ -25,6 +25,7 @@ from buildflow_nb.core.operations import (
 )
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
+from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.local_cloud.client import start_cloud
@@ -32,9 +33,8 @@ from buildflow_nb.infra.stack import not_begun, operate, warm_up
 from buildflow_nb.infra.stack_view import view_of
 from buildflow_nb.infra.stop import Stop
 
-__all__ = ("RESUME", "Confirm", "LocalEndpoints", "Place", "finished")
+__all__ = ("Confirm", "LocalEndpoints", "Place", "finished")
 
-RESUME = "BUILDFLOW_RESUME"  # names Env.resume; set by a process that starts one after the other
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
 _ACCOUNT = "000000000000"  # ministack takes twelve digits as the account's id
@@ -79,7 +79,7 @@ class Place:
     def env(self) -> Env:
         """Where clients connect and with which credentials."""
         folder, provider = self._config.folder, self._config.provider
-        resume = Path(os.environ[RESUME]) if RESUME in os.environ else None
+        positions = folder / PRIVATE / "positions"
         if self.local:
             _reach_loopback_directly()
             return Env(
@@ -90,7 +90,7 @@ class Place:
                 gcp=GCPCredentials(),
                 aws_region=provider.aws_region or LOCAL_REGION,
                 gcp_project=provider.gcp_project or LOCAL_PROJECT,
-                resume=resume,
+                positions=positions,
             )
         told = next((os.environ[v] for v in _PROJECT_VARIABLES if v in os.environ), None)
         return Env(
@@ -100,7 +100,7 @@ class Place:
             gcp=self._options.gcp,
             aws_region=provider.aws_region,
             gcp_project=provider.gcp_project or told,
-            resume=resume,
+            positions=positions,
         )
 
     def need(self, primitives: Iterable[object]) -> None:

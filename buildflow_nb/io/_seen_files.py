@@ -2,7 +2,7 @@
 
 Between two watches nobody looks: a program that takes another one's place (`run --reload`) would
 not hear of what happened then. So the one that goes writes down which files it has told of, and the
-one that comes tells what is different. Nothing is kept where nobody comes after (`Env.resume`).
+one that comes tells what is different. Nothing is kept where nobody comes after (`Env.positions`).
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ from buildflow_nb.core.command import count, port, seconds
 from buildflow_nb.core.commands import COMMANDS, HELP_FLAGS, Command, Option
 from buildflow_nb.core.magic_syntax import KINDS, MAGIC
 from buildflow_nb.core.primitive import Readable, Writable
+from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.flow import Flow
-from buildflow_nb.infra.deployment import PRIVATE
 from buildflow_nb.notebook.manual import TOPICS
 from buildflow_nb.notebook.session import Session
 

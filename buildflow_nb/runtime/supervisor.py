@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, StateChanged
@@ -243,10 +244,18 @@ class Supervisor:
     async def _make(self, spec: ProcessorSpec) -> Unit:
         ledger = self.ledger(spec.id)
         if isinstance(spec, ConsumerSpec):
-            unit = Consumer(spec, self.plan.env, ledger, self._clock)
+            unit = Consumer(spec, self._env_of(spec.id), ledger, self._clock)
             unit.on_end = self._look_whether_ended
             return unit
         return await self._serving.unit(spec, ledger)
+
+    def _env_of(self, processor_id: str) -> Env:
+        """The environment of one processor, with a folder for positions that is its own."""
+        env = self.plan.env
+        if env.positions is None:
+            return env
+        names = (quote(name, safe="") for name in (self.plan.flow_id, processor_id))
+        return replace(env, positions=env.positions.joinpath(*names))
 
     async def _replace(self, spec: ProcessorSpec) -> str:
         """Let new code take over; gives what to say of code that cannot."""

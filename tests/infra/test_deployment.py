@@ -10,7 +10,8 @@ from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Op
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.infra.deployment import Deployment, private_folder
+from buildflow_nb.core.project_folder import private_folder
+from buildflow_nb.infra.deployment import Deployment
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q
 

@@ -200,7 +200,7 @@ def test_the_process_that_comes_after_is_told_what_happened_in_between(tmp_path)
     for name in ("old.txt", "gone.txt", "new.txt.later"):
         (inbox / name).write_text(name)
     every = stream(inbox, CREATED, DELETED, MODIFIED)
-    env = Env(resume=notes)
+    env = Env(positions=notes)
 
     async def first():
         async with every.source(env) as source:
@@ -232,7 +232,7 @@ def test_events_that_were_given_back_are_told_by_the_next_process_as_they_were(t
     notes.mkdir()
     for name in ("changed.txt", "gone.txt"):
         (inbox / name).write_text(name)
-    every, env = stream(inbox, CREATED, DELETED, MODIFIED), Env(resume=notes)
+    every, env = stream(inbox, CREATED, DELETED, MODIFIED), Env(positions=notes)
 
     async def first():
         async with every.source(env) as source:
@@ -258,7 +258,7 @@ def test_folders_come_and_go_once(tmp_path):
     inbox, notes = tmp_path / "inbox", tmp_path / "notes"
     inbox.mkdir()
     notes.mkdir()
-    every, env = stream(inbox, CREATED, DELETED), Env(resume=notes)
+    every, env = stream(inbox, CREATED, DELETED), Env(positions=notes)
 
     async def first():
         async with every.source(env) as source:

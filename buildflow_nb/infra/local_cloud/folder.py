@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.infra.deployment import private_folder
+from buildflow_nb.core.project_folder import private_folder
 from buildflow_nb.infra.file_lock import try_lock
 from buildflow_nb.infra.local_cloud.record import (
     RECORD,

@@ -3,7 +3,7 @@
 The operating system's watch begins when the source is opened, and it collects changes while
 nobody pulls, so nothing between opening and pulling is lost. An event that was not settled well is
 delivered again after a pause. Delivery is in memory: what happens while no source is open is not
-seen, unless another process takes this one's place (`Env.resume`). Folders and files of tools
+seen, unless another process takes this one's place (`Env.positions`). Folders and files of tools
 (.git, node_modules, editors' swap files …) are left out, as watchfiles does by default.
 """
 
@@ -71,8 +71,8 @@ class LocalFileChangeStream:
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source; the watch begins at once where the folder exists."""
-        path, resume = str(self.file_path), env.resume
-        seen = None if resume is None else SeenFiles(path, self.primitive_id, resume)
+        path, positions = str(self.file_path), env.positions
+        seen = None if positions is None else SeenFiles(path, self.primitive_id, positions)
         return _ChangeSource(path, tuple(self.event_types), seen)
 
     async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
