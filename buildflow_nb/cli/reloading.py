@@ -5,8 +5,8 @@ starts the next child, which loads everything and then waits; only if that went 
 runs told to drain, and only once it has ended does the next begin: no element is lost, no port is
 fought for, and a change that does not load leaves the old program running. What only happens while
 nobody looks, like a file that comes, is told by the source that opens next (`Env.positions`). The
-children
-are sessions of their own, so that Ctrl-C reaches this process alone, and end with it (`leash.py`).
+children are sessions of their own, so that Ctrl-C reaches this process alone, and end with it
+(`leash.py`).
 """
 
 from __future__ import annotations
