@@ -21,6 +21,7 @@ __all__ = (
     "ServeError",
     "TemporaryError",
     "UsageError",
+    "told",
 )
 
 
@@ -84,3 +85,11 @@ class InfraError(BuildFlowError):
 
 class RejectedError(InfraError):
     """A person was asked about changes and said no; nothing was changed."""
+
+
+def told(error: BaseException) -> str:
+    """What an error says, in one line; of one that cannot be told, its class."""
+    try:
+        return " ".join(str(error).split()) or type(error).__name__
+    except BaseException:  # noqa: BLE001  (a user's own __str__, which may raise anything)
+        return type(error).__name__
