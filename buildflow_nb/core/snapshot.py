@@ -101,7 +101,11 @@ class ProcessorSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class FlowSnapshot:
-    """A whole run at one moment; `at` is seconds since the epoch, `run_id` what it is called."""
+    """A whole run at one moment; `at` is seconds since the epoch, `run_id` what it is called.
+
+    `drained` says that every source is at its end, or was found empty after everything that any
+    processor had in flight was settled.
+    """
 
     flow_id: str
     stack: str
@@ -111,6 +115,7 @@ class FlowSnapshot:
     address: str | None
     processors: tuple[ProcessorSnapshot, ...]
     run_id: str = field(default="", kw_only=True)
+    drained: bool = field(default=False, kw_only=True)
 
     def processor(self, processor_id: str) -> ProcessorSnapshot | None:
         """The processor of that id, if it is there."""

@@ -15,6 +15,9 @@ Guarantees:
 * Memory is bounded: at most `MAX_UNSETTLED` elements, or two full pushes, are between pull and
   settle; a slow sink therefore holds the source back.
 * Code can be swapped between two hauls while everything else goes on (`swap`).
+* It can be replaced as a whole (`take_over`): the successor opens its sink first, and takes the
+  open source of its predecessor and what that left undone, where it reads the same one.
+* A source that cannot go on makes it FAILED, after what was read until then has been settled.
 
 Everything here runs on the loop thread, but `Code.run`, which runs on the lanes' threads.
 """
@@ -25,33 +28,35 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from buildflow_nb.core.errors import BuildFlowError, PermanentError
+from buildflow_nb.core.errors import PermanentError, RunError
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
-from buildflow_nb.core.primitive import Batch, Env, Source
+from buildflow_nb.core.primitive import Batch, Env, Source, label_of
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime import logs
-from buildflow_nb.runtime.clock import Clock, backoff_s
+from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.code import Outcome
-from buildflow_nb.runtime.dead_letter import DeadLetters
+from buildflow_nb.runtime.connections import Connections
 from buildflow_nb.runtime.inbox import Haul, Inbox, Load, Pace
 from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.lanes import CLOSE_S, Lane, Lanes, quietly
 from buildflow_nb.runtime.ledger import Ledger
-from buildflow_nb.runtime.push import Faults, Parcel, Pusher, PushPlan
+from buildflow_nb.runtime.liveness import Liveness
+from buildflow_nb.runtime.pulls import Pulls
+from buildflow_nb.runtime.push import Faults, Parcel
 from buildflow_nb.runtime.redo import Redone, not_ready, pushing, redo_through
 from buildflow_nb.runtime.remedy import Remedy
 from buildflow_nb.runtime.remember import remember
 from buildflow_nb.runtime.retry import Retries
 from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.settle import Settler
-from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.traces import reason_of
+from buildflow_nb.runtime.unit import Unit
 from buildflow_nb.runtime.views import views_of
 from buildflow_nb.runtime.waits import Waits
 
 __all__ = ("Consumer",)
 
 MAX_UNSETTLED = 10_000  # elements between pull and settle, if the sink's pushes are not larger
-BACKLOG_EVERY_S = 1.0
 
 
 class Consumer:
@@ -61,9 +66,9 @@ class Consumer:
         self.spec: ProcessorSpec = spec
         self._spec = spec
         self.ledger = ledger
-        ledger.views = views_of(spec)
-        self._env = env
         self._clock = clock
+        self._activity = ledger.activity
+        self.live = Liveness(ledger)
         self._inbox = Inbox()
         self._retries = Retries(self._inbox, clock)
         self._pace = Pace()
@@ -74,31 +79,53 @@ class Consumer:
         self._most = max(MAX_UNSETTLED, 2 * spec.sink.max_push if spec.sink is not None else 0)
         self._hands = 2 * spec.options.num_replicas * spec.options.num_concurrency
         self._all_settled = asyncio.Event()
-        self._pulls: list[asyncio.Task[None]] = []
-        self._pulling = 0
+        self._pulls: Pulls | None = None
+        self._pulling: asyncio.Task[None] | None = None
+        self._broken: BaseException | None = None
         self._finished = False
+        self._go = asyncio.Event()
+        self._sink_known = asyncio.Event()
         self._ended = asyncio.Event()
-        self._waits = Waits(ledger, clock)
-        self._backlog: int | None = None
+        self._waits = Waits(self.live, clock)
         self._main: asyncio.Task[None] | None = None
-        self._source_stack = AsyncExitStack()
-        self._source: Source | None = None
-        self._keep_source = False
-        self._pusher: Pusher | None = None
+        self._failure = ""
+        self._heir: Consumer | None = None
+        self._open = Connections(spec, env, ledger, self._waits)
         self._settler: Settler | None = None
-        self._dead = DeadLetters(spec.options.dead_letter, ledger)
-        self._remedy = Remedy(
-            self._retries, self._dead, ledger, spec.options.retries, self._dealt_with
-        )
+        tries = spec.options.retries
+        self._remedy = Remedy(self._retries, self._open.dead, ledger, tries, self._dealt_with)
         self.on_end: Callable[[], None] = lambda: None
 
     # -- life ----------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Set the code up and begin; connections are opened in the background."""
-        self.ledger.enter(State.STARTING)
-        await self._lanes.open(self._spec)
-        self._main = asyncio.create_task(self._run(), name=f"consumer {self._spec.id}")
+        self._begin()
+        await self._set_up()
+
+    async def prepare(self) -> None:
+        """Set the code up and open the sink, or find that it cannot be opened for now."""
+        await self._set_up()
+        assert self._main is not None  # noqa: S101  (made right before)
+        known = asyncio.create_task(self._sink_known.wait())
+        try:
+            await asyncio.wait({known, self._main}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            known.cancel()
+        if self._main.done():
+            raise RunError(self._failure or "it ended at once")
+
+    async def take_over(self, old: Unit, timeout_s: float) -> None:
+        """Let the unit that did this so far finish, and go on where it was."""
+        if isinstance(old, Consumer):
+            old.leave_to(self)
+        await old.retire(timeout_s)
+        self._begin()
+
+    def leave_to(self, heir: Consumer) -> None:
+        """Pass the open source on at the end, and what is undone, to one that reads the same."""
+        if heir._spec.source == self._spec.source:
+            self._heir = heir
 
     async def swap(self, spec: ProcessorSpec) -> bool:
         """Let new code take over between two hauls; False if more than the code differs."""
@@ -114,32 +141,28 @@ class Consumer:
         """Stop pulling, finish or give back what is in flight, close."""
         if self._main is None:
             return
-        if not self.ledger.state.ended:
-            self.ledger.enter(State.DRAINING)
-        for pull in self._pulls:
-            pull.cancel()
+        if not self.live.state.ended:
+            self.live.enter(State.DRAINING)
+        if self._pulling is not None:
+            self._pulling.cancel()
         if drain and not self._main.done():
             await self._wait_settled(timeout_s)
         self._ended.set()
-        await asyncio.wait([self._main], timeout=CLOSE_S)
+        if self._pulls is not None:
+            await asyncio.wait([self._main], timeout=CLOSE_S)
         if not self._main.done():
             self._main.cancel()
             await asyncio.wait([self._main], timeout=CLOSE_S)
-        if not self.ledger.state.ended:  # it is stuck in user code; its thread is left behind
-            self.ledger.enter(State.STOPPED, "its code did not return in time")
+        if not self.live.state.ended:  # it is stuck in user code; its thread is left behind
+            self.live.enter(State.STOPPED, "its code did not return in time")
 
-    def keep_source(self) -> None:
-        """Leave the source open on stop, for a successor."""
-        self._keep_source = True
+    async def retire(self, timeout_s: float) -> None:
+        """Stop for a successor, without a word: to everybody else the processor goes on.
 
-    def inherit(self, other: Consumer) -> None:
-        """Take over the open source of a stopped consumer of an equal source."""
-        self._source_stack, self._source = other._source_stack, other._source
-        other._source_stack, other._source = AsyncExitStack(), None
-
-    def reads_like(self, spec: ProcessorSpec) -> bool:
-        """Whether another spec reads the same source."""
-        return isinstance(spec, ConsumerSpec) and spec.source == self._spec.source
+        While it waits for its sink there is no telling how long; the successor takes what is left.
+        """
+        self.live.end()
+        await self.stop(drain=self.ledger.state is not State.WAITING, timeout_s=timeout_s)
 
     async def send(self, element: object) -> list[object]:
         """Run one element through the code and give what it returned."""
@@ -153,133 +176,128 @@ class Consumer:
             raise not_ready(self._spec, self.ledger)
         self._unsettled += 1
         self._all_settled.clear()
+        self._activity.stir()
         try:
-            push = pushing(self._pusher, main)
+            push = pushing(self._open.pusher, main)
             return await redo_through(self._lanes.free(), again, push, self.ledger)
         finally:
             self._count_off(1)
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is under way, and nothing left that could be pulled."""
+        return self.idle and self._pulls is not None and self._pulls.empty
 
     def snapshot(self) -> ProcessorSnapshot:
         """The consumer at this moment."""
         self._count_in()
         self.ledger.metrics.in_flight = self._unsettled
-        return self.ledger.snapshot(self.spec, None if self.ledger.state.ended else self._backlog)
+        pulls = None if self.ledger.state.ended else self._pulls
+        return self.ledger.snapshot(self.spec, None if pulls is None else pulls.backlog)
 
     # -- the pipeline --------------------------------------------------------------------------
 
+    def _begin(self) -> None:
+        """From now on this is the processor, for all to see."""
+        self.live.begin()
+        self._waits.show_again()
+        self.ledger.views = views_of(self._spec)
+        self._go.set()
+
+    async def _set_up(self) -> None:
+        await self._lanes.open(self._spec)
+        self._main = asyncio.create_task(self._run(), name=f"consumer {self._spec.id}")
+
     async def _run(self) -> None:
-        failure = ""
         try:
             async with AsyncExitStack() as stack:
-                await self._open_all(stack)
-                await self._work()
+                self._waits.on_wait = self._sink_known.set
+                await self._open.open_sinks(stack)
+                self._sink_known.set()
+                await self._go.wait()
+                await self._work(await self._open.open_source())
+            if self._broken is not None:
+                self._failure = reason_of(self._broken)
         except Exception as error:  # noqa: BLE001  (the unit's boundary)
-            first = _first(error)
-            failure = str(first) if isinstance(first, BuildFlowError) else describe(first)
+            self._failure = reason_of(self._broken or error)
         finally:
             await self._shut()
-            if failure:
-                self.ledger.enter(State.FAILED, failure)
+            if self._failure:
+                self.live.enter(State.FAILED, self._failure)
             else:
-                self.ledger.enter(State.DONE if self._finished else State.STOPPED)
+                self.live.enter(State.DONE if self._finished else State.STOPPED)
             self.on_end()
 
-    async def _open_all(self, stack: AsyncExitStack) -> None:
-        spec, env, waits = self._spec, self._env, self._waits
-        sink, source = spec.sink, spec.source
-        if sink is not None:
-            out = spec.output_type
-            opened = await waits.out("sink", lambda: stack.enter_async_context(sink.sink(env, out)))
-            plan = PushPlan(sink.max_push, sink.linger_s, spec.options.retries)
-            self._pusher = Pusher(
-                opened, plan, self._clock, lambda reason: waits.show("sink", reason)
-            )
-        stack.push_async_callback(self._dead.close)
-        await waits.out("dead letter", lambda: self._dead.open(env))
-        if self._source is None:
-            kept = self._source_stack
-            self._source = await waits.out(
-                "source", lambda: kept.enter_async_context(source.source(env))
-            )
-        self._settler = Settler(self._source, self._clock, self.ledger.log)
-
-    async def _work(self) -> None:
-        assert self._source is not None  # noqa: S101  (opened right before)
-        assert self._settler is not None  # noqa: S101
-        self.ledger.enter(State.RUNNING)
-        spec = self._spec
-        pullers = min(spec.options.num_replicas, spec.source.max_pullers)
+    async def _work(self, source: Source) -> None:
+        self._settler = Settler(source, self._clock, self.ledger.log)
+        label = label_of(self._spec.source)
+        self._pulls = Pulls(source, label, self, self._activity, self._clock)
+        self.live.enter(State.RUNNING)
+        self._waits.show_again()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._lane(lane)) for lane in self._lanes]
             tasks.append(group.create_task(self._settler.run()))
             tasks.append(group.create_task(self._retries.run()))
             tasks.append(group.create_task(self._remedy.run()))
-            tasks.append(group.create_task(self._watch_backlog(self._source)))
-            if self._pusher is not None:
-                tasks.append(group.create_task(self._pusher.run()))
-            self._pulling = pullers
-            self._pulls = [group.create_task(self._pull(self._source)) for _ in range(pullers)]
+            tasks.append(group.create_task(self._pulls.watch()))
+            if self._open.pusher is not None:
+                tasks.append(group.create_task(self._open.pusher.run()))
+            self._pulling = group.create_task(self._pull(self._pulls))
             await self._ended.wait()
-            for task in (*tasks, *self._pulls):
+            for task in (*tasks, self._pulling):
                 task.cancel()
 
-    async def _pull(self, source: Source) -> None:
-        tries = 0
-        while True:
-            if self._full():
-                await self._room()
-            try:
-                batch = await source.pull()
-            except PermanentError:
-                raise
-            except Exception as error:  # noqa: BLE001  (a source may raise anything)
-                tries += 1
-                self._waits.show("source", str(error) or describe(error))
-                await self._clock.sleep(backoff_s(tries))
-                continue
-            if tries:
-                tries = 0
-                self._waits.show("source", "")
-            if batch is None:
-                break
-            if batch.items:
-                self._take_in(batch)
-            else:
-                await asyncio.sleep(0)  # a source that says "nothing yet" must not spin the loop
-        self._pulling -= 1
-        if self._pulling == 0:
-            await self._finish()
+    async def _pull(self, pulls: Pulls) -> None:
+        """Pull until the source has ended or cannot go on; wait for the rest, then end."""
+        try:
+            await pulls.run(min(self._spec.options.num_replicas, self._spec.source.max_pullers))
+        except PermanentError as error:
+            self._broken = error
+            self.ledger.log.add("ERROR", reason_of(error))
+            if self._unsettled:
+                self.live.remark(f"{reason_of(error)}; what was read until then is finished first")
+        if self._unsettled:
+            await self._all_settled.wait()
+        self._finished = self._broken is None
+        self._ended.set()
 
-    def _take_in(self, batch: Batch) -> None:
-        now = self._clock.now()
-        count = len(batch.items)
-        self._uncounted += count
-        self._unsettled += count
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is between pull and settle."""
+        return not self._unsettled
+
+    @property
+    def full(self) -> bool:
+        """Whether every lane has enough to do, or memory is at its bound."""
+        return (
+            self._inbox.elements >= self._hands * self._pace.haul or self._unsettled >= self._most
+        )
+
+    async def room(self) -> None:
+        """Wait until it is not full."""
+        while self.full:
+            await self._inbox.wait_taken()
+
+    def take_in(self, batch: Batch) -> None:
+        """Take what was pulled."""
+        self._uncounted += len(batch.items)
+        self._take(Load.of(batch, self._clock.now()))
+
+    def source_waits(self, reason: str) -> None:
+        """Show why the source cannot be read for now."""
+        self._waits.show("source", reason)
+
+    def _take(self, load: Load) -> None:
+        self._unsettled += len(load.items)
         self._all_settled.clear()
-        self._inbox.put(Load.of(batch, now))
+        self._activity.stir()
+        self._inbox.put(load)
 
     def _count_in(self) -> None:
         """Count what was pulled since the last time; once a haul, since once a pull is dear."""
         if self._uncounted:
             self.ledger.metrics.taken.add(self._uncounted, self._clock.now())
             self._uncounted = 0
-
-    def _full(self) -> bool:
-        """Whether every lane has enough to do, or memory is at its bound."""
-        return (
-            self._inbox.elements >= self._hands * self._pace.haul or self._unsettled >= self._most
-        )
-
-    async def _room(self) -> None:
-        while self._full():
-            await self._inbox.wait_taken()
-
-    async def _finish(self) -> None:
-        """The source has ended: wait for the rest, then end."""
-        if self._unsettled:
-            await self._all_settled.wait()
-        self._finished = True
-        self._ended.set()
 
     async def _lane(self, lane: Lane) -> None:
         logs.current.set(self.ledger.log)
@@ -294,11 +312,11 @@ class Consumer:
             del haul, outcome  # else they stay in memory until there is more to do
 
     async def _hand_over(self, haul: Haul, outcome: Outcome) -> None:
-        if self._pusher is None or not outcome.items:
+        if self._open.pusher is None or not outcome.items:
             self._settle(haul, outcome, {})
             return
         parcel = Parcel(outcome.items, lambda faults: self._settle(haul, outcome, faults))
-        await self._pusher.submit(parcel)
+        await self._open.pusher.submit(parcel)
 
     # -- what becomes of elements --------------------------------------------------------------
 
@@ -326,20 +344,10 @@ class Consumer:
 
     def _count_off(self, count: int) -> None:
         self._unsettled -= count
+        self._activity.stir()
         self._inbox.wake()
         if self._unsettled == 0:
             self._all_settled.set()
-
-    # -- waiting -------------------------------------------------------------------------------
-
-    async def _watch_backlog(self, source: Source) -> None:
-        while True:
-            try:
-                self._backlog = await source.backlog()
-            except Exception as error:  # noqa: BLE001  (a source may raise anything)
-                self._backlog = None
-                self.ledger.log.add("DEBUG", f"backlog: {describe(error)}")
-            await self._clock.sleep(BACKLOG_EVERY_S)
 
     async def _wait_settled(self, timeout_s: float) -> None:
         assert self._main is not None  # noqa: S101
@@ -350,7 +358,7 @@ class Consumer:
             [settled, self._main], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
         )
         settled.cancel()
-        if self._unsettled:
+        if self._unsettled and self._heir is None:
             text = f"{self._unsettled} elements were not finished in {timeout_s:g} s"
             self.ledger.log.add("WARNING", text)
 
@@ -369,23 +377,26 @@ class Consumer:
         return self.ledger.state in (State.RUNNING, State.WAITING) and not self._ended.is_set()
 
     async def _shut(self) -> None:
-        """Give back what is left, tear the code down, close the source."""
-        if self._settler is not None:
-            left = self._inbox.clear() + list(self._under_way.values())
-            receipts = [receipt for haul in left for receipt in haul.receipts(frozenset())]
-            for load in self._retries.clear():
-                receipts += load.receipts or []
-            receipts += self._remedy.left()
-            if receipts:
-                self._settler.add(receipts, ok=False, then=lambda: None)
-            await quietly(self.ledger.log, "giving back", self._settler.flush())
+        """Pass on or give back what is left, tear the code down, close the source."""
+        log, heir = self.ledger.log, self._heir
+        left = self._left()
+        if self._open.source is not None:
+            settler = self._settler or Settler(self._open.source, self._clock, log)
+            if heir is None:
+                settler.release([r for load in left for r in load.receipts or ()])
+            await quietly(log, "giving back", settler.flush())
+        for load in left if heir is not None else ():
+            heir._take(load)  # type: ignore[union-attr]  # noqa: SLF001
         await self._lanes.close()
-        if not self._keep_source or self._finished:
-            await quietly(self.ledger.log, "closing the source", self._source_stack.aclose())
-            self._source = None
+        if heir is not None and self._broken is None:
+            self._open.pass_source_to(heir._open)  # noqa: SLF001
+        await quietly(log, "closing the source", self._open.close_source())
 
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    def _left(self) -> list[Load]:
+        """What was taken and is not settled, oldest first, as far as anybody can tell."""
+        hauls = [*self._under_way.values(), *self._inbox.clear()]
+        return [
+            *(load.part(start, end) for haul in hauls for load, start, end in haul.parts),
+            *self._retries.clear(),
+            *self._remedy.left(),
+        ]

@@ -7,15 +7,17 @@ it was tried, where it came from and when.
 from __future__ import annotations
 
 import traceback
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from buildflow_nb.core.encode import compile_encoder, json_bytes
 from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.runtime.calls import is_cancel
 from buildflow_nb.runtime.kept import Fault
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.waits import Waits
 
 __all__ = ("DeadLetters",)
 
@@ -23,9 +25,12 @@ __all__ = ("DeadLetters",)
 class DeadLetters:
     """An open dead-letter sink, or none."""
 
-    def __init__(self, primitive: Writable | None, ledger: Ledger) -> None:
+    def __init__(
+        self, primitive: Writable | None, ledger: Ledger, waits: Waits | None = None
+    ) -> None:
         self._primitive = primitive
         self._ledger = ledger
+        self._waits = waits
         self._stack = AsyncExitStack()
         self._sink: Any = None
 
@@ -49,15 +54,24 @@ class DeadLetters:
         await self._stack.aclose()
 
     async def bury(self, faults: list[Fault]) -> bool:
-        """Write elements that failed; whether they are safely there."""
+        """Write elements that failed; whether they are safely there.
+
+        A temporary fault of the sink is waited out where there are `waits` to show it.
+        """
         if self._sink is None or self._primitive is None:
             return False
-        records = [self._record(fault) for fault in faults]
         encode = compile_encoder(None, self._primitive.sink_wire, "dead letter")
         try:
-            await self._sink.push(encode(records))
-        except Exception as error:  # noqa: BLE001  (a sink may raise anything)
-            self._ledger.log.add("ERROR", f"dead letter of {self._ledger.processor_id}: {error}")
+            records = encode([self._record(fault) for fault in faults])
+            if self._waits is None:
+                await self._sink.push(records)
+            else:
+                await self._waits.out("dead letter", lambda: self._sink.push(records))
+        except BaseException as error:  # a sink may raise anything
+            if is_cancel(error):
+                raise
+            text = f"dead letter of {self._ledger.processor_id}: {describe(error)}"
+            self._ledger.log.add("ERROR", text)
             return False
         return True
 
@@ -75,7 +89,9 @@ class DeadLetters:
 
 
 def _text(element: object) -> str:
-    try:
+    """The element as JSON, else as it shows itself, else by its class."""
+    with suppress(Exception):
         return json_bytes(element).decode()
-    except (TypeError, ValueError):
+    with suppress(Exception):
         return repr(element)
+    return f"<{type(element).__name__}>"

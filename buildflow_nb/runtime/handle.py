@@ -28,7 +28,6 @@ from buildflow_nb.runtime.loop import AT_EXIT, LoopThread, loop_thread
 from buildflow_nb.runtime.recording import Recorder
 from buildflow_nb.runtime.redo import Redone
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
-from buildflow_nb.runtime.watch import Watch, finished
 
 __all__ = ("LOOK_TIMEOUT_S", "RunHandle", "unknown_processor")
 
@@ -276,7 +275,8 @@ class RunHandle:
     ) -> FlowSnapshot:
         """Wait until the first of what is asked for is so, or the run ends; it goes on.
 
-        `drained`: every source is at its end or empty and nothing is in flight. `duration`:
+        `drained`: every source is at its end, or was found empty after all that was in flight was
+        settled; one that cannot tell that it is empty, as a `Pulse`, never is. `duration`:
         seconds. `count`: elements finished, over all processors.
 
         Raises:
@@ -284,16 +284,15 @@ class RunHandle:
             RunError: a processor failed.
         """
         began = time.monotonic()
-        watch = Watch()
         while not self._ended.wait(LOOK_EVERY_S):
             snapshot = self.snapshot()
             self._raise_failed(snapshot)
             spent = time.monotonic() - began
-            if drained and watch.drained(snapshot):
+            if drained and snapshot.drained:
                 return snapshot
             if duration is not None and spent >= duration:
                 return snapshot
-            if count is not None and finished(snapshot) >= count:
+            if count is not None and _finished(snapshot) >= count:
                 return snapshot
             if timeout is not None and spent >= timeout:
                 msg = f"flow {self.flow_id!r} did not get there within {timeout:g} s; it goes on"
@@ -385,6 +384,11 @@ class RunHandle:
         if found is None:
             raise unknown_processor(processor_id, list(self._supervisor.ledgers))
         return found
+
+
+def _finished(snapshot: FlowSnapshot) -> int:
+    """Elements that are done with, over all processors."""
+    return sum(p.elements_in - p.in_flight for p in snapshot.processors)
 
 
 def unknown_processor(processor_id: str, known: list[str]) -> UsageError:

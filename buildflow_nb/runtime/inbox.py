@@ -36,16 +36,23 @@ class Load:
         """What a source gave at `now` (monotonic seconds)."""
         return cls(batch.items, batch.receipts, batch.origin, now)
 
-    def again(self, i: int) -> Load:
-        """Element *i* alone, to be tried once more."""
+    def part(self, start: int, end: int) -> Load:
+        """The elements from one position up to another."""
+        if start == 0 and end == len(self.items):
+            return self
         origin = self.origin
         return Load(
-            [self.items[i]],
-            None if self.receipts is None else [self.receipts[i]],
-            None if origin is None else (lambda _: origin(i)),
+            self.items[start:end],
+            None if self.receipts is None else self.receipts[start:end],
+            None if origin is None else (lambda i: origin(start + i)),
             self.pulled_at,
-            self.tries + 1,
+            self.tries,
         )
+
+    def again(self, i: int) -> Load:
+        """Element *i* alone, to be tried once more."""
+        alone = self.part(i, i + 1)
+        return Load(alone.items, alone.receipts, alone.origin, self.pulled_at, self.tries + 1)
 
 
 @dataclass(slots=True)

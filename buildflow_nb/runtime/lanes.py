@@ -16,6 +16,7 @@ from functools import partial
 
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.runtime import logs
+from buildflow_nb.runtime.calls import contained
 from buildflow_nb.runtime.code import Code, Outcome, compile_code
 from buildflow_nb.runtime.traces import describe
 from buildflow_nb.runtime.worker import Worker
@@ -133,6 +134,6 @@ async def quietly(log: logs.LogRing, what: str, waiting: Awaitable[object]) -> N
     """Await what happens on the way out; trouble goes to the log."""
     try:
         async with asyncio.timeout(CLOSE_S):
-            await waiting
+            await contained(waiting)
     except Exception as error:  # noqa: BLE001  (user code or a connection, on the way out)
         log.add("ERROR", f"{what}: {describe(error)}")

@@ -17,6 +17,7 @@ from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpe
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.snapshot import Passage, ProcessorSnapshot, State
 from buildflow_nb.runtime import logs
+from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.kept import EXCEPTIONS, Fault, Kept
 from buildflow_nb.runtime.metrics import Metrics
@@ -34,10 +35,17 @@ FAILURES = 200  # failures kept; older ones are forgotten
 class Ledger:
     """The book of one processor; `emit` hears of its states and failures."""
 
-    def __init__(self, processor_id: str, clock: Clock, emit: Listener = lambda _: None) -> None:
+    def __init__(
+        self,
+        processor_id: str,
+        clock: Clock,
+        emit: Listener = lambda _: None,
+        activity: Activity | None = None,
+    ) -> None:
         self._emit = emit
         self.processor_id = processor_id
         self.clock = clock
+        self.activity = activity or Activity()
         self.metrics = Metrics(clock.now())
         self.passages: deque[Passage] = deque(maxlen=PASSAGES)
         self.failures: deque[Kept] = deque(maxlen=FAILURES)

@@ -24,8 +24,10 @@ from buildflow_nb.core.errors import (
     PartialPushError,
     PermanentError,
     TemporaryError,
+    told,
 )
 from buildflow_nb.core.primitive import Sink
+from buildflow_nb.runtime.calls import contained
 from buildflow_nb.runtime.clock import Clock, backoff_s
 
 __all__ = ("TEMPORARY", "Faults", "Parcel", "PushPlan", "Pusher")
@@ -183,7 +185,7 @@ class Pusher:
         tries = 0
         while True:
             try:
-                await self._sink.push([items[i] for i in places] if tries else items)
+                await contained(self._sink.push([items[i] for i in places] if tries else items))
             except PartialPushError as partial:
                 again = {i for i, e in partial.failed.items() if isinstance(e, TEMPORARY)}
                 faults |= {places[i]: e for i, e in partial.failed.items() if i not in again}
@@ -223,7 +225,7 @@ class Pusher:
 
     async def _wait(self, error: Exception, tries: int) -> None:
         self._waiting = True
-        self._on_wait(str(error) or type(error).__name__)
+        self._on_wait(told(error))
         await self._clock.sleep(backoff_s(tries))
 
     def _resume(self) -> None:

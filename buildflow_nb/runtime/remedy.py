@@ -9,12 +9,12 @@ all cases they stay in the ledger.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.dead_letter import DeadLetters
-from buildflow_nb.runtime.inbox import Haul
+from buildflow_nb.runtime.inbox import Haul, Load
 from buildflow_nb.runtime.kept import Fault
 from buildflow_nb.runtime.ledger import Ledger
 from buildflow_nb.runtime.push import Faults
@@ -32,7 +32,12 @@ class _Doomed:
     """An element that failed for good, before it is buried."""
 
     fault: Fault
-    receipt: list[object]
+    load: Load
+
+    @property
+    def receipt(self) -> Sequence[object]:
+        """Its receipt, where its source gave one."""
+        return self.load.receipts or ()
 
 
 class Remedy:
@@ -52,6 +57,7 @@ class Remedy:
         self._done = done
         # Bounded by the elements between pull and settle, which the consumer bounds.
         self._doomed: asyncio.Queue[list[_Doomed]] = asyncio.Queue()
+        self._in_hand: list[_Doomed] = []
 
     def sort_out(self, haul: Haul, faults: Faults, unpushed: frozenset[int]) -> None:
         """Try again what may pass the next time; `unpushed` elements the sink refused."""
@@ -64,15 +70,15 @@ class Remedy:
                 self._retries.add(load.again(k))
                 continue
             origin = load.origin(k) if load.origin is not None else None
-            receipt = [] if load.receipts is None else [load.receipts[k]]
-            doomed.append(_Doomed(Fault(load.items[k], error, load.tries + 1, origin), receipt))
+            fault = Fault(load.items[k], error, load.tries + 1, origin)
+            doomed.append(_Doomed(fault, load.part(k, k + 1)))
         if doomed:
             self._doomed.put_nowait(doomed)
 
     async def run(self) -> None:
         """Bury what failed for good, for ever."""
         while True:
-            doomed = await self._doomed.get()
+            doomed = self._in_hand = await self._doomed.get()
             buried = await self._dead.bury([entry.fault for entry in doomed])
             for number, entry in enumerate(doomed, 1):
                 fate = "dead-lettered" if buried else "given back" if entry.receipt else "dropped"
@@ -80,11 +86,12 @@ class Remedy:
                 if number % TURN == 0:
                     await asyncio.sleep(0)  # a flood of failures must not starve the loop
             receipts = [receipt for entry in doomed for receipt in entry.receipt]
+            self._in_hand = []
             self._done(len(doomed), receipts, buried)
 
-    def left(self) -> list[object]:
-        """The receipts of what was never buried, after `run` was cancelled."""
-        found: list[object] = []
+    def left(self) -> list[Load]:
+        """What was never buried, after `run` was cancelled."""
+        found, self._in_hand = self._in_hand, []
         while not self._doomed.empty():
-            found += [receipt for entry in self._doomed.get_nowait() for receipt in entry.receipt]
-        return found
+            found += self._doomed.get_nowait()
+        return [entry.load for entry in found]

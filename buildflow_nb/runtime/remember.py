@@ -6,6 +6,7 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.code import Outcome
 from buildflow_nb.runtime.inbox import Haul
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.traces import describe
 
 __all__ = ("remember",)
 
@@ -14,7 +15,17 @@ def remember(ledger: Ledger, haul: Haul, outcome: Outcome, retries: int) -> None
     """Keep what a person may ask for; costs a few elements a haul, however many there were.
 
     An element that will be tried again, `retries` times at most, is recorded when that is over.
+    What cannot be shown is not worth a processor: trouble goes to its log.
     """
+    try:
+        _keep(ledger, haul, outcome)
+        if ledger.recorder is not None:
+            _record(ledger, haul, outcome, retries)
+    except Exception as error:  # noqa: BLE001  (a user's classes, which may do anything)
+        ledger.log.add("ERROR", f"elements cannot be shown: {describe(error)}")
+
+
+def _keep(ledger: Ledger, haul: Haul, outcome: Outcome) -> None:
     most = ledger.passages.maxlen or 0
     last = range(max(0, len(outcome.values) - most), len(outcome.values))
     kept = [i for i in last if i not in outcome.faults]
@@ -23,8 +34,6 @@ def remember(ledger: Ledger, haul: Haul, outcome: Outcome, retries: int) -> None
         [outcome.given(i) for i in kept],
         outcome.seconds / len(haul),
     )
-    if ledger.recorder is not None:
-        _record(ledger, haul, outcome, retries)
 
 
 def _record(ledger: Ledger, haul: Haul, outcome: Outcome, retries: int) -> None:

@@ -7,7 +7,7 @@ the same processor at once cannot interleave. What happens to one unit never end
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import FlowSnapshot, State
+from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.consumer import Consumer
 from buildflow_nb.runtime.control import ControlPlan
@@ -61,6 +62,7 @@ class Supervisor:
         self.ended = asyncio.Event()
         self._clock = clock
         self._emit = emit
+        self._activity = Activity()
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env)
         self._control: ControlServer | None = None
@@ -96,6 +98,7 @@ class Supervisor:
             if any(not isinstance(spec, ConsumerSpec) for spec in specs):
                 await self._serving.start()
             await self._start(specs)
+        self._look_whether_ended()
 
     async def apply(self, changes: Changes, specs: Mapping[str, ProcessorSpec]) -> None:
         """Bring the units in line with what was declared since.
@@ -126,8 +129,8 @@ class Supervisor:
     async def restart(self, specs: Sequence[ProcessorSpec]) -> None:
         """Start processors that have stopped."""
         async with self._turn:
-            ended = [spec for spec in specs if self._has_ended(spec.id)]
-            await self._start(ended)
+            await self._start([spec for spec in specs if self._has_ended(spec.id)])
+        self._look_whether_ended()
 
     async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
         """End the run."""
@@ -143,7 +146,9 @@ class Supervisor:
     def ledger(self, processor_id: str) -> Ledger:
         """The book of a processor, made when first asked for."""
         if processor_id not in self.ledgers:
-            self.ledgers[processor_id] = Ledger(processor_id, self._clock, self._emit)
+            self.ledgers[processor_id] = Ledger(
+                processor_id, self._clock, self._emit, self._activity
+            )
         return self.ledgers[processor_id]
 
     def snapshot(self) -> FlowSnapshot:
@@ -157,7 +162,12 @@ class Supervisor:
             address=self.address,
             processors=tuple(unit.snapshot() for unit in self.units.values()),
             run_id=self.plan.run_id,
+            drained=self.drained(),
         )
+
+    def drained(self) -> bool:
+        """Whether nothing is left to do, also for sources that never end."""
+        return all(unit.drained or unit.ledger.state.ended for unit in self.units.values())
 
     def state(self) -> State:
         """The run as a whole."""
@@ -216,6 +226,9 @@ class Supervisor:
 
     async def _launch(self, units: Sequence[Unit]) -> None:
         for unit in units:
+            ended = self.units.get(unit.spec.id)
+            if ended is not None:
+                await ended.retire(0.0)  # a route whose sink broke is still mounted
             self.units[unit.spec.id] = unit
             self._starts[unit.spec.id] = asyncio.create_task(self._bring_up(unit))
         if units:
@@ -227,15 +240,18 @@ class Supervisor:
             await unit.start()
         except Exception as error:  # noqa: BLE001  (the unit's boundary: user code and connections)
             unit.ledger.log.add("ERROR", f"could not start: {describe(error)}")
-            unit.ledger.enter(State.FAILED, describe(error))
+            unit.live.enter(State.FAILED, describe(error))
             self._look_whether_ended()
 
     async def _stop(self, unit: Unit, *, drain: bool, timeout_s: float) -> None:
-        starting = self._starts.pop(unit.spec.id, None)
+        await self._end_start(unit.spec.id, timeout_s)
+        await unit.stop(drain=drain, timeout_s=timeout_s)
+
+    async def _end_start(self, processor_id: str, timeout_s: float) -> None:
+        starting = self._starts.pop(processor_id, None)
         if starting is not None and not starting.done():
             starting.cancel()
             await asyncio.wait([starting], timeout=timeout_s)
-        await unit.stop(drain=drain, timeout_s=timeout_s)
 
     def _has_ended(self, processor_id: str) -> bool:
         unit = self.units.get(processor_id)
@@ -263,29 +279,36 @@ class Supervisor:
         if old is None or old.ledger.state.ended:
             await self._start([spec])
             return ""
+        unit: Unit | None = None
         try:
-            swapped = await old.swap(spec)
-        except Exception as error:  # noqa: BLE001  (the new code's setup)
-            text = f"the new code could not be set up, the old one keeps running: {describe(error)}"
-            old.ledger.log.add("ERROR", text)
-            old.ledger.remark(text)
-            return f"{spec.kind} {spec.id!r}: {text}"
-        old.ledger.remark("")
-        if not swapped:
-            await self._start_anew(old, spec)
+            if await old.swap(spec):
+                old.ledger.remark("")
+                return ""
+            unit = await self._make(spec)
+            await unit.prepare()
+            await _to_its_end(self._put_in_place(old, unit))
+        except BaseException as error:
+            if unit is not None and self.units[spec.id] is old:
+                await unit.stop(drain=False, timeout_s=0.0)
+            if not isinstance(error, Exception):
+                raise
+            return self._kept(old, spec, error)
         return ""
 
-    async def _start_anew(self, old: Unit, spec: ProcessorSpec) -> None:
-        """Stop a processor of which more than the code differs, and start the new one."""
-        inherits = isinstance(old, Consumer) and old.reads_like(spec)
-        if isinstance(old, Consumer) and inherits:
-            old.keep_source()
-        await self._stop(old, drain=True, timeout_s=SWAP_TIMEOUT_S)
-        old.ledger.version += 1
-        unit = await self._make(spec)
-        if isinstance(old, Consumer) and isinstance(unit, Consumer) and inherits:
-            unit.inherit(old)
-        await self._launch([unit])
+    async def _put_in_place(self, old: Unit, unit: Unit) -> None:
+        """Put a unit, of which more than the code differs, in the place of another."""
+        old.live.end()
+        await self._end_start(old.spec.id, SWAP_TIMEOUT_S)
+        await unit.take_over(old, SWAP_TIMEOUT_S)
+        self.units[old.spec.id] = unit
+        unit.ledger.version += 1
+
+    def _kept(self, old: Unit, spec: ProcessorSpec, error: Exception) -> str:
+        """Note that the old unit stays at work, since the new one cannot."""
+        text = f"the new code could not be set up, the old one keeps running: {describe(error)}"
+        old.ledger.log.add("ERROR", text)
+        old.ledger.remark(text)
+        return f"{spec.kind} {spec.id!r}: {text}"
 
     async def _remove(self, processor_id: str) -> None:
         unit = self.units.pop(processor_id, None)
@@ -300,7 +323,13 @@ class Supervisor:
         return self.units[processor_id]
 
     def _look_whether_ended(self) -> None:
-        """A run without routes ends with its last consumer."""
+        """A run without routes ends with its last consumer.
+
+        Not while a command changes units: what ends then may be replaced, and the command looks
+        when it is done.
+        """
+        if self._turn.locked():
+            return
         if self.units and all(unit.ledger.state.ended for unit in self.units.values()):
             self._end()
 
@@ -310,3 +339,13 @@ class Supervisor:
             if self._control is not None:
                 self._closing = asyncio.create_task(self._control.stop())
             self._emit(StateChanged(self._clock.time(), None, self.state(), ""))
+
+
+async def _to_its_end(work: Coroutine[object, object, None]) -> None:
+    """Await work that must not be left half done: a cancellation comes after it."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})  # which has a deadline of its own
+        raise

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType, TracebackType
 
-from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.errors import BuildFlowError, ConversionError, told
 
-__all__ = ("cut", "describe", "harmless")
+__all__ = ("cut", "describe", "harmless", "reason_of")
 
 _PACKAGE = __name__.partition(".")[0]
 _PER_CALL = frozenset(
@@ -32,9 +32,16 @@ _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.C
 
 
 def describe(error: BaseException) -> str:
-    """One line: the kind of error and what it says."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """One line: the kind of error and what it says, if it can be told."""
+    kind, text = type(error).__name__, told(error)
+    return kind if text == kind else f"{kind}: {text}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something ended, for people: one of our own errors says it as it stands."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, BuildFlowError) else describe(error)
 
 
 def cut(error: BaseException) -> str:
@@ -44,7 +51,7 @@ def cut(error: BaseException) -> str:
     Call it after the code that raised the error has returned to us.
     """
     if _comes_from_a_push(error):
-        text = "".join(tracebacks.format_exception(error))
+        text = _formatted(error)
         for each in _with_causes(error):
             each.__traceback__ = None
         return text
@@ -58,7 +65,14 @@ def cut(error: BaseException) -> str:
         each.__traceback__ = trace
     if isinstance(error, ConversionError):
         return "".join(tracebacks.format_exception_only(error))
-    return "".join(tracebacks.format_exception(error))
+    return _formatted(error)
+
+
+def _formatted(error: BaseException) -> str:
+    try:
+        return "".join(tracebacks.format_exception(error))
+    except BaseException:  # noqa: BLE001  (a user's own class, which may do anything)
+        return f"{describe(error)}\n"
 
 
 def harmless(error: BaseException) -> BaseException:

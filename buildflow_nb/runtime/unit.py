@@ -11,6 +11,7 @@ from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.snapshot import ProcessorSnapshot
 from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.redo import Redone
 
 __all__ = ("Unit",)
@@ -20,10 +21,16 @@ class Unit(Protocol):
     """A processor at work."""
 
     ledger: Ledger
+    live: Liveness
 
     @property
     def spec(self) -> ProcessorSpec:
         """What it runs at this moment."""
+        ...
+
+    @property
+    def drained(self) -> bool:
+        """Whether nothing is in flight, and nothing more comes by itself."""
         ...
 
     async def start(self) -> None:
@@ -32,6 +39,25 @@ class Unit(Protocol):
         Raises:
             Exception: the user's setup failed, or the declaration cannot run; nothing stays open.
         """
+        ...
+
+    async def prepare(self) -> None:
+        """Set the code up and open the sink, unseen: another unit is the processor still.
+
+        Raises:
+            Exception: the setup failed, or the sink can never be opened; nothing stays open.
+        """
+        ...
+
+    async def take_over(self, old: Unit, timeout_s: float) -> None:
+        """Be the processor, after `prepare`; what `old` has in flight is finished, or taken over.
+
+        Never raises.
+        """
+        ...
+
+    async def retire(self, timeout_s: float) -> None:
+        """Stop, with a drain, for a successor that takes over; nobody else is told."""
         ...
 
     async def swap(self, spec: ProcessorSpec) -> bool:

@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from buildflow_nb.core.errors import told
 from buildflow_nb.core.snapshot import State
+from buildflow_nb.runtime.calls import contained
 from buildflow_nb.runtime.clock import Clock, backoff_s
-from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.push import TEMPORARY
-from buildflow_nb.runtime.traces import describe
 
 __all__ = ("Waits",)
 
 T = TypeVar("T")
+_AT_WORK = (State.RUNNING, State.WAITING, State.STARTING)
 
 
 class Waits:
-    """The reasons for which one processor waits, by what they concern ("source", "sink")."""
+    """The reasons for which one processor waits, by what they concern ("source", "sink").
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self._ledger = ledger
+    `on_wait` is called whenever there is a reason.
+    """
+
+    def __init__(self, live: Liveness, clock: Clock) -> None:
+        self.on_wait: Callable[[], None] = lambda: None
+        self._live = live
         self._clock = clock
         self._reasons: dict[str, str] = {}
 
@@ -28,11 +34,17 @@ class Waits:
         """Show that something cannot be used for now, or with "" that it can again."""
         if reason:
             self._reasons[what] = reason
+            self.on_wait()
         else:
             self._reasons.pop(what, None)
-        if self._ledger.state in (State.RUNNING, State.WAITING, State.STARTING):
+        if self._live.state in _AT_WORK:
             first = next(iter(self._reasons.values()), "")
-            self._ledger.enter(State.WAITING if first else State.RUNNING, first)
+            self._live.enter(State.WAITING if first else State.RUNNING, first)
+
+    def show_again(self) -> None:
+        """Show what is waited for, if there is anything, in a state that was just entered."""
+        for what, reason in list(self._reasons.items()):
+            self.show(what, reason)
 
     async def out(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Attempt it until no temporary fault is in the way.
@@ -43,10 +55,10 @@ class Waits:
         tries = 0
         while True:
             try:
-                made = await attempt()
+                made = await contained(attempt())
             except TEMPORARY as error:
                 tries += 1
-                self.show(what, str(error) or describe(error))
+                self.show(what, told(error))
                 await self._clock.sleep(backoff_s(tries))
             else:
                 if tries:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from buildflow_nb.runtime.traces import describe
+
 __all__ = ("Worker",)
 
 T = TypeVar("T")
@@ -97,7 +99,7 @@ class Worker:
 
 def _harmless(error: BaseException) -> BaseException:
     if isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)):
-        made = RuntimeError(f"{type(error).__name__}: {error}" if str(error) else repr(error))
+        made = RuntimeError(describe(error))
         made.__cause__ = error
         return made
     return error

@@ -14,7 +14,6 @@ import pytest
 from buildflow_nb.core.errors import PermanentError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.events import ElementFailed, StateChanged
 from buildflow_nb.core.snapshot import State
-from buildflow_nb.runtime.watch import IDLE_S
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 
@@ -202,8 +201,7 @@ def test_one_processor_can_be_stopped_and_started_again(app):
 
 
 def test_waiting_until_drained_a_count_or_a_time(app):
-    source, sink = FakeSource([[1, 2, 3]], endless=True), FakeSink()
-    source.left = 0
+    source, sink = FakeSource([[1, 2, 3], *[[]] * 1_000], endless=True), FakeSink()
 
     @app.consumer(source=source, sink=sink)
     def same(x: int) -> int:
@@ -228,7 +226,7 @@ def test_what_waits_for_its_source_is_not_drained(app):
     handle = app.run(block=False)
     until(lambda: handle.snapshot().processor("same").state is State.WAITING)
     with pytest.raises(TimeoutError, match="did not get there"):
-        handle.wait_until(drained=True, timeout=IDLE_S + 0.2)
+        handle.wait_until(drained=True, timeout=0.5)
 
 
 def test_failures_are_told_and_kept(app):

@@ -178,7 +178,7 @@ def test_a_permanent_fault_of_the_sink_fails_the_processor_and_gives_back():
 
 
 def test_a_failing_pull_backs_off_and_goes_on():
-    source = FakeSource([[1], TemporaryError("away"), OSError("away"), [2]])
+    source = FakeSource([[1], TemporaryError("away"), ConnectionError("away"), [2]])
     sink = FakeSink()
     bench = run_to_end(same_async, source, sink)
     assert sink.tape.pushed == [1, 2]

@@ -20,6 +20,7 @@ from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.crew import Crew
 from buildflow_nb.runtime.http.gate import Gate
 from buildflow_nb.runtime.logs import LogRing, current
+from buildflow_nb.runtime.traces import describe
 
 __all__ = ("RouteCode", "RouteSpec")
 
@@ -110,4 +111,4 @@ def _unrolled(result: Any) -> Any:
 
 
 def _exited(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"{type(error).__name__}: {error}".rstrip(": "))
+    return RuntimeError(describe(error))

@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
+from buildflow_nb.core.errors import told
 from buildflow_nb.core.flow_spec import CollectorSpec
 from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.runtime.calls import contained
 from buildflow_nb.runtime.clock import Clock, backoff_s
 from buildflow_nb.runtime.dead_letter import DeadLetters
 from buildflow_nb.runtime.http.fault import HttpFault
@@ -119,7 +121,7 @@ class Delivery:
                 await self._open_and_push()
             except TEMPORARY as error:
                 tries = 1 if self._pusher is not None else tries + 1
-                self._forget(describe(error) if not str(error) else str(error))
+                self._forget(told(error))
                 await self._clock.sleep(backoff_s(tries))
             except Exception as error:  # noqa: BLE001  (a sink may raise anything)
                 self.broken = error
@@ -133,11 +135,11 @@ class Delivery:
             pusher = None
             if self._spec.sink is not None:
                 opening = self._spec.sink.sink(self._env, self._spec.output_type)
-                sink = await stack.enter_async_context(opening)
+                sink = await contained(stack.enter_async_context(opening))
                 pusher = Pusher(sink, self._plan(self._spec.sink), self._clock, self._wait)
             letters = DeadLetters(self._spec.options.dead_letter, self._ledger)
             stack.push_async_callback(letters.close)
-            await letters.open(self._env)
+            await contained(letters.open(self._env))
             self._pusher, self._letters = pusher, letters
             self._wait("")
             self._tell()

@@ -5,10 +5,8 @@ An endpoint just runs again: there is nobody left to answer.
 
 from __future__ import annotations
 
-import asyncio
-
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.runtime.calls import being_cancelled
+from buildflow_nb.runtime.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode
 from buildflow_nb.runtime.http.collection import Collection
@@ -45,11 +43,9 @@ async def _call(
     began = ledger.clock.now()
     try:
         result = await code.call(arguments)
-    except asyncio.CancelledError as error:
-        if being_cancelled():
+    except BaseException as error:  # user code may raise anything
+        if is_cancel(error):
             raise
-        return Redone(error=error)
-    except Exception as error:  # noqa: BLE001  (user code may raise anything)
         return Redone(error=error)
     seconds = ledger.clock.now() - began
     results: tuple[object, ...] = (result,)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import cast
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
-from buildflow_nb.runtime.calls import being_cancelled
+from buildflow_nb.runtime.calls import is_cancel
 from buildflow_nb.runtime.http.answer import FAILED, error_answer, fault_of, own_answer
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.body import body_at_hand, read_body
@@ -34,13 +35,16 @@ from buildflow_nb.runtime.http.redo import redo_call
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.kept import Again, Fault
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.redo import Redone, not_ready
 from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.unit import Unit
 from buildflow_nb.runtime.views import views_of
 
 __all__ = ("HttpRoute",)
 
 CLIENT_GONE = 499  # what proxies log for a request whose client did not wait; never sent
+OPEN_S = 2.0  # that a request waits for the code and the sink of a route that starts
 TEARDOWN_S = 10.0  # seconds for the teardown of code that was swapped out
 
 
@@ -56,7 +60,8 @@ class HttpRoute:
     ) -> None:
         self.spec: RouteSpec = spec
         self.ledger = ledger
-        ledger.views = views_of(spec)
+        self.live = Liveness(ledger)
+        self._opened = asyncio.Event()
         self._env = env
         self._server = server
         self._crew: Crew | None = None
@@ -81,31 +86,59 @@ class HttpRoute:
         """The route, with `{parameters}`."""
         return self.spec.route
 
+    @property
+    def drained(self) -> bool:
+        """Whether no request is under way; it does not start or wait for its sink."""
+        return self.live.state is State.RUNNING and not self.ledger.metrics.in_flight
+
     async def start(self) -> None:
-        """Set up the code, open the sink and mount; WAITING while the sink cannot be opened.
+        """Mount, set up the code, open the sink; WAITING while the sink cannot be opened.
+
+        Requests that come meanwhile wait for a moment.
 
         Raises:
             Exception: the setup failed, the sink can never be opened, or the route is taken.
         """
-        self.ledger.enter(State.STARTING)
+        self.live.begin()
+        self.ledger.views = views_of(self.spec)
         try:
-            size = self.spec.options.max_concurrent_queries * self.spec.options.num_replicas
-            self._crew = Crew(
-                f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS)
-            )
-            code = RouteCode(self.spec, self._crew, self.ledger.log)
-            await code.set_up()
-            self._code = code
-            if isinstance(self.spec, CollectorSpec):
-                self._delivery = Delivery(self.spec, self._env, self.ledger, self._sink_changed)
-                self._collection = Collection(self.spec, self._delivery, self.ledger, self._record)
-                await self._delivery.start()
             self._server.mount(self)
+            await self._set_up()
         except BaseException as error:
+            self._server.unmount(self)
             await self._end(0.0)
-            self.ledger.enter(State.FAILED, describe(error))
+            self.live.enter(State.FAILED, describe(error))
             raise
         self._sink_changed()
+
+    async def prepare(self) -> None:
+        """Set up the code and open the sink, or find that it cannot be opened for now."""
+        try:
+            self._server.refuse_taken(self)
+            await self._set_up()
+        except BaseException:
+            await self._end(0.0)
+            raise
+
+    async def take_over(self, old: Unit, timeout_s: float) -> None:
+        """Answer every request from now on; those that the other unit is at finish there."""
+        self._server.mount(self)
+        self.live.begin()
+        self.ledger.views = views_of(self.spec)
+        self._sink_changed()
+        await old.retire(timeout_s)
+
+    async def _set_up(self) -> None:
+        size = self.spec.options.max_concurrent_queries * self.spec.options.num_replicas
+        self._crew = Crew(f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS))
+        code = RouteCode(self.spec, self._crew, self.ledger.log)
+        await code.set_up()
+        if isinstance(self.spec, CollectorSpec):
+            self._delivery = Delivery(self.spec, self._env, self.ledger, self._sink_changed)
+            self._collection = Collection(self.spec, self._delivery, self.ledger, self._record)
+            await self._delivery.start()
+        self._code = code
+        self._opened.set()
 
     async def swap(self, spec: ProcessorSpec) -> bool:
         """Let new code, another route or method take over between two requests.
@@ -137,11 +170,11 @@ class HttpRoute:
 
     async def stop(self, *, drain: bool, timeout_s: float) -> None:
         """Unmount; with `drain`, let requests in flight finish. What is left gets a 503."""
-        self._server.unmount(self.id)
+        self._server.unmount(self)
         if self._crew is None:
-            self.ledger.enter(State.STOPPED)
+            self.live.enter(State.STOPPED)
             return
-        self.ledger.enter(State.DRAINING)
+        self.live.enter(State.DRAINING)
         deadline = self.ledger.clock.now() + timeout_s
         if drain and self._requests:
             await asyncio.wait(set(self._requests), timeout=timeout_s)
@@ -150,7 +183,12 @@ class HttpRoute:
         if self._requests:
             await asyncio.wait(set(self._requests), timeout=1.0)  # to answer 503
         await self._end(max(deadline - self.ledger.clock.now(), 0.0))
-        self.ledger.enter(State.STOPPED)
+        self.live.enter(State.STOPPED)
+
+    async def retire(self, timeout_s: float) -> None:
+        """Stop for a successor, which answers in its place."""
+        self.live.end()
+        await self.stop(drain=True, timeout_s=timeout_s)
 
     async def send(self, element: object) -> list[object]:
         """Run one element (a dict of parameters, or the body) through the code, without HTTP.
@@ -178,7 +216,7 @@ class HttpRoute:
         except HttpFault as fault:
             raise TemporaryError(str(fault.detail)) from fault
         except asyncio.CancelledError:
-            if self.ledger.state not in (State.DRAINING, State.STOPPED):
+            if self.live.state not in (State.DRAINING, State.STOPPED):
                 raise
             msg = f"{self.spec.kind} {self.id!r} stopped meanwhile; its results may be written"
             raise TemporaryError(msg) from None
@@ -206,7 +244,7 @@ class HttpRoute:
             status = fault.status
             return error_answer(status, fault.detail, fault.headers, close=fault.close)
         except asyncio.CancelledError:
-            if self.ledger.state is not State.DRAINING:
+            if self.live.state is not State.DRAINING:
                 raise
             status = 503
             return error_answer(status, "stopping", close=True)
@@ -216,25 +254,32 @@ class HttpRoute:
         finally:
             self._requests.discard(task)
             metrics.in_flight -= 1
+            self.ledger.activity.stir()
             ended = now()
             metrics.latency.add(ended - began, 1, ended)
             metrics.codes[status] = metrics.codes.get(status, 0) + 1
 
-    def _ready(self) -> RouteCode:
-        if self._code is None:
-            raise HttpFault(503, "stopping", close=True)
-        return self._code
+    async def _ready(self) -> RouteCode:
+        if self._code is None and self.live.state is State.STARTING:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(OPEN_S):
+                    await self._opened.wait()
+        if self._code is not None:
+            return self._code
+        if self.live.state is State.STARTING:
+            raise HttpFault(503, "starting; try again in a moment", {"Retry-After": "1"})
+        raise HttpFault(503, "stopping", {"Retry-After": "1"}, close=True)
 
     async def _respond(
         self, request: web.BaseRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
-        code = self._ready()
+        code = self._code or await self._ready()
         body = b""
         if code.binding.reads_body:
             at_hand = None if code.binding.takes_request else body_at_hand(request)
             if at_hand is None:
                 body = await read_body(request)
-                code = self._ready()  # it may have been swapped while the body arrived
+                code = self._code or await self._ready()  # swapped while the body arrived
             else:
                 body = at_hand
         arguments = code.binding.bind(request, values, body)
@@ -262,11 +307,9 @@ class HttpRoute:
                 response = own_answer(request, result)
             else:
                 response = code.answer(result)
-        except asyncio.CancelledError as error:
-            if being_cancelled():
+        except BaseException as error:  # user code may raise anything
+            if is_cancel(error):
                 raise
-            return await self._failed(code, arguments, error)
-        except Exception as error:  # user code may raise anything
             fault = fault_of(error)
             if fault is error:
                 raise
@@ -297,14 +340,14 @@ class HttpRoute:
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""
         delivery = self._delivery
-        if self.ledger.state in (State.DRAINING, State.STOPPED):
+        if not self._opened.is_set() or self.live.state in (State.DRAINING, State.STOPPED):
             return
         if delivery is not None and delivery.broken is not None:
-            self.ledger.enter(State.FAILED, delivery.reason)
+            self.live.enter(State.FAILED, delivery.reason)
         elif delivery is not None and delivery.reason:
-            self.ledger.enter(State.WAITING, delivery.reason)
+            self.live.enter(State.WAITING, delivery.reason)
         else:
-            self.ledger.enter(State.RUNNING)
+            self.live.enter(State.RUNNING)
 
     async def _retire(self, code: RouteCode) -> None:
         """Tear swapped-out code down once its last request is answered."""

@@ -96,6 +96,15 @@ class Router(Generic[R]):
         Raises:
             DeclarationError: another route has the same method and matches the same paths.
         """
+        self._mounted[route.id] = (route, self.refuse_taken(route))
+        self._grow()
+
+    def refuse_taken(self, route: R) -> Template:
+        """The template of a route that could be added.
+
+        Raises:
+            DeclarationError: another route has the same method and matches the same paths.
+        """
         template = parse_template(route.path, f"route of {route.id!r}")
         for other, its in self._mounted.values():
             same = other.method == route.method and its.shape == template.shape
@@ -105,13 +114,16 @@ class Router(Generic[R]):
                     "give one of them another route or method"
                 )
                 raise DeclarationError(msg)
-        self._mounted[route.id] = (route, template)
-        self._grow()
+        return template
 
-    def remove(self, route_id: str) -> None:
-        """Forget a route, if it is there."""
-        if self._mounted.pop(route_id, None) is not None:
-            self._grow()
+    def remove(self, route: R) -> bool:
+        """Forget a route; whether it was there, and not another one of its id."""
+        mounted = self._mounted.get(route.id)
+        if mounted is None or mounted[0] is not route:
+            return False
+        del self._mounted[route.id]
+        self._grow()
+        return True
 
     def find(self, raw_path: str, method: str) -> Match[R]:
         """The route for a path as it was sent, without its query.

@@ -95,10 +95,18 @@ class Server:
         self._router.add(route)
         self._docs.changed()
 
-    def unmount(self, route_id: str) -> None:
-        """Serve a route no more."""
-        self._router.remove(route_id)
-        self._docs.changed()
+    def unmount(self, route: Mounted) -> None:
+        """Serve a route no more, unless another one of its id has taken its place."""
+        if self._router.remove(route):
+            self._docs.changed()
+
+    def refuse_taken(self, route: Mounted) -> None:
+        """Look whether a route could be mounted.
+
+        Raises:
+            DeclarationError: another one has the same method and path.
+        """
+        self._router.refuse_taken(route)
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         refused = self._listener.refusal(request)

@@ -86,7 +86,7 @@ def test_two_routes_at_one_place_are_refused_by_name():
     made = router("/a/{id}")
     with pytest.raises(DeclarationError, match=r"'two' and '/a/{id}' both serve GET /a/{other}"):
         made.add(Stop("two", "/a/{other}"))
-    made.remove("/a/{id}")
+    made.remove(next(iter(made)))
     made.add(Stop("two", "/a/{other}"))
     assert found(made, "/a/1") == ("two", {"other": "1"})
 
