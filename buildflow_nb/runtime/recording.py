@@ -92,6 +92,7 @@ def header_of(spec: ProcessorSpec, *, shown: bool) -> Header:
     """The header for a recording of this processor, made now."""
     if isinstance(spec, ConsumerSpec):
         hint, wire = spec.input_type, spec.source.source_wire
+        wire = Wire.RECORD if wire is Wire.JSON else wire  # what is recorded are its values
         type_ = "" if is_unknown(hint) else type_name(hint)
     else:
         type_, wire = f"{spec.method} {spec.route}", Wire.OBJECT

@@ -12,14 +12,13 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import msgspec
-
 from buildflow_nb.core.annotations import is_record
 from buildflow_nb.core.credentials import is_secret_class, revealed
 from buildflow_nb.core.decode import Decoder, compile_decoder
-from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.errors import ConversionError, DeclarationError
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
-from buildflow_nb.core.primitive import Malformed
+from buildflow_nb.core.json_values import plain_json
+from buildflow_nb.core.primitive import Malformed, Wire
 from buildflow_nb.core.secret_fields import MASK, is_open, masker, restorer, secrets_of
 
 __all__ = ("OPEN", "Views", "views_of")
@@ -58,6 +57,13 @@ class Views:
 OPEN = Views()
 
 
+class _FromJson(Views):
+    """Elements without secrets whose source gives JSON: shown as the values that it stands for."""
+
+    def raw(self, value: object) -> object:
+        return _parsed(value)
+
+
 class _Masked(Views):
     """Elements of types that have, or may have, secrets.
 
@@ -66,10 +72,13 @@ class _Masked(Views):
 
     masked = True
 
-    def __init__(self, input_: _Type, result: Mask | None, decoder: Decoder | None) -> None:
+    def __init__(
+        self, input_: _Type, result: Mask | None, decoder: Decoder | None, *, parse: bool
+    ) -> None:
         self._input = input_
         self._result = result
         self._decoder = decoder
+        self._parse = parse
         self.secret = input_.secrets is not None
 
     def element(self, value: object) -> object:
@@ -77,10 +86,10 @@ class _Masked(Views):
 
     def raw(self, value: object) -> object:
         if not self.secret or self._decoder is None:
-            return self.element(value)
+            return self.element(_parsed(value) if self._parse else value)
         try:
             return self.element(self._decoder.one(value))
-        except Exception:  # noqa: BLE001  (a class's own conversion may raise anything)
+        except ConversionError:
             return MASK
 
     def result(self, value: object) -> object:
@@ -97,7 +106,7 @@ class _Masked(Views):
         if self._input.restore is None:
             return shown
         if isinstance(shown, (str, bytes)):
-            parsed = _parsed(shown)
+            parsed = _unwrapped(shown)
             if not isinstance(parsed, Mapping):
                 return shown
             shown = parsed
@@ -106,9 +115,9 @@ class _Masked(Views):
     def _plain(self, value: object) -> object:
         """An input as something whose fields can be told apart, if that is possible at all."""
         if self._decoder is not None:
-            with contextlib.suppress(Exception):  # as in `raw`
+            with contextlib.suppress(ConversionError):
                 return self._decoder.one(value)
-        return _parsed(value)
+        return _unwrapped(value)
 
 
 class _Type:
@@ -128,6 +137,7 @@ class _Type:
 def views_of(spec: ProcessorSpec) -> Views:
     """The views of a processor's elements."""
     decoder = None
+    parse = isinstance(spec, ConsumerSpec) and spec.source.source_wire is Wire.JSON
     if isinstance(spec, ConsumerSpec):
         input_ = _type(spec.input_type)
         if input_.secrets is not None:
@@ -138,8 +148,8 @@ def views_of(spec: ProcessorSpec) -> Views:
     returns = spec.processor.returns if isinstance(spec, EndpointSpec) else spec.output_type
     result = _mask(returns)
     if input_.mask is None and result is None:
-        return OPEN
-    return _Masked(input_, result, decoder)
+        return _FromJson() if parse else OPEN
+    return _Masked(input_, result, decoder, parse=parse)
 
 
 def _applied(mask: Mask | None, value: object) -> object:
@@ -148,7 +158,7 @@ def _applied(mask: Mask | None, value: object) -> object:
         return value
     try:
         return mask(value)
-    except Exception:  # noqa: BLE001  (a user's class; what is shown must not end the processor)
+    except BaseException:  # noqa: BLE001  (a user's class; what is shown must end nothing)
         return MASK
 
 
@@ -226,13 +236,16 @@ def _mask_of_class(kind: Hashable) -> Mask | None:
 
 
 def _parsed(value: object) -> object:
-    """JSON as plain values, malformed elements as what they were read from; all else as it is."""
-    if isinstance(value, Malformed):
-        return _parsed(value.raw)
+    """JSON as plain values; what is none, or is malformed, as it is."""
     if isinstance(value, (str, bytes)):
-        with contextlib.suppress(ValueError, msgspec.MsgspecError):
-            return json.loads(value)
+        with contextlib.suppress(ValueError, RecursionError):  # msgspec's errors among them
+            return plain_json(value)
     return value
+
+
+def _unwrapped(value: object) -> object:
+    """The same, and a malformed element as what it was read from."""
+    return _parsed(value.raw if isinstance(value, Malformed) else value)
 
 
 def _words(secrets: Iterable[object]) -> list[str]:

@@ -1,0 +1,107 @@
+"""The one boundary around every conversion: what it raises is the element's fault, and no more.
+
+Converting runs code of the user's (validators, `__post_init__`, `from_string`, `to_json`), and that
+may raise anything, `SystemExit` included; the decoders themselves raise `RecursionError` for what
+is nested too deeply. None of it may reach whoever converts: a `ConversionError` does, and nothing
+else, with what was raised as its cause. Conversions never wait, so no cancellation can be among it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.explain import explain
+from buildflow_nb.core.primitive import Malformed
+from buildflow_nb.core.secret_fields import masker
+
+__all__ = ("Many", "One", "all_sound", "one_by_one", "read_alone", "read_together", "sound")
+
+One = Callable[[Any], object]
+Many = Callable[[Sequence[Any]], Sequence[object]]
+
+
+def sound(raw: object) -> object:
+    """The element, if its source could parse it.
+
+    Raises:
+        ConversionError: it could not, and says why.
+    """
+    if type(raw) is Malformed:
+        raise ConversionError(raw.reason)
+    return raw
+
+
+def all_sound(raws: Sequence[object]) -> Sequence[object]:
+    """The elements, if their source could parse them all.
+
+    Raises:
+        ConversionError: it could not parse one of them.
+    """
+    if Malformed in map(type, raws):
+        msg = "the batch holds a malformed element"
+        raise ConversionError(msg)
+    return raws
+
+
+def read_alone(convert: One, hint: object, plain: One | None = None) -> One:
+    """A conversion of one element to `hint` that raises `ConversionError` and nothing else.
+
+    `plain` makes an element something that an error may quote a value of.
+    """
+    mask = masker(hint)
+
+    def one(raw: object) -> object:
+        if type(raw) is Malformed:
+            raise ConversionError(raw.reason)
+        try:
+            return convert(raw)
+        except ConversionError:
+            raise
+        except BaseException as error:
+            if mask is not None:  # the cause would quote what it cannot convert
+                text = _without_secrets(error, mask, _tried(plain, raw))
+                raise ConversionError(text) from None
+            raise ConversionError(explain(error, _tried(plain, raw))) from error
+
+    return one
+
+
+def read_together(convert_many: Many, hint: object) -> Many:
+    """The same for a list of elements; which of them is at fault is for `read_alone` to say."""
+    secret = masker(hint) is not None
+
+    def many(raws: Sequence[object]) -> Sequence[object]:
+        try:
+            return convert_many(raws)
+        except ConversionError:
+            raise
+        except BaseException as error:  # noqa: BLE001  (a type's own code)
+            text = type(error).__name__ if secret else explain(error)
+            raise ConversionError(text) from (None if secret else error)
+
+    return many
+
+
+def one_by_one(convert: One) -> Many:
+    """A conversion of a list where nothing is gained by taking it as a whole."""
+    return lambda raws: list(map(convert, all_sound(raws)))
+
+
+def _without_secrets(error: BaseException, mask: One, raw: object) -> str:
+    """What an error says, with nothing quoted that must stay unseen."""
+    known = isinstance(error, msgspec.MsgspecError) or callable(getattr(error, "errors", None))
+    if not known and not isinstance(error, (ValueError, TypeError)):
+        return type(error).__name__  # a KeyError, say, tells nothing but the value
+    return explain(error, _tried(mask, raw))
+
+
+def _tried(convert: One | None, raw: object) -> object:
+    """What an error may quote; nothing of an element that cannot be looked into."""
+    try:
+        return raw if convert is None else convert(raw)
+    except BaseException:  # noqa: BLE001  (a user's class, which may do anything)
+        return None
