@@ -74,8 +74,9 @@ class RunLines:
         self._told += 1
         if self._told <= FAILURES:
             error = harmless(failure.error)
+            where = f"{harmless(failure.origin)}: " if failure.origin else ""
             self._terminal.say(
-                f"{failure.processor_id}: an element failed: {error} ({failure.fate})"
+                f"{failure.processor_id}: an element failed: {where}{error} ({failure.fate})"
             )
         else:
             self._more[failure.processor_id] = self._more.get(failure.processor_id, 0) + 1

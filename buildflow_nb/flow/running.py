@@ -26,6 +26,7 @@ from buildflow_nb.runtime.control import TOKEN_VARIABLE, ControlPlan
 from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.handle import LOOK_TIMEOUT_S, RunHandle
 from buildflow_nb.runtime.logs import LogLine
+from buildflow_nb.runtime.script_log import ScriptLog
 from buildflow_nb.runtime.signals import serve_until_ended
 from buildflow_nb.runtime.supervisor import RunPlan
 from buildflow_nb.runtime.trial import pending, send_once
@@ -60,8 +61,9 @@ class Running(Declaring):
         """Run every processor; gives the handle of the run.
 
         In a kernel, and inside a running event loop, it returns at once; elsewhere it blocks until
-        the work ends or SIGINT or SIGTERM asks it to, and then drains. `block` overrules that. A
-        flow that runs already gives the handle that it has.
+        the work ends or SIGINT or SIGTERM asks it to, and then drains; what fails meanwhile is
+        logged (to stderr where logging is not set up). `block` overrules that. A flow that runs
+        already gives the handle that it has.
 
         `start_runtime_server` serves what the run is and a way to end it on a port of its own; on
         an address that others can reach, `runtime_server_token` must be given, or the environment
@@ -86,18 +88,22 @@ class Running(Declaring):
                 lambda: self.flowstate().to_dict(), runtime_server_host, runtime_server_port, secret
             )
 
+        blocks = block if block is not None else not must_not_block()
+        # Blocking outside of a kernel is a script's way; every other one has a face that shows it.
+        listeners: list[Listener] = [ScriptLog()] if blocks and kernel() is None else []
+        listeners += [event_subscriber] if event_subscriber is not None else []
+
         def begin() -> RunHandle:
             with self._running:
                 if self.handle is None or not self.handle.running:
                     env, name = self.place.env(), run_id or token_hex(4)
                     plan = RunPlan(self.flow_id, env, serve_host, serve_port, control, name)
-                    self.handle = self._begin(plan, event_subscriber)
+                    self.handle = self._begin(plan, listeners)
                 return self.handle
 
-        blocks = block if block is not None else not must_not_block()
         return serve_until_ended(begin) if blocks else begin()
 
-    def _begin(self, plan: RunPlan, listener: Listener | None) -> RunHandle:
+    def _begin(self, plan: RunPlan, listeners: Sequence[Listener]) -> RunHandle:
         if not self.registry.processors:
             msg = f"flow {self.flow_id!r} has no processor; declare one with @app.consumer(...)"
             raise UsageError(msg)
@@ -105,7 +111,7 @@ class Running(Declaring):
             _drain_older(self.flow_id)
         self.place.need(_primitives(self.registry.processors.values()))
         handle = RunHandle(plan, self.registry)
-        if listener is not None:
+        for listener in listeners:
             handle.subscribe(listener)
         handle.begin()
         if self.handle is not None:

@@ -186,7 +186,7 @@ class Consumer:
     @property
     def drained(self) -> bool:
         """Whether nothing is under way, and nothing left that could be pulled."""
-        return self.idle and self._pulls is not None and self._pulls.empty
+        return not self._unsettled and self._pulls is not None and self._pulls.empty
 
     def snapshot(self) -> ProcessorSnapshot:
         """The consumer at this moment."""
@@ -260,11 +260,6 @@ class Consumer:
             await self._all_settled.wait()
         self._finished = self._broken is None
         self._ended.set()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is between pull and settle."""
-        return not self._unsettled
 
     @property
     def full(self) -> bool:

@@ -6,9 +6,9 @@ What a fault of a source means is decided here and nowhere else (see `core/primi
   not believed: a generator that has raised looks exhausted when it is asked again.
 * Anything else that a source raises, in whatever way, ends the pulls with a `PermanentError`.
 
-A source is `empty` when each of its pulls that began while nothing in the run was under way has
-come back empty, nothing has moved since, and the backlog that was asked for after that is none, or
-cannot be told. Silence is no emptiness: an answer may just be slow.
+A source is `empty` when each of its pulls has come back empty, nothing in the run has moved since
+they began, and the backlog that was asked for after that is none, or cannot be told. Silence is no
+emptiness: an answer may just be slow.
 """
 
 from __future__ import annotations
@@ -34,11 +34,6 @@ _NEVER = -1
 
 class Taker(Protocol):
     """Who takes what is pulled."""
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing that it took is unsettled."""
-        ...
 
     @property
     def full(self) -> bool:
@@ -129,7 +124,7 @@ class Pulls:
         while True:
             if self._taker.full:
                 await self._taker.room()
-            count, idle, began = self._activity.count, self._taker.idle, self._clock.now()
+            count, began = self._activity.count, self._clock.now()
             batch = await self._answer()
             if batch is None:
                 del self._found_empty[puller]
@@ -138,9 +133,8 @@ class Pulls:
                 pause_s = 0.0
                 self._taker.take_in(batch)
                 continue
-            if idle and self._activity.count == count:
-                self._found_empty[puller] = count
-                self._look.set()
+            self._found_empty[puller] = count
+            self._look.set()
             # A source that says "nothing yet" at once must not spin the loop.
             quick = self._clock.now() - began < QUICK_S
             pause_s = min(max(2 * pause_s, PAUSES_S[0]), PAUSES_S[1]) if quick else 0.0

@@ -177,3 +177,37 @@ print(set(sink.tape.pushed))
     code, out, err = finish(start(hide + body, endless=False))
     assert (code, err) == (0, "")
     assert ("uvloop" in out) is not hidden
+
+
+def test_a_script_says_what_fails_and_goes_on(start):
+    body = """
+@app.consumer(source=source, sink=sink, retries=0)
+def work(x: int) -> int:
+    if x > 1:
+        raise ValueError(f"not {x}")
+    return x
+app.run()
+"""
+    code, out, err = finish(start(body, endless=False))
+    assert (code, out) == (0, "")
+    assert err.splitlines() == [
+        "work: an element failed: ValueError: not 2 (given back)",
+        "work: an element failed: ValueError: not 3 (given back)",
+        "work: 2 elements failed in all",
+    ]
+
+
+def test_a_script_whose_source_cannot_go_on_says_so_and_ends_with_an_error(start):
+    body = """
+from buildflow_nb.core.errors import TemporaryError
+source.batches = [[1], TemporaryError("away"), [2], KeyError("qty")]
+@app.consumer(source=source, sink=sink)
+def work(x: int) -> int:
+    return x
+app.run()
+"""
+    code, _out, err = finish(start(body, endless=False))
+    assert code == 1
+    assert "work is waiting: away\n" in err
+    assert "work is failed: FakeSource fake source cannot be read on: KeyError: 'qty'\n" in err
+    assert "RunError: consumer 'work' failed" in err

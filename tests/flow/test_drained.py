@@ -1,0 +1,130 @@
+"""Drained is known, not guessed: an endless source says that it is empty, after all was settled."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from contextlib import asynccontextmanager
+
+import pytest
+
+from buildflow_nb.core.primitive import Batch, Wire
+from buildflow_nb.core.snapshot import State
+from tests.fakes import PATIENCE_S, FakeSink
+
+TOO_SHORT_S = 0.7  # longer than the silence that once was taken for emptiness
+
+
+class Queue:
+    """An endless source and a sink; `answers` may be held up, `hidden` is what others lease."""
+
+    source_wire = sink_wire = Wire.OBJECT
+    max_pullers = 1
+    max_push = 10
+    linger_s = 0.0
+
+    def __init__(self, name: str, items=(), *, tells_backlog: bool = False) -> None:
+        self.primitive_id = name
+        self.items = deque(items)
+        self.hidden = 0
+        self.answers = threading.Event()
+        self.answers.set()
+        self.tells_backlog = tells_backlog
+
+    @asynccontextmanager
+    async def source(self, env):
+        yield self
+
+    @asynccontextmanager
+    async def sink(self, env, element):
+        yield self
+
+    async def pull(self):
+        if not self.answers.is_set():
+            await asyncio.to_thread(self.answers.wait, PATIENCE_S)
+        return Batch([self.items.popleft()]) if self.items else Batch(())
+
+    async def push(self, items):
+        self.items.extend(items)
+
+    async def settle(self, receipts, *, ok):
+        pass
+
+    async def backlog(self):
+        return len(self.items) + self.hidden if self.tells_backlog else None
+
+
+def drained(app, timeout: float = PATIENCE_S):
+    return app.handle.wait_until(drained=True, timeout=timeout)
+
+
+@pytest.mark.parametrize("tells_backlog", [True, False])
+def test_a_slow_first_answer_is_not_taken_for_an_empty_queue(app, tells_backlog):
+    queue, sink = Queue("slow", range(5), tells_backlog=tells_backlog), FakeSink()
+    queue.answers.clear()
+
+    @app.consumer(source=queue, sink=sink)
+    def same(x: int) -> int:
+        return x
+
+    app.run(block=False)
+    with pytest.raises(TimeoutError):
+        drained(app, TOO_SHORT_S)
+    queue.answers.set()
+    drained(app)
+    assert sink.tape.pushed == list(range(5))
+    assert app.handle.status() is State.RUNNING
+
+
+def test_what_is_hidden_by_others_counts(app):
+    queue, sink = Queue("leased", [1], tells_backlog=True), FakeSink()
+    queue.hidden = 1
+
+    @app.consumer(source=queue, sink=sink)
+    def same(x: int) -> int:
+        return x
+
+    app.run(block=False)
+    with pytest.raises(TimeoutError):
+        drained(app, TOO_SHORT_S)
+    queue.items.append(2)
+    queue.hidden = 0
+    drained(app)
+    assert sink.tape.pushed == [1, 2]
+
+
+def test_a_pull_that_began_before_all_was_settled_says_nothing(app):
+    """The last processor of a chain is empty until the first one has written."""
+    first, second, sink = Queue("first", range(20)), Queue("second"), FakeSink()
+    gate = threading.Event()
+
+    @app.consumer(source=first, sink=second)
+    def begin(x: int) -> int:
+        gate.wait(PATIENCE_S)
+        return x
+
+    @app.consumer(source=second, sink=sink)
+    def end(x: int) -> int:
+        return x
+
+    app.run(block=False)
+    with pytest.raises(TimeoutError):
+        drained(app, TOO_SHORT_S)
+    gate.set()
+    drained(app)
+    assert sorted(sink.tape.pushed) == list(range(20))
+
+
+def test_a_source_that_never_answers_is_never_drained(app):
+    queue = Queue("silent")
+    queue.answers.clear()
+
+    @app.consumer(source=queue, sink=FakeSink())
+    def same(x: int) -> int:
+        return x
+
+    app.run(block=False)
+    with pytest.raises(TimeoutError):
+        drained(app, TOO_SHORT_S)
+    queue.answers.set()
