@@ -11,7 +11,7 @@ import pytest
 
 from buildflow_nb.core.primitive import Batch, Wire
 from buildflow_nb.core.snapshot import State
-from tests.fakes import PATIENCE_S, FakeSink
+from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 TOO_SHORT_S = 0.7  # longer than the silence that once was taken for emptiness
 
@@ -75,6 +75,62 @@ def test_a_slow_first_answer_is_not_taken_for_an_empty_queue(app, tells_backlog)
     drained(app)
     assert sink.tape.pushed == list(range(5))
     assert app.handle.status() is State.RUNNING
+
+
+def test_what_is_being_worked_on_is_not_drained(app):
+    gate, sink = threading.Event(), FakeSink()
+
+    @app.consumer(source=Queue("one", [1]), sink=sink)
+    def same(x: int) -> int:
+        gate.wait(PATIENCE_S)
+        return x
+
+    app.run(block=False)
+    with pytest.raises(TimeoutError):
+        drained(app, TOO_SHORT_S)
+    gate.set()
+    drained(app)
+    assert sink.tape.pushed == [1]
+
+
+class Late(Queue):
+    """Looks first and answers later, one answer for each permit."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.looks = threading.Semaphore(0)
+        self.permits = threading.Semaphore(0)
+
+    async def pull(self):
+        found = Batch([self.items.popleft()]) if self.items else Batch(())
+        self.looks.release()
+        await asyncio.to_thread(self.permits.acquire, timeout=PATIENCE_S)
+        return found
+
+
+def test_an_empty_answer_that_is_older_than_the_last_element_says_nothing(app):
+    late, gate, sink = Late("late"), threading.Event(), FakeSink()
+
+    @app.consumer(source=FakeSource([[1]]), sink=late)
+    def begin(x: int) -> int:
+        gate.wait(PATIENCE_S)
+        return x
+
+    @app.consumer(source=late, sink=sink)
+    def end(x: int) -> int:
+        return x
+
+    handle = app.run(block=False)
+    assert late.looks.acquire(timeout=PATIENCE_S)
+    gate.set()
+    handle.wait_until(count=1, timeout=PATIENCE_S)
+    late.permits.release()
+    assert late.looks.acquire(timeout=PATIENCE_S)
+    with pytest.raises(TimeoutError):
+        drained(app, TOO_SHORT_S)
+    late.permits.release(100)
+    drained(app)
+    assert sink.tape.pushed == [1]
 
 
 def test_what_is_hidden_by_others_counts(app):
