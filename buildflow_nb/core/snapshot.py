@@ -117,6 +117,11 @@ class FlowSnapshot:
     run_id: str = field(default="", kw_only=True)
     drained: bool = field(default=False, kw_only=True)
 
+    @property
+    def finished(self) -> int:
+        """Elements that are done with, over all processors."""
+        return sum(p.elements_in - p.in_flight for p in self.processors)
+
     def processor(self, processor_id: str) -> ProcessorSnapshot | None:
         """The processor of that id, if it is there."""
         return next((p for p in self.processors if p.processor_id == processor_id), None)

@@ -97,7 +97,8 @@ class Running(Declaring):
             with self._running:
                 if self.handle is None or not self.handle.running:
                     env, name = self.place.env(), run_id or token_hex(4)
-                    plan = RunPlan(self.flow_id, env, serve_host, serve_port, control, name)
+                    read = {} if self.handle is None else self.handle.read_to_end()
+                    plan = RunPlan(self.flow_id, env, serve_host, serve_port, control, name, read)
                     self.handle = self._begin(plan, listeners)
                 return self.handle
 

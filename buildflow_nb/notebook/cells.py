@@ -80,6 +80,9 @@ class Cells:
             opened.flow.registry.release()
         except (BuildFlowError, TimeoutError) as error:
             self._say(f"buildflow: the running flow did not take this cell over: {error}")
+        if opened.flow.handle is not None:
+            for note in opened.flow.handle.notes():
+                self._say(f"buildflow: {note}")
 
     def _own(
         self,

@@ -99,6 +99,14 @@ class RunHandle:
         """Whether a processor is, or was, part of this run; None means any."""
         return processor_id is None or processor_id in self._supervisor.ledgers
 
+    def read_to_end(self) -> dict[str, object]:
+        """What was read to its end, by processor."""
+        return self._supervisor.read_to_end()
+
+    def notes(self) -> list[str]:
+        """What a person has to know of what was started last, a line each; told once."""
+        return self._supervisor.notes()
+
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""
         return list(self._ledger(processor_id).passages)[-count:]
@@ -292,7 +300,7 @@ class RunHandle:
                 return snapshot
             if duration is not None and spent >= duration:
                 return snapshot
-            if count is not None and _finished(snapshot) >= count:
+            if count is not None and snapshot.finished >= count:
                 return snapshot
             if timeout is not None and spent >= timeout:
                 msg = f"flow {self.flow_id!r} did not get there within {timeout:g} s; it goes on"
@@ -384,11 +392,6 @@ class RunHandle:
         if found is None:
             raise unknown_processor(processor_id, list(self._supervisor.ledgers))
         return found
-
-
-def _finished(snapshot: FlowSnapshot) -> int:
-    """Elements that are done with, over all processors."""
-    return sum(p.elements_in - p.in_flight for p in snapshot.processors)
 
 
 def unknown_processor(processor_id: str, known: list[str]) -> UsageError:

@@ -54,7 +54,7 @@ class Ledger:
         self.log = logs.LogRing()
         self.state = State.PENDING
         self.reason = ""
-        self._remark = ""
+        self._remark = self._opening = ""
         self.version = 1
         self.started_at: float | None = None
         self.ended_at: float | None = None
@@ -67,7 +67,8 @@ class Ledger:
             return
         self.state, self.reason = state, reason
         if state is State.STARTING:
-            self.started_at, self.ended_at, self._remark = self.clock.time(), None, ""
+            self.started_at, self.ended_at = self.clock.time(), None
+            self._remark, self._opening = self._opening, ""
         if state.ended:
             self.ended_at = self.clock.time()
         self._emit(StateChanged(self.clock.time(), self.processor_id, state, self._said()))
@@ -77,6 +78,11 @@ class Ledger:
         if text != self._remark:
             self._remark = text
             self._emit(StateChanged(self.clock.time(), self.processor_id, self.state, self._said()))
+
+    def open_with(self, text: str) -> None:
+        """Have something said of a processor from its next start on."""
+        self._opening = text
+        self.log.add("WARNING", text)
 
     def _said(self) -> str:
         """The reason for people, with the remark, which is about a processor at work only."""

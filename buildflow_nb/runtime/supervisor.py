@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from buildflow_nb.runtime.consumer import Consumer
 from buildflow_nb.runtime.control import ControlPlan
 from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.reading_again import reading_again
 from buildflow_nb.runtime.redo import Redone, not_ready, redo_alone
 from buildflow_nb.runtime.serving import Serving
 from buildflow_nb.runtime.traces import describe
@@ -49,6 +50,8 @@ class RunPlan:
     port: int = 8000
     control: ControlPlan | None = None
     run_id: str = ""
+    read_before: Mapping[str, object] = field(default_factory=dict)
+    """What earlier runs have read to its end, by processor."""
 
 
 class Supervisor:
@@ -63,6 +66,8 @@ class Supervisor:
         self._clock = clock
         self._emit = emit
         self._activity = Activity()
+        self._read_before = dict(plan.read_before)
+        self._notes: list[str] = []
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env)
         self._control: ControlServer | None = None
@@ -229,11 +234,32 @@ class Supervisor:
             ended = self.units.get(unit.spec.id)
             if ended is not None:
                 await ended.retire(0.0)  # a route whose sink broke is still mounted
+            self._say_what_is_read_again(unit)
             self.units[unit.spec.id] = unit
             self._starts[unit.spec.id] = asyncio.create_task(self._bring_up(unit))
         if units:
             tasks = [self._starts[unit.spec.id] for unit in units]
             await asyncio.wait(tasks, timeout=START_GRACE_S)
+
+    def read_to_end(self) -> dict[str, object]:
+        """What this run, or one before it, has read to its end, by processor."""
+        done = {
+            name: unit.spec.source
+            for name, unit in self.units.items()
+            if isinstance(unit.spec, ConsumerSpec) and unit.ledger.state is State.DONE
+        }
+        return {**self._read_before, **done}
+
+    def notes(self) -> list[str]:
+        """What a person has to know of the last starts, once."""
+        found, self._notes = self._notes, []
+        return found
+
+    def _say_what_is_read_again(self, unit: Unit) -> None:
+        text = reading_again(self.read_to_end().get(unit.spec.id), unit.spec)
+        if text:
+            unit.ledger.open_with(text)
+            self._notes.append(f"{unit.spec.id}: {text}")
 
     async def _bring_up(self, unit: Unit) -> None:
         try:

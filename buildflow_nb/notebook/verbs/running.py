@@ -26,6 +26,7 @@ def _run(session: Session, values: Values) -> None:
         where = {"host": values["host"], "port": values["port"]}
         warn(flow.check(timeout=CHECK_S, start=True, **where))
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
+    _say_notes(handle)
     try:
         session.show_panel()
         if bounded:
@@ -33,6 +34,11 @@ def _run(session: Session, values: Values) -> None:
     except KeyboardInterrupt as error:
         msg = f"interrupted; flow {handle.flow_id!r} keeps running, %buildflow stop ends it"
         raise UsageError(msg) from error
+
+
+def _say_notes(handle: RunHandle) -> None:
+    for note in handle.notes():
+        say(f"buildflow: {note}")
 
 
 def _wait(session: Session, handle: RunHandle, values: Values, *, ours: bool) -> None:
@@ -58,6 +64,7 @@ def _start(session: Session, values: Values) -> None:
         msg = f"flow {flow.flow_id!r} does not run; %buildflow run starts it"
         raise UsageError(msg)
     flow.handle.start(values["ids"] or None)
+    _say_notes(flow.handle)
     say(f"started {', '.join(values['ids']) or 'all processors'}")
 
 
