@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from buildflow_nb.core.errors import told
+
 __all__ = ("HttpFault", "details", "missing", "not_json")
 
 Detail = dict[str, Any]
@@ -88,7 +90,7 @@ def details(error: BaseException, start: Place, *, text: bool = False) -> list[D
             {"loc": [*place, *one["loc"]], "msg": one["msg"], "type": one["type"]} for one in found
         ]
     if not isinstance(cause, msgspec.ValidationError):
-        return [{"loc": place, "msg": str(cause), "type": "value_error"}]
+        return [{"loc": place, "msg": told(cause), "type": "value_error"}]
     at = _AT.match(str(cause))
     kind, message, more = _kind(at["text"] if at else str(cause), text=text)
     return [{"loc": [*place, *_steps(cause), *more], "msg": message, "type": kind}]

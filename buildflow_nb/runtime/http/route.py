@@ -32,6 +32,7 @@ from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
 from buildflow_nb.runtime.http.delivery import Delivery
 from buildflow_nb.runtime.http.fault import HttpFault
 from buildflow_nb.runtime.http.redo import redo_call
+from buildflow_nb.runtime.http.refused import refused_by_a_fault
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.kept import Again, Fault
 from buildflow_nb.runtime.ledger import Ledger
@@ -282,7 +283,15 @@ class HttpRoute:
                 code = self._code or await self._ready()  # swapped while the body arrived
             else:
                 body = at_hand
-        arguments = code.binding.bind(request, values, body)
+        try:
+            arguments = code.binding.bind(request, values, body)
+        except HttpFault as refusal:
+            origin, secret = f"{self.method} {self.path}", self.ledger.views.secret
+            fault = refused_by_a_fault(refusal, request, body, origin, secret=secret)
+            if fault is None:
+                raise
+            await self._record([fault])
+            return error_answer(500, FAILED)
         if code.gate.open:
             code.gate.inside += 1
         else:
