@@ -9,19 +9,29 @@ else, with what was raised as its cause. Conversions never wait, so no cancellat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.errors import ConversionError, told
 from buildflow_nb.core.explain import explain
 from buildflow_nb.core.primitive import Malformed
 from buildflow_nb.core.secret_fields import masker
 
-__all__ = ("Many", "One", "all_sound", "one_by_one", "read_alone", "read_together", "sound")
+__all__ = (
+    "Many",
+    "One",
+    "all_sound",
+    "one_by_one",
+    "read_alone",
+    "read_together",
+    "sound",
+    "written",
+)
 
 One = Callable[[Any], object]
 Many = Callable[[Sequence[Any]], Sequence[object]]
+T = TypeVar("T")
 
 
 def sound(raw: object) -> object:
@@ -87,8 +97,26 @@ def read_together(convert_many: Many, hint: object) -> Many:
 
 
 def one_by_one(convert: One) -> Many:
-    """A conversion of a list where nothing is gained by taking it as a whole."""
-    return lambda raws: list(map(convert, all_sound(raws)))
+    """A conversion of a list where nothing is gained by taking it as a whole.
+
+    Never by `map`: there a StopIteration of the user's would be an end, and the rest lost.
+    """
+    return lambda raws: [convert(raw) for raw in all_sound(raws)]
+
+
+def written(convert: Callable[[Any], T], value: object) -> T:
+    """What a conversion makes of something that is to be written.
+
+    Raises:
+        ConversionError: it raised; nothing else is.
+    """
+    try:
+        return convert(value)
+    except ConversionError:
+        raise
+    except BaseException as error:
+        known = isinstance(error, (TypeError, ValueError))
+        raise ConversionError(told(error) if known else explain(error)) from error
 
 
 def _without_secrets(error: BaseException, mask: One, raw: object) -> str:

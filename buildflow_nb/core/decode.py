@@ -62,7 +62,7 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
     """
     inner, _ = optional_of(hint)
     if is_unknown(inner):
-        return _decoder(_PLAIN_JSON, None) if wire is Wire.JSON else Decoder(sound, all_sound)
+        return _decoder(_PLAIN_JSON, None) if wire is Wire.JSON else _AS_IT_IS
     own = _own_method(inner, wire)
     if own is not None:
         return _decoder(own, inner)
@@ -98,6 +98,7 @@ def _from_json(hint: object, wire: Wire, where: str) -> Decoder:
 
 
 _PLAIN_JSON = msgspec.json.Decoder().decode
+_AS_IT_IS = Decoder(sound, read_together(all_sound, None))
 
 
 def _decoder(convert: One, hint: object, plain: One | None = None) -> Decoder:
@@ -138,9 +139,9 @@ def _objects(hint: object, convert: One) -> Decoder:
     def many(raws: Sequence[object]) -> Sequence[object]:
         if expected is not None and set(map(type, raws)) == {expected}:
             return raws
-        return list(map(one, raws))
+        return [one(raw) for raw in raws]
 
-    return Decoder(one, many)
+    return Decoder(one, read_together(many, hint))
 
 
 def _as_text(raw: object) -> object:

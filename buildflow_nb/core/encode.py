@@ -2,18 +2,18 @@
 
 The declared return type is checked (an `int` from a processor that promised `Priced` fails alone,
 with the name of both), and encoders work on lists, as decoders do.
+
+Guarantee: encoding raises `ConversionError` and nothing else, whatever an element's own code does.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import decimal
-import types
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -25,8 +25,12 @@ from buildflow_nb.core.annotations import (
     type_name,
     unconvertible,
 )
+from buildflow_nb.core.boundary import written
 from buildflow_nb.core.credentials import is_secret_class, revealed
 from buildflow_nb.core.errors import ConversionError, DeclarationError
+from buildflow_nb.core.json_forms import json_bytes
+from buildflow_nb.core.model_forms import dumped
+from buildflow_nb.core.plain_forms import based, loosened, plain_form
 from buildflow_nb.core.primitive import Wire
 
 __all__ = ("Encoder", "compile_encoder", "json_bytes", "to_record")
@@ -34,6 +38,7 @@ __all__ = ("Encoder", "compile_encoder", "json_bytes", "to_record")
 # Types that every record sink can store as they are; msgspec turns the rest into these.
 _STORABLE = (
     bytes,
+    bytearray,
     datetime.date,
     datetime.datetime,
     datetime.time,
@@ -43,6 +48,7 @@ _STORABLE = (
 )
 _SCALARS = (str, int, float, bool, *_STORABLE)
 Form = Callable[[Sequence[object]], Sequence[object]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +85,11 @@ def compile_encoder(hint: object, wire: Wire, where: str) -> Encoder:
 
 def _form(wire: Wire, where: str) -> Form:
     make: dict[Wire, Callable[[object], object]] = {
-        Wire.RECORD: to_record,
-        Wire.ROW: to_record,
+        Wire.RECORD: _to_record,
+        Wire.ROW: _to_record,
         Wire.TEXT: _to_text,
         Wire.BYTES: _to_bytes,
+        Wire.JSON: json_bytes,
     }
     if wire is Wire.OBJECT:
         return _as_they_are
@@ -90,8 +97,8 @@ def _form(wire: Wire, where: str) -> Form:
 
     def form(elements: Sequence[object]) -> Sequence[object]:
         try:
-            return [one(element) for element in elements]
-        except (TypeError, ValueError) as error:
+            return written(lambda all_: [one(each) for each in all_], elements)
+        except ConversionError as error:
             msg = f"{where} returned what cannot be written: {error}"
             raise ConversionError(msg) from error
 
@@ -119,40 +126,45 @@ def to_record(element: object) -> dict[str, Any]:
     """The element as a dict of plain values; a bare value becomes the field `value`.
 
     Raises:
-        TypeError: it has no fields and is no plain value.
+        ConversionError: it has no fields and is no plain value.
     """
+    return written(_to_record, element)
+
+
+def _to_record(element: object) -> dict[str, Any]:
     own = getattr(element, "to_json", None)
+    kind = type(element)
     if callable(own):
         found = own()
         return cast(
             "dict[str, Any]", msgspec.json.decode(found) if isinstance(found, str) else found
         )
-    if is_named_tuple(type(element)):
+    if is_named_tuple(kind):
         element = cast("Any", element)._asdict()
-    elif is_secret_class(type(element)):
+    elif is_secret_class(kind):
         return {"value": revealed(element)}
     elif isinstance(element, _SCALARS):
-        return {"value": element}
-    plain = msgspec.to_builtins(element, builtin_types=_STORABLE, str_keys=True, enc_hook=_foreign)
+        return {"value": based(element)}
+    elif is_pydantic(kind):
+        element = dumped(element)
+    plain = _plain(element)
     if not isinstance(plain, dict):
-        msg = f"{type(element).__name__} has no named fields"
+        msg = f"{kind.__name__} has no named fields"
         raise TypeError(msg)
     return plain
 
 
-def json_bytes(element: object) -> bytes:
-    """The element as JSON.
-
-    Raises:
-        TypeError: part of it has no JSON form.
-    """
-    own = getattr(element, "to_json", None)
-    if callable(own) and not is_pydantic(type(element)):
-        found = own()
-        return found.encode() if isinstance(found, str) else msgspec.json.encode(found)
-    if is_named_tuple(type(element)):
-        element = cast("Any", element)._asdict()
-    return msgspec.json.encode(element, enc_hook=_foreign)
+def _plain(element: object) -> object:
+    try:
+        return msgspec.to_builtins(
+            element, builtin_types=_STORABLE, str_keys=True, enc_hook=_foreign
+        )
+    except TypeError as error:
+        if "keys" not in str(error):
+            raise
+        return msgspec.to_builtins(
+            loosened(element), builtin_types=_STORABLE, str_keys=True, enc_hook=_foreign
+        )
 
 
 def _checker(hint: object, expected: type | None, where: str) -> Form:
@@ -170,40 +182,55 @@ def _checker(hint: object, expected: type | None, where: str) -> Form:
                     raise ConversionError(msg)
         return elements
 
-    return check
+    return lambda elements: written(check, elements)
 
 
 def _foreign(value: object) -> object:
-    """What msgspec cannot encode by itself: pydantic models, secrets (a sink gets the value)."""
-    if is_secret_class(type(value)):
-        return cast("object", revealed(value))
+    """What msgspec cannot make plain by itself."""
     if is_pydantic(type(value)):
-        return cast("Any", value).model_dump()
-    if isinstance(value, types.GeneratorType):
-        return list(value)
-    if dataclasses.is_dataclass(value) or not hasattr(value, "item"):
+        return dumped(value)
+    try:
+        return plain_form(value)
+    except TypeError:
+        return _by_pydantic(value)
+
+
+def _by_pydantic(value: object) -> object:
+    """What a model may hold and only pydantic knows: paths, addresses, URLs."""
+    import pydantic_core
+
+    try:
+        return cast("object", pydantic_core.to_jsonable_python(value))
+    except ValueError:
         msg = f"{type(value).__name__} has no plain form"
-        raise TypeError(msg)
-    return cast("Any", value).item()  # a NumPy scalar
+        raise TypeError(msg) from None
 
 
 def _to_text(element: object) -> str:
     own = getattr(element, "to_string", None)
     if callable(own):
-        return cast("str", own())
+        return _of(str, own(), "to_string")
     if is_secret_class(type(element)):
         element = revealed(element)
     if isinstance(element, str):
-        return element
+        return cast("str", based(element))
     return element.decode() if isinstance(element, bytes) else json_bytes(element).decode()
 
 
 def _to_bytes(element: object) -> bytes:
     own = getattr(element, "to_bytes", None)
     if callable(own) and not isinstance(element, int):
-        return cast("bytes", own())
+        return _of(bytes, own(), "to_bytes")
     if is_secret_class(type(element)):
         element = revealed(element)
     if isinstance(element, bytes):
-        return element
+        return cast("bytes", based(element))
     return element.encode() if isinstance(element, str) else json_bytes(element)
+
+
+def _of(kind: type[T], found: object, name: str) -> T:
+    """What a class's own conversion gave, if it is what it has to be."""
+    if not isinstance(found, kind):
+        msg = f"{name} gave {type(found).__name__}, not {kind.__name__}"
+        raise TypeError(msg)
+    return found

@@ -84,7 +84,7 @@ def _named_tuple(hint: type, *, lax: bool) -> tuple[One, Many]:
             return made(msgspec.convert(raw, twin, strict=not lax, str_keys=True, dec_hook=foreign))
         return msgspec.convert(raw, hint, strict=not lax, str_keys=True, dec_hook=foreign)
 
-    return one, lambda raws: list(map(one, raws))
+    return one, lambda raws: [one(raw) for raw in raws]
 
 
 def twin_of(hint: Any) -> tuple[type, Callable[[Any], object]]:

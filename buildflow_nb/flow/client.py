@@ -23,7 +23,7 @@ import msgspec
 
 from buildflow_nb.core.credentials import is_secret_class, revealed
 from buildflow_nb.core.encode import json_bytes, to_record
-from buildflow_nb.core.errors import BuildFlowError, UsageError
+from buildflow_nb.core.errors import BuildFlowError, ConversionError, UsageError
 from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.http_binding import BindingPlan, Place, Slot, plan_binding
 from buildflow_nb.core.options import nearest
@@ -143,7 +143,7 @@ def _request(
             continue
         try:
             _put(request, slot, given[slot.name], body)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ConversionError) as error:
             msg = f"{spec.id}: {slot.name!r} cannot be sent: {error}"
             raise UsageError(msg) from error
     if body:

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 from buildflow_nb.core.annotations import is_record, optional_of, record_hints, type_name
 from buildflow_nb.core.commands import LINE
 from buildflow_nb.core.encode import json_bytes
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.processor import Parameter, element_parameter
 from buildflow_nb.core.secret_fields import masker
@@ -201,7 +201,7 @@ def samples_of(spec: ProcessorSpec, sent: Sequence[str], passed: Sequence[object
     for element in passed:
         try:
             text = json_bytes(_plain(spec, element)).decode()
-        except (TypeError, ValueError, UnicodeDecodeError):
+        except (TypeError, ValueError, ConversionError):
             continue
         if text not in found:
             found.append(text)

@@ -158,8 +158,8 @@ class Code:
     def _finish(self, outcome: Outcome) -> None:
         """Flatten results and bring them into the sink's form."""
         results, faults = outcome.results, outcome.faults
-        kinds = set(map(type, results))
-        if not faults and _FLATTENED.isdisjoint(kinds):
+        kinds = _kinds(results)
+        if not faults and kinds and _FLATTENED.isdisjoint(kinds):
             items: list[object] = results
             known = kinds == {self.encode.expected}
         else:
@@ -176,7 +176,7 @@ class Code:
         for i, result in enumerate(outcome.results):
             if i in outcome.faults:
                 continue
-            if type(result) not in _FLATTENED:
+            if not any(type(result) is kind for kind in _FLATTENED):
                 items.append(result)
                 slots.append(i)
                 continue
@@ -224,6 +224,14 @@ class _Faulty:
 
 
 _FAULTY = _Faulty()
+
+
+def _kinds(results: Sequence[object]) -> set[type]:
+    """The classes of results; none where there are no results, or one has no hash."""
+    try:
+        return set(map(type, results))
+    except BaseException:  # noqa: BLE001  (a metaclass of the user's)
+        return set()
 
 
 def _flat(result: object) -> list[object]:

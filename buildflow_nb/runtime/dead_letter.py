@@ -89,7 +89,10 @@ class DeadLetters:
 
 
 def _text(element: object) -> str:
-    """The element as JSON, else as it shows itself, else by its class."""
+    """The element as JSON, else as it shows itself, else by its class; bytes of text as text."""
+    if isinstance(element, bytes):  # of a source of JSON: they are JSON already
+        with suppress(UnicodeDecodeError):
+            return element.decode()
     with suppress(Exception):
         return json_bytes(element).decode()
     with suppress(Exception):

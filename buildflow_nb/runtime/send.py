@@ -62,7 +62,7 @@ def as_declared(spec: ConsumerSpec, element: object) -> object:
             raise
         try:
             plain = to_record(element)
-        except (TypeError, ValueError):
+        except ConversionError:
             plain = None
         if plain is None:
             raise

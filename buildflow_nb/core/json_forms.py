@@ -1,0 +1,114 @@
+"""Elements as JSON: the one way to it, for files, queues, columns and answers alike.
+
+Guarantees: what is written can be read by the type that it came from, and `ConversionError` is all
+that is raised, whatever the element's own code does. What JSON cannot hold is refused, not changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import is_dataclass
+from typing import Any, cast
+
+import msgspec
+
+from buildflow_nb.core.annotations import is_named_tuple, is_pydantic
+from buildflow_nb.core.boundary import written
+from buildflow_nb.core.finite import refuse_non_finite
+from buildflow_nb.core.model_forms import dumped, model_form
+from buildflow_nb.core.plain_forms import loosened, plain_form
+
+__all__ = ("json_bytes", "json_lines")
+
+
+def json_bytes(element: object) -> bytes:
+    """The element as JSON.
+
+    Raises:
+        ConversionError: part of it has no JSON form.
+    """
+    return written(_checked, element)
+
+
+def json_lines(items: Sequence[object]) -> bytes:
+    """The items, one JSON value a line.
+
+    Raises:
+        ConversionError: part of one has no JSON form.
+    """
+    return written(_lines, items)
+
+
+def _checked(element: object) -> bytes:
+    own = getattr(element, "to_json", None)
+    if callable(own) and not is_pydantic(type(element)):
+        found = own()
+        return found.encode() if isinstance(found, str) else _encoded(found)
+    data = _encoded(_as_msgspec_has_it(element))
+    if b"null" in data:
+        refuse_non_finite(element)
+    return data
+
+
+def _lines(items: Sequence[object]) -> bytes:
+    if any(map(_is_special, set(map(type, items)))):
+        return b"".join([_line(item) for item in items])
+    try:
+        data = _ENCODER.encode_lines(items)
+    except TypeError:  # keys that only `loosened` knows
+        return b"".join([_line(item) for item in items])
+    if b"null" in data:
+        for item in items:
+            refuse_non_finite(item)
+    return data
+
+
+def _line(item: object) -> bytes:
+    data = _checked(item)
+    if b"\n" in data:  # an element's own JSON, in several lines
+        data = msgspec.json.format(data, indent=-1)
+    return data + b"\n"
+
+
+def _is_special(kind: type) -> bool:
+    """Whether msgspec would write instances of a class otherwise than we do."""
+    own = hasattr(kind, "to_json") or is_named_tuple(kind)
+    return own or (is_pydantic(kind) and is_dataclass(kind))
+
+
+def _as_msgspec_has_it(element: object) -> object:
+    """An element that msgspec would write otherwise, as something that it writes rightly."""
+    kind = type(element)
+    if is_named_tuple(kind):  # an array to msgspec; an element has the names of its fields
+        return cast("Any", element)._asdict()
+    return _model(element) if is_pydantic(kind) else element
+
+
+def _encoded(element: object) -> bytes:
+    try:
+        return _ENCODER.encode(element)
+    except TypeError as error:
+        if "keys" not in str(error):
+            raise
+        return _ENCODER.encode(loosened(element))
+
+
+def _foreign(value: object) -> object:
+    """What msgspec cannot write by itself."""
+    if is_pydantic(type(value)):
+        return _model(value)
+    return plain_form(value)
+
+
+def _model(model: Any) -> object:
+    form = model_form(type(model))
+    if form.secret:  # pydantic's JSON hides what a sink has to get
+        return dumped(model)
+    if form.renamed:
+        return dumped(model, json=True)
+    if hasattr(model, "model_dump_json"):
+        return msgspec.Raw(model.model_dump_json(by_alias=True).encode())
+    return msgspec.Raw(type(model).__pydantic_serializer__.to_json(model, by_alias=True))
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_foreign)
