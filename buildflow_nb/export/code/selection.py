@@ -16,6 +16,7 @@ from pathlib import Path
 from buildflow_nb.export.cells.reading import Notebook
 from buildflow_nb.export.cells.statement import APP, Statement
 from buildflow_nb.export.code.imported import imported_by
+from buildflow_nb.export.code.left_settings import environment_of, say_left_settings
 from buildflow_nb.export.code.module_source import beside
 from buildflow_nb.export.code.reads import Reads
 from buildflow_nb.export.code.removing import without_removed
@@ -73,6 +74,7 @@ def select(
         id(notebook.statements[at]): notebook.statements[last].label for at, last in dropped.items()
     }
     chosen.say_doubts(anew, findings)
+    say_left_settings(notebook.statements, chosen.taken, findings)
     return Selection(chosen.in_order(), chosen.binders, anew)
 
 
@@ -136,6 +138,12 @@ class _Chosen:
         self._cells = {s.cell for s in self.in_order()}
         imports = (s for s in self.in_order() if s.is_import)
         self._beside = bool(self._roots) and any(self._is_beside(s) for s in imports)
+        self._texts = {
+            node.value
+            for s in self.in_order()
+            for node in s.parts
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
         self._values = {
             name
             for name in self._names
@@ -160,7 +168,7 @@ class _Chosen:
         does = [f for f in called if not f.gives] + around  # a trial shows what is given back
         if any(f.effects & self._values and not f.processors for f in does):
             return True
-        if self._is_handed(statement) or self._is_gathered(statement):
+        if self._is_handed(statement) or self._is_gathered(statement) or self._is_read(statement):
             return True
         if touched & self._values or (self._beside and statement.search_path is not None):
             return True
@@ -175,6 +183,10 @@ class _Chosen:
             for function in self.binders.get(called, ())
             for changed, name in zip(function.changes_given, names, strict=False)
         )
+
+    def _is_read(self, statement: Statement) -> bool:
+        """Whether it sets a variable of the environment that is read by its name."""
+        return bool(environment_of(statement) & self._texts)
 
     def _is_gathered(self, statement: Statement) -> bool:
         """Whether it is a class that a needed one hears of."""

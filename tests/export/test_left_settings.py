@@ -1,0 +1,83 @@
+"""What a notebook sets beside its names comes along, or is refused where the flow needs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildflow_nb.export.findings import ExportError
+from tests.export.notebook import LOAD, NUMBERS, exported
+
+READS = """%%buildflow consumer source=numbers
+def rated(x: int) -> float:
+    return x * float(os.environ["RATE"])"""
+DEFAULTS = """%%buildflow consumer source=numbers
+def rated(x: int) -> float:
+    return x * float(os.getenv("RATE", "1"))"""
+READS_A_FILE = """%%buildflow consumer source=File("orders.csv")
+def rated(row: dict) -> dict:
+    return row"""
+IMPORT = "import os\nfrom buildflow_nb.io.local import File"
+
+
+def reasons(folder, *cells) -> list[str]:
+    with pytest.raises(ExportError) as error:
+        exported(folder / "shop", *cells)
+    assert not (folder / "shop").exists()
+    return error.value.reasons
+
+
+@pytest.mark.parametrize(
+    "line", ["%env RATE=3", "%set_env RATE 3", "%env RATE = 3", "x = 1\n%env RATE=3"]
+)
+@pytest.mark.parametrize("flow", [READS, DEFAULTS])
+def test_a_variable_that_a_magic_sets_and_the_flow_reads_is_refused(tmp_path, line, flow):
+    (reason,) = reasons(tmp_path, LOAD, IMPORT, line, NUMBERS, flow)
+    assert "%" in reason
+    assert "sets RATE, which the flow reads" in reason
+    assert "os.environ['RATE'] = …" in reason
+    assert "3" not in reason.partition(":")[2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'os.environ["RATE"] = "3"',
+        'os.environ.setdefault("RATE", "3")',
+        'os.environ.update({"RATE": "3"})',
+        'os.environ.update(RATE="3")',
+        'os.putenv("RATE", "3")',
+    ],
+)
+def test_a_variable_that_a_call_sets_comes_along(tmp_path, line):
+    main, _ = exported(tmp_path, LOAD, IMPORT, line, NUMBERS, DEFAULTS)
+    assert line.partition("(")[0] in main
+    assert main.index("RATE") < main.index("def rated")
+
+
+def test_a_variable_that_only_a_library_may_read_is_told(tmp_path):
+    _, report = exported(tmp_path, LOAD, IMPORT, "%env AWS_REGION=eu-west-1", NUMBERS, READS)
+    assert any(
+        "reads AWS_REGION, set it where the program runs" in said for said in report.warnings
+    )
+
+
+@pytest.mark.parametrize("line", ["%env", "%env RATE", "%matplotlib inline"])
+def test_what_sets_nothing_is_dropped_without_a_word(tmp_path, line):
+    _, report = exported(tmp_path, LOAD, IMPORT, line, NUMBERS, DEFAULTS)
+    assert not any("stays behind" in said for said in report.warnings)
+
+
+@pytest.mark.parametrize("line", ["%cd data", "%pushd data", 'os.chdir("data")'])
+def test_a_folder_that_relative_paths_depend_on_is_refused(tmp_path, line):
+    (reason,) = reasons(tmp_path, LOAD, IMPORT, line, READS_A_FILE)
+    assert "changes the folder in which 'orders.csv' is looked for" in reason
+
+
+def test_a_folder_that_no_path_depends_on_is_dropped(tmp_path):
+    exported(tmp_path, LOAD, IMPORT, "%cd ..", NUMBERS, DEFAULTS)
+    exported(tmp_path / "late", LOAD, IMPORT, READS_A_FILE, "%cd ..")
+
+
+def test_variables_of_a_file_are_told(tmp_path):
+    _, report = exported(tmp_path, LOAD, IMPORT, "%dotenv", NUMBERS, DEFAULTS)
+    assert any("%dotenv stays behind" in said for said in report.warnings)
