@@ -8,6 +8,8 @@ Guarantees:
   (`.{name}.append`) and removes the note afterwards. Whoever finds a note finds the remains of a
   push that was cut short (a kill, a full disk) and takes them off again, exactly: a last line
   without a line end that a person has left is not mistaken for one.
+- A file that was there before is looked at first, and again where it is not as the last push has
+  left it. One that cannot be continued is refused and stays as it is, to the byte.
 - A push that has returned survives a power cut (`fsync`, 0.4 ms on an SSD: less than what it takes
   to make a thousand lines).
 
@@ -18,16 +20,21 @@ between is made anew instead of being written into nowhere.
 
 from __future__ import annotations
 
+import codecs
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from buildflow_nb.core.errors import TemporaryError
+from buildflow_nb.core.errors import PermanentError, TemporaryError
+from buildflow_nb.io._foreign import foreign
 from buildflow_nb.io._paths import fault
 
-__all__ = ("Appender",)
+__all__ = ("LOOK_BYTES", "Appender")
+
+LOOK_BYTES = 1 << 20  # of a file that is there: more than any header
+Look = Callable[[bytes], None]
 
 LOCK_WAIT_S = 5.0  # a push of another sink takes milliseconds; a stopped process may keep it
 LOCK_POLL_S = 0.005
@@ -35,10 +42,16 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
 
 
 class Appender:
-    """A file to append to."""
+    """A file to append to.
 
-    def __init__(self, path: str) -> None:
+    `look` is given the beginning of a file that is not empty, and raises `PermanentError` where
+    that cannot be continued.
+    """
+
+    def __init__(self, path: str, look: Look = lambda _: None) -> None:
         self._path = path
+        self._look = look
+        self._left: tuple[int, int] | None = None  # inode and size as the last push has left it
         self._note = Path(path).with_name(f".{Path(path).name}.append")
 
     def mend(self) -> None:
@@ -46,7 +59,7 @@ class Appender:
 
         Raises:
             TemporaryError: it cannot be opened for now.
-            PermanentError: it can never be, as a folder or a read-only file.
+            PermanentError: it can never be, as a folder, a read-only file or one of another kind.
         """
         self.append(lambda _: b"")
 
@@ -60,10 +73,13 @@ class Appender:
         try:
             Path(self._path).parent.mkdir(parents=True, exist_ok=True)
             with self._locked() as file:
-                size = self._mended(file)
+                sound = self._sound_size(file)
+                self._look_at(file, sound)
+                size = self._mended(file, sound)
                 data = make(size)
                 if data:
                     self._write(file, size, data)
+                self._left = (os.fstat(file).st_ino, size + len(data))
         except OSError as error:
             raise fault(error, self._path, "written") from error
 
@@ -78,22 +94,40 @@ class Appender:
         finally:
             self._note.unlink(missing_ok=True)
 
-    def _mended(self, file: int) -> int:
-        """The size of the file, without what an unfinished push has left."""
+    def _sound_size(self, file: int) -> int:
+        """The size of the file, without what an unfinished push has left; changes nothing."""
         size = os.fstat(file).st_size
         if self._note.exists():
-            found = self._note.read_text().split()
-            numbers = [int(word) for word in found if word.isdigit()]
+            found = self._note.read_text(errors="replace").split()
+            numbers = [int(word) for word in found if word.isdecimal()]
             # Anything else is not our push: somebody has replaced or continued the file.
             if len(numbers) == len(("inode", "start", "end")):
                 inode, start, end = numbers
                 if inode == os.fstat(file).st_ino and start <= size <= end:
-                    os.ftruncate(file, start)
-                    size = start
-            self._note.unlink(missing_ok=True)
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            size += os.write(file, b"\n")
+                    return start
         return size
+
+    def _look_at(self, file: int, size: int) -> None:
+        """Raises: PermanentError: what is there cannot be continued."""
+        if not size or self._left == (os.fstat(file).st_ino, size):
+            return
+        start = os.pread(file, min(size, LOOK_BYTES), 0)
+        what = foreign(start)
+        if what is None and not _is_text(start):
+            what = "no UTF-8 text", ""
+        if what is not None:
+            msg = f"file {self._path} is {what[0]}, so nothing is appended to it; name another file"
+            raise PermanentError(msg)
+        self._look(start)
+
+    def _mended(self, file: int, sound: int) -> int:
+        """Take off what an unfinished push has left, and end the last line; gives the size."""
+        if sound < os.fstat(file).st_size:
+            os.ftruncate(file, sound)
+        self._note.unlink(missing_ok=True)
+        if sound and os.pread(file, 1, sound - 1) != b"\n":
+            sound += os.write(file, b"\n")
+        return sound
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -114,6 +148,14 @@ class Appender:
             yield file
         finally:
             os.close(file)  # and with it the lock
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # a letter may be cut at the end
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in start
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -1,16 +1,15 @@
-"""Columns of Python values as an Arrow table, and back; pyarrow is loaded on first use."""
+"""Columns of Python values as an Arrow table; pyarrow is loaded on first use."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.io._kinds import Kind, kind_of, seen_hint, whole
 from buildflow_nb.io._layout import Layout
 
-__all__ = ("arrow_schema", "arrow_table", "kinds_of", "record_rows")
+__all__ = ("JSON_MARK", "arrow_schema", "arrow_table", "kinds_of")
 
 JSON_MARK = b"buildflow_nb.json"  # on a field whose text is JSON, so that reading decodes it
 
@@ -53,34 +52,6 @@ def arrow_table(kinds: Mapping[str, Kind], schema: Any, columns: Sequence[Sequen
             msg = f"column {name!r} ({kind.sql}): {reason}"
             raise ConversionError(msg) from error
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def record_rows(batch: Any, decoders: Mapping[str, Callable[[Any], Any]]) -> list[dict[str, Any]]:
-    """The rows of a record batch as dicts; `decoders` finish the values of some columns.
-
-    Column by column: several times faster than one row after the other.
-    """
-    names = batch.schema.names
-    columns = [column.to_pylist() for column in map(_readable, batch.columns)]
-    for i, name in enumerate(names):
-        decode = decoders.get(name) or _marked(batch.schema.field(i))
-        if decode is not None:
-            columns[i] = [None if value is None else decode(value) for value in columns[i]]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-
-
-def _marked(field: Any) -> Callable[[Any], Any] | None:
-    return json.loads if JSON_MARK in (field.metadata or {}) else None
-
-
-def _readable(column: Any) -> Any:
-    """Nanoseconds cut to what Python's datetime holds."""
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_timestamp(kind) and kind.unit == "ns":
-        return column.cast(pa.timestamp("us", kind.tz), safe=False)
-    return column
 
 
 def _plain(kind: Kind, values: Sequence[Any]) -> Iterable[Any]:

@@ -1,8 +1,8 @@
 """CSV files: rows of text out of a file, columns of values into one.
 
 Format: RFC 4180 with a header, UTF-8 with or without a byte-order mark, any line ends. Reading
-goes line by line through C (a file object, `bytes.decode`, `csv.reader`); a row that cannot be
-parsed fails alone. Writing quotes where needed and ends lines with a line feed. Nothing in a field
+is done in C, some thousand lines at a time (see `_csv_rows`); a row that cannot be parsed fails
+alone. Writing quotes where needed and ends lines with a line feed. Nothing in a field
 means no value; what has no text form of its own (lists, dicts) is JSON.
 """
 
@@ -13,10 +13,9 @@ import datetime as dt
 import decimal
 import io
 import json
-import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, islice
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +23,8 @@ from buildflow_nb.core.encode import json_bytes
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.primitive import Batch, Malformed
 from buildflow_nb.io._appender import Appender
+from buildflow_nb.io._csv_rows import CsvRows, Row, Rows
+from buildflow_nb.io._foreign import UTF8_MARK
 from buildflow_nb.io._layout import (
     ELEMENT_FAULTS,
     Layout,
@@ -32,12 +33,11 @@ from buildflow_nb.io._layout import (
     seen_layout,
     write_sound,
 )
-from buildflow_nb.io._paths import fault
+from buildflow_nb.io._place import Place
 from buildflow_nb.io._text_file import TextFile
 
 __all__ = ("CsvReader", "CsvWriter", "csv_header", "csv_rows")
 
-FIELD_BYTES = 1 << 28  # a quote that is never closed must not swallow a whole file
 # Types whose text by `str` is what a reader expects.
 _PLAIN = frozenset(
     {
@@ -53,50 +53,68 @@ _PLAIN = frozenset(
         uuid.UUID,
     }
 )
-Row = list[str] | Malformed
 
 
 class CsvReader:
     """Reads a CSV file as dicts of text; a field that is one of `missing` counts as empty."""
 
-    def __init__(self, path: str, missing: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: str, missing: Sequence[str] = (), *, whole_lines: bool = False
+    ) -> None:
         self._path = path
+        self._name = Path(path).name
         self._missing = frozenset(missing)
+        self._whole_lines = whole_lines
         self._file: TextFile | None = None
-        self._rows: Iterator[list[str]] = iter(())
+        self._rows = CsvRows(_no_lines)
         self._header: list[str] = []
-        self._bad_lines = 0
-        self._line_of: Callable[[], int] = int
+        self._line = 1
+        self._number = 0
+        self.began = Place()
 
     def open(self) -> None:
         """Open the file and read its header."""
         self.close()
-        self._file = TextFile(self._path)
-        # The limit is the csv module's own and the same for all of the process; ours is higher.
-        csv.field_size_limit(max(csv.field_size_limit(), min(FIELD_BYTES, sys.maxsize)))
-        rows = csv.reader(map(bytes.decode, self._file.lines))
-        self._rows = rows
-        self._bad_lines = 0
-        self._line_of = lambda: rows.line_num + self._bad_lines
-        self._header = _header(self._path, rows)
+        self._file = TextFile(self._path, whole_lines=self._whole_lines)
+        self._rows = CsvRows(self._file.take)
+        self._number = 0
+        self._header, lines = csv_names(self._path, self._rows, self._file.give_back)
+        self._line = 1 + lines
 
     def read(self) -> Batch | None:
         """The next rows."""
-        if self._file is None:
+        file = self._file
+        if file is None:
             return None
         while True:
-            before = self._line_of()
-            rows = self._take(self._file.batch)
-            if not rows:
+            if self._whole_lines:
+                self.began = Place("", self._number, file.mark(self._line))
+            found = self._rows.next(file.batch)
+            file.give_back(found.spare)
+            if not found.lines:
                 return None
-            batch = self._batch(rows, before + 1)
-            self._file.advance(len(rows))
+            batch = self._batch(found, self._line)
+            self._line += found.lines
+            self._number += len(batch.items)
             if batch.items:
                 return batch
+
+    def go_to(self, place: Place, number: int) -> bool:  # noqa: ARG002  (it begins with the place)
+        """Go on at a place of an earlier run; False where the file is another one by now."""
+        line = self._file.go_to(place.at) if self._file is not None else None
+        if line is None:
+            return False
+        self._line, self._number = line, place.number
+        return True
 
     def left(self) -> int | None:
         """Rows left, guessed from their length so far."""
         return self._file.left() if self._file is not None else None
+
+    @property
+    def waits_for(self) -> str:
+        """What was not read, since it may still be written."""
+        return f"the last line of {self._path}" if self._file and self._file.left_open else ""
 
     def close(self) -> None:
         """Close the file."""
@@ -104,32 +122,17 @@ class CsvReader:
             self._file.close()
             self._file = None
 
-    def _take(self, count: int) -> list[Row]:
-        rows: list[Row] = []
-        while len(rows) < count:
-            try:
-                rows.extend(islice(self._rows, count - len(rows)))  # keeps what came before a fault
-                break
-            except UnicodeDecodeError as error:
-                self._bad_lines += 1
-                rows.append(Malformed(error.object, f"not UTF-8: {error.reason}"))
-            except csv.Error as error:
-                rows.append(Malformed(None, f"not CSV: {error}"))
-            except OSError as error:
-                raise fault(error, self._path, "read") from error
-        return rows
-
-    def _batch(self, rows: list[Row], first: int) -> Batch:
-        header, name = self._header, Path(self._path).name
+    def _batch(self, found: Rows, first: int) -> Batch:
+        header, name, rows, starts = self._header, self._name, found.rows, found.starts
         if self._missing:
             rows = [self._emptied(row) for row in rows]
         lengths = {len(row) if type(row) is list else -1 for row in rows}
-        if lengths == {len(header)} and self._line_of() - first + 1 == len(rows):
+        if lengths == {len(header)}:
             items = [dict(zip(header, row)) for row in cast("list[list[str]]", rows)]  # noqa: B905
-            return Batch(items, origin=lambda i: f"{name} line {first + i}")
-        starts = accumulate(map(_height, rows), initial=first)
-        kept = [(line, self._item(row)) for line, row in zip(starts, rows, strict=False) if row]
-        return Batch([item for _, item in kept], origin=lambda i: f"{name} line {kept[i][0]}")
+            return Batch(items, origin=lambda i: f"{name} line {first + starts[i]}")
+        kept = [(start, self._item(row)) for start, row in zip(starts, rows, strict=True) if row]
+        items_of_many = [item for _, item in kept]
+        return Batch(items_of_many, origin=lambda i: f"{name} line {first + kept[i][0]}")
 
     def _emptied(self, row: Row) -> Row:
         missing = self._missing
@@ -145,49 +148,51 @@ class CsvReader:
         return Malformed(row, f"{len(row)} columns, but the header has {len(self._header)}")
 
 
-def _header(path: str, rows: Iterator[list[str]]) -> list[str]:
-    """The first row that is not empty; none at all for an empty file.
+def _no_lines(_count: int) -> list[bytes]:
+    return []
+
+
+def csv_names(
+    path: str, rows: CsvRows, give_back: Callable[[Sequence[bytes]], None]
+) -> tuple[list[str], int]:
+    """The first row that is not empty, none for an empty file, and how many lines were read.
 
     Raises:
         PermanentError: it cannot be parsed or names a column twice.
     """
-    try:
-        header = next((row for row in rows if row), [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        msg = f"file {path} has a header that cannot be read: {error}"
-        raise PermanentError(msg) from error
-    twice = {name for name in header if header.count(name) > 1}
-    if twice:
-        msg = f"file {path} has two columns named {min(twice)!r}; rename one in its header"
-        raise PermanentError(msg)
-    return header
-
-
-def _height(row: Row) -> int:
-    """How many lines of the file a row takes."""
-    if isinstance(row, Malformed):
-        return 1
-    return 1 + sum(field.count("\n") for field in row)
+    read = 0
+    while True:
+        found = rows.next(1)
+        give_back(found.spare)
+        read += found.lines
+        if not found.lines:
+            return [], read
+        (header,) = found.rows
+        if isinstance(header, Malformed):
+            msg = f"file {path} has a header that cannot be read: {header.reason}"
+            raise PermanentError(msg)
+        twice = {name for name in header if header.count(name) > 1}
+        if twice:
+            msg = f"file {path} has two columns named {min(twice)!r}; rename one in its header"
+            raise PermanentError(msg)
+        if header:
+            return header, read
 
 
 class CsvWriter:
-    """Appends to a CSV file; the header comes from the type, the file or the first push."""
+    """Appends to a CSV file; the header comes from the type, the file or the first push.
+
+    A file that cannot be continued is refused, and left as it is.
+    """
 
     def __init__(self, path: str, element: object) -> None:
         self._path = path
         self._layout = declared_layout(element)
-        self._appender = Appender(path)
+        self._appender = Appender(path, self._look)
 
     def open(self) -> None:
-        """Make the file, mend it, and compare its header with the declared columns."""
+        """Make the file, or compare its header with the declared columns, and mend it."""
         self._appender.mend()
-        file = TextFile(self._path)
-        try:
-            header = _header(self._path, csv.reader(map(bytes.decode, file.lines)))
-        finally:
-            file.close()
-        if header:
-            self._layout = fitted_layout(self._layout, header, f"file {self._path}")
 
     def write(self, items: Sequence[object]) -> None:
         """Append the items as rows."""
@@ -197,10 +202,26 @@ class CsvWriter:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _look(self, start: bytes) -> None:
+        """Compare the header of the file, of which this is the beginning.
+
+        Raises:
+            PermanentError: it is another one, or none.
+        """
+        file = io.BytesIO(start.removeprefix(UTF8_MARK))
+        rows = CsvRows(lambda count: list(islice(file, count)))
+        header, _ = csv_names(self._path, rows, lambda spare: _rewind(file, spare))
+        if header:
+            self._layout = fitted_layout(self._layout, header, f"file {self._path}")
+
     def _append(self, layout: Layout, items: Sequence[object]) -> None:
         header, body = csv_header(layout), csv_rows(layout, items)
         self._appender.append(lambda size: body if size else header + body)
         self._layout = layout
+
+
+def _rewind(file: io.BytesIO, spare: Sequence[bytes]) -> None:
+    file.seek(-sum(map(len, spare)), io.SEEK_CUR)
 
 
 def csv_header(layout: Layout) -> bytes:

@@ -17,10 +17,11 @@ from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
 
-__all__ = ("OPENING", "connect", "fault", "quoted")
+__all__ = ("OPENING", "connect", "fault", "name_quoted", "quoted")
 
 OPENING = threading.Lock()  # a file is open in one way at a time; held while one is only looked at
 _PID = re.compile(r"PID (\d+)")
+_HOPELESS = re.compile("not a valid|Is a directory|ermission|orrupt|checksum")
 
 
 def connect(database: str) -> Any:
@@ -51,7 +52,7 @@ def fault(error: Exception, database: str) -> BuildFlowError:
 
     text = str(error)
     shown = database.partition("?")[0]
-    if "lock" in text and isinstance(error, duckdb.IOException):
+    if re.search(r"\block\b", text) and isinstance(error, duckdb.IOException):
         pid = _PID.search(text)
         who = f"process {pid[1]}" if pid else "another process"
         return TemporaryError(f"DuckDB file {shown} is locked by {who}; close it there")
@@ -63,12 +64,28 @@ def fault(error: Exception, database: str) -> BuildFlowError:
     first = text.splitlines()[0] if text else type(error).__name__
     cure = "; name another file, or move this one away" if "not a valid" in first else ""
     msg = f"DuckDB file {shown}: {first}{cure}"
-    permanent = (duckdb.ProgrammingError, duckdb.NotSupportedError)
-    if isinstance(error, permanent) or re.search("not a valid|Is a directory|ermission", text):
+    if not _passes(error) or _HOPELESS.search(text):
         return PermanentError(msg)
     return TemporaryError(msg)
 
 
+def _passes(error: Exception) -> bool:
+    """Whether an error is one of the machine or of others, and not of what was asked for.
+
+    A transaction meets another's; a disk or the memory is full, and will not be for ever.
+    """
+    import duckdb
+
+    return isinstance(
+        error, (duckdb.OperationalError, duckdb.InterruptException, duckdb.FatalException)
+    )
+
+
 def quoted(table: str) -> str:
     """The table's name for SQL; `schema.table` names a schema."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
+    return ".".join(map(name_quoted, table.split(".")))
+
+
+def name_quoted(name: str) -> str:
+    """A name for SQL, as it stands."""
+    return '"' + name.replace('"', '""') + '"'

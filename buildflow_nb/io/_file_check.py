@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.primitive import Malformed
 from buildflow_nb.io.blocking import Reader
@@ -42,10 +44,19 @@ def look_to_read(path: Path, make: Callable[[], Reader]) -> str:
     first = first_of(make)
     if first is None:
         return "can be read, and is empty"
+    if isinstance(first, bytes):
+        first = _json(first)
     if isinstance(first, Malformed):
         msg = f"the first row of {path} cannot be read: {first.reason}; mend it, or its file_format"
         raise PermanentError(msg)
     return "can be read, and its first row makes sense"
+
+
+def _json(line: bytes) -> object:
+    try:
+        return msgspec.json.decode(line)
+    except (ValueError, RecursionError) as error:
+        return Malformed(line, f"not JSON: {error}")
 
 
 def look_to_write(path: Path, *, folder_too: bool = False) -> str:

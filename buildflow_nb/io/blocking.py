@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
-from buildflow_nb.core.errors import TemporaryError
+from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
 
-__all__ = ("BlockingSink", "BlockingSource", "Reader", "Writer")
+__all__ = ("BlockingSink", "BlockingSource", "Reader", "Resting", "Turn", "Writer")
 
 T = TypeVar("T")
+TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)  # what `pull` may raise and go on
 
 
 class Reader(Protocol):
@@ -58,15 +60,34 @@ class Writer(Protocol):
         ...
 
 
-class _Turn:
-    """Runs blocking calls off the loop, one after another."""
+@runtime_checkable
+class Resting(Protocol):
+    """A writer that lets go of what others may want when nothing was written for `rest_s`."""
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds without a write."""
+        ...
+
+    def rest(self) -> None:
+        """Let go; the next write takes it again."""
+        ...
+
+
+class Turn:
+    """Runs blocking calls off the loop, one after another.
+
+    What is no `Exception` would end the loop instead of the call, and a `StopIteration` the call
+    without an end; so both leave the thread as a `PermanentError`.
+    """
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
     async def run(self, call: Callable[[], T]) -> T:
+        """Run it, once its turn has come, to its end even if the caller is cancelled."""
         async with self._lock:
-            task = asyncio.ensure_future(asyncio.to_thread(call))
+            task = asyncio.ensure_future(asyncio.to_thread(_contained, call))
             try:
                 return await asyncio.shield(task)
             except asyncio.CancelledError:
@@ -78,18 +99,47 @@ class _Turn:
                 raise
 
 
+def _contained(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except StopIteration as error:
+        raise _for_good(error) from error
+    except Exception:
+        raise
+    except BaseException as error:
+        raise _for_good(error) from error
+
+
+def _for_good(error: BaseException, what: str = "") -> PermanentError:
+    """The error as one that asking again cannot mend; `what` opens the message."""
+    if isinstance(error, PermanentError):
+        return error
+    kind = type(error).__name__
+    try:
+        text = f"{kind}: {error}"
+    except BaseException:  # noqa: BLE001  (it is somebody's own `__str__`)
+        text = kind
+    return PermanentError(what + text)
+
+
 class BlockingSource:
     """A bounded source over a `Reader`, opened by the first pull.
 
-    A missing file is therefore met by `pull`, which is asked again, and never by opening.
+    A missing file is therefore met by `pull`, which is asked again, and never by opening. A reader
+    that has raised anything but a temporary fault is closed and not asked again: each pull raises
+    the same error. One that says it is at its end right after a fault is not believed, unless the
+    fault was that it could not be opened. `label` names it in messages.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, label: str = "the source") -> None:
         self._reader = reader
-        self._turn = _Turn()
+        self._label = label
+        self._turn = Turn()
         self._opened = False
         self._ended = False
         self._kept: Batch | None = None
+        self._waits: Exception | None = None
+        self._fault: PermanentError | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,11 +171,38 @@ class BlockingSource:
     def _read(self) -> None:
         if self._kept is not None or self._ended:
             return
+        if self._fault is not None:
+            raise self._fault
+        try:
+            found = self._next()
+        except TEMPORARY as error:
+            self._waits = error
+            raise
+        except BaseException as error:
+            self._fault = _for_good(error, f"{self._label} cannot be read on: ")
+            with suppress(Exception):
+                self._reader.close()
+            raise self._fault from error
+        if found is None and self._waits is not None:
+            found = Batch(())  # so that the end is not taken for one that follows the fault
+            self._ended = True
+        self._waits = None
+        self._kept = found
+        self._ended = self._ended or found is None
+
+    def _next(self) -> Batch | None:
         if not self._opened:
             self._reader.open()
             self._opened = True
-        self._kept = self._reader.read()
-        self._ended = self._kept is None
+            return self._reader.read()
+        found = self._reader.read()
+        if found is None and self._waits is not None:
+            msg = (
+                f"{self._label} could not be read ({self._waits}) and then said that it has ended, "
+                "so what it had left is not known; a reader that failed must go on where it was"
+            )
+            raise PermanentError(msg)
+        return found
 
 
 class BlockingSink:
@@ -137,8 +214,12 @@ class BlockingSink:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._turn = _Turn()
+        self._turn = Turn()
         self._opened = False
+        self._rests: asyncio.Task[None] | None = None
+        self._used_at = 0.0
+        self._pushes = 0
+        self._pushing = 0
 
     async def __aenter__(self) -> Self:
         try:
@@ -147,6 +228,7 @@ class BlockingSink:
         except BaseException:
             await self._turn.run(self._writer.close)
             raise
+        self._rest_later()
         return self
 
     async def __aexit__(
@@ -155,12 +237,22 @@ class BlockingSink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._rests is not None:
+            self._rests.cancel()
+            await asyncio.wait((self._rests,))
         await self._turn.run(self._writer.close)
 
     async def push(self, items: Sequence[object]) -> None:
         """Write the items."""
-        if items:
+        if not items:
+            return
+        self._pushes += 1
+        self._pushing += 1
+        try:
             await self._turn.run(lambda: self._write(items))
+        finally:
+            self._pushing -= 1
+            self._rest_later()
 
     def _open(self) -> None:
         if not self._opened:
@@ -170,3 +262,27 @@ class BlockingSink:
     def _write(self, items: Sequence[object]) -> None:
         self._open()
         self._writer.write(items)
+
+    def _rest_later(self) -> None:
+        if isinstance(self._writer, Resting):
+            self._used_at = asyncio.get_running_loop().time()
+            if self._rests is None or self._rests.done():
+                self._rests = asyncio.ensure_future(self._rest(self._writer))
+
+    async def _rest(self, writer: Resting) -> None:
+        """Let the writer rest once; the next push begins anew."""
+        loop = asyncio.get_running_loop()
+        while True:
+            left_s = self._used_at + writer.rest_s - loop.time()
+            if self._pushing or left_s > 0:
+                await asyncio.sleep(max(left_s, writer.rest_s / 2))
+                continue
+            pushes = self._pushes
+            with suppress(Exception):  # what it lets go of is in doubt; the next push says why
+                await self._turn.run(partial(self._let_go, writer, pushes))
+            if pushes == self._pushes:
+                return
+
+    def _let_go(self, writer: Resting, pushes: int) -> None:
+        if pushes == self._pushes:  # none has come while this waited for its turn
+            writer.rest()

@@ -1,8 +1,10 @@
 """DuckDB tables to write and read, and DuckDB queries to read.
 
-While a flow writes a table, any code of the same process reads it with `duckdb.connect(path)`:
-an endpoint, a notebook cell. `read_only=True` and `config=` are refused then, by DuckDB, since one
-file can be open in one way only; `DuckDBTable.connect()` opens it in the right one.
+A sink holds its file while it writes and half a second longer; then anybody may open it, in this
+process and in others, and the next push waits until they have closed it. While it is held, code of
+the same process reads it with `duckdb.connect(path)`: an endpoint, a notebook cell. DuckDB refuses
+`read_only=True` and `config=` then, since one file can be open in one way only;
+`DuckDBTable.connect()` opens it in the right one.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from buildflow_nb.io._duckdb_check import columns, look_to_read, look_to_write_t
 from buildflow_nb.io._duckdb_reader import DuckDBReader
 from buildflow_nb.io._duckdb_writer import DuckDBWriter
 from buildflow_nb.io._paths import absolute
-from buildflow_nb.io.blocking import BlockingSink, BlockingSource
+from buildflow_nb.io._resuming import source_over
+from buildflow_nb.io.blocking import BlockingSink
 
 __all__ = ("DuckDB", "DuckDBQuery", "DuckDBTable")
 
@@ -37,6 +40,10 @@ class DuckDBTable:
     The path is made absolute at once; `md:name` is a database at MotherDuck. As a source it is
     bounded: the rows of the moment when it is opened, as records.
 
+    With a `key`, one column or several, a sink replaces the row of the same key instead of writing
+    it again; the table is made with that primary key. With `resume` a source goes on where the last
+    run of its processor was done. It counts rows, so the table must only be appended to.
+
     Raises:
         DeclarationError: there is no table's name, or the database is in memory.
     """
@@ -45,15 +52,20 @@ class DuckDBTable:
 
     database: str | os.PathLike[str]
     table: str
+    key: str | Sequence[str] | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "database", _database("DuckDBTable", self.database))
         if not isinstance(self.table, str) or not self.table.strip("."):
             msg = f"DuckDBTable: table must be the name of a table, got {self.table!r}"
             raise DeclarationError(msg)
+        object.__setattr__(self, "key", _key(self.key))
 
     def __repr__(self) -> str:
-        return f"DuckDBTable(database={_shown(self.database)!r}, table={self.table!r})"
+        key = f", key={self.key!r}" if self.key else ""
+        resume = ", resume=True" if self.resume else ""
+        return f"DuckDBTable(database={_shown(self.database)!r}, table={self.table!r}{key}{resume})"
 
     @property
     def primitive_id(self) -> str:
@@ -90,13 +102,14 @@ class DuckDBTable:
         """None: while one INSERT is under way, the elements for the next one gather."""
         return 0.0
 
-    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
-        """Open a source over all rows."""
-        return BlockingSource(DuckDBReader(str(self.database), self.table, None))
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
+        """Open a source over all rows, or those that are not done."""
+        reader = DuckDBReader(str(self.database), self.table, None, placed=self.resume)
+        return source_over(reader, env, self, resume=self.resume)
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
-        """Open a sink that appends rows."""
-        return BlockingSink(DuckDBWriter(str(self.database), self.table, element))
+        """Open a sink that appends rows, or replaces them by their key."""
+        return BlockingSink(DuckDBWriter(str(self.database), self.table, element, self.key or ()))
 
     async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
         """Look whether the table can be read, and whether it can be written."""
@@ -125,6 +138,9 @@ class DuckDBTable:
 class DuckDBQuery:
     """What a query over the DuckDB file `database` gives, as a bounded source of records.
 
+    With `resume` it goes on where the last run of its processor was done. It counts rows, so the
+    query must give them in the same order each time, new ones last: ORDER BY what only grows.
+
     Raises:
         DeclarationError: there is no query, or the database is in memory.
     """
@@ -133,6 +149,7 @@ class DuckDBQuery:
 
     database: str | os.PathLike[str]
     query: str
+    resume: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "database", _database("DuckDBQuery", self.database))
@@ -141,7 +158,8 @@ class DuckDBQuery:
             raise DeclarationError(msg)
 
     def __repr__(self) -> str:
-        return f"DuckDBQuery(database={_shown(self.database)!r}, query={self.query!r})"
+        resume = ", resume=True" if self.resume else ""
+        return f"DuckDBQuery(database={_shown(self.database)!r}, query={self.query!r}{resume})"
 
     @property
     def primitive_id(self) -> str:
@@ -164,9 +182,10 @@ class DuckDBQuery:
         """One: it has one cursor."""
         return 1
 
-    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
-        """Open a source over the result."""
-        return BlockingSource(DuckDBReader(str(self.database), "", self.query))
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
+        """Open a source over the result, or what of it is not done."""
+        reader = DuckDBReader(str(self.database), "", self.query, placed=self.resume)
+        return source_over(reader, env, self, resume=self.resume)
 
     async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
         """Look whether the query can be read; it is not carried out."""
@@ -200,6 +219,19 @@ def _database(owner: str, database: str | os.PathLike[str]) -> str:
         msg = f"{owner}: database must be a file, got {text!r}; one in memory ends with its sink"
         raise DeclarationError(msg)
     return text if text.startswith(CLOUD) else absolute(text)
+
+
+def _key(key: object) -> tuple[str, ...] | None:
+    if key is None:
+        return None
+    names = (key,) if isinstance(key, str) else tuple(key) if isinstance(key, Sequence) else ()
+    if not names or not all(isinstance(name, str) and name for name in names):
+        msg = f"DuckDBTable: key must be the name of a column, or several, got {key!r}"
+        raise DeclarationError(msg)
+    if len({name.lower() for name in names}) < len(names):
+        msg = f"DuckDBTable: key names a column twice: {', '.join(names)}"
+        raise DeclarationError(msg)
+    return names
 
 
 def _shown(database: object) -> str:

@@ -13,6 +13,7 @@ from buildflow_nb.core.primitive import Env
 from buildflow_nb.io._appender import Appender
 from buildflow_nb.io.local import File
 from tests.io.contract import pulled, pushed, run
+from tests.io.records import decoded
 
 WRITER = """
 import asyncio, sys
@@ -153,7 +154,9 @@ def test_killed_writers_leave_whole_pushes(tmp_path, ending):
             os.kill(process.pid, signal.SIGKILL)
             done += len(process.stdout.read().split())
     pushed(File(path), [{"push": -1, "row": 0, "word": "end"}])
-    found = [(int(row["push"]), int(row["row"])) for row in pulled(File(path))]
+    found = [
+        (int(row["push"]), int(row["row"])) for row in decoded(dict, File(path), pulled(File(path)))
+    ]
     assert found.pop() == (-1, 0)
     whole = [row for _, row in found] == list(range(2_000)) * (len(found) // 2_000)
     assert whole

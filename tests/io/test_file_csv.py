@@ -123,7 +123,7 @@ def test_a_line_that_is_no_text_fails_alone(tmp_path):
 
 
 def test_a_field_that_is_too_long_fails_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("buildflow_nb.io._csv.FIELD_BYTES", 100)
+    monkeypatch.setattr("buildflow_nb.io._csv_rows.FIELD_BYTES", 100)
     limit = csv.field_size_limit(100)
     try:
         found = read_text(tmp_path, f"a,b\n{'x' * 200},2\n3,4\n")

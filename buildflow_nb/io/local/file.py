@@ -1,6 +1,7 @@
 """A file of records on this machine: CSV, JSON Lines or Parquet, to read from or append to.
 
 As a source it is bounded: it ends at the end of the file. A file that is missing is waited for.
+With `resume` a source goes on where the last run of its processor was done, as `_resuming` has it.
 As a sink it only ever grows; see `_appender` and `_parquet` for what a reader may see meanwhile.
 """
 
@@ -23,7 +24,9 @@ from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._json_lines import JsonLinesReader, JsonLinesWriter
 from buildflow_nb.io._parquet import ParquetReader, ParquetWriter
 from buildflow_nb.io._paths import absolute
-from buildflow_nb.io.blocking import BlockingSink, BlockingSource, Reader, Writer
+from buildflow_nb.io._place import PlacedReader
+from buildflow_nb.io._resuming import source_over
+from buildflow_nb.io.blocking import BlockingSink, Writer
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("File",)
@@ -34,7 +37,10 @@ class File:
     """A file at `file_path`, which is made absolute at once; `None` tells the format by the ending.
 
     `missing` are texts that stand for no value when a CSV file is read ("NA", "NULL"), besides an
-    empty field.
+    empty field. With `resume` only what no earlier run of the processor has done is read: the lines
+    or parts that were added since, and what failed or was not reached. A file that does not any
+    more begin as it did, or that is shorter, is read from its beginning, and the log says so; a
+    last line counts once it has its line end.
 
     Raises:
         DeclarationError: the format is unknown.
@@ -45,6 +51,7 @@ class File:
     file_path: str | os.PathLike[str]
     file_format: FileFormat | str | None = None
     missing: Sequence[str] = ()
+    resume: bool = False
 
     def __post_init__(self) -> None:
         missing = (self.missing,) if isinstance(self.missing, str) else tuple(self.missing)
@@ -70,8 +77,10 @@ class File:
 
     @property
     def source_wire(self) -> Wire:
-        """Rows of text for CSV, records for the others."""
-        return Wire.ROW if self.file_format is FileFormat.CSV else Wire.RECORD
+        """Rows of text for CSV, lines for JSON, records for Parquet."""
+        if self.file_format is FileFormat.CSV:
+            return Wire.ROW
+        return Wire.JSON if self.file_format is FileFormat.JSON else Wire.RECORD
 
     @property
     def max_pullers(self) -> int:
@@ -93,9 +102,9 @@ class File:
         """Parts of a Parquet folder are worth waiting for; an append is cheap."""
         return 0.5 if self.file_format is FileFormat.PARQUET else 0.0
 
-    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
-        """Open a source at the beginning of the file."""
-        return BlockingSource(self._reader())
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
+        """Open a source at the beginning of the file, or where the last run was done."""
+        return source_over(self._reader(), env, self, resume=self.resume)
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
         """Open a sink at the end of the file."""
@@ -125,11 +134,13 @@ class File:
         names = names_in(first)
         return Columns(names, exact=True) if names else None
 
-    def _reader(self) -> Reader:
+    def _reader(self) -> PlacedReader:
         path = str(self.file_path)
         if self.file_format is FileFormat.CSV:
-            return CsvReader(path, self.missing)
-        return JsonLinesReader(path) if self.file_format is FileFormat.JSON else ParquetReader(path)
+            return CsvReader(path, self.missing, whole_lines=self.resume)
+        if self.file_format is FileFormat.JSON:
+            return JsonLinesReader(path, whole_lines=self.resume)
+        return ParquetReader(path)
 
     def _writer(self, element: object) -> Writer:
         path = str(self.file_path)
