@@ -1,8 +1,8 @@
 """From what a function returns, or from what went wrong, to the response.
 
-A result becomes JSON (NaN and infinities, which JSON lacks, become null), `bytes` go out as they
-are, and a response made by the user passes through. Errors are `{"detail": …}`; what failed inside
-a function never reaches the client.
+A result becomes JSON as a sink would write it (a NaN, which JSON lacks, is a failure), `bytes` go
+out as they are, and a response made by the user passes through. Errors are `{"detail": …}`; what
+failed inside a function never reaches the client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Union, cast, get_args, get_origin
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
@@ -28,6 +28,7 @@ from buildflow_nb.core.annotations import (
 )
 from buildflow_nb.core.encode import compile_encoder, json_bytes
 from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.finite import refuse_non_finite
 from buildflow_nb.core.http_binding import is_web_class
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.fault import HttpFault
@@ -54,6 +55,7 @@ _JSON = {hdrs.CONTENT_TYPE: "application/json", hdrs.SERVER: SERVER_NAME}
 _BYTES = {hdrs.CONTENT_TYPE: "application/octet-stream", hdrs.SERVER: SERVER_NAME}
 
 Answer = Callable[[Any], web.StreamResponse]
+T = TypeVar("T")
 
 
 class JsonAnswer(web.Response):
@@ -153,9 +155,12 @@ def compile_answer(hint: Any, owner: str, *, many: bool) -> Answer:
     def answer(result: Any) -> web.StreamResponse:
         if direct and type(result) is expected:
             try:
-                return JsonAnswer(encode(result))
-            except TypeError:
-                pass  # something inside that msgspec does not know
+                body = encode(result)
+            except Exception:  # noqa: BLE001  (something inside that msgspec does not know)
+                return JsonAnswer(_json(result, owner))
+            if b"null" in body:
+                _told(refuse_non_finite, result, owner)
+            return JsonAnswer(body)
         check(result)
         if type(result) is bytes:
             return web.Response(body=result, headers=_BYTES)
@@ -171,11 +176,14 @@ def _is_direct(expected: type | None) -> bool:
 
 
 def _json(result: Any, owner: str) -> bytes:
+    return _told(json_bytes, result, owner)
+
+
+def _told(look: Callable[[Any], T], result: Any, owner: str) -> T:
+    """What a look at a result gives; what is wrong with it is told with whose it is."""
     try:
-        if is_pydantic(type(result)):
-            return cast("bytes", result.model_dump_json(by_alias=True).encode())
-        return json_bytes(result)
-    except (TypeError, ValueError, RecursionError) as error:
+        return look(result)
+    except ConversionError as error:
         msg = f"{owner} returned what has no JSON form: {error}"
         raise ConversionError(msg) from error
 
