@@ -22,6 +22,10 @@ from buildflow_nb.runtime.retry import Retries
 
 __all__ = ("Done", "Remedy")
 
+EXITS = (
+    "sys.exit() in a processor fails its element and ends nothing; to end the run, stop it from "
+    "outside (app.handle.stop(), Ctrl-C), or raise in setup()"
+)
 TURN = 50  # failures that are written down before others get their turn
 
 Done = Callable[[int, list[object], bool], None]
@@ -83,6 +87,8 @@ class Remedy:
             for number, entry in enumerate(doomed, 1):
                 fate = "dead-lettered" if buried else "given back" if entry.receipt else "dropped"
                 self._ledger.fail(entry.fault, fate)
+                if isinstance(entry.fault.error, SystemExit):
+                    self._ledger.log.add("WARNING", EXITS)
                 if number % TURN == 0:
                     await asyncio.sleep(0)  # a flood of failures must not starve the loop
             receipts = [receipt for entry in doomed for receipt in entry.receipt]

@@ -279,3 +279,74 @@ def test_sys_exit_in_a_processor_fails_one_element(kind):
     assert sink.tape.pushed == [1, 3]
     assert bench.ledger.failures[0].error == "SystemExit: enough"
     assert bench.state is State.DONE
+
+
+def test_an_exit_is_its_elements_failure_and_the_log_says_what_it_does_not_do():
+    def leave(x: int) -> int:
+        if x == 2:
+            sys.exit(1)
+        return x
+
+    source, sink = FakeSource([[1, 2, 3]]), FakeSink()
+    bench = run_to_end(leave, source, sink, retries=0)
+    assert (sink.tape.pushed, source.tape.given_back) == ([1, 3], [2])
+    assert bench.state is State.DONE
+    assert [line.text for line in bench.ledger.log.lines() if "sys.exit()" in line.text]
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize("dead", [True, False])
+def test_an_error_that_cannot_be_told_fails_its_element_alone(sync, dead):
+    class UntellableError(Exception):
+        def __str__(self) -> str:
+            return self.never_set
+
+    def judge(x: int) -> int:
+        if x == 2:
+            raise UntellableError
+        return x
+
+    async def judge_async(x: int) -> int:
+        return judge(x)
+
+    letters = FakeSink(sink_wire=Wire.RECORD)
+    more = {"dead_letter": letters} if dead else {}
+    source, sink = FakeSource([[1, 2, 3]]), FakeSink()
+    bench = run_to_end(judge if sync else judge_async, source, sink, retries=1, **more)
+    assert (bench.state, sink.tape.pushed) == (State.DONE, [1, 3])
+    (failure,) = bench.ledger.failures
+    assert (failure.error, failure.tries) == ("UntellableError", 2)
+    assert [record["error"] for record in letters.tape.pushed] == ["UntellableError"] * dead
+
+
+def test_a_dead_letter_that_is_away_is_waited_for():
+    def never(x: int) -> int:
+        raise ValueError(x)
+
+    source = FakeSource([[1]], receipts=False)
+    dead = FakeSink(fails=[TemporaryError("away")] * 3, sink_wire=Wire.RECORD)
+    bench = run_to_end(never, source, None, retries=0, dead_letter=dead)
+    assert [record["element"] for record in dead.tape.pushed] == ["1"]
+    assert bench.ledger.failures[0].fate == "dead-lettered"
+
+
+def test_what_cannot_be_shown_does_not_end_its_processor():
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise KeyError
+
+        __hash__ = None
+
+        def __repr__(self) -> str:
+            raise ZeroDivisionError
+
+    def give(x: int) -> object:
+        if x == 2:
+            raise ValueError(Odd())
+        return Odd()
+
+    dead = FakeSink(sink_wire=Wire.RECORD)
+    bench = run_to_end(give, FakeSource([[1, 2]]), None, retries=0, dead_letter=dead)
+    assert bench.state is State.DONE
+    assert len(bench.ledger.failures) == 1
+    assert len(dead.tape.pushed) == 1
