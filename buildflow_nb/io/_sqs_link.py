@@ -12,22 +12,55 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
 from buildflow_nb.io._aws_errors import THROTTLED, Target
 
-__all__ = ("BATCH", "Failures", "Message", "QueueLink", "RefusedError", "in_tens")
+__all__ = (
+    "BATCH",
+    "LONG_POLL_S",
+    "SHORT_POLL_S",
+    "Counts",
+    "Failures",
+    "Message",
+    "QueueLink",
+    "RefusedError",
+    "in_tens",
+)
 
 T = TypeVar("T")
 
 BATCH = 10  # entries of a batch call, at most
-LONG_POLL_S = 20  # the most that AWS takes; short polling spins and costs money
+LONG_POLL_S = 20  # the most that AWS takes; polling without a wait spins and costs money
+SHORT_POLL_S = 1  # the least with which SQS asks all of its servers, so that "none" means none
 LEASE_S = 30  # for a queue whose visibility timeout is 0, which would deliver for ever
+TIMES = "ApproximateReceiveCount"
+COUNTS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 FIFO = ".fifo"  # the end of the name of every FIFO queue, and of no other
 
 Failures = dict[int, Exception]  # by position in the batch
-Message = tuple[str, str, str]  # id, receipt handle, body
+
+
+class Message(NamedTuple):
+    """A message that was received; `times` counts how often it was, as SQS estimates it."""
+
+    id: str
+    handle: str
+    body: str
+    times: int = 1
+
+
+class Counts(NamedTuple):
+    """Messages of a queue, roughly: that wait, that somebody has received, that are not due yet."""
+
+    visible: int
+    hidden: int
+    delayed: int
 
 
 class RefusedError(ConversionError):
@@ -66,8 +99,8 @@ class QueueLink:
         """The size of a message's body in UTF-8, at most."""
         return self._facts().max_bytes
 
-    def receive(self) -> list[Message]:
-        """Wait up to 20 s for up to ten messages; none is an answer too.
+    def receive(self, wait_s: int) -> list[Message]:
+        """Wait so many seconds (1 to 20) for up to ten messages; none is an answer too.
 
         Raises:
             TemporaryError: the queue is missing, throttled or out of reach.
@@ -81,23 +114,29 @@ class QueueLink:
             "receive_message",
             "sqs:ReceiveMessage",
             MaxNumberOfMessages=BATCH,
-            WaitTimeSeconds=LONG_POLL_S,
+            WaitTimeSeconds=min(wait_s, LONG_POLL_S),
             VisibilityTimeout=facts.lease_s,
+            AttributeNames=[TIMES],  # by its older name, which every boto3 knows
             **attempt,
         )
-        found = reply.get("Messages", ())
-        return [(m["MessageId"], m["ReceiptHandle"], m["Body"]) for m in found]
+        return [
+            Message(m["MessageId"], m["ReceiptHandle"], m["Body"], _times(m))
+            for m in reply.get("Messages", ())
+        ]
 
     def delete(self, handles: Sequence[str]) -> Failures:
         """Delete up to ten received messages; gives what failed."""
         entries = [{"Id": str(i), "ReceiptHandle": handle} for i, handle in enumerate(handles)]
         return self._batch("delete_message_batch", "sqs:DeleteMessage", entries)
 
-    def hide(self, handles: Sequence[str], seconds: int) -> Failures:
-        """Hide up to ten received messages for so long from now; 0 shows them. Gives failures."""
+    def hide(self, handles: Mapping[str, int]) -> Failures:
+        """Hide up to ten received messages, each for so many seconds from now; gives what failed.
+
+        0 shows a message at once.
+        """
         entries = [
             {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
-            for i, handle in enumerate(handles)
+            for i, (handle, seconds) in enumerate(handles.items())
         ]
         action = "sqs:ChangeMessageVisibility"
         return self._batch("change_message_visibility_batch", action, entries)
@@ -112,11 +151,10 @@ class QueueLink:
         with self._target.faults("sqs:GetQueueUrl"):
             self._connect()
 
-    def count(self) -> int:
-        """Messages that wait to be received, roughly."""
-        name = "ApproximateNumberOfMessages"
-        reply = self._call("get_queue_attributes", _ATTRIBUTES, AttributeNames=[name])
-        return int(reply["Attributes"][name])
+    def count(self) -> Counts:
+        """How many messages there are."""
+        reply = self._call("get_queue_attributes", _ATTRIBUTES, AttributeNames=list(COUNTS))
+        return Counts(*(int(reply["Attributes"].get(name, 0)) for name in COUNTS))
 
     def _batch(self, operation: str, action: str, entries: list[dict[str, Any]]) -> Failures:
         reply = self._call(operation, action, Entries=entries)
@@ -149,6 +187,10 @@ class QueueLink:
 
 
 _ATTRIBUTES = "sqs:GetQueueAttributes"
+
+
+def _times(message: Mapping[str, Any]) -> int:
+    return int(message.get("Attributes", {}).get(TIMES, 1))
 
 
 def _failure(entry: Mapping[str, Any]) -> Exception:

@@ -7,11 +7,16 @@
   was waited for comes back well filled, one less whenever messages lie unread, and a single one as
   soon as one comes back empty. A wait that is short beside the work before it asks for no more. An
   idle queue therefore costs one long poll at a time, and a slow consumer hoards little.
+* No more is taken than can be kept alive (`_sqs_allowance`). Leases are renewed until a delete has
+  been answered, before anything else that waits for a thread.
+* A pull comes back empty when a call that began after it has found nothing, and no other call is
+  under way; never because an answer is slow.
 * A cancelled pull loses nothing: calls belong to the source, and what they bring waits for the next
   pull. When the source closes, what was not settled is shown to other consumers at once; a call
-  that is still under way ends by itself and shows what it has received.
-* Delivery is at least once. A FIFO queue keeps the order within a group, as SQS locks the group of
-  a message that is out, and messages are handed out and shown again in the order they came.
+  that is still under way shows what it has received, and is waited for where it ends soon.
+* Delivery is at least once. What failed is delivered again after a pause that grows. A FIFO queue
+  keeps the order within a group, as SQS locks the group of a message that is out, also while that
+  one waits; and messages are handed out and shown again in the order they came.
 """
 
 from __future__ import annotations
@@ -21,28 +26,34 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, TemporaryError
 from buildflow_nb.core.primitive import Batch
-from buildflow_nb.io._sqs_leases import Leases
-from buildflow_nb.io._sqs_link import BATCH, Failures, QueueLink, RefusedError, in_tens
+from buildflow_nb.io._pauses import Pauses
+from buildflow_nb.io._sqs_allowance import Allowance
+from buildflow_nb.io._sqs_leases import Fate, Leases, Receipt
+from buildflow_nb.io._sqs_link import BATCH, QueueLink, in_tens
 from buildflow_nb.io._sqs_mail import Letter, Mail
+from buildflow_nb.io._sqs_telling import Telling
 from buildflow_nb.io._threads import Threads
 
 __all__ = ("SqsSource",)
+
+T = TypeVar("T")
 
 MAX_RECEIVES = 16  # calls under way; with more the CPU is the limit
 MAX_CALLS = 24  # threads, so that deletes and renewals find some free
 WELL_FILLED = BATCH // 2  # SQS often gives fewer than are there
 GROWTH = 3  # calls more for one well filled: with one each, a start took 0.2 s
 LONG_WAIT = 0.1  # of the time since the last pull; shorter ones are not worth more calls
-LOOKS_PER_LEASE = 4  # for leases that are half over
+LOOKS_PER_LEASE = 8  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least (also before the first call) and at most
 CLOSE_S = 1.5  # seconds for showing what is left; after that its lease runs out by itself
 
-Call = Callable[[Sequence[str]], Failures]
+Tell = Callable[[Sequence[Receipt]], list[Exception]]
 
 
 class SqsSource:
@@ -53,9 +64,17 @@ class SqsSource:
         self._link = link
         self._threads = Threads(f"sqs-{link.name}", MAX_CALLS)
         self._leases = Leases(now)
-        self._mail = Mail(link, self._leases)
+        self._allowance = Allowance(now)
+        self._mail = Mail(link, self._leases, self._allowance, now)
+        self._telling = Telling(link, self._leases, self._allowance, now)
+        self._pauses = Pauses()
         self._renewal: asyncio.Task[None] | None = None
         self._pulled_at = -math.inf  # the first wait says nothing: no work came before it
+
+    @property
+    def late(self) -> int:
+        """How many messages were done with only when SQS had them delivered again."""
+        return self._telling.late
 
     async def __aenter__(self) -> Self:
         self._mail.open()
@@ -72,10 +91,10 @@ class SqsSource:
             self._renewal.cancel()
             await asyncio.wait((self._renewal,))
         self._mail.close()
-        left = self._leases.settling(self._leases.held())
+        left = [receipt for receipt in self._leases.held() if receipt.fate is Fate.OPEN]
         with suppress(BuildFlowError, TimeoutError):  # then they come when their leases run out
             async with asyncio.timeout(CLOSE_S):
-                await self._tell(left, self._show)
+                await asyncio.gather(self.release(left), self._mail.ended(CLOSE_S))
         self._threads.close()
 
     async def pull(self) -> Batch:
@@ -86,7 +105,7 @@ class SqsSource:
             PermanentError: it refuses us.
         """
         mail = self._mail
-        asked_at = self._now()
+        asked_at, mark = self._now(), mail.mark()
         waited = False
         try:
             while True:
@@ -99,6 +118,8 @@ class SqsSource:
                     raise fault
                 if mail.came_empty():
                     mail.most = 1
+                if mail.empty_since(mark):
+                    return Batch([], [])
                 while mail.expect():
                     self._threads.submit(mail.fetch)
                 waited = True
@@ -108,18 +129,35 @@ class SqsSource:
             raise
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
-        """Delete messages, or show them to every consumer again at once.
+        """Delete messages, or have them delivered again after a pause that grows.
 
         Raises:
             TemporaryError: some could not be settled; the same receipts may be settled again.
         """
-        handles = self._leases.settling(receipts)
-        if handles:
-            await self._tell(handles, self._link.delete if ok else self._show)
+        if ok:
+            held = self._leases.settling(receipts, Fate.DELETE)
+            self._pauses.forget(receipt.id for receipt in held)
+            await self._tell(held, self._telling.delete)
+            return
+        held = self._leases.settling(receipts, Fate.SHOW)
+        for receipt in held:
+            if receipt.pause_s is None:  # else it was given back already, and could not be told
+                receipt.pause_s = self._pauses.after_failure(receipt.id, receipt.times)
+        await self._tell(held, self._telling.show)
+
+    async def release(self, receipts: Sequence[object]) -> None:
+        """Show messages to every consumer again at once.
+
+        Raises:
+            TemporaryError: some could not be shown; the same receipts may be released again.
+        """
+        await self._tell(self._leases.settling(receipts, Fate.SHOW), self._telling.show)
 
     async def backlog(self) -> int | None:
-        """Messages that wait in the queue, as SQS estimates it."""
-        return await asyncio.wrap_future(self._threads.submit(self._link.count))
+        """Messages that wait, are hidden by others or are not due yet, as SQS estimates it."""
+        ours = len(self._leases) - self._mail.unread()
+        found = await self._on_thread(self._link.count, urgent=True)
+        return found.visible + found.delayed + max(0, found.hidden - ours)
 
     def _adapt(self, letters: Sequence[Letter], waited_since: float | None) -> None:
         mail, now = self._mail, self._now()
@@ -130,54 +168,34 @@ class SqsSource:
             mail.most = min(MAX_RECEIVES, mail.most + GROWTH * well)
         self._pulled_at = now
 
-    def _show(self, handles: Sequence[str]) -> Failures:
-        return self._link.hide(handles, 0)
-
-    async def _tell(self, handles: Sequence[str], call: Call) -> None:
-        pieces = list(in_tens(handles))
+    async def _tell(self, held: Sequence[Receipt], tell: Tell) -> None:
+        calls = [partial(tell, piece) for piece in in_tens(held)]
         if self._link.fifo:
-            failed = [error for piece in pieces for error in await self._one(piece, call)]
+            answers = [await self._on_thread(call) for call in calls]
         else:
-            answers = await asyncio.gather(*(self._one(piece, call) for piece in pieces))
-            failed = [error for answer in answers for error in answer]
-        if failed:
-            raise TemporaryError(str(failed[0])) from failed[0]
+            answers = await asyncio.gather(*map(self._on_thread, calls))
+        self._mail.arrived.set()  # there may be room for more
+        for error in (error for answer in answers for error in answer):
+            raise TemporaryError(str(error)) from error
 
-    async def _one(self, handles: Sequence[str], call: Call) -> list[Exception]:
-        """Settle up to ten; gives why some may be settled when asked again."""
-        try:
-            failures = await asyncio.wrap_future(self._threads.submit(lambda: call(handles)))
-        except BuildFlowError as error:
-            return [error]
-        # A handle that SQS refuses is too old: the message is somebody else's by now, or comes
-        # again, which at-least-once allows.
-        again = {i: e for i, e in failures.items() if not isinstance(e, RefusedError)}
-        self._leases.drop(handle for i, handle in enumerate(handles) if i not in again)
-        return list(again.values())
+    async def _on_thread(self, call: Callable[[], T], *, urgent: bool = False) -> T:
+        return await asyncio.wrap_future(self._threads.submit(call, urgent=urgent))
 
     async def _renew_for_ever(self) -> None:
         shortest, longest = LOOK_S
         while True:
             lease_s = self._mail.lease_s or 0
             await asyncio.sleep(min(max(shortest, lease_s / LOOKS_PER_LEASE), longest))
-            due = self._leases.due()
-            await asyncio.gather(*(self._renew(piece, lease_s) for piece in in_tens(due)))
-
-    async def _renew(self, handles: Sequence[str], lease_s: int) -> None:
-        call = self._threads.submit(lambda: self._link.hide(handles, lease_s))
-        try:
-            failures = await asyncio.wrap_future(call)
-        except BuildFlowError:
-            return  # they stay due, and are asked for again with the next look
-        self._leases.renewed((h for i, h in enumerate(handles) if i not in failures), lease_s)
-        refused = (i for i, error in failures.items() if isinstance(error, RefusedError))
-        self._leases.lost(handles[i] for i in refused)
+            renew = partial(self._telling.renew, lease_s=lease_s)
+            pieces = in_tens(self._leases.due())
+            await asyncio.gather(*(self._on_thread(partial(renew, p), urgent=True) for p in pieces))
+            self._mail.arrived.set()  # there may be room for more
 
 
 def _batch(queue: str, letters: Sequence[Letter]) -> Batch:
-    messages = [message for letter in letters for message in letter]
+    messages = [message for letter in letters for message, _ in letter]
     return Batch(
-        [body for _, _, body in messages],
-        [handle for _, handle, _ in messages],
-        lambda i: f"{queue} message {messages[i][0]}",
+        [message.body for message in messages],
+        [receipt for letter in letters for _, receipt in letter],
+        lambda i: f"{queue} message {messages[i].id}",
     )

@@ -34,11 +34,12 @@ class Threads:
         self._idle = 0
         self._closed = False
 
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Run `call` in a thread."""
+    def submit(self, call: Callable[[], T], *, urgent: bool = False) -> Future[T]:
+        """Run `call` in a thread, before all that wait for one if it is urgent."""
         future: Future[T] = Future()
+        add = self._jobs.appendleft if urgent else self._jobs.append
         with self._changed:
-            self._jobs.append(lambda: _fulfil(future, call))
+            add(lambda: _fulfil(future, call))
             if len(self._jobs) > self._idle and self._alive < self._most:
                 self._alive += 1
                 threading.Thread(target=self._work, name=self._name, daemon=True).start()

@@ -134,7 +134,7 @@ class SQSQueue:
         link = self._link(env)
 
         async def look() -> str:
-            waiting = await on_thread(link.count)
+            waiting = (await on_thread(link.count)).visible
             return f"is there, with about {waiting} message{'s' if waiting != 1 else ''} waiting"
 
         return await looked(self, look, load=lambda: on_thread(link.load))

@@ -16,10 +16,7 @@ from buildflow_nb.core.errors import (
 )
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io._aws_errors import Target
-from buildflow_nb.io._sqs_leases import FORGET_S, LONGEST_S, Leases
-from buildflow_nb.io._sqs_mail import Mail
 from buildflow_nb.io._sqs_message import Fifo, checked_size
-from buildflow_nb.io._sqs_source import MAX_RECEIVES, SqsSource
 from buildflow_nb.io._threads import Threads
 from buildflow_nb.io.aws import SQSQueue
 from tests.io.aws.conftest import env_of
@@ -27,156 +24,6 @@ from tests.io.aws.emulator import free_port
 from tests.io.contract import run
 
 DEADLINE_S = 10
-
-
-class Hands:
-    """A clock that is turned by hand."""
-
-    def __init__(self):
-        self.at = 100.0
-
-    def __call__(self):
-        return self.at
-
-
-class TestLeases:
-    def test_a_lease_is_renewed_at_half_its_time(self):
-        now = Hands()
-        leases = Leases(now)
-        leases.take(["a", "b"], 30)
-        now.at += 14.9
-        assert leases.due() == []
-        now.at += 0.1
-        assert leases.due() == ["a", "b"]
-        leases.renewed(["a"], 30)
-        assert leases.due() == ["b"]
-        now.at += 15
-        assert leases.due() == ["a", "b"]
-
-    def test_what_is_settled_is_renewed_no_more(self):
-        now = Hands()
-        leases = Leases(now)
-        leases.take(["a", "b", "c"], 30)
-        assert leases.settling(["b", "a", "unknown"]) == ["b", "a"]
-        now.at += 20
-        assert leases.due() == ["c"]
-        assert leases.held() == ["a", "b", "c"]
-        leases.drop(["a", "b"])
-        assert leases.held() == ["c"]
-        assert leases.settling(["a"]) == []
-
-    def test_what_could_not_be_settled_is_forgotten(self):
-        now = Hands()
-        leases = Leases(now)
-        leases.take(["a", "b"], 30)
-        leases.settling(["a"])
-        now.at += FORGET_S
-        assert leases.due() == ["b"]
-        assert leases.held() == ["b"]
-
-    def test_renewal_ends_before_sqs_refuses_it(self):
-        now = Hands()
-        leases = Leases(now)
-        leases.take(["a"], 30)
-        now.at += LONGEST_S - 1
-        assert leases.due() == ["a"]
-        now.at += 1
-        assert leases.due() == []
-        assert leases.held() == ["a"]
-
-    def test_a_lost_lease_is_left_alone(self):
-        now = Hands()
-        leases = Leases(now)
-        leases.take(["a"], 30)
-        leases.lost(["a", "unknown"])
-        now.at += 20
-        assert leases.due() == []
-        assert leases.settling(["a"]) == ["a"]
-
-
-class Plenty:
-    """A link to a queue that always has ten messages, and counts how often it is asked."""
-
-    name, fifo, lease_s = "plenty", False, 30
-
-    def __init__(self):
-        self.calls = 0
-        self._lock = threading.Lock()
-
-    def receive(self):
-        with self._lock:
-            self.calls += 1
-            first = self.calls * 10
-        return [(str(i), f"handle {i}", "{}") for i in range(first, first + 10)]
-
-    def hide(self, handles, seconds):
-        return {}
-
-    def delete(self, handles):
-        return {}
-
-
-class TestMail:
-    def test_a_thread_stops_receiving_when_as_many_letters_lie_here(self):
-        link = Plenty()
-        mail = Mail(link, Leases())
-        mail.most = 3
-        assert mail.expect()
-        mail.fetch()
-        assert link.calls == 3
-        assert not mail.expect()
-        assert [len(letter) for letter in mail.take()] == [10, 10, 10]
-        assert mail.expect()
-
-    def test_letters_do_not_count_as_calls(self):
-        mail = Mail(Plenty(), Leases())
-        mail.most = 2
-        assert mail.expect()
-        mail.pause()
-        mail.fetch()
-        assert [mail.expect() for _ in range(3)] == [True, True, False]
-
-    def test_what_comes_after_closing_is_shown_to_others(self):
-        link, shown = Plenty(), []
-        link.hide = lambda handles, seconds: shown.append((list(handles), seconds))
-        mail = Mail(link, Leases())
-        assert mail.expect()
-        mail.close()
-        mail.fetch()
-        assert shown == [([f"handle {i}" for i in range(10, 20)], 0)]
-        assert mail.take() == []
-        assert not mail.expect()
-
-
-class TestDemand:
-    """How many calls a source makes at once, by how its messages are waited for."""
-
-    def test_a_consumer_that_waits_gets_more_calls(self):
-        async def go():
-            link = Plenty()
-            async with SqsSource(link) as source:
-                first = await source.pull()
-                calls = link.calls
-                found = [len((await source.pull()).items) for _ in range(20)]
-            return len(first.items), calls, found
-
-        first, calls, found = run(go())
-        assert (first, calls) == (10, 1)
-        assert max(found) > 10
-        assert max(found) <= 2 * 10 * MAX_RECEIVES
-
-    def test_a_wait_that_is_short_beside_the_work_asks_for_no_more(self):
-        now = Hands()
-
-        async def go():
-            found = []
-            async with SqsSource(Plenty(), now) as source:
-                for _ in range(8):
-                    found.append(len((await source.pull()).items))
-                    now.at += 60
-            return found
-
-        assert run(go()) == [10] * 8
 
 
 class TestThreads:
@@ -205,6 +52,24 @@ class TestThreads:
             one.result(DEADLINE_S)
         threads.close()
         assert max(most) <= 3
+
+    def test_what_is_urgent_goes_first(self):
+        threads, gate, order = Threads("test", 1), threading.Event(), []
+        began = threading.Event()
+
+        def hold():
+            began.set()
+            gate.wait(DEADLINE_S)
+
+        calls = [threads.submit(hold)]
+        began.wait(DEADLINE_S)
+        calls += [threads.submit(lambda i=i: order.append(i)) for i in range(3)]
+        calls.append(threads.submit(lambda: order.append("urgent"), urgent=True))
+        gate.set()
+        for one in calls:
+            one.result(DEADLINE_S)
+        threads.close()
+        assert order == ["urgent", 0, 1, 2]
 
     def test_one_call_after_another_takes_one_thread(self):
         threads = Threads("test-of-one", 8)
