@@ -30,6 +30,7 @@ __all__ = (
     "is_struct",
     "is_unknown",
     "optional_of",
+    "pydantic_fields",
     "record_hints",
     "resolved_hints",
     "type_name",
@@ -128,6 +129,12 @@ def is_pydantic(hint: object) -> bool:
     return isinstance(hint, type) and hasattr(hint, "__pydantic_core_schema__")
 
 
+def pydantic_fields(kind: Any) -> Mapping[str, Any]:
+    """What pydantic says of the fields of a model, or of one of its dataclasses."""
+    found = getattr(kind, "model_fields", None)
+    return getattr(kind, "__pydantic_fields__", {}) if found is None else found
+
+
 def is_struct(hint: object) -> bool:
     """Whether the hint is a msgspec Struct."""
     return isinstance(hint, type) and hasattr(hint, "__struct_fields__")
@@ -156,7 +163,7 @@ def record_hints(hint: object) -> Mapping[str, Any]:
     record = typing.cast(type, hint)
     hints = get_type_hints(record, include_extras=True)
     if is_pydantic(record):
-        names = list(getattr(record, "model_fields"))  # noqa: B009  (pydantic is not imported)
+        names = list(pydantic_fields(record))
     elif is_dataclass(record):
         names = [field.name for field in fields(record)]
     elif is_struct(record):

@@ -34,6 +34,7 @@ from buildflow_nb.core.boundary import (
     read_together,
     sound,
 )
+from buildflow_nb.core.defaults import whole
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.json_values import json_converter, plain_json
 from buildflow_nb.core.primitive import Wire
@@ -75,7 +76,7 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
     _refuse_unconvertible(hint, wire, where)
     if wire in (Wire.TEXT, Wire.BYTES, Wire.JSON):
         return _from_json(hint, wire, where)
-    convert, convert_many = converters(hint, where, lax=wire is Wire.ROW)
+    convert, convert_many = whole(converters(hint, where, lax=wire is Wire.ROW), hint)
     if wire is Wire.OBJECT:
         return _objects(hint, convert)
     if wire is Wire.ROW:
@@ -90,19 +91,20 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
 def _from_json(hint: object, wire: Wire, where: str) -> Decoder:
     """JSON; of text and bytes only what is to be neither."""
     inner, _ = optional_of(hint)
-    if wire is Wire.JSON:
-        return _decoder(json_converter(hint, where), hint, plain_json)
-    if inner in (str, bytes):
+    if wire is not Wire.JSON and inner in (str, bytes):
         return _decoder(_as_text if inner is str else _as_bytes, hint)
-    return _decoder(json_converter(hint, where), hint)
+    convert = json_converter(hint, where)
+    one, many = whole((convert, one_by_one(convert)), hint)
+    plain = plain_json if wire is Wire.JSON else None
+    return Decoder(read_alone(one, hint, plain), read_together(many, hint))
 
 
 _PLAIN_JSON = msgspec.json.Decoder().decode
 _AS_IT_IS = Decoder(sound, read_together(all_sound, None))
 
 
-def _decoder(convert: One, hint: object, plain: One | None = None) -> Decoder:
-    return Decoder(read_alone(convert, hint, plain), read_together(one_by_one(convert), hint))
+def _decoder(convert: One, hint: object) -> Decoder:
+    return Decoder(read_alone(convert, hint), read_together(one_by_one(convert), hint))
 
 
 def _refuse_unconvertible(hint: object, wire: Wire, where: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from buildflow_nb.core.annotations import is_pydantic, pydantic_fields
 from buildflow_nb.core.secret_fields import secrets_of
 
 __all__ = ("ModelForm", "dumped", "model_form", "spelling_of")
@@ -39,17 +40,21 @@ def model_form(kind: type) -> ModelForm:
 
 @lru_cache(maxsize=256)
 def _model_form(kind: Any) -> ModelForm:
-    config = getattr(kind, "model_config", None) or {}
     return ModelForm(
         secret=secrets_of(kind) is not None,
         renamed=_renames(kind, set()),
-        non_finite="ser_json_inf_nan" in config,
+        non_finite="ser_json_inf_nan" in _config(kind),
     )
+
+
+def _config(kind: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] | None = getattr(kind, "model_config", None)
+    return getattr(kind, "__pydantic_config__", {}) if found is None else found
 
 
 def spelling_of(kind: Any, name: str) -> str:
     """The name by which a field of a model is written."""
-    info = kind.model_fields[name]
+    info = pydantic_fields(kind)[name]
     written = info.serialization_alias or info.alias or name
     read = _read_names(kind, name, info)
     return written if written in read or not read else read[0]
@@ -59,7 +64,7 @@ def _read_names(kind: Any, name: str, info: Any) -> list[str]:
     alias = info.validation_alias or info.alias
     choices = getattr(alias, "choices", [alias])
     found = [one for one in choices if isinstance(one, str)]
-    config = kind.model_config
+    config = _config(kind)
     by_name = config.get("populate_by_name") or config.get("validate_by_name")
     if not alias or by_name:
         found.append(name)
@@ -70,7 +75,7 @@ def _renames(kind: Any, seen: set[Any]) -> bool:
     if kind in seen:
         return False
     seen.add(kind)
-    for name, info in (getattr(kind, "model_fields", None) or {}).items():
+    for name, info in pydantic_fields(kind).items():
         if spelling_of(kind, name) != (info.serialization_alias or info.alias or name):
             return True
         if any(_renames(model, seen) for model in _models_in(info.annotation)):
@@ -79,7 +84,7 @@ def _renames(kind: Any, seen: set[Any]) -> bool:
 
 
 def _models_in(hint: Any) -> list[Any]:
-    if isinstance(hint, type) and hasattr(hint, "model_fields"):
+    if is_pydantic(hint):
         return [hint]
     return [model for part in getattr(hint, "__args__", ()) for model in _models_in(part)]
 
@@ -89,15 +94,16 @@ def dumped(model: Any, *, json: bool = False) -> Any:
     mode = "json" if json else "python"
     if not hasattr(model, "model_dump"):  # a pydantic dataclass
         serializer = type(model).__pydantic_serializer__
-        return serializer.to_python(model, mode=mode, by_alias=True)
-    found = model.model_dump(mode=mode, by_alias=True)
+        found = serializer.to_python(model, mode=mode, by_alias=True)
+    else:
+        found = model.model_dump(mode=mode, by_alias=True)
     return _respelled(model, found) if model_form(type(model)).renamed else found
 
 
 def _respelled(value: Any, found: Any) -> Any:
     """What pydantic made of a value, with every field by the name that its model reads."""
     kind = type(value)
-    if isinstance(found, dict) and hasattr(kind, "model_fields"):
+    if isinstance(found, dict) and is_pydantic(kind):
         return _respelled_model(value, cast("dict[str, Any]", found))
     if isinstance(found, dict) and isinstance(value, Mapping):
         pairs = zip(value.values(), found.items(), strict=False)
@@ -111,7 +117,7 @@ def _respelled_model(model: Any, found: dict[str, Any]) -> dict[str, Any]:
     kind = type(model)
     names = {
         info.serialization_alias or info.alias or name: name
-        for name, info in kind.model_fields.items()
+        for name, info in pydantic_fields(kind).items()
     }
     made: dict[str, Any] = {}
     for key, item in found.items():

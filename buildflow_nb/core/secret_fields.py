@@ -11,7 +11,6 @@ shape that its type says is masked as a whole rather than shown by mistake.
 
 from __future__ import annotations
 
-import collections.abc
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args, get_origin
@@ -23,7 +22,7 @@ from buildflow_nb.core.annotations import (
     is_record,
     is_struct,
     is_unknown,
-    record_hints,
+    pydantic_fields,
 )
 from buildflow_nb.core.credentials import is_secret_class, is_secret_mark
 from buildflow_nb.core.secret_nodes import (
@@ -36,23 +35,11 @@ from buildflow_nb.core.secret_nodes import (
     Record,
     Secretive,
 )
+from buildflow_nb.core.type_parts import LISTS, MAPS, WRAPPERS, fields_of, origin_of
 
 __all__ = ("MASK", "is_open", "masker", "restorer", "secret_paths", "secrets_of")
 
 MASK = "****"
-_WRAPPERS = frozenset({"Required", "NotRequired", "ReadOnly", "Final", "ClassVar"})
-_MANY = (
-    list,
-    set,
-    frozenset,
-    collections.abc.Iterable,
-    collections.abc.Sequence,
-    collections.abc.Set,
-    collections.abc.Iterator,
-    collections.abc.Generator,
-    collections.abc.Collection,
-)
-_MAPS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
 def masker(hint: object) -> Callable[[object], object] | None:
@@ -110,7 +97,7 @@ def _paths(hint: object, path: str, above: tuple[object, ...]) -> Iterator[str]:
     if hint is _SECRET:
         yield path
         return
-    if is_record(_origin(hint)):
+    if is_record(origin_of(hint)):
         if hint in above:
             return
         above = (*above, hint)
@@ -134,7 +121,7 @@ def _bare(hint: object) -> object:
             inner, *marks = get_args(hint)
             if any(is_secret_mark(mark) for mark in marks):
                 return _SECRET
-        elif getattr(get_origin(hint), "_name", None) in _WRAPPERS:
+        elif getattr(get_origin(hint), "_name", None) in WRAPPERS:
             inner = get_args(hint)[0]
         elif hasattr(hint, "__supertype__"):
             inner = hint.__supertype__
@@ -145,46 +132,21 @@ def _bare(hint: object) -> object:
         hint = inner
 
 
-def _origin(hint: object) -> object:
-    return get_origin(hint) or hint
-
-
 def _parts(hint: object) -> list[tuple[str, object]]:
     """What a type is made of, with the step of a path that leads there."""
     arms = arms_of(hint)
     if len(arms) > 1:
         return [("", arm) for arm in arms]
-    origin, args = _origin(hint), get_args(hint)
+    origin, args = origin_of(hint), get_args(hint)
     if is_record(origin):
-        return [(f".{name}", kind) for name, kind in _fields(hint).items()]
-    if origin in _MAPS and len(args) == 2:  # noqa: PLR2004  (key and value)
+        return [(f".{name}", kind) for name, kind in fields_of(hint).items()]
+    if origin in MAPS and len(args) == 2:  # noqa: PLR2004  (key and value)
         return [(".*", args[1]), (".*", args[0])]
     if origin is tuple and args and args[-1] is not Ellipsis:
         return [(f"[{i}]", arg) for i, arg in enumerate(args)]
-    if args and (origin in _MANY or origin is tuple):
+    if args and (origin in LISTS or origin is tuple):
         return [("[]", args[0])]
     return []
-
-
-def _fields(hint: object) -> dict[str, object]:
-    """A record's fields, with the arguments of a generic one in place of its parameters."""
-    origin = _origin(hint)
-    try:
-        found = dict(record_hints(origin))
-    except (NameError, TypeError):  # names that exist no more; it cannot be converted either
-        return {}
-    names = getattr(origin, "__parameters__", ())
-    given = dict(zip(names, get_args(hint), strict=False))
-    return {name: _substituted(kind, given) for name, kind in found.items()}
-
-
-def _substituted(kind: Any, given: Mapping[Any, Any]) -> Any:
-    if not given:
-        return kind
-    if kind in given:
-        return given[kind]
-    open_ = getattr(kind, "__parameters__", ())
-    return kind[tuple(given.get(one, Any) for one in open_)] if open_ else kind
 
 
 def _compile(hint: object, memo: dict[object, Node] | None = None) -> Node | None:
@@ -196,14 +158,14 @@ def _compile(hint: object, memo: dict[object, Node] | None = None) -> Node | Non
         return Secretive()
     if len(arms_of(hint)) > 1:
         return Either([(_fitting(arm), _compile(arm, memo)) for arm in arms_of(hint)])
-    if is_record(_origin(hint)):
+    if is_record(origin_of(hint)):
         return memo[hint] if hint in memo else _record(hint, memo)
     return _container(hint, [_compile(part, memo) for _, part in _parts(hint)])
 
 
 def _container(hint: object, nodes: list[Node | None]) -> Node:
-    origin = _origin(hint)
-    if origin in _MAPS:
+    origin = origin_of(hint)
+    if origin in MAPS:
         return Map(key=nodes[1], node=nodes[0])
     if origin is tuple and get_args(hint)[-1] is not Ellipsis:
         return Places(nodes)
@@ -218,12 +180,12 @@ def _fitting(arm: object) -> Callable[[object], bool]:
 
 
 def _record(hint: object, memo: dict[object, Node]) -> Node:
-    made = memo[hint] = Record(tuple(_fields(hint)) if is_named_tuple(_origin(hint)) else ())
-    for name, kind in _fields(hint).items():
+    made = memo[hint] = Record(tuple(fields_of(hint)) if is_named_tuple(origin_of(hint)) else ())
+    for name, kind in fields_of(hint).items():
         node = _compile(kind, memo)
         if node is not None:
             made.nodes[name] = node
-            for key in (name, *_aliases(_origin(hint), name)):
+            for key in (name, *_aliases(origin_of(hint), name)):
                 made.keys[key] = node
     return made
 
@@ -231,7 +193,7 @@ def _record(hint: object, memo: dict[object, Node]) -> Node:
 def _aliases(record: Any, name: str) -> Iterator[str]:
     """Other names that a field has in JSON."""
     if is_pydantic(record):
-        info = record.model_fields[name]
+        info = pydantic_fields(record)[name]
         for alias in (info.alias, info.validation_alias, info.serialization_alias):
             for one in getattr(alias, "choices", [alias]):
                 if isinstance(one, str):
@@ -242,10 +204,10 @@ def _aliases(record: Any, name: str) -> Iterator[str]:
 
 
 def _fits(value: object, hint: object) -> bool:
-    if is_secret_class(_origin(hint)):
-        return isinstance(value, typing.cast("type", _origin(hint)))
+    if is_secret_class(origin_of(hint)):
+        return isinstance(value, typing.cast("type", origin_of(hint)))
     hint = _bare(hint)
-    origin = _origin(hint)
+    origin = origin_of(hint)
     if is_unknown(hint) or typing.is_typeddict(origin):
         return is_unknown(hint) or isinstance(value, Mapping)
     if origin is float:

@@ -232,7 +232,7 @@ def test_secret_fields_are_decoded_from_text_and_written_as_it(wire):
 
 def test_models_and_bare_secrets_are_written_in_the_clear_for_sinks():
     model = Model(user="u", apiKey="k", raw=b"r", own="w")
-    assert to_record(model) == {"user": "u", "key": "k", "raw": b"r", "own": "w"}
+    assert to_record(model) == {"user": "u", "apiKey": "k", "raw": b"r", "own": "w"}
     assert compile_encoder(Secret, Wire.TEXT, "x")([Secret("s")]) == ["s"]
     assert compile_encoder(Secret, Wire.RECORD, "x")([Secret("s")]) == [{"value": "s"}]
     assert Model(user="u", apiKey="k", own=Secret("w")).own == Secret("w")
