@@ -75,11 +75,13 @@ class Appender:
             with self._locked() as file:
                 sound = self._sound_size(file)
                 self._look_at(file, sound)
-                size = self._mended(file, sound)
-                data = make(size)
+                self._mend(file, sound)
+                data = make(sound)
+                if data and sound and os.pread(file, 1, sound - 1) != b"\n":
+                    data = b"\n" + data  # a person has left the last line open
                 if data:
-                    self._write(file, size, data)
-                self._left = (os.fstat(file).st_ino, size + len(data))
+                    self._write(file, sound, data)
+                self._left = (os.fstat(file).st_ino, sound + len(data))
         except OSError as error:
             raise fault(error, self._path, "written") from error
 
@@ -113,21 +115,18 @@ class Appender:
             return
         start = os.pread(file, min(size, LOOK_BYTES), 0)
         what = foreign(start)
-        if what is None and not _is_text(start):
+        if what is None and not _is_text(start, cut=size > LOOK_BYTES):
             what = "no UTF-8 text", ""
         if what is not None:
             msg = f"file {self._path} is {what[0]}, so nothing is appended to it; name another file"
             raise PermanentError(msg)
         self._look(start)
 
-    def _mended(self, file: int, sound: int) -> int:
-        """Take off what an unfinished push has left, and end the last line; gives the size."""
+    def _mend(self, file: int, sound: int) -> None:
+        """Take off what an unfinished push has left."""
         if sound < os.fstat(file).st_size:
             os.ftruncate(file, sound)
         self._note.unlink(missing_ok=True)
-        if sound and os.pread(file, 1, sound - 1) != b"\n":
-            sound += os.write(file, b"\n")
-        return sound
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -150,9 +149,9 @@ class Appender:
             os.close(file)  # and with it the lock
 
 
-def _is_text(start: bytes) -> bool:
+def _is_text(start: bytes, *, cut: bool) -> bool:
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)  # a letter may be cut at the end
+        codecs.getincrementaldecoder("utf-8")().decode(start, final=not cut)
     except UnicodeDecodeError:
         return False
     return b"\x00" not in start

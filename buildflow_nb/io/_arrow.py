@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from buildflow_nb.core.errors import ConversionError
-from buildflow_nb.io._kinds import Kind, kind_of, seen_hint, whole
+from buildflow_nb.io._kinds import Kind, has_zone, kind_of, seen_hint
 from buildflow_nb.io._layout import Layout
 
 __all__ = ("JSON_MARK", "arrow_schema", "arrow_table", "kinds_of")
@@ -19,8 +19,7 @@ def kinds_of(layout: Layout, columns: Sequence[Sequence[Any]]) -> dict[str, Kind
     found = {}
     for name, values in zip(layout.names, columns, strict=True):
         hint = layout.hints[name] if name in layout.hints else seen_hint(values)
-        zoned = any(getattr(value, "tzinfo", None) is not None for value in values)
-        found[name] = kind_of(hint, zoned=zoned)
+        found[name] = kind_of(hint, zoned=any(map(has_zone, values)))
     return found
 
 
@@ -46,21 +45,12 @@ def arrow_table(kinds: Mapping[str, Kind], schema: Any, columns: Sequence[Sequen
     arrays = []
     for (name, kind), field, values in zip(kinds.items(), schema, columns, strict=True):
         try:
-            arrays.append(pa.array(_plain(kind, values), type=field.type))
+            arrays.append(pa.array(kind.column(values), type=field.type))
         except (ValueError, TypeError, OverflowError, AttributeError) as error:
             reason = str(error).splitlines()[0]
             msg = f"column {name!r} ({kind.sql}): {reason}"
             raise ConversionError(msg) from error
     return pa.Table.from_arrays(arrays, schema=schema)
-
-
-def _plain(kind: Kind, values: Sequence[Any]) -> Iterable[Any]:
-    if kind.convert is not None:
-        convert = kind.convert
-        return [None if value is None else convert(value) for value in values]
-    if kind.shape == "int64" and not set(map(type, values)) <= {int, type(None)}:
-        return [whole(value) for value in values]
-    return values
 
 
 def _arrow_type(kind: Kind) -> Any:

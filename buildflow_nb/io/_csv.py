@@ -14,7 +14,8 @@ import decimal
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -66,7 +67,7 @@ class CsvReader:
         self._missing = frozenset(missing)
         self._whole_lines = whole_lines
         self._file: TextFile | None = None
-        self._rows = CsvRows(_no_lines)
+        self._rows = CsvRows(_no_lines, len)
         self._header: list[str] = []
         self._line = 1
         self._number = 0
@@ -76,9 +77,9 @@ class CsvReader:
         """Open the file and read its header."""
         self.close()
         self._file = TextFile(self._path, whole_lines=self._whole_lines)
-        self._rows = CsvRows(self._file.take)
+        self._rows = CsvRows(self._file.take, self._file.give_back)
         self._number = 0
-        self._header, lines = csv_names(self._path, self._rows, self._file.give_back)
+        self._header, lines = csv_names(self._path, self._rows)
         self._line = 1 + lines
 
     def read(self) -> Batch | None:
@@ -90,7 +91,6 @@ class CsvReader:
             if self._whole_lines:
                 self.began = Place("", self._number, file.mark(self._line))
             found = self._rows.next(file.batch)
-            file.give_back(found.spare)
             if not found.lines:
                 return None
             batch = self._batch(found, self._line)
@@ -152,9 +152,7 @@ def _no_lines(_count: int) -> list[bytes]:
     return []
 
 
-def csv_names(
-    path: str, rows: CsvRows, give_back: Callable[[Sequence[bytes]], None]
-) -> tuple[list[str], int]:
+def csv_names(path: str, rows: CsvRows) -> tuple[list[str], int]:
     """The first row that is not empty, none for an empty file, and how many lines were read.
 
     Raises:
@@ -163,7 +161,6 @@ def csv_names(
     read = 0
     while True:
         found = rows.next(1)
-        give_back(found.spare)
         read += found.lines
         if not found.lines:
             return [], read
@@ -209,8 +206,8 @@ class CsvWriter:
             PermanentError: it is another one, or none.
         """
         file = io.BytesIO(start.removeprefix(UTF8_MARK))
-        rows = CsvRows(lambda count: list(islice(file, count)))
-        header, _ = csv_names(self._path, rows, lambda spare: _rewind(file, spare))
+        rows = CsvRows(lambda count: list(islice(file, count)), partial(_rewind, file))
+        header, _ = csv_names(self._path, rows)
         if header:
             self._layout = fitted_layout(self._layout, header, f"file {self._path}")
 

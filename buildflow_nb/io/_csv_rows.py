@@ -21,12 +21,13 @@ __all__ = ("CsvRows", "Row", "Rows")
 FIELD_BYTES = 1 << 28  # a quote that is never closed must not take all of the memory
 MORE_LINES = 1_000  # taken at a time to find the end of a row
 _END = "\n"  # an empty row behind the last line; where a quote is open it becomes part of the field
+_LONE_RETURN = "a carriage return stands outside of quotes; end lines with a line feed"
 Row = list[str] | Malformed
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows, the lines that they took, the first line of each, counted from 0, and lines too many.
+    """Rows, the first line of each, counted from 0, and the number of lines that they took.
 
     An empty line is a row without fields.
     """
@@ -34,14 +35,21 @@ class Rows:
     rows: list[Row]
     starts: Sequence[int]
     lines: int
-    spare: Sequence[bytes] = ()
 
 
 class CsvRows:
-    """Parses the lines that `take` gives; it gives none at the end."""
+    """Parses the lines that `take` gives; it gives none at the end.
 
-    def __init__(self, take: Callable[[int], list[bytes]]) -> None:
+    What it does not need after all, also when `take` raises, it gives back.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[int], list[bytes]],
+        give_back: Callable[[Sequence[bytes]], object],
+    ) -> None:
         self._take = take
+        self._give_back = give_back
         # The limit is the csv module's own and the same for all of the process; ours is higher.
         csv.field_size_limit(max(csv.field_size_limit(), min(FIELD_BYTES, sys.maxsize)))
 
@@ -55,7 +63,13 @@ class CsvRows:
         if len(rows) == len(lines) + 1:  # each is a line, and no quote is open behind the last
             rows.pop()
             return Rows(rows, range(len(rows)), len(rows))
-        return self._one_by_one(lines)
+        try:
+            found = self._one_by_one(lines)
+        except BaseException:
+            self._give_back(lines)
+            raise
+        self._give_back(lines[found.lines :])
+        return found
 
     def _one_by_one(self, lines: list[bytes]) -> Rows:
         count, at = len(lines), 0
@@ -74,7 +88,7 @@ class CsvRows:
                     starts.append(at)
                     rows.append(Malformed(_text(lines[at]), texts.reason))
                     at += 1
-        return Rows(rows, starts, at, lines[at:])
+        return Rows(rows, starts, at)
 
 
 class _Texts:
@@ -95,7 +109,7 @@ class _Texts:
             try:
                 row = next(reader)
             except csv.Error as error:
-                self.reason = f"not CSV: {error}"
+                self.reason = f"not CSV: {_LONE_RETURN if 'new-line' in str(error) else error}"
                 return
             except StopIteration:
                 return

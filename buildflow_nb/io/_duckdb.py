@@ -61,6 +61,8 @@ def fault(error: Exception, database: str) -> BuildFlowError:
             f"DuckDB file {shown} is open in this process with other settings; close that "
             "connection, or open it as duckdb.connect(path), without read_only and config"
         )
+    if "sqlite_scanner" in text:  # which DuckDB would load to read it
+        return PermanentError(f"DuckDB file {shown} is an SQLite database; name another file")
     first = text.splitlines()[0] if text else type(error).__name__
     cure = "; name another file, or move this one away" if "not a valid" in first else ""
     msg = f"DuckDB file {shown}: {first}{cure}"

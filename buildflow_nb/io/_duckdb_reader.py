@@ -43,17 +43,27 @@ def _timedelta(text: str) -> dt.timedelta:
     return dt.timedelta(days=int(found["days"] or 0)) + (-time if found["sign"] else time)
 
 
-# What becomes of values of these types. As text come those that Arrow, or pyarrow, does not hold:
-# it would wrap large numbers round, and drop offsets.
-_AS_TEXT: dict[str, Callable[[Any], Any] | None] = {
+# What becomes of values of these types. Some come as text, since Arrow or pyarrow does not hold
+# them: large numbers would wrap round, offsets be dropped, and the others be DuckDB's own bytes.
+_CASTS = {
+    "INTERVAL": "VARCHAR",
+    "TIME WITH TIME ZONE": "VARCHAR",
+    "UHUGEINT": "VARCHAR",
+    "BIGNUM": "VARCHAR",
+    "VARINT": "VARCHAR",
+    "BIT": "VARCHAR",
+    "VARIANT": "JSON",
+}
+_FINISHES: dict[str, Callable[[Any], Any]] = {
     "INTERVAL": _timedelta,
     "TIME WITH TIME ZONE": dt.time.fromisoformat,
+    "HUGEINT": int,
     "UHUGEINT": int,
     "BIGNUM": int,
     "VARINT": int,
-    "BIT": None,
+    "JSON": json.loads,
+    "VARIANT": json.loads,
 }
-_AS_THEY_ARE: dict[str, Callable[[Any], Any]] = {"JSON": json.loads, "HUGEINT": int}
 
 
 class DuckDBReader:
@@ -131,14 +141,11 @@ class DuckDBReader:
     def _readable(self, relation: Any) -> Any:
         """The relation, with text for what Arrow does not hold; sets what undoes that."""
         types = dict(zip(relation.columns, map(str, relation.types), strict=True))
-        finishes = {
-            name: _AS_TEXT.get(kind) or _AS_THEY_ARE.get(kind) for name, kind in types.items()
-        }
-        self._finish = {name: finish for name, finish in finishes.items() if finish is not None}
-        as_text = [name_quoted(name) for name, kind in types.items() if kind in _AS_TEXT]
-        if not as_text:
+        self._finish = {n: _FINISHES[kind] for n, kind in types.items() if kind in _FINISHES}
+        casts = {name_quoted(n): _CASTS[kind] for n, kind in types.items() if kind in _CASTS}
+        if not casts:
             return relation
-        changes = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in as_text)
+        changes = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in casts.items())
         return relation.project(f"* REPLACE ({changes})")
 
     def read(self) -> Batch | None:

@@ -17,6 +17,7 @@ from buildflow_nb.core.errors import (
     TemporaryError,
 )
 from buildflow_nb.core.primitive import Env, Readable, Wire, Writable
+from buildflow_nb.io._duckdb_reader import DuckDBReader
 from buildflow_nb.io.duckdb import DuckDB, DuckDBQuery, DuckDBTable
 from tests.io.contract import SinkContract, SourceContract, pulled, pushed, run
 from tests.io.records import (
@@ -44,6 +45,7 @@ def types(path, table="t"):
 
 
 class TestSource(SourceContract):
+    reads = (DuckDBReader, "_fetch")
     expected = RECORDS
 
     def make(self, folder):
@@ -55,6 +57,7 @@ class TestSource(SourceContract):
 
 
 class TestQuery(SourceContract):
+    reads = (DuckDBReader, "_fetch")
     expected = NUMBERS
 
     def make(self, folder):
@@ -67,6 +70,7 @@ class TestQuery(SourceContract):
 
 
 class TestSink(SinkContract):
+    writes_to = "shop.duckdb"
     element = Point
     samples = POINTS
     bad = Point("no number", "x")
@@ -91,6 +95,7 @@ class TestUntypedSink(TestSink):
 class TestSinkWithConstraints(TestSink):
     """Faults that only DuckDB itself can find."""
 
+    writes_to = ""  # it makes the table first
     bad = Point(1_000, "does not fit a TINYINT")
 
     def make(self, folder):

@@ -9,9 +9,11 @@ import pytest
 
 from buildflow_nb.core.errors import DeclarationError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Env, Wire
+from buildflow_nb.io import _parquet
+from buildflow_nb.io._text_file import TextFile
 from buildflow_nb.io.local import File
 from buildflow_nb.types.portable import FileFormat
-from tests.io.contract import SinkContract, SourceContract, pulled, pushed, run
+from tests.io.contract import SinkContract, SourceContract, lying_there, pulled, pushed, run
 from tests.io.records import (
     POINT_TYPES,
     POINTS,
@@ -35,6 +37,7 @@ def values(file):
 
 
 class TestJsonSource(SourceContract):
+    reads = (TextFile, "take")
     expected = LINES
 
     def make(self, folder):
@@ -46,6 +49,7 @@ class TestJsonSource(SourceContract):
 
 
 class TestJsonSink(SinkContract):
+    writes_to = "out.jsonl"
     element = Point
     samples = POINTS
     bad = object()
@@ -59,6 +63,7 @@ class TestJsonSink(SinkContract):
 
 
 class TestParquetSource(SourceContract):
+    reads = (_parquet, "record_rows")
     expected = RECORDS
 
     def make(self, folder):
@@ -76,6 +81,7 @@ class TestParquetFolderSource(TestParquetSource):
 
 
 class TestParquetSink(SinkContract):
+    writes_to = "out.parquet"
     element = Point
     samples = POINTS
     bad = Point("no number", "x")
@@ -284,3 +290,29 @@ def test_a_full_disk_leaves_no_part_behind(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert [p.name[:10] for p in path.iterdir()] == ["part-00000"]
     assert pulled(File(path)) == [{"x": 1, "name": "one"}]
+
+
+@pytest.mark.parametrize("ending", ["json", "csv"])
+def test_a_file_that_another_has_replaced_is_looked_at_again(tmp_path, ending):
+    path = tmp_path / f"o.{ending}"
+
+    async def go():
+        async with File(path).sink(Env(), Point) as sink:
+            await sink.push(POINTS[:1])
+            path.write_bytes("x,name".encode("utf-16"))
+            before = lying_there(tmp_path)
+            with pytest.raises(PermanentError, match=r"o\.\w+ is UTF-16, so nothing is appended"):
+                await sink.push(POINTS[1:])
+            assert lying_there(tmp_path) == before
+
+    run(go())
+
+
+@pytest.mark.parametrize("text", ["x,name\n1,one", "[\n{}\n]", "{", "name: x"])
+def test_what_is_not_json_lines_is_not_continued_as_such(tmp_path, text):
+    path = tmp_path / "o.json"
+    path.write_text(text)
+    with pytest.raises(PermanentError, match=r"o\.json is not JSON Lines"):
+        pushed(File(path), POINTS, element=Point)
+    assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]

@@ -8,6 +8,7 @@ import pytest
 
 from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Env, Malformed, Wire
+from buildflow_nb.io._text_file import TextFile
 from buildflow_nb.io.local import File
 from tests.io.contract import SinkContract, SourceContract, pulled, pushed, run
 from tests.io.records import (
@@ -30,6 +31,7 @@ def rows(path):
 
 
 class TestSource(SourceContract):
+    reads = (TextFile, "take")
     expected = RECORDS
 
     def make(self, folder):
@@ -42,6 +44,7 @@ class TestSource(SourceContract):
 
 
 class TestSink(SinkContract):
+    writes_to = "out.csv"
     element = Point
     samples = POINTS
     bad = Point("\ud800", "a lone surrogate has no UTF-8")

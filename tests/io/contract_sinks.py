@@ -1,0 +1,169 @@
+"""What every sink keeps, whatever it writes to."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from buildflow_nb.core.errors import PartialPushError, PermanentError
+from buildflow_nb.core.findings import Health
+from buildflow_nb.core.primitive import Env, Wire, Writable
+from tests.io.contract_config import ConfigContract
+from tests.io.driving import checked, lying_there, pushed, run
+
+# Files of others, none of which ends with a line feed.
+FOREIGN = {
+    "UTF-16": "x,name\n1,one".encode("utf-16"),
+    "UTF-16 without its mark": "x,name\n1,one".encode("utf-16-le"),
+    "UTF-32": "x,name\n1,one".encode("utf-32"),
+    "Latin-1": "x,name\n1,caf\xe9".encode("latin-1"),
+    "gzip": gzip.compress(b"x,name\n1,one\n"),
+    "bzip2": bz2.compress(b"x,name\n1,one\n"),
+    "xz": lzma.compress(b"x,name\n1,one\n"),
+    "zip": b"PK\x03\x04\x14\x00\x00\x00\x08\x00",
+    "Parquet": b"PAR1\x15\x04\x15\x10PAR1",
+    "SQLite": b"SQLite format 3\x00\x10\x00\x01\x01",
+    "bytes": b"\x89PNG\x0d\x0a\x1a\x0a\x00\x00\x00",
+    "a letter": b"Dear Sir,\n\nI write to you",
+}
+
+
+class SinkContract(ConfigContract):
+    """What every sink keeps. `read` is an independent reader of what was written.
+
+    `element` is the declared type of `samples`, at least three; `bad` is an element that cannot be
+    written, where there is one. `writes_to` is the name of the file that it writes, if it is one.
+    """
+
+    writes_to: ClassVar[str] = ""
+
+    element: ClassVar[object] = None
+    samples: ClassVar[list[object]] = []
+    bad: ClassVar[object] = None
+    read: Callable[[Path], list[object]]
+
+    def expect(self, items: Sequence[object]) -> list[object]:
+        """What `read` gives for these items."""
+        return list(items)
+
+    def write(self, primitive: Writable, *pushes: Sequence[object]) -> None:
+        """Push into a sink of its own."""
+        pushed(primitive, *pushes, element=self.element)
+
+    def test_is_writable(self, tmp_path):
+        primitive = self.make(tmp_path)
+        assert isinstance(primitive, Writable)
+        assert isinstance(primitive.sink_wire, Wire)
+        assert primitive.max_push >= 1
+        assert primitive.linger_s >= 0
+
+    def test_what_is_written_can_be_read(self, tmp_path):
+        self.write(self.make(tmp_path), self.samples)
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_checking_makes_and_writes_nothing(self, tmp_path):
+        primitive = self.make(tmp_path)
+        before = lying_there(tmp_path)
+        assert [f for f in checked(primitive, "sink") if f.health is not Health.OK] == []
+        assert lying_there(tmp_path) == before
+        self.write(primitive, self.samples)
+        before = lying_there(tmp_path)
+        assert [f for f in checked(primitive, "sink") if f.health is not Health.OK] == []
+        assert lying_there(tmp_path) == before
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_pushes_keep_their_order(self, tmp_path):
+        self.write(self.make(tmp_path), *[[item] for item in self.samples])
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_opened_again_it_continues(self, tmp_path):
+        primitive = self.make(tmp_path)
+        self.write(primitive, self.samples[:1])
+        self.write(primitive, self.samples[1:])
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_an_empty_push_writes_nothing(self, tmp_path):
+        self.write(self.make(tmp_path), [], self.samples, [])
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_a_push_is_visible_when_it_returns(self, tmp_path):
+        primitive = self.make(tmp_path)
+
+        async def go():
+            async with primitive.sink(Env(), self.element) as sink:
+                await sink.push(self.samples[:2])
+                first = await asyncio.to_thread(self.read, tmp_path)
+                await sink.push(self.samples[2:])
+                return first
+
+        assert run(go()) == self.expect(self.samples[:2])
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_concurrent_pushes_stay_whole(self, tmp_path):
+        primitive = self.make(tmp_path)
+        rounds = 5
+
+        async def go():
+            async with (
+                primitive.sink(Env(), self.element) as one,
+                primitive.sink(Env(), self.element) as two,
+            ):
+                pushes = [sink.push(self.samples) for sink in (one, two) for _ in range(rounds)]
+                await asyncio.gather(*pushes)
+
+        run(go())
+        assert self.read(tmp_path) == self.expect(self.samples) * (2 * rounds)
+
+    def test_a_cancelled_push_is_whole_or_absent(self, tmp_path):
+        primitive = self.make(tmp_path)
+
+        async def go():
+            async with primitive.sink(Env(), self.element) as sink:
+                task = asyncio.ensure_future(sink.push(self.samples))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await sink.push(self.samples)
+
+        run(go())
+        whole = self.expect(self.samples)
+        assert self.read(tmp_path) in (whole, whole + whole)
+
+    def test_a_bad_element_fails_alone(self, tmp_path):
+        if self.bad is None:
+            return
+        items = [self.samples[0], self.bad, *self.samples[1:]]
+        with pytest.raises(PartialPushError) as caught:
+            self.write(self.make(tmp_path), items)
+        assert list(caught.value.failed) == [1]
+        assert str(caught.value.failed[1])
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_a_push_of_nothing_but_bad_elements_writes_nothing(self, tmp_path):
+        if self.bad is None:
+            return
+        primitive = self.make(tmp_path)
+        self.write(primitive, self.samples)
+        with pytest.raises(PartialPushError) as caught:
+            self.write(primitive, [self.bad, self.bad])
+        assert list(caught.value.failed) == [0, 1]
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    @pytest.mark.parametrize("kind", FOREIGN)
+    def test_a_file_that_is_not_ours_is_refused_and_stays_as_it_is(self, tmp_path, kind):
+        if not self.writes_to:
+            return
+        (tmp_path / self.writes_to).write_bytes(FOREIGN[kind])
+        before = lying_there(tmp_path)
+        with pytest.raises((PermanentError, PartialPushError)) as caught:
+            self.write(self.make(tmp_path), self.samples)
+        assert self.writes_to in str(caught.value) or isinstance(caught.value, PartialPushError)
+        assert lying_there(tmp_path) == before
