@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import cast
 
+import msgspec
+
 from buildflow_nb.core.errors import told
 
 __all__ = ("explain",)
@@ -31,6 +33,10 @@ def _explained(error: BaseException, raw: object) -> str:
         text, name = told(error), type(error).__name__
         return name if text == name else f"{name}: {text}"
     errors = getattr(error, "errors", None)
+    if isinstance(error, msgspec.ValidationError) and callable(
+        getattr(error.__cause__, "errors", None)
+    ):
+        return _inside(error, cast("Exception", error.__cause__))
     if callable(errors):
         first = errors()[0]
         path = ".".join(str(part) for part in first["loc"])
@@ -43,6 +49,13 @@ def _explained(error: BaseException, raw: object) -> str:
     shown = "" if value is None else f" {_short(value)}"
     text = f"{_uncapital(message)}{shown}"
     return f"{path}: {text}" if path else text
+
+
+def _inside(error: Exception, cause: Exception) -> str:
+    """What pydantic says of a model inside of something that msgspec converts."""
+    place = str(error).rpartition(" - at `$")[2].rstrip("`").removeprefix(".")
+    said = _explained(cause, None)
+    return f"{place}.{said}" if ": " in said else f"{place}: {said}"
 
 
 def _uncapital(text: str) -> str:

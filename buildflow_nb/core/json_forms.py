@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import is_dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -72,16 +72,26 @@ def _line(item: object) -> bytes:
 
 def _is_special(kind: type) -> bool:
     """Whether msgspec would write instances of a class otherwise than we do."""
-    own = hasattr(kind, "to_json") or is_named_tuple(kind)
-    return own or (is_pydantic(kind) and is_dataclass(kind))
+    return hasattr(kind, "to_json") or is_named_tuple(kind) or _is_pydantic_data(kind)
 
 
-def _as_msgspec_has_it(element: object) -> object:
+def _is_pydantic_data(kind: type) -> bool:
+    """Whether it is a dataclass to msgspec, and more than that to pydantic."""
+    return is_pydantic(kind) and is_dataclass(kind)
+
+
+def _as_msgspec_has_it(element: Any) -> object:
     """An element that msgspec would write otherwise, as something that it writes rightly."""
     kind = type(element)
     if is_named_tuple(kind):  # an array to msgspec; an element has the names of its fields
-        return cast("Any", element)._asdict()
-    return _model(element) if is_pydantic(kind) else element
+        return element._asdict()
+    if is_pydantic(kind):
+        return _model(element)
+    if kind in (list, tuple) and any(map(_is_pydantic_data, set(map(type, element)))):
+        return [_as_msgspec_has_it(one) if _is_pydantic_data(type(one)) else one for one in element]
+    if kind is dict and any(map(_is_pydantic_data, set(map(type, element.values())))):
+        return dict(zip(element, _as_msgspec_has_it([*element.values()]), strict=True))  # type: ignore[call-overload]
+    return element
 
 
 def _encoded(element: object) -> bytes:

@@ -16,7 +16,7 @@ from typing import Any, cast
 from buildflow_nb.core.annotations import is_pydantic, pydantic_fields
 from buildflow_nb.core.secret_fields import secrets_of
 
-__all__ = ("ModelForm", "dumped", "model_form", "spelling_of")
+__all__ = ("ModelForm", "dumped", "model_config", "model_form", "names_read", "spelling_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,12 @@ def _model_form(kind: Any) -> ModelForm:
     return ModelForm(
         secret=secrets_of(kind) is not None,
         renamed=_renames(kind, set()),
-        non_finite="ser_json_inf_nan" in _config(kind),
+        non_finite="ser_json_inf_nan" in model_config(kind),
     )
 
 
-def _config(kind: Any) -> Mapping[str, Any]:
+def model_config(kind: Any) -> Mapping[str, Any]:
+    """How a model, or a pydantic dataclass, is configured."""
     found: Mapping[str, Any] | None = getattr(kind, "model_config", None)
     return getattr(kind, "__pydantic_config__", {}) if found is None else found
 
@@ -56,15 +57,17 @@ def spelling_of(kind: Any, name: str) -> str:
     """The name by which a field of a model is written."""
     info = pydantic_fields(kind)[name]
     written = info.serialization_alias or info.alias or name
-    read = _read_names(kind, name, info)
+    read = names_read(kind, name)
     return written if written in read or not read else read[0]
 
 
-def _read_names(kind: Any, name: str, info: Any) -> list[str]:
+def names_read(kind: Any, name: str) -> list[str]:
+    """The names by which a field of a model is read; none where it is found by a path."""
+    info = pydantic_fields(kind)[name]
     alias = info.validation_alias or info.alias
     choices = getattr(alias, "choices", [alias])
     found = [one for one in choices if isinstance(one, str)]
-    config = _config(kind)
+    config = model_config(kind)
     by_name = config.get("populate_by_name") or config.get("validate_by_name")
     if not alias or by_name:
         found.append(name)

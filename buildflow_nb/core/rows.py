@@ -12,7 +12,8 @@ from typing import Any, Self, get_origin
 
 import msgspec
 
-from buildflow_nb.core.annotations import arms_of, is_record, optional_of, record_hints
+from buildflow_nb.core.annotations import arms_of, is_record, optional_of
+from buildflow_nb.core.fields_written import fields_read
 
 __all__ = ("RowPreparation",)
 
@@ -31,7 +32,7 @@ class RowPreparation:
         """Find the nullable and the nested fields of a record type."""
         nullable: set[str] = set()
         nested: set[str] = set()
-        for name, kind in record_hints(hint).items():
+        for name, kind in fields_read(hint).items():
             inner, optional = optional_of(kind)
             if optional:
                 nullable.add(name)

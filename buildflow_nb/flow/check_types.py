@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
-from buildflow_nb.core.annotations import is_pydantic, is_record, record_hints, type_name
+from buildflow_nb.core.annotations import is_pydantic, is_record, pydantic_fields, type_name
 from buildflow_nb.core.decode import compile_decoder
 from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.fields_written import fields_written
+from buildflow_nb.core.model_forms import spelling_of
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, ProcessorSpec
@@ -64,9 +66,10 @@ def _miswritten(spec: ProcessorSpec, known: Known) -> tuple[str, str] | None:
     if not isinstance(spec, (ConsumerSpec, CollectorSpec)) or not is_record(spec.output_type):
         return None
     columns = known.get(id(spec.sink))
-    if columns is None or hasattr(spec.output_type, "to_json"):
+    written = fields_written(spec.output_type)
+    if columns is None or written is None or hasattr(spec.output_type, "to_json"):
         return None
-    names = list(record_hints(spec.output_type))
+    names = list(written.hints)
     there = {_folded(name, columns) for name in columns.names}
     missing = [name for name in names if _folded(name, columns) not in there]
     if missing:
@@ -103,8 +106,8 @@ def _required(hint: object) -> list[str]:
     if not is_record(hint):
         return []
     if is_pydantic(hint):
-        fields = getattr(hint, "model_fields")  # noqa: B009  (pydantic is not imported)
-        return [field.alias or name for name, field in fields.items() if field.is_required()]
+        fields = pydantic_fields(hint)
+        return [spelling_of(hint, name) for name, one in fields.items() if one.is_required()]
     try:
         info = msgspec.inspect.type_info(hint)
     except TypeError:

@@ -6,14 +6,13 @@ that no value loses digits on the way, and a line that cannot be decoded fails a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from buildflow_nb.core.annotations import is_named_tuple
-from buildflow_nb.core.encode import json_bytes
 from buildflow_nb.core.errors import PermanentError
+from buildflow_nb.core.json_forms import json_lines
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io._appender import LOOK_BYTES, Appender
 from buildflow_nb.io._foreign import UTF8_MARK
@@ -21,10 +20,9 @@ from buildflow_nb.io._layout import ELEMENT_FAULTS, write_sound
 from buildflow_nb.io._place import Place
 from buildflow_nb.io._text_file import TextFile
 
-__all__ = ("JsonLinesReader", "JsonLinesWriter", "json_lines")
+__all__ = ("JsonLinesReader", "JsonLinesWriter")
 
 _DECODER = msgspec.json.Decoder()
-_ENCODER = msgspec.json.Encoder()
 
 
 class JsonLinesReader:
@@ -135,30 +133,3 @@ class JsonLinesWriter:
                 "nothing is appended to it; name another file, or another file_format"
             )
             raise PermanentError(msg) from error
-
-
-def json_lines(items: Sequence[object]) -> bytes:
-    """The items, one JSON value a line.
-
-    Raises:
-        TypeError: part of one has no JSON form; the other `ELEMENT_FAULTS` too.
-    """
-    encode = _encoder(items)
-    return encode(items)
-
-
-def _encoder(items: Sequence[object]) -> Callable[[Sequence[object]], bytes]:
-    """In one go, but for types that have a JSON form of their own."""
-    own = any(hasattr(kind, "to_json") or is_named_tuple(kind) for kind in set(map(type, items)))
-    return _one_by_one if own else _at_once
-
-
-def _at_once(items: Sequence[object]) -> bytes:
-    try:
-        return _ENCODER.encode_lines(items)
-    except TypeError:  # something that only `json_bytes` knows, a pydantic model, say
-        return _one_by_one(items)
-
-
-def _one_by_one(items: Sequence[object]) -> bytes:
-    return b"".join(json_bytes(item) + b"\n" for item in items)

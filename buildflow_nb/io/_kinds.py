@@ -1,7 +1,7 @@
 """From a type annotation to a column: its SQL type, its Arrow type, and how values get in.
 
 The one table that files and DuckDB share. What has no column type of its own (dicts, unions,
-`Any`) is kept as JSON.
+`Any`), and what holds such a thing, is kept as JSON.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ import enum
 import typing
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Literal, cast, get_args, get_origin
 
-from buildflow_nb.core.annotations import is_record, is_unknown, optional_of, record_hints
+from buildflow_nb.core.annotations import is_record, is_unknown, optional_of
 from buildflow_nb.core.credentials import is_secret_class, revealed
-from buildflow_nb.core.encode import json_bytes
+from buildflow_nb.core.encode import json_bytes, to_record
+from buildflow_nb.core.fields_written import Written, fields_written
+from buildflow_nb.core.plain_forms import based
 
-__all__ = ("JSON", "Kind", "kind_of", "seen_hint", "whole")
+__all__ = ("JSON", "Kind", "has_zone", "kind_of", "seen_hint", "whole")
 
 Convert = Callable[[Any], Any]
 
@@ -30,14 +32,27 @@ Convert = Callable[[Any], Any]
 class Kind:
     """A column type. `shape` says the Arrow type: a name, ("list", Kind) or ("struct", {…}).
 
-    `convert` turns a value (never None) into what Arrow takes; None where it takes it as it is.
-    `json` marks text that is JSON.
+    `convert` turns a value (never None) into what Arrow takes, or refuses what the column would
+    cut; None where Arrow does that itself. `fits` tells quickly that none of a column's values
+    needs it. `json` marks text that is JSON.
     """
 
     sql: str
     shape: Any
     convert: Convert | None = None
     json: bool = False
+    fits: Callable[[Sequence[Any]], bool] | None = None
+
+    def column(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The values of a column, as Arrow takes them.
+
+        Raises:
+            ValueError: a value does not fit; the other errors of `convert` too.
+        """
+        convert = self.convert
+        if convert is None or (self.fits is not None and self.fits(values)):
+            return values
+        return [None if value is None else convert(value) for value in values]
 
 
 def whole(value: Any) -> Any:
@@ -52,29 +67,60 @@ def whole(value: Any) -> Any:
     raise ValueError(msg)
 
 
+def _revealed(value: Any) -> Any:
+    return revealed(value) if is_secret_class(type(value)) else value
+
+
 def _json_text(value: Any) -> str:
     return json_bytes(value).decode()
 
 
+def _naive(value: Any) -> Any:
+    value = based(value)
+    if getattr(value, "tzinfo", None) is not None:
+        msg = f"{value} has a zone, and the column's times have none; give it without one"
+        raise ValueError(msg)
+    return value
+
+
+def _day(value: Any) -> Any:
+    value = based(value)
+    if isinstance(value, dt.datetime) and value != dt.datetime(value.year, value.month, value.day):
+        msg = f"{value} is more than a date; give its date()"
+        raise ValueError(msg)
+    return value
+
+
+def _only(*kinds: type) -> Callable[[Sequence[Any]], bool]:
+    allowed = {*kinds, type(None)}
+    return lambda values: set(map(type, values)) <= allowed
+
+
+def _all_naive(values: Sequence[Any]) -> bool:
+    if set(map(type, values)) != {dt.datetime}:
+        return False
+    return set(map(_zone, values)) == {None}
+
+
+_zone = attrgetter("tzinfo")
 JSON = Kind("JSON", "string", _json_text, json=True)
-_INT = Kind("BIGINT", "int64")
 _TEXT = Kind("VARCHAR", "string")
-_HIDDEN = Kind("VARCHAR", "string", revealed)  # a sink gets what a secret holds
-_HIDDEN_BYTES = Kind("BLOB", "binary", revealed)
-_MOMENT = Kind("TIMESTAMP", "timestamp")
-_ZONED = Kind("TIMESTAMPTZ", "timestamptz")
+_HIDDEN = Kind("VARCHAR", "string", _revealed)  # a sink gets what a secret holds
+_HIDDEN_BYTES = Kind("BLOB", "binary", _revealed)
+_MOMENT = Kind("TIMESTAMP", "timestamp", _naive, fits=_all_naive)
+_ZONED = Kind("TIMESTAMPTZ", "timestamptz", based, fits=_only(dt.datetime))  # none is UTC
 # Subclasses come before their bases: bool is an int, a datetime is a date.
 _PLAIN: tuple[tuple[type, Kind], ...] = (
     (bool, Kind("BOOLEAN", "bool")),
-    (int, _INT),
+    (int, Kind("BIGINT", "int64", whole, fits=_only(int))),
     (float, Kind("DOUBLE", "double")),
     (str, _TEXT),
     (bytes, Kind("BLOB", "binary")),
     (bytearray, Kind("BLOB", "binary", bytes)),
     (dt.datetime, _MOMENT),
-    (dt.date, Kind("DATE", "date")),
-    (dt.time, Kind("TIME", "time")),
-    (dt.timedelta, Kind("INTERVAL", "duration")),
+    (dt.date, Kind("DATE", "date", _day, fits=_only(dt.date))),
+    (dt.time, Kind("TIME", "time", _naive)),
+    (dt.timedelta, Kind("INTERVAL", "duration", based, fits=_only(dt.timedelta))),
     (decimal.Decimal, Kind("DECIMAL(38, 9)", "decimal")),
     (uuid.UUID, Kind("UUID", "string", str)),
 )
@@ -109,8 +155,9 @@ def _bare(hint: object) -> object:
 
 
 def _class(hint: type, *, zoned: bool) -> Kind:
-    if is_record(hint) and record_hints(hint):
-        return _struct(hint, zoned=zoned)
+    found = fields_written(hint)
+    if found is not None and found.hints:
+        return _struct(found, zoned=zoned)
     if issubclass(hint, enum.Enum):
         return _enum(hint)
     if is_secret_class(hint):
@@ -119,21 +166,16 @@ def _class(hint: type, *, zoned: bool) -> Kind:
         if issubclass(hint, known):
             if kind is _MOMENT and zoned:
                 return _ZONED
-            return kind if kind.convert or hint is known else _derived(kind, known)
+            return kind if kind.convert or hint is known else replace(kind, convert=based)
     return JSON
-
-
-def _derived(kind: Kind, known: type) -> Kind:
-    """Arrow takes subclasses of most types as they are, but not of str (an Enum, say)."""
-    return Kind(kind.sql, kind.shape, known if known in (str, int, float) else None)
 
 
 def _enum(hint: type[enum.Enum]) -> Kind:
     kind = _same_kind([type(member.value) for member in hint])
     inner = kind.convert
     if inner is None:
-        return Kind(kind.sql, kind.shape, _value_of)
-    return Kind(kind.sql, kind.shape, lambda v: inner(_value_of(v)), json=kind.json)
+        return replace(kind, convert=_value_of)
+    return replace(kind, convert=lambda value: inner(_value_of(value)), fits=None)
 
 
 def _value_of(value: Any) -> Any:
@@ -148,33 +190,44 @@ def _list(origin: object, args: tuple[Any, ...], *, zoned: bool) -> Kind:
     if origin is tuple and args[-1] is not Ellipsis and len(set(args)) > 1:
         return JSON
     inner = kind_of(args[0], zoned=zoned)
-    convert: Convert = list
-    if inner.convert is not None:
-        one = inner.convert
-
-        def convert(values: Any) -> list[Any]:
-            return [None if value is None else one(value) for value in values]
-
-    return Kind(f"{inner.sql}[]", ("list", inner), convert)
+    if inner.json:
+        return JSON
+    return Kind(f"{inner.sql}[]", ("list", inner), lambda values: inner.column(list(values)))
 
 
-def _struct(hint: type, *, zoned: bool) -> Kind:
-    kinds = {name: kind_of(inner, zoned=zoned) for name, inner in record_hints(hint).items()}
+def _struct(found: Written, *, zoned: bool) -> Kind:
+    kinds = {name: kind_of(inner, zoned=zoned) for name, inner in found.hints.items()}
+    if any(kind.json for kind in kinds.values()):
+        return JSON  # a column is JSON as a whole, or none of it: so it can be read again
     sql = ", ".join(f'"{name.replace(chr(34), chr(34) * 2)}" {k.sql}' for name, k in kinds.items())
-    is_dict = typing.is_typeddict(hint)
-    getters = {name: itemgetter(name) if is_dict else attrgetter(name) for name in kinds}
+    getters = {name: attrgetter(at) for name, at in (found.attributes or {}).items()}
 
     def convert(value: Any) -> dict[str, Any]:
-        if is_dict or isinstance(value, Mapping):
-            found = {name: value.get(name) for name in kinds}
+        if isinstance(value, Mapping):
+            made = {name: value.get(name) for name in kinds}
+        elif found.attributes is None:
+            made = dict.fromkeys(kinds) | to_record(value)
         else:
-            found = {name: get(value) for name, get in getters.items()}
+            made = {name: get(value) for name, get in getters.items()}
         for name, kind in kinds.items():
-            if kind.convert is not None and found[name] is not None:
-                found[name] = kind.convert(found[name])
-        return found
+            if kind.convert is not None and made[name] is not None:
+                made[name] = kind.convert(made[name])
+        return made
 
-    return Kind(f"STRUCT({sql})", ("struct", kinds), cast("Convert", convert))
+    return Kind(f"STRUCT({sql})", ("struct", kinds), convert)
+
+
+def has_zone(value: Any) -> bool:
+    """Whether there is a time with a zone in a value, however deep."""
+    if isinstance(value, (dt.datetime, dt.time)):
+        return value.tzinfo is not None
+    if isinstance(value, Mapping):
+        return any(map(has_zone, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(has_zone, value))
+    found = fields_written(type(value)) if is_record(type(value)) else None
+    names = found.attributes.values() if found and found.attributes else ()
+    return any(has_zone(getattr(value, name, None)) for name in names)
 
 
 def seen_hint(values: Sequence[object]) -> object:

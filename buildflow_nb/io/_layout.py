@@ -1,20 +1,22 @@
 """The columns of a sink's elements, and how to take a push apart into columns.
 
-With a declared record type the columns are its fields, read by one C call per value. Without one
-they are the keys of the first push, every element being turned into a dict first.
+With a declared record type the columns are its fields as they are written, read by one C call per
+value where nothing is to be made of it. Without one they are the keys of the first push, every
+element being turned into a dict first.
 """
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from buildflow_nb.core.annotations import class_of, is_record, record_hints
+from buildflow_nb.core.annotations import class_of, is_record
+from buildflow_nb.core.boundary import written
 from buildflow_nb.core.encode import to_record
 from buildflow_nb.core.errors import ConversionError, PartialPushError, PermanentError
+from buildflow_nb.core.fields_written import fields_written
 
 __all__ = (
     "ELEMENT_FAULTS",
@@ -32,20 +34,31 @@ ELEMENT_FAULTS = (ConversionError, ValueError, TypeError, AttributeError, Overfl
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Names of columns, and the declared types of those that have one."""
+    """Names of columns, and the declared types of those that have one.
+
+    `attributes` are those that hold the values; None where elements become dicts first.
+    """
 
     names: tuple[str, ...]
     hints: Mapping[str, Any]
-    attributes: bool = False
+    attributes: Mapping[str, str] | None = None
 
     def columns(self, items: Sequence[object]) -> list[list[Any]]:
         """The values of the items, column by column.
 
         Raises:
-            ConversionError: an item has a field that is no column.
+            ConversionError: an item has a field that is no column, or cannot be read.
         """
-        if self.attributes:
-            return [list(map(attrgetter(name), items)) for name in self.names]
+        return written(self._columns, items)
+
+    def _columns(self, items: Sequence[object]) -> list[list[Any]]:
+        if self.attributes is not None:
+            getters = [attrgetter(self.attributes[name]) for name in self.names]
+            columns = [list(map(get, items)) for get in getters]
+            if any(len(column) < len(items) for column in columns):
+                msg = "a field raised StopIteration"  # which is an end to `map`
+                raise ConversionError(msg)
+            return columns
         records = [to_record(item) for item in items]
         known = set(self.names)
         for record in records:
@@ -66,8 +79,10 @@ class Layout:
 def declared_layout(element: object) -> Layout | None:
     """The columns of a declared element type, `None` where the type does not say them."""
     if is_record(element) and not hasattr(element, "to_json"):
-        hints = record_hints(element)
-        return Layout(tuple(hints), hints, attributes=not typing.is_typeddict(element))
+        found = fields_written(element)
+        if found is None:
+            return None
+        return Layout(tuple(found.hints), found.hints, found.attributes)
     if class_of(element) in (str, int, float, bool, bytes):
         return Layout(("value",), {"value": element})
     return None

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from buildflow_nb.core.json_forms import json_lines
 from buildflow_nb.io._csv import csv_header, csv_rows
-from buildflow_nb.io._json_lines import json_lines
 from buildflow_nb.io._layout import Layout, declared_layout, seen_layout
 from buildflow_nb.io._tables import Tables
 from buildflow_nb.types.portable import FileFormat
