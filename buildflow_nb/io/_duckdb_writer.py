@@ -14,6 +14,7 @@ and other processes get in.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -37,6 +38,8 @@ REST_S = 0.5  # without a push; to open the file again takes some hundredths of 
 CLOUD = "md:"  # MotherDuck, where nobody is kept out and opening takes long
 # Two sinks that make one table at once would meet in DuckDB as a write-write conflict.
 _MAKING = threading.Lock()
+# So would two that replace the same rows, by database.
+_REPLACING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class DuckDBWriter:
@@ -133,15 +136,16 @@ class DuckDBWriter:
         table, connection = quoted(self._table), self._connection
         names = map(name_quoted, self._key)
         same = " AND ".join(f"old.{name} = {PUSHED}.{name}" for name in names)
-        connection.begin()
-        try:
-            connection.execute(f"DELETE FROM {table} AS old USING {PUSHED} WHERE {same}")  # noqa: S608
-            connection.execute(f"INSERT INTO {table} BY NAME FROM {PUSHED}")
-            connection.commit()
-        except BaseException:
-            with suppress(Exception):  # the fault may have ended the transaction
-                connection.rollback()
-            raise
+        with _REPLACING[self._database]:
+            connection.begin()
+            try:
+                connection.execute(f"DELETE FROM {table} AS old USING {PUSHED} WHERE {same}")  # noqa: S608
+                connection.execute(f"INSERT INTO {table} BY NAME FROM {PUSHED}")
+                connection.commit()
+            except BaseException:
+                with suppress(Exception):  # the fault may have ended the transaction
+                    connection.rollback()
+                raise
 
     def _of_one_each(self, table: Any) -> Any:
         """The last row of each key.

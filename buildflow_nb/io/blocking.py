@@ -116,10 +116,10 @@ def _for_good(error: BaseException, what: str = "") -> PermanentError:
         return error
     kind = type(error).__name__
     try:
-        text = f"{kind}: {error}"
+        text = str(error)
     except BaseException:  # noqa: BLE001  (it is somebody's own `__str__`)
-        text = kind
-    return PermanentError(what + text)
+        text = ""
+    return PermanentError(f"{what}{kind}: {text}" if text else what + kind)
 
 
 class BlockingSource:

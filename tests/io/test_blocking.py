@@ -9,6 +9,7 @@ from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.blocking import BlockingSink, BlockingSource
 from tests.io.contract import run
+from tests.io.contract_sources import FAULTS
 
 
 class GatedReader:
@@ -162,3 +163,155 @@ def test_backlog_is_the_readers_until_the_end():
             return first, await source.backlog()
 
     assert run(go()) == (7, 0)
+
+
+class FaultyReader:
+    """Reads 0, 1, 2 from a generator; where `faults` has an error, that is raised instead."""
+
+    def __init__(self, faults, opening=()):
+        self.faults = faults
+        self.opening = list(opening)
+        self.closed = 0
+        self.asked = 0
+
+    def open(self):
+        if self.opening:
+            raise self.opening.pop(0)
+        self.batches = self.make()
+
+    def make(self):
+        for i in range(3):
+            if i in self.faults:
+                raise self.faults[i]
+            yield Batch([i])
+
+    def read(self):
+        self.asked += 1
+        return next(self.batches, None)
+
+    def left(self):
+        return None
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_a_generator_that_has_raised_is_not_taken_for_one_at_its_end(at, fault):
+    reader = FaultyReader({at: fault})
+
+    async def go():
+        found, errors = [], []
+        async with BlockingSource(reader, "File in.csv") as source:
+            while len(errors) < 4:
+                try:
+                    batch = await source.pull()
+                except Exception as error:  # noqa: BLE001
+                    errors.append(error)
+                else:
+                    assert batch is not None, "the fault was taken for the end"
+                    found += batch.items
+        return found, errors
+
+    found, errors = run(go())
+    assert found == list(range(at))
+    told = (
+        errors[1:] if isinstance(fault, (TemporaryError, ConnectionError, TimeoutError)) else errors
+    )
+    assert all(error is told[0] for error in told)
+    assert isinstance(told[0], PermanentError)
+    assert "File in.csv" in str(told[0]) or told[0] is fault
+    assert reader.asked <= at + 2
+    assert reader.closed == 2
+
+
+def test_a_reader_that_opens_late_at_its_end_says_so_first():
+    reader = FaultyReader({}, [TemporaryError("not yet"), ConnectionError("not yet")])
+    reader.make = lambda: iter(())
+
+    async def go():
+        async with BlockingSource(reader) as source:
+            for kind in (TemporaryError, ConnectionError):
+                with pytest.raises(kind, match="not yet"):
+                    await source.pull()
+            first = await source.pull()
+            return list(first.items), await source.pull(), await source.pull()
+
+    assert run(go()) == ([], None, None)
+
+
+@pytest.mark.parametrize("fault", [SystemExit(3), KeyboardInterrupt(), StopIteration(), OSError()])
+def test_a_writer_cannot_end_the_loop(fault):
+    writer = GatedWriter(fault)
+
+    async def go():
+        async with BlockingSink(writer):
+            raise AssertionError
+
+    kind = OSError if isinstance(fault, OSError) else PermanentError
+    with pytest.raises(kind, match=r"^(SystemExit: 3|KeyboardInterrupt|StopIteration|)$"):
+        run(go())
+
+
+class RestingWriter(GatedWriter):
+    rest_s = 0.01
+
+    def __init__(self):
+        super().__init__()
+        self.gate.set()
+        self.rested = threading.Event()
+
+    def rest(self):
+        self.calls.append("rest")
+        self.rested.set()
+
+
+def test_a_writer_rests_once_when_nothing_comes():
+    writer = RestingWriter()
+
+    async def go():
+        async with BlockingSink(writer) as sink:
+            await entered(writer.rested)
+            writer.rested.clear()
+            await sink.push([1])
+            await entered(writer.rested)
+
+    run(go())
+    assert writer.calls == ["open", "rest", [1], "rest", "close"]
+
+
+def test_a_writer_does_not_rest_while_it_writes():
+    writer = RestingWriter()
+
+    async def go():
+        async with BlockingSink(writer) as sink:
+            await entered(writer.rested)
+            writer.rested.clear()
+            writer.gate.clear()
+            push = asyncio.ensure_future(sink.push([1]))
+            await entered(writer.entered)
+            assert not await asyncio.to_thread(writer.rested.wait, 5 * writer.rest_s)
+            writer.gate.set()
+            await push
+
+    run(go())
+    assert writer.calls[:4] in (["open", "rest", [1], "rest"], ["open", "rest", [1], "close"])
+
+
+def test_what_resting_raises_is_left_to_the_next_push():
+    writer = RestingWriter()
+
+    def fail():
+        writer.rested.set()
+        raise OSError
+
+    writer.rest = fail
+
+    async def go():
+        async with BlockingSink(writer) as sink:
+            await entered(writer.rested)
+            await sink.push([1])
+
+    run(go())
+    assert writer.calls == ["open", [1], "close"]
