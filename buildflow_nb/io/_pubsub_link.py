@@ -51,6 +51,8 @@ class Messages:
     PublishRequest: Pb
     PublishResponse: Pb
     PubsubMessage: Pb
+    PullRequest: Pb
+    PullResponse: Pb
     StreamingPullRequest: Pb
     StreamingPullResponse: Pb
     AcknowledgeRequest: Pb

@@ -1,30 +1,37 @@
 """A source over a Pub/Sub subscription: streaming pulls, leases renewed, acknowledged in bulk.
 
     pull ◄── waiting ◄── streams, one for each pull that waits        settle ──► acks
-                 └────► leases ◄── renewal, every few seconds ──────────────────┘
+                 ├────► leases ◄── renewal, every few seconds ──────────────────┘
+                 └───── questions, after a silence
 
 * A stream is opened by the first pull that has to wait, and stays open; how much it brings is
   bounded by its flow control, which counts what is not settled.
+* A pull comes back empty when Pub/Sub, asked after a silence in which nothing was held, has said
+  that there is nothing (`_pubsub_silence`); never because an answer is slow.
 * A cancelled pull loses nothing: what streams bring waits for the next pull. When the source
   closes, what was not settled is given back, to be delivered again at once.
-* Delivery is at least once; with one replica, in the order in which Pub/Sub delivers.
+* Delivery is at least once; with one replica, in the order in which Pub/Sub delivers. What failed
+  is delivered again after a pause that grows: it stays leased, and is not renewed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.primitive import Batch
+from buildflow_nb.io._pauses import Pauses
 from buildflow_nb.io._pubsub_acks import Acks, Told
 from buildflow_nb.io._pubsub_leases import Leases
-from buildflow_nb.io._pubsub_link import Pb, PubSubLink
+from buildflow_nb.io._pubsub_link import Pb, PubSubLink, messages
+from buildflow_nb.io._pubsub_silence import Silence
 from buildflow_nb.io._pubsub_stream import FlowControl, Stream
 from buildflow_nb.types.gcp import PubsubMessage
 
@@ -35,6 +42,8 @@ MOST_BYTES = 100 << 20  # likewise, as Google's clients have it
 LOOKS_PER_LEASE = 4  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least and at most
 CLOSE_S = 1.5  # for giving back what is left; after that its lease runs out by itself
+LAST_S = 0.5  # for what is on its way to us when the source closes
+ASK_S = 15.0  # for the answer to a question, on a bad day
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,9 @@ class PubSubSource:
         )
         self._acks = Acks(link)
         self._leases = Leases()
+        self._silence = Silence(self._ask)
+        self._pauses = Pauses()
+        self._given_back: dict[str, int] = {}  # pauses of those of which Pub/Sub is being told
         self._streams: list[Stream] = []
         self._waiting: deque[tuple[str, Pb]] = deque()  # ack id and message
         self._arrived = asyncio.Event()
@@ -78,7 +90,10 @@ class PubSubSource:
             if self._renewal is not None:
                 self._renewal.cancel()
                 await asyncio.wait((self._renewal,))
-            await asyncio.gather(*(stream.close() for stream in self._streams))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    closing = (stream.close() for stream in self._streams)
+                    await asyncio.gather(self._silence.close(), *closing)
             await self._give_all_back()
         finally:
             await self._link.close()
@@ -91,45 +106,104 @@ class PubSubSource:
             PermanentError: it refuses us.
         """
         self._pulling += 1
+        mark = self._silence.mark()
         try:
             while not self._waiting:
                 fault, self._fault = self._fault, None
                 if fault is not None:
                     raise fault
                 self._open_streams()
-                self._arrived.clear()
-                await self._arrived.wait()
+                if await self._silent() and await self._silence.is_empty(mark):
+                    break
         finally:
             self._pulling -= 1
         return self._batch()
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
-        """Acknowledge messages, or give them back to be delivered again at once.
+        """Acknowledge messages, or have them delivered again after a pause that grows.
 
         Raises:
             TemporaryError: some could not be settled; the same receipts may be settled again.
             PermanentError: the subscription refuses us.
         """
-        ack_ids = self._leases.settling(receipts)
+        ack_ids = self._leases.settling(receipts, renew=ok)
         if not ack_ids:
             return
-        told = await (self._acks.acknowledge(ack_ids) if ok else self._acks.lease(ack_ids, 0))
-        again = told.again  # a message of an id that is gone comes again, or is somebody else's
-        self._leases.drop(i for i in ack_ids if i not in again)
-        for error in again.values():
-            raise error
+        if ok:
+            self._pauses.forget(self._leases.known(i)[0] for i in ack_ids)
+            self._note_settled(ack_ids, await self._acks.acknowledge(ack_ids))
+            return
+        by_pause: dict[int, list[str]] = defaultdict(list)
+        for ack_id in ack_ids:
+            by_pause[self._pause_s(ack_id)].append(ack_id)
+        await asyncio.gather(*(self._give_back(some, s) for s, some in by_pause.items()))
+
+    async def release(self, receipts: Sequence[object]) -> None:
+        """Give messages back to be delivered again at once.
+
+        Raises:
+            TemporaryError: some could not be given back; the same receipts may be released again.
+            PermanentError: the subscription refuses us.
+        """
+        ack_ids = self._leases.settling(receipts, renew=False)
+        if ack_ids:
+            await self._give_back(ack_ids, 0)
 
     async def backlog(self) -> int | None:
         """Unknown: only Cloud Monitoring could tell, some minutes late."""
         return None
 
     async def _give_all_back(self) -> None:
-        left = self._leases.settling(self._leases.held())
-        if left:
-            with suppress(TimeoutError):  # then they come when their leases run out
-                async with asyncio.timeout(CLOSE_S):
-                    await self._acks.lease(left, 0)
-            self._leases.drop(left)
+        # Then they come when their leases run out.
+        with suppress(TimeoutError, BuildFlowError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.release(self._leases.held())
+
+    async def _give_back(self, ack_ids: Sequence[str], pause_s: int) -> None:
+        self._note_settled(ack_ids, await self._acks.lease(ack_ids, pause_s))
+
+    def _note_settled(self, ack_ids: Sequence[str], told: Told) -> None:
+        again = told.again  # a message of an id that is gone comes again, or is somebody else's
+        settled = [ack_id for ack_id in ack_ids if ack_id not in again]
+        self._leases.drop(settled)
+        self._leases.unsettled(again)
+        for ack_id in settled:
+            self._given_back.pop(ack_id, None)
+        for error in again.values():
+            raise error
+
+    def _pause_s(self, ack_id: str) -> int:
+        found = self._given_back.get(ack_id)
+        if found is None:  # else it was given back already, and Pub/Sub could not be told
+            found = self._pauses.after_failure(*self._leases.known(ack_id))
+            self._given_back[ack_id] = found
+        return found
+
+    async def _silent(self) -> bool:
+        """Wait for messages; whether none came for a while, and none are held."""
+        self._arrived.clear()
+        try:
+            async with asyncio.timeout(self._silence.quiet_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            return not self._leases and not self._waiting and self._fault is None
+        return False
+
+    async def _ask(self) -> bool:
+        """Have what there is, at once; whether there was anything."""
+        kinds = messages()
+        request = kinds.PullRequest(
+            subscription=self._link.name,
+            max_messages=self._reading.batch_size,
+            return_immediately=True,
+        )
+        answer = await self._link.look("Subscriber/Pull", request, kinds.PullResponse, ASK_S)
+        if not answer.received_messages:
+            return False
+        # They are leased for as long as the subscription says, which may be ten minutes.
+        await self._acks.lease([one.ack_id for one in answer.received_messages], self._flow.lease_s)
+        self._receive(answer)
+        return True
 
     def _open_streams(self) -> None:
         self._streams = [stream for stream in self._streams if not stream.over]
@@ -141,7 +215,9 @@ class PubSubSource:
         received = answer.received_messages
         if received:
             ack_ids = [one.ack_id for one in received]
-            self._leases.take(ack_ids, self._flow.lease_s)
+            self._silence.broken()
+            known = [(one.message.message_id, one.delivery_attempt) for one in received]
+            self._leases.take(ack_ids, self._flow.lease_s, known)
             self._waiting.extend(zip(ack_ids, [one.message for one in received], strict=True))
             self._arrived.set()
 
@@ -167,6 +243,8 @@ class PubSubSource:
         while True:
             await asyncio.sleep(min(max(shortest, lease_s / LOOKS_PER_LEASE), longest))
             due = self._leases.due()
+            pauses = self._given_back.items()
+            self._given_back = {i: s for i, s in pauses if i in self._leases}
             if due:
                 self._note(due, await self._acks.lease(due, lease_s))
 

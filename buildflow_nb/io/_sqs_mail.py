@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
-from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.errors import BuildFlowError, PermanentError
 from buildflow_nb.io._sqs_allowance import Allowance
 from buildflow_nb.io._sqs_leases import Leases, Receipt
 from buildflow_nb.io._sqs_link import BATCH, LONG_POLL_S, SHORT_POLL_S, Message, QueueLink
@@ -101,6 +101,8 @@ class Mail:
                 found = self._link.receive(call.wait_s)
             except Exception as error:  # noqa: BLE001  (raised by the pull that waits for it)
                 fault = error
+            except BaseException as error:  # noqa: BLE001  (it would end the loop of that pull)
+                fault = PermanentError(f"queue {self._link.name!r} cannot be read: {type(error).__name__}")
             again = self._leave(call, found, fault)
 
     def take(self) -> list[Letter]:

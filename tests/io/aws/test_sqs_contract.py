@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from buildflow_nb.io.aws import SQSQueue
-from tests.io import contract
+from tests.io import driving
 from tests.io.aws.endless import EndlessSourceContract
 from tests.io.contract import SinkContract, run
 
@@ -91,7 +91,7 @@ class TestFifoSink(TestSink):
 
     def test_concurrent_pushes_stay_whole(self, tmp_path):
         primitive = self.make(tmp_path)
-        env = contract.Env()
+        env = driving.Env()
 
         async def go():
             async with primitive.sink(env, None) as one, primitive.sink(env, None) as two:

@@ -1,4 +1,8 @@
-"""The call Pull of google.pubsub.v1.Subscriber: it waits until there is something to give."""
+"""The call Pull of google.pubsub.v1.Subscriber: it waits until there is something to give.
+
+What a client was to be given that is gone meanwhile waits for others at once, not until the lease
+of nobody runs out.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,11 @@ RESPONSE_MESSAGES = 1_000  # Google's maximum for a pull
 RESPONSE_BYTES = 3_000_000  # clients of an emulator refuse answers beyond gRPC's 4 MiB
 LONGEST_WAIT_S = 60.0  # then the answer is empty, and the client asks again
 MARGIN_S = 0.1  # an empty answer just before the client's deadline is kinder than a late one
+
+
+def _take_back(call: Context, subscription: Subscription, delivery: Delivery) -> None:
+    if call.cancelled():
+        subscription.give_back(delivery.ack_ids)
 
 
 def check_pullable(broker: Broker, subscription: Subscription) -> None:
@@ -53,11 +62,12 @@ class Pull:
             raise invalid(message)
         limit = min(request.max_messages, RESPONSE_MESSAGES)
         delivery = self._take(subscription, limit)
-        if delivery or request.return_immediately:
-            return delivery.encode()
-        remaining = context.time_remaining()
-        wait_s = LONGEST_WAIT_S if remaining is None else min(LONGEST_WAIT_S, remaining - MARGIN_S)
-        return (await self._wait(subscription, limit, wait_s)).encode()
+        if not delivery and not request.return_immediately:
+            left = context.time_remaining()
+            wait_s = LONGEST_WAIT_S if left is None else min(LONGEST_WAIT_S, left - MARGIN_S)
+            delivery = await self._wait(subscription, limit, wait_s)
+        context.add_done_callback(lambda call: _take_back(call, subscription, delivery))
+        return delivery.encode()
 
     async def _wait(self, subscription: Subscription, limit: int, wait_s: float) -> Delivery:
         try:

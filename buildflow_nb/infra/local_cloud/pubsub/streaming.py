@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from buildflow_nb.infra.local_cloud.pubsub import proto
 from buildflow_nb.infra.local_cloud.pubsub.broker import Broker
 from buildflow_nb.infra.local_cloud.pubsub.calls import Context, encode, refuse
+from buildflow_nb.infra.local_cloud.pubsub.delivery import Delivery
 from buildflow_nb.infra.local_cloud.pubsub.lease import Holder
 from buildflow_nb.infra.local_cloud.pubsub.proto import Pb
 from buildflow_nb.infra.local_cloud.pubsub.pull import (
@@ -105,8 +106,7 @@ class Stream:
                 raise self._failure
             if self._finished:
                 return
-            if answer := self._next():
-                await context.write(answer)
+            if await self._write_next(context):
                 self._written_at = loop.time()
                 continue
             await self._wait(context)
@@ -121,18 +121,29 @@ class Stream:
         except TimeoutError:
             await context.write(self._properties())
 
-    def _next(self) -> bytes:
-        """Give the next answer, or nothing."""
+    async def _write_next(self, context: Context) -> bool:
+        """Write the next answer; whether there was one."""
         if not self._confirmations.empty():
-            return self._confirmations.get_nowait()
+            await context.write(self._confirmations.get_nowait())
+            return True
+        delivery = self._next()
+        if not delivery:
+            return False
+        try:
+            # Clients believe the properties of the latest answer, so each has to carry them.
+            await context.write(delivery.encode() + self._properties())
+        except BaseException:  # the client is gone, so it must not keep what it never got
+            self._subscription.give_back(delivery.ack_ids)
+            raise
+        return True
+
+    def _next(self) -> Delivery:
         held = self._holder
         limit = min(RESPONSE_MESSAGES, self._most_messages - held.messages)
         room = min(RESPONSE_BYTES, self._most_bytes - held.bytes)
         if limit <= 0 or room <= 0:
-            return b""
-        delivery = self._subscription.take(limit, room, self._deadline_s, held)
-        # Clients believe the properties of the latest answer, so every answer has to carry them.
-        return delivery.encode() + self._properties() if delivery else b""
+            return Delivery()
+        return self._subscription.take(limit, room, self._deadline_s, held)
 
     def _properties(self) -> bytes:
         config = self._subscription.config
