@@ -1,43 +1,63 @@
 """A source of what happens to the files of a folder.
 
 The operating system's watch begins when the source is opened, and it collects changes while
-nobody pulls, so nothing between opening and pulling is lost. An event that was not settled well is
-delivered again after a pause. Delivery is in memory: what happens while no source is open is not
-seen, unless another process takes this one's place (`Env.positions`). Folders and files of tools
-(.git, node_modules, editors' swap files …) are left out, as watchfiles does by default.
+nobody pulls, so nothing between opening and pulling is lost. What was told and settled is kept
+(`Env.positions`): what came, changed or went while no source was open is told by the next one, and
+so is what was not settled. The first one ever tells what is new from then on. An event that was not
+settled well is delivered again, after a pause that grows.
+
+Events of one path come in an order that ends with what is there: created last where the file is,
+deleted last where it is not. Folders and files of tools (.git, node_modules, editors' swap files …)
+are left out, as watchfiles does by default.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self, cast
 
-from buildflow_nb.core.errors import DeclarationError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import (
+    BuildFlowError,
+    DeclarationError,
+    PermanentError,
+    TemporaryError,
+)
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env, Source, Wire
 from buildflow_nb.io._check import looked, on_thread
+from buildflow_nb.io._folder_watch import Changes, FolderWatch, missing
 from buildflow_nb.io._paths import absolute
-from buildflow_nb.io._seen_files import SeenFiles
+from buildflow_nb.io._seen_files import Found, SeenFiles
 from buildflow_nb.types.local import FileChangeStreamEventType, LocalFileChangeEvent
 
 __all__ = ("LocalFileChangeStream",)
 
-REDELIVERY_S = 1.0  # at once would spin on an event that always fails
-Changes = set[tuple[Any, str]]
+REDELIVERY_S = 1.0  # at once would spin on an event that always fails; doubled each time
+LONGEST_REDELIVERY_S = 60.0
+IDLE_S = 1.0  # a pull that has found nothing by then says so
+MOST = 1_000  # events of one batch; a folder that is moved in may hold any number
+REWATCH_S = 0.5  # between two watches, since each begins with a look at all files
+WRITE_S = 0.5  # between two writes of what is settled
+WRITE_SHARE = 20  # a write that takes long is followed by a pause of this many times that
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFileChangeStream:
-    """Changes below `file_path` (a folder or a file), of the given types; the path is absolute.
+    """Changes below `file_path` (a folder or a file), of the given types; none given means all.
+
+    The path is absolute.
 
     Raises:
-        DeclarationError: an event type is unknown, or there is none.
+        DeclarationError: an event type is unknown.
     """
 
     cloud: ClassVar[str] = "local"
@@ -72,8 +92,8 @@ class LocalFileChangeStream:
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source; the watch begins at once where the folder exists."""
         path, positions = str(self.file_path), env.positions
-        seen = None if positions is None else SeenFiles(path, self.primitive_id, positions)
-        return _ChangeSource(path, tuple(self.event_types), seen)
+        position = None if positions is None else Position(positions, self.primitive_id)
+        return _ChangeSource(path, tuple(self.event_types), SeenFiles(path, position))
 
     async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
         """Look whether the folder is there and can be read."""
@@ -81,30 +101,42 @@ class LocalFileChangeStream:
         return await looked(self, lambda: on_thread(lambda: _look(path)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told:
+    """An event that is under way: the receipt for it."""
+
+    event: LocalFileChangeEvent
+    found: Found
+    tries: int = 0
+
+
 class _ChangeSource:
     def __init__(
-        self,
-        path: str,
-        event_types: tuple[FileChangeStreamEventType, ...],
-        seen: SeenFiles | None,
+        self, path: str, event_types: tuple[FileChangeStreamEventType, ...], seen: SeenFiles
     ) -> None:
         self._path = path
         self._event_types = event_types
         self._seen = seen
-        self._missed: Changes = set()
-        self._again: list[LocalFileChangeEvent] = []
+        self._watch = FolderWatch(path)
+        self._changes: Changes = set()  # told by the watch, and not yet looked at
+        self._look_around = False
+        self._looking: asyncio.Task[list[Found]] | None = None
+        self._due: deque[_Told] = deque()
+        self._paused: dict[_Told, asyncio.TimerHandle] = {}
         self._wake = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._watch: AsyncGenerator[Changes, None] | None = None
-        self._next: asyncio.Task[Changes] | None = None
+        self._closing = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+        self._watch_from = 0.0
 
     async def __aenter__(self) -> Self:
-        if self._seen is not None:
-            await asyncio.to_thread(self._seen.begin)
+        await asyncio.to_thread(self._seen.begin)
         with suppress(TemporaryError):  # the first pull says so
-            await self._begin()
-        if self._seen is not None:  # with the watch in place: rather told twice than not at all
-            self._missed = await asyncio.to_thread(self._seen.since)
+            await self._watch.begin()
+        # With the watch in place: rather told twice than not at all.
+        if self._watch.alive or not self._seen.resumed:
+            await self._look_at_all()
+        self._look_around = not self._watch.alive
+        await self._write()
         return self
 
     async def __aexit__(
@@ -113,136 +145,171 @@ class _ChangeSource:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._end()
-        if self._seen is not None:
-            await asyncio.to_thread(self._seen.end)
+        self._closing.set()
+        for timer in self._paused.values():
+            timer.cancel()
+        await self._watch.end()
+        left = {task for task in (self._looking, self._writing) if task is not None}
+        if left:
+            await asyncio.wait(left)
+        await self._write()
 
     async def pull(self) -> Batch:
         """Wait for changes, or for an event that is due again."""
+        clock = asyncio.get_running_loop().time
+        late = clock() + IDLE_S
         while True:
-            if self._again:
-                events, self._again = self._again, []
-                self._tell(event.file_path for event in events)
-                return _batch(events)
+            if self._changes or self._looking is not None:
+                await self._look()
+            if not self._due and not self._watch.alive:
+                await self._watch_again()
+            if self._look_around and not self._due:
+                await self._look_at_all()
+            if self._due:
+                return self._batch()
+            if clock() >= late:
+                self._seen.is_quiet()
+                return Batch([], receipts=[])
             self._wake.clear()
-            changes, self._missed = self._missed or await self._changes(), set()
-            events = self._events(changes)
-            self._tell(path for _, path in changes)
-            if events:
-                return _batch(events)
+            self._changes = await self._watch.changes(self._wake, late - clock())
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
-        """Forget the events, or deliver them again after a pause."""
-        if not ok and receipts:
-            events = [cast("LocalFileChangeEvent", receipt) for receipt in receipts]
-            if self._seen is not None:
-                self._seen.forget(event.file_path for event in events)
-            asyncio.get_running_loop().call_later(REDELIVERY_S, self._redeliver, events)
+        """Forget the events, or deliver them again after a pause that grows."""
+        for told in cast("Sequence[_Told]", receipts):
+            if ok:
+                self._seen.keep(told.found)
+            else:
+                self._pause(told)
+        if receipts and ok:
+            self._write_soon()
 
-    async def backlog(self) -> int | None:
-        """What waits to be delivered again; what the system has collected cannot be told."""
-        return len(self._again)
-
-    def _tell(self, paths: Iterable[str]) -> None:
-        if self._seen is not None:
-            self._seen.tell(paths)
-
-    def _exists(self) -> bool:
-        return Path(self._path).exists()
-
-    def _redeliver(self, events: list[LocalFileChangeEvent]) -> None:
-        self._again += events
+    async def release(self, receipts: Sequence[object]) -> None:
+        """Deliver events again that nobody has tried."""
+        self._due.extend(cast("Sequence[_Told]", receipts))
         self._wake.set()
 
-    async def _begin(self) -> None:
-        """Start the watch and wait until it is in place."""
-        if not self._exists():
-            raise _missing(self._path)
-        from watchfiles import awatch
+    async def backlog(self) -> int | None:
+        """What is known and not delivered; what the system has collected cannot be told."""
+        return len(self._due) + len(self._paused)
 
-        self._stop = asyncio.Event()
-        self._watch = cast(
-            "AsyncGenerator[Changes, None]", awatch(self._path, stop_event=self._stop)
+    def _batch(self) -> Batch:
+        told = [self._due.popleft() for _ in range(min(MOST, len(self._due)))]
+        names = [os.path.basename(one.event.file_path) for one in told]  # noqa: PTH119
+        return Batch(
+            [one.event for one in told], receipts=told, origin=lambda i: _printable(names[i])
         )
-        self._next = asyncio.ensure_future(anext(self._watch))
-        # One turn of the loop runs awatch up to its first wait, and by then the watch is in place.
-        await asyncio.sleep(0)
 
-    async def _end(self) -> None:
-        self._stop.set()
-        if self._next is not None:
-            await asyncio.wait({self._next})  # the watch looks for the stop every 50 ms
-            if not self._next.cancelled():
-                self._next.exception()  # fetched, so that asyncio does not report it as forgotten
-            self._next = None
-        if self._watch is not None:
-            await self._watch.aclose()
-            self._watch = None
+    def _note(self, found: list[Found]) -> None:
+        """Make events of what was found; what nobody wants to be told of is settled."""
+        self._seen.learn(found)
+        unwanted = [one for one in found if one.kind not in self._event_types]
+        for one in unwanted:
+            self._seen.keep(one)
+        self._due.extend(_Told(_event(one), one) for one in found if one.kind in self._event_types)
+        if unwanted:
+            self._write_soon()
 
-    async def _changes(self) -> Changes:
-        """The next changes, none when woken up; a cancelled call leaves them to the next one."""
-        if self._next is None or self._watch is None:
-            await self._begin()
-        task = cast("asyncio.Task[Changes]", self._next)
-        woken = asyncio.ensure_future(self._wake.wait())
+    async def _watch_again(self) -> None:
+        """Begin another watch, and look for what happened meanwhile.
+
+        Raises:
+            TemporaryError: there is nothing to watch, or it cannot be watched for now.
+            PermanentError: it must not be watched.
+        """
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(max(0.0, self._watch_from - clock()))
+        self._look_around = True
+        await self._watch.begin()
+        self._watch_from = clock() + REWATCH_S
+
+    async def _look_at_all(self) -> None:
+        self._look_around = True
+        await self._look()
+
+    async def _look(self) -> None:
+        """Look at what is to be looked at; a cancelled look is finished by the next one."""
+        if self._looking is None:
+            if self._changes:
+                look = partial(self._seen.look_at, self._changes)
+            else:
+                look = partial(self._seen.look_around, remade=self._watch.remade)
+                self._look_around = self._watch.remade = False
+            self._changes = set()
+            self._looking = asyncio.create_task(asyncio.to_thread(look))
         try:
-            await asyncio.wait({task, woken}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
-        if not task.done():
-            return set()
-        return await self._taken(task)
+            found = await asyncio.shield(self._looking)
+        except Exception:
+            self._looking, self._look_around = None, True
+            raise
+        self._looking = None
+        self._note(found)
 
-    async def _taken(self, task: asyncio.Task[Changes]) -> Changes:
+    def _pause(self, told: _Told) -> None:
+        again = _Told(told.event, told.found, told.tries + 1)
+        pause = min(REDELIVERY_S * 2**told.tries, LONGEST_REDELIVERY_S)
+        loop = asyncio.get_running_loop()
+        self._paused[again] = loop.call_later(pause, self._redeliver, again)
+
+    def _redeliver(self, told: _Told) -> None:
+        del self._paused[told]
+        self._due.append(told)
+        self._wake.set()
+
+    def _write_soon(self) -> None:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_now_and_then())
+
+    async def _write_now_and_then(self) -> None:
+        """Write what is settled for as long as there is more; ends with the source."""
+        clock = asyncio.get_running_loop().time
+        while self._seen.changed and not self._closing.is_set():
+            began = clock()
+            await self._write()
+            pause = max(WRITE_S, WRITE_SHARE * (clock() - began))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause)
+
+    async def _write(self) -> None:
+        """Write down what is settled; where that fails, the next write has it too."""
+        write = self._seen.writing()
+        if write is None:
+            return
         try:
-            changes = task.result()
-        except (StopAsyncIteration, OSError) as error:
-            self._next = None
-            msg = f"folder {self._path} cannot be watched: {error}"
-            denied = isinstance(error, PermissionError)
-            raise (PermanentError(msg) if denied else TemporaryError(msg)) from error
-        if self._exists() and self._watch is not None:
-            self._next = asyncio.ensure_future(anext(self._watch))
-        else:  # the folder itself has gone, and with it the watch; the next pull waits for another
-            await self._end()
-        return changes
+            await asyncio.to_thread(write)
+        except BuildFlowError:
+            self._seen.changed = True
 
-    def _events(self, changes: Changes) -> list[LocalFileChangeEvent]:
-        found = []
-        for change, path in sorted(changes, key=lambda pair: (pair[1], pair[0])):
-            kind = FileChangeStreamEventType(change.raw_str())
-            if kind in self._event_types:
-                metadata = {"event_type": change, "src_path": path}
-                found.append(LocalFileChangeEvent(path, kind, metadata))
-        return found
+
+def _event(found: Found) -> LocalFileChangeEvent:
+    from watchfiles import Change
+
+    kind = Change[found.kind.value]
+    return LocalFileChangeEvent(
+        found.path, found.kind, {"event_type": kind, "src_path": found.path}
+    )
+
+
+def _printable(name: str) -> str:
+    """A name as people can read it; of one that is not UTF-8 the odd bytes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _look(path: Path) -> str:
     """Look whether a folder could be watched; raises as a pull."""
     if not path.exists():
-        raise _missing(str(path))
+        raise missing(str(path))
     if not os.access(path, os.R_OK):
         msg = f"folder {path} cannot be read; make it readable for you"
         raise PermanentError(msg)
     return "is there, and can be watched"
 
 
-def _missing(path: str) -> TemporaryError:
-    return TemporaryError(f"folder {path} does not exist (yet); create it, or mend the path")
-
-
-def _batch(events: list[LocalFileChangeEvent]) -> Batch:
-    return Batch(events, receipts=events, origin=lambda i: Path(events[i].file_path).name)
-
-
 def _event_types(given: Iterable[Any]) -> tuple[FileChangeStreamEventType, ...]:
     values = (given,) if isinstance(given, (str, FileChangeStreamEventType)) else tuple(given)
     known = ", ".join(member.name for member in FileChangeStreamEventType)
-    if not values:
-        msg = f"LocalFileChangeStream: event_types is empty; give some of {known}"
-        raise DeclarationError(msg)
     try:
-        return tuple(dict.fromkeys(FileChangeStreamEventType(value) for value in values))
+        found = tuple(dict.fromkeys(FileChangeStreamEventType(value) for value in values))
+        return found or tuple(FileChangeStreamEventType)
     except ValueError as error:
         msg = f"LocalFileChangeStream: event_types must be of {known}, got {values!r}"
         raise DeclarationError(msg) from error
