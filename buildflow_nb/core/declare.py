@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from buildflow_nb.core.annotations import type_name
 from buildflow_nb.core.decode import compile_decoder
@@ -20,11 +20,27 @@ from buildflow_nb.core.options import CollectorOptions, ConsumerOptions, nearest
 from buildflow_nb.core.primitive import Readable, Wire, Writable
 from buildflow_nb.core.processor import Processor, element_parameter, inspect_processor
 
-__all__ = ("METHODS", "collector_spec", "consumer_spec", "endpoint_spec", "join_route")
+__all__ = (
+    "METHODS",
+    "Particular",
+    "collector_spec",
+    "consumer_spec",
+    "endpoint_spec",
+    "join_route",
+)
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _ROUTE = re.compile(r"^/[^\s?#]*$")
 _FIELD = re.compile(r"{([^{}]*)}")
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A source that knows of types which its elements can never become."""
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter annotated `hint`, and what to write; "" for nothing."""
+        ...
 
 
 def consumer_spec(
@@ -44,6 +60,9 @@ def consumer_spec(
     spec = ConsumerSpec(processor, source, _sink(owner, sink), options)
     parameter = element_parameter(processor)
     where = f"{owner}, parameter {parameter.name!r}"
+    if isinstance(source, Particular) and (wrong := source.check_input(parameter.hint)):
+        msg = f"{where}: {wrong}"
+        raise DeclarationError(msg)
     compile_decoder(parameter.hint, source.source_wire, where)
     _check_output(owner, spec.output_type, spec.sink)
     _sink(owner, options.dead_letter, "dead_letter")

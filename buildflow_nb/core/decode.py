@@ -40,6 +40,7 @@ from buildflow_nb.core.json_values import json_converter, plain_json
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.rows import RowPreparation
 from buildflow_nb.core.typed_values import converters
+from buildflow_nb.core.whole_decimals import with_whole_decimals
 
 __all__ = ("Decoder", "compile_decoder")
 
@@ -76,7 +77,8 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
     _refuse_unconvertible(hint, wire, where)
     if wire in (Wire.TEXT, Wire.BYTES, Wire.JSON):
         return _from_json(hint, wire, where)
-    convert, convert_many = whole(converters(hint, where, lax=wire is Wire.ROW), hint)
+    made = with_whole_decimals(converters(hint, where, lax=wire is Wire.ROW), hint)
+    convert, convert_many = whole(made, hint)
     if wire is Wire.OBJECT:
         return _objects(hint, convert)
     if wire is Wire.ROW:

@@ -342,3 +342,41 @@ def test_beside_secrets_values_are_quoted_still():
     with pytest.raises(ConversionError) as caught:
         decoder.one({"word": "w", "keys": [], "qty": "many"})
     assert str(caught.value) == "qty: expected int, got str 'many'"
+
+
+@dataclass
+class Summed:
+    s: int
+    maybe: int | None = None
+    many: list[int] = field(default_factory=list)
+    inner: Inner | None = None
+    exact: int | Decimal = 0
+
+
+class SummedStruct(msgspec.Struct, rename="upper"):
+    s: int
+
+
+SUM = Decimal("170141183460469231731687303715884105727")
+
+
+@pytest.mark.parametrize("wire", [Wire.RECORD, Wire.OBJECT])
+def test_a_whole_decimal_is_an_int_where_one_is_wanted(wire):
+    def decoded(hint, raw):
+        decoder = compile_decoder(hint, wire, "t")
+        (found,) = decoder.many([raw])
+        assert found == decoder.one(raw)
+        return found
+
+    assert decoded(Summed, {"s": Decimal(7)}) == Summed(7)
+    assert decoded(Summed, {"s": SUM, "maybe": Decimal("2.000")}) == Summed(int(SUM), 2)
+    assert decoded(Summed, {"s": 1, "many": [Decimal(1), 2]}) == Summed(1, None, [1, 2])
+    assert decoded(Summed, {"s": 1, "inner": {"x": Decimal(3)}}) == Summed(1, inner=Inner(3))
+    assert decoded(SummedStruct, {"S": Decimal(7)}) == SummedStruct(7)
+    assert decoded(dict[str, int], {"s": Decimal(7)}) == {"s": 7}
+    found = decoded(Summed, {"s": Decimal(7), "exact": Decimal("1.0")})
+    assert type(found.s) is int
+    assert str(found.exact) == "1.0"
+    for odd in ("1.5", "NaN", "Infinity"):
+        with pytest.raises(ConversionError, match="s: expected int, got decimal"):
+            decoded(Summed, {"s": Decimal(odd)})
