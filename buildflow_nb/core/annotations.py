@@ -28,6 +28,7 @@ __all__ = (
     "is_pydantic",
     "is_record",
     "is_struct",
+    "is_typed_dict",
     "is_unknown",
     "optional_of",
     "pydantic_fields",
@@ -119,7 +120,7 @@ def element_of(hint: object) -> object:
 
 def class_of(hint: object) -> type | None:
     """The class to check instances with, or `None` where the hint is no plain class."""
-    if is_unknown(hint) or typing.is_typeddict(hint) or not isinstance(hint, type):
+    if is_unknown(hint) or is_typed_dict(hint) or not isinstance(hint, type):
         return None
     return None if isinstance(hint, types.GenericAlias) else hint
 
@@ -145,6 +146,11 @@ def is_named_tuple(hint: object) -> bool:
     return isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields")
 
 
+def is_typed_dict(hint: object) -> bool:
+    """Whether the hint is a TypedDict, of `typing` or of `typing_extensions`."""
+    return isinstance(hint, type) and issubclass(hint, dict) and hasattr(hint, "__required_keys__")
+
+
 def is_record(hint: object) -> bool:
     """Whether elements of this type have named, typed fields."""
     return (
@@ -152,7 +158,7 @@ def is_record(hint: object) -> bool:
         or is_pydantic(hint)
         or is_struct(hint)
         or is_named_tuple(hint)
-        or typing.is_typeddict(hint)
+        or is_typed_dict(hint)
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import typing
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from buildflow_nb.core.annotations import (
     is_pydantic,
     is_record,
     is_struct,
+    is_typed_dict,
     pydantic_fields,
     record_hints,
 )
@@ -64,7 +64,7 @@ def fields_written(hint: Any) -> Written | None:
     hints = record_hints(hint)
     if is_struct(hint):
         return _of_struct(hint, hints)
-    return Written(hints, None if typing.is_typeddict(hint) else {name: name for name in hints})
+    return Written(hints, None if is_typed_dict(hint) else {name: name for name in hints})
 
 
 def _of_struct(kind: Any, hints: Mapping[str, Any]) -> Written | None:

@@ -18,7 +18,7 @@ from buildflow_nb.core.finite import refuse_non_finite
 from buildflow_nb.core.model_forms import dumped, model_form
 from buildflow_nb.core.plain_forms import loosened, plain_form
 
-__all__ = ("json_bytes", "json_lines")
+__all__ = ("json_bytes", "json_lines", "value_json")
 
 
 def json_bytes(element: object) -> bytes:
@@ -28,6 +28,15 @@ def json_bytes(element: object) -> bytes:
         ConversionError: part of it has no JSON form.
     """
     return written(_checked, element)
+
+
+def value_json(value: object) -> bytes:
+    """A value inside an element as JSON; a NamedTuple is an array there.
+
+    Raises:
+        ConversionError: part of it has no JSON form.
+    """
+    return written(_checked_value, value)
 
 
 def json_lines(items: Sequence[object]) -> bytes:
@@ -48,6 +57,10 @@ def _checked(element: object) -> bytes:
     if b"null" in data:
         refuse_non_finite(element)
     return data
+
+
+def _checked_value(value: object) -> bytes:
+    return _checked([value])[1:-1] if is_named_tuple(type(value)) else _checked(value)
 
 
 def _lines(items: Sequence[object]) -> bytes:

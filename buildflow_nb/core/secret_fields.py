@@ -21,6 +21,7 @@ from buildflow_nb.core.annotations import (
     is_pydantic,
     is_record,
     is_struct,
+    is_typed_dict,
     is_unknown,
     pydantic_fields,
 )
@@ -208,7 +209,7 @@ def _fits(value: object, hint: object) -> bool:
         return isinstance(value, typing.cast("type", origin_of(hint)))
     hint = _bare(hint)
     origin = origin_of(hint)
-    if is_unknown(hint) or typing.is_typeddict(origin):
+    if is_unknown(hint) or is_typed_dict(origin):
         return is_unknown(hint) or isinstance(value, Mapping)
     if origin is float:
         return isinstance(value, (int, float))

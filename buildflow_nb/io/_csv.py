@@ -20,8 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from buildflow_nb.core.encode import json_bytes
 from buildflow_nb.core.errors import PermanentError
+from buildflow_nb.core.json_forms import value_json
 from buildflow_nb.core.primitive import Batch, Malformed
 from buildflow_nb.io._appender import Appender
 from buildflow_nb.io._csv_rows import CsvRows, Row, Rows
@@ -255,5 +255,5 @@ def _texts(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _text(value: Any) -> Any:
-    text = json_bytes(value).decode()
+    text = value_json(value).decode()
     return json.loads(text) if text.startswith('"') else text

@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Literal, cast, get_args, get_origin
 
-from buildflow_nb.core.annotations import is_record, is_unknown, optional_of
+from buildflow_nb.core.annotations import is_named_tuple, is_record, is_unknown, optional_of
 from buildflow_nb.core.credentials import is_secret_class, revealed
-from buildflow_nb.core.encode import json_bytes, to_record
+from buildflow_nb.core.encode import to_record
 from buildflow_nb.core.fields_written import Written, fields_written
+from buildflow_nb.core.json_forms import value_json
 from buildflow_nb.core.plain_forms import based
 
 __all__ = ("JSON", "Kind", "has_zone", "kind_of", "seen_hint", "whole")
@@ -72,7 +73,7 @@ def _revealed(value: Any) -> Any:
 
 
 def _json_text(value: Any) -> str:
-    return json_bytes(value).decode()
+    return value_json(value).decode()
 
 
 def _naive(value: Any) -> Any:
@@ -155,7 +156,7 @@ def _bare(hint: object) -> object:
 
 
 def _class(hint: type, *, zoned: bool) -> Kind:
-    found = fields_written(hint)
+    found = None if is_named_tuple(hint) else fields_written(hint)  # an array, inside an element
     if found is not None and found.hints:
         return _struct(found, zoned=zoned)
     if issubclass(hint, enum.Enum):
