@@ -1,9 +1,9 @@
 """Rows of a CSV file out of its lines.
 
 Nearly always a row is a line, and then thousands are parsed at once, in C. Where a field holds line
-ends, row by row is looked at: a row of several lines has to be sound by the letter of RFC 4180,
-because a quote that somebody forgot swallows the lines behind it. Such a line fails alone, and the
-lines behind it are read for themselves. A line that is not UTF-8 fails with the row that it is in.
+ends, a row of several lines has to be sound by the letter of RFC 4180, because a quote that
+somebody forgot swallows the lines behind it. Such a line fails alone, and the lines behind it are
+read for themselves. A line that is not UTF-8 fails with the row that it is in.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
+from typing import cast
 
 from buildflow_nb.core.primitive import Malformed
 
@@ -64,7 +66,7 @@ class CsvRows:
             rows.pop()
             return Rows(rows, range(len(rows)), len(rows))
         try:
-            found = self._one_by_one(lines)
+            found = _by_the_letter(lines) or self._one_by_one(lines)
         except BaseException:
             self._give_back(lines)
             raise
@@ -89,6 +91,16 @@ class CsvRows:
                     rows.append(Malformed(_text(lines[at]), texts.reason))
                     at += 1
         return Rows(rows, starts, at)
+
+
+def _by_the_letter(lines: list[bytes]) -> Rows | None:
+    """The rows up to the first that is not sound, or has no end yet; None if there is none."""
+    rows: list[Row] = []
+    with suppress(UnicodeDecodeError, csv.Error):
+        rows += csv.reader(map(bytes.decode, lines), strict=True)
+    heights = [1 + sum(field.count("\n") for field in row) for row in cast("list[list[str]]", rows)]
+    *starts, end = accumulate(heights, initial=0)
+    return Rows(rows, starts, end) if rows else None
 
 
 class _Texts:

@@ -214,6 +214,7 @@ class BlockingSink:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
+        self._resting = writer if isinstance(writer, Resting) else None
         self._turn = Turn()
         self._opened = False
         self._rests: asyncio.Task[None] | None = None
@@ -264,10 +265,10 @@ class BlockingSink:
         self._writer.write(items)
 
     def _rest_later(self) -> None:
-        if isinstance(self._writer, Resting):
+        if self._resting is not None:
             self._used_at = asyncio.get_running_loop().time()
             if self._rests is None or self._rests.done():
-                self._rests = asyncio.ensure_future(self._rest(self._writer))
+                self._rests = asyncio.ensure_future(self._rest(self._resting))
 
     async def _rest(self, writer: Resting) -> None:
         """Let the writer rest once; the next push begins anew."""
