@@ -18,6 +18,7 @@ from buildflow_nb.core.errors import ConversionError, told
 from buildflow_nb.core.explain import explain
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.snapshot import State
+from buildflow_nb.runtime.http.fault import details
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 
@@ -317,3 +318,9 @@ def test_errors_are_told_whatever_their_text_does():
     assert explain(UntellableValueError("z")) == "UntellableValueError"
     assert explain(KeyError("z")) == "KeyError: 'z'"
     assert explain(RecursionError("deep")) == "nested too deeply, or without end (deep)"
+
+
+def test_an_error_that_is_raised_from_itself_is_told_by_a_route():
+    error = ValueError("round")
+    error.__cause__ = error
+    assert details(error, ["body"]) == [{"loc": ["body"], "msg": "round", "type": "value_error"}]

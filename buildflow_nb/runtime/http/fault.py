@@ -80,7 +80,11 @@ def details(error: BaseException, start: Place, *, text: bool = False) -> list[D
     """Say what a msgspec or pydantic error means; `text` values come from the path or query."""
     cause = error
     place: list[str | int] = list(start)
-    while cause.__cause__ is not None and not callable(getattr(cause, "errors", None)):
+    seen: set[int] = set()  # an error may be raised from itself
+    while cause.__cause__ is not None and id(cause) not in seen:
+        if callable(getattr(cause, "errors", None)):
+            break
+        seen.add(id(cause))
         place += _steps(cause)
         cause = cause.__cause__
     errors = getattr(cause, "errors", None)
