@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KERNEL6 := $(VENV)/ipykernel6
 
-.PHONY: help setup pulumi browser demo lab test lint format bench notebooks picture lock clean
+.PHONY: faults help setup pulumi browser demo lab test lint format bench notebooks picture lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -54,6 +54,9 @@ format: $(READY)  ## Put the code in shape
 
 bench: pulumi  ## Measure against peers; prints both sides and the ratio
 	$(BIN)/python -m tests.benchmarks
+
+faults: pulumi  ## Kill, fill, freeze, slow and poison everything, counting every element (20 minutes)
+	$(BIN)/python -m tests.faults
 
 notebooks: pulumi  ## Run the tutorials and save them with their outputs
 	$(BIN)/python -m tools.notebooks

@@ -1,0 +1,87 @@
+"""`make faults`: everything is killed, filled, frozen, slowed and poisoned, and every element counted.
+
+Prints a line for each scenario and a table at the end; exits with 1 if anything was lost, repeated
+where it must not be, or hung. The seed is printed: the same seed does the same again, as far as
+processes can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from tests.faults.collectors import collector_killed
+from tests.faults.consumers import Kills, killed, scenarios
+from tests.faults.disks import full
+from tests.faults.messages import poisoned, short_leases
+from tests.faults.networks import WEATHERS, frozen, through
+from tests.faults.operations import VICTIMS, operations_killed
+from tests.faults.stores import SINKS
+from tests.faults.tally import Tally, table
+
+MINUTES = 20.0
+Scenario = tuple[str, Callable[[], Tally]]
+
+
+def _all(project: Path, rng: random.Random) -> Iterator[Scenario]:
+    """Every scenario by name, the quickest to tell something first."""
+    endpoints = start_cloud(project).endpoints
+    for feed, sink in scenarios(rng):
+        yield f"kill {feed}", lambda f=feed, s=sink: killed(f, s, project, endpoints, rng, Kills())
+    for sink in SINKS:
+        yield f"collector {sink}", lambda s=sink: collector_killed(s, project, rng, 6, 300)
+    for sink in SINKS:
+        yield f"disk {sink}", lambda s=sink: full(s, 60_000, project, rng)
+    for feed in ("sqs", "pubsub"):
+        for weather in WEATHERS:
+            size = 40 if weather == "slow" else 2_000
+            yield (
+                f"network {feed}",
+                lambda f=feed, w=weather, n=size: through(f, w, n, project, endpoints, rng),
+            )
+        yield f"frozen {feed}", lambda f=feed: frozen(f, 3_000, project, endpoints, rng)
+    for sink in ("duckdb", "parquet"):
+        yield f"leases {sink}", lambda s=sink: short_leases(s, 6_000, 3, project, endpoints)
+    for feed in ("jsonl", "sqs", "pubsub"):
+        yield f"poison {feed}", lambda f=feed: poisoned(f, 2_000, project, endpoints)
+    for victim in VICTIMS:
+        yield f"operations {victim}", lambda v=victim: operations_killed(v, 3, project, rng)
+
+
+def main() -> int:
+    """Run those that are asked for; the exit code."""
+    words = argparse.ArgumentParser(prog="python -m tests.faults")
+    words.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    words.add_argument("--minutes", type=float, default=MINUTES, help="begin nothing after so many")
+    words.add_argument("scenarios", nargs="*", help="beginnings of names; all by default")
+    told = words.parse_args()
+    print(f"seed {told.seed}", flush=True)
+    deadline = time.monotonic() + 60 * told.minutes
+    tallies: list[Tally] = []
+    with tempfile.TemporaryDirectory(prefix="buildflow-faults-") as folder:
+        project = Path(folder)
+        try:
+            for name, run in _all(project, random.Random(told.seed)):
+                if told.scenarios and not name.startswith(tuple(told.scenarios)):
+                    continue
+                if time.monotonic() > deadline:
+                    print(f"{name}: not begun, the time is up", flush=True)
+                    continue
+                began = time.monotonic()
+                tallies.append(replace(run(), seconds=time.monotonic() - began))
+                print(f"{tallies[-1].scenario}: {tallies[-1].verdict}", flush=True)
+        finally:
+            stop_cloud(project)
+    print(table(tallies))
+    return int(any(tally.verdict != "ok" for tally in tallies))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
