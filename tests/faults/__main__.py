@@ -1,4 +1,4 @@
-"""`make faults`: everything is killed, filled, frozen, slowed and poisoned, and every element counted.
+"""`make faults`: everything is killed, filled, frozen, slowed, poisoned; every element is counted.
 
 Prints a line for each scenario and a table at the end; exits with 1 if anything was lost, repeated
 where it must not be, or hung. The seed is printed: the same seed does the same again, as far as
@@ -14,12 +14,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
 from tests.faults.collectors import collector_killed
 from tests.faults.consumers import Kills, killed, scenarios
 from tests.faults.disks import full
+from tests.faults.ground import Ground
 from tests.faults.messages import poisoned, short_leases
 from tests.faults.networks import WEATHERS, frozen, through
 from tests.faults.operations import VICTIMS, operations_killed
@@ -30,29 +32,25 @@ MINUTES = 20.0
 Scenario = tuple[str, Callable[[], Tally]]
 
 
-def _all(project: Path, rng: random.Random) -> Iterator[Scenario]:
-    """Every scenario by name, the quickest to tell something first."""
-    endpoints = start_cloud(project).endpoints
-    for feed, sink in scenarios(rng):
-        yield f"kill {feed}", lambda f=feed, s=sink: killed(f, s, project, endpoints, rng, Kills())
+def _all(ground: Ground) -> Iterator[Scenario]:
+    """Every scenario by name."""
+    for feed, sink in scenarios(ground.rng):
+        yield f"kill {feed}", partial(killed, feed, sink, ground, Kills())
     for sink in SINKS:
-        yield f"collector {sink}", lambda s=sink: collector_killed(s, project, rng, 6, 300)
+        yield f"collector {sink}", partial(collector_killed, sink, ground, 6, 300)
     for sink in SINKS:
-        yield f"disk {sink}", lambda s=sink: full(s, 60_000, project, rng)
+        yield f"disk {sink}", partial(full, sink, 60_000, ground)
     for feed in ("sqs", "pubsub"):
         for weather in WEATHERS:
             size = 40 if weather == "slow" else 2_000
-            yield (
-                f"network {feed}",
-                lambda f=feed, w=weather, n=size: through(f, w, n, project, endpoints, rng),
-            )
-        yield f"frozen {feed}", lambda f=feed: frozen(f, 3_000, project, endpoints, rng)
+            yield f"network {feed}", partial(through, feed, weather, size, ground)
+        yield f"frozen {feed}", partial(frozen, feed, 3_000, ground)
     for sink in ("duckdb", "parquet"):
-        yield f"leases {sink}", lambda s=sink: short_leases(s, 6_000, 3, project, endpoints)
+        yield f"leases {sink}", partial(short_leases, sink, 6_000, 3, ground)
     for feed in ("jsonl", "sqs", "pubsub"):
-        yield f"poison {feed}", lambda f=feed: poisoned(f, 2_000, project, endpoints)
+        yield f"poison {feed}", partial(poisoned, feed, 2_000, ground)
     for victim in VICTIMS:
-        yield f"operations {victim}", lambda v=victim: operations_killed(v, 3, project, rng)
+        yield f"operations {victim}", partial(operations_killed, victim, 3, ground)
 
 
 def main() -> int:
@@ -68,7 +66,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="buildflow-faults-") as folder:
         project = Path(folder)
         try:
-            for name, run in _all(project, random.Random(told.seed)):
+            endpoints = start_cloud(project).endpoints
+            for name, run in _all(Ground(project, random.Random(told.seed), endpoints)):
                 if told.scenarios and not name.startswith(tuple(told.scenarios)):
                     continue
                 if time.monotonic() > deadline:

@@ -1,19 +1,17 @@
 """A disk that is full for a while: a push waits, and goes on when there is room.
 
-What a sink may write is bounded by `RLIMIT_FSIZE` of the child, which needs no rights; a file system
-of its own (`tmpfs`) would need root. The child is then run again without the bound.
+What a sink may write is bounded by `RLIMIT_FSIZE` of the child, which needs no rights; a file
+system of its own (`tmpfs`) would need root. The child is then run again without the bound.
 """
 
 from __future__ import annotations
 
-import random
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from tests.faults.child import Orders
 from tests.faults.feeds import fill
+from tests.faults.ground import Ground
 from tests.faults.process import Child
 from tests.faults.stores import found_in
 from tests.faults.tally import Tally
@@ -25,17 +23,13 @@ SMALL_BYTES = 8 << 10
 FULL_S = 2.0
 
 
-def full(sink: str, elements: int, project: Path, rng: random.Random) -> Tally:
+def full(sink: str, elements: int, ground: Ground) -> Tally:
     """A file that is read with its position kept, into a sink that cannot grow, then can."""
-    folder = Path(tempfile.mkdtemp(prefix=f"full-{sink}-", dir=project))
+    folder = ground.folder(f"full-{sink}")
     numbers = range(elements)
     fill("jsonl", folder, numbers, {})
-    orders = Orders(
-        str(folder),
-        "jsonl",
-        sink,
-        most_bytes=MOST_BYTES.get(sink, SMALL_BYTES) + rng.randrange(1_000),
-    )
+    most = MOST_BYTES.get(sink, SMALL_BYTES) + ground.rng.randrange(1_000)
+    orders = Orders(str(folder), "jsonl", sink, most_bytes=most)
     with Child(orders) as child:
         child.wait_up()
         time.sleep(FULL_S)

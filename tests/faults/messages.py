@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import random
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from tests.faults.child import Orders
 from tests.faults.feeds import fill, send
+from tests.faults.ground import Ground
 from tests.faults.process import Child
 from tests.faults.stores import found_in
 from tests.faults.tally import Tally
@@ -20,11 +19,9 @@ POISON_EVERY = 7
 DEEP = 5_000
 
 
-def short_leases(
-    sink: str, elements: int, visibility_s: int, project: Path, endpoints: Mapping[str, str]
-) -> Tally:
+def short_leases(sink: str, elements: int, visibility_s: int, ground: Ground) -> Tally:
     """Nobody is killed, so hardly anything may come twice: one in a hundred."""
-    folder = Path(tempfile.mkdtemp(prefix=f"lease-{sink}-", dir=project))
+    folder, endpoints = ground.folder(f"lease-{sink}"), ground.endpoints
     numbers = range(elements)
     send(folder.name, numbers, endpoints, visibility_s=visibility_s)
     with Child(Orders(str(folder), "sqs", sink, endpoints=dict(endpoints))) as child:
@@ -35,9 +32,9 @@ def short_leases(
     return Tally.of(name, 0, numbers, found, allowed=elements // 100, wrong=wrong)
 
 
-def poisoned(feed: str, elements: int, project: Path, endpoints: Mapping[str, str]) -> Tally:
+def poisoned(feed: str, elements: int, ground: Ground) -> Tally:
     """Code that raises everything there is, and JSON that is too deep to be decoded."""
-    folder = Path(tempfile.mkdtemp(prefix=f"poison-{feed}-", dir=project))
+    folder, endpoints = ground.folder(f"poison-{feed}"), ground.endpoints
     numbers = range(elements)
     fill(feed, folder, numbers, endpoints)
     deep = _add_deep(folder) if feed == "jsonl" else 0

@@ -12,7 +12,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ import psutil
 
 from buildflow_nb.infra.local_cloud.client import find_cloud, start_cloud, stop_cloud
 from tests.faults.feeds import sqs_client
+from tests.faults.ground import Ground
 from tests.faults.networks import emulator_of
 from tests.faults.process import ROOT
 from tests.faults.tally import Tally
@@ -47,16 +47,16 @@ getattr(app, sys.argv[1])(yes=True)
 """
 
 
-def operations_killed(victim: str, rounds: int, project: Path, rng: random.Random) -> Tally:
+def operations_killed(victim: str, rounds: int, ground: Ground) -> Tally:
     """Apply and destroy in turn; resources count as elements, those that are left as repeated."""
-    folder = Path(tempfile.mkdtemp(prefix=f"operate-{victim}-", dir=project))
+    folder = ground.folder(f"operate-{victim}")
     (folder / "program.py").write_text(PROGRAM.format(queues=QUEUES, topics=TOPICS))
     before = _living(folder)
     kills, found, left, wrong = 0, list(range(QUEUES + TOPICS)), 0, ""
     try:
         for _ in range(rounds):
             for verb, wanted in (("apply", QUEUES + TOPICS), ("destroy", 0)):
-                kills += _killed(verb, victim, folder, rng)
+                kills += _killed(verb, victim, folder, ground.rng)
                 wrong = wrong or _again(verb, folder)
                 there = _resources(folder)
                 if verb == "apply":

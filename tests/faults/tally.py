@@ -30,7 +30,7 @@ class Tally:
     wrong: str = ""
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913  (what is counted)
         cls,
         scenario: str,
         faults: int,

@@ -10,6 +10,7 @@ from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
 from tests.faults.collectors import collector_killed
 from tests.faults.consumers import Kills, killed
 from tests.faults.disks import full
+from tests.faults.ground import Ground
 from tests.faults.messages import poisoned
 from tests.faults.networks import through
 from tests.faults.tally import Tally, table
@@ -40,29 +41,29 @@ def judge(tally: Tally) -> None:
     [("jsonl", "keyed"), ("csv", "jsonl"), ("parquet", "csv"), ("files", "duckdb")],
 )
 def test_consumers_of_files_are_killed(feed, sink, project):
-    judge(killed(feed, sink, project, {}, random.Random(SEED), FEW))
+    judge(killed(feed, sink, Ground(project, random.Random(SEED)), FEW))
 
 
 @pytest.mark.emulator
 def test_a_consumer_of_a_queue_is_killed(project, endpoints):
-    judge(killed("sqs", "parquet", project, endpoints, random.Random(SEED), FEW))
+    judge(killed("sqs", "parquet", Ground(project, random.Random(SEED), endpoints), FEW))
 
 
 def test_a_collector_is_killed_under_its_clients(project):
-    judge(collector_killed("jsonl", project, random.Random(SEED), 2, 40))
+    judge(collector_killed("jsonl", Ground(project, random.Random(SEED)), 2, 40))
 
 
 def test_a_disk_is_full_for_a_while(project):
-    judge(full("jsonl", 3_000, project, random.Random(SEED)))
+    judge(full("jsonl", 3_000, Ground(project, random.Random(SEED))))
 
 
 @pytest.mark.emulator
 def test_a_slow_network_is_no_empty_queue(project, endpoints):
-    judge(through("sqs", "slow", 10, project, endpoints, random.Random(SEED)))
+    judge(through("sqs", "slow", 10, Ground(project, random.Random(SEED), endpoints)))
 
 
 def test_poison_is_kept_and_its_neighbours_arrive(project):
-    judge(poisoned("jsonl", 400, project, {}))
+    judge(poisoned("jsonl", 400, Ground(project, random.Random(SEED))))
 
 
 def test_what_is_lost_or_repeated_is_seen():
