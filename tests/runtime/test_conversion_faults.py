@@ -1,4 +1,4 @@
-"""Whatever a conversion raises is its element's fault: its neighbours arrive, the consumer goes on."""
+"""Whatever a conversion raises is its element's fault, and its neighbours arrive."""
 
 from __future__ import annotations
 
