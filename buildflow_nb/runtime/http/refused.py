@@ -17,19 +17,22 @@ from buildflow_nb.runtime.kept import Fault
 
 __all__ = ("refused_by_a_fault",)
 
-_ORDINARY = (ValueError, TypeError, RecursionError, ConversionError, HttpFault)
+_ORDINARY = (ValueError, TypeError, RecursionError, ConversionError)
 
 
 def refused_by_a_fault(
-    refusal: HttpFault, request: web.BaseRequest, body: bytes, origin: str, *, secret: bool
+    error: BaseException, request: web.BaseRequest, body: bytes, origin: str, *, secret: bool
 ) -> Fault | None:
-    """The failure to keep, if the user's code is at fault; `secret` ones show nothing of it."""
-    error, root = refusal.__cause__, refusal.__cause__
-    while root is not None and root.__cause__ is not None:
+    """The failure to keep, if binding failed by the user's code; `secret` ones show nothing."""
+    at_fault: BaseException | None = error
+    if isinstance(error, HttpFault):
+        at_fault = error.__cause__ if isinstance(error.__cause__, ConversionError) else None
+    root = at_fault
+    while root is not None and root.__cause__ is not None and root.__cause__ is not root:
         root = root.__cause__
-    if error is None or isinstance(root, _ORDINARY):
+    if at_fault is None or (isinstance(error, HttpFault) and isinstance(root, _ORDINARY)):
         return None
     if secret:
         return Fault(MASK, ConversionError(f"a value raised {type(root).__name__}"), 1, origin)
     element = body.decode(errors="replace") if body else request.path_qs
-    return Fault(element, error, 1, origin)
+    return Fault(element, at_fault, 1, origin)

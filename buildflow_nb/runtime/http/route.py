@@ -285,10 +285,10 @@ class HttpRoute:
                 body = at_hand
         try:
             arguments = code.binding.bind(request, values, body)
-        except HttpFault as refusal:
+        except BaseException as refusal:  # a type of the user's may raise anything
             origin, secret = f"{self.method} {self.path}", self.ledger.views.secret
             fault = refused_by_a_fault(refusal, request, body, origin, secret=secret)
-            if fault is None:
+            if fault is None or is_cancel(refusal):
                 raise
             await self._record([fault])
             return error_answer(500, FAILED)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+from pydantic_core import core_schema
 
 from buildflow_nb.core.snapshot import State
 from tests.fakes import FakeSink
@@ -107,6 +108,31 @@ def test_a_type_that_breaks_over_a_value_is_kept_and_one_that_refuses_it_is_not(
         assert [(await site.post({"id": n})).status for n in (1, 13, 14, 2)] == [200, 500, 422, 200]
         (kept,) = unit.ledger.failures
         assert kept.raw == '{"id": 13}'
+
+    serve(scenario)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+class Odd:
+    """What pydantic makes by a function that breaks."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler):
+        def make(value: str) -> int:
+            return {"1": 1}[value]
+
+        return core_schema.no_info_plain_validator_function(make)
+
+
+def test_a_parameter_that_breaks_is_kept_too(capfd):
+    async def judge(n: Odd) -> int:
+        return n
+
+    async def scenario(site):
+        unit = await site.endpoint(judge, "/x/{n}", "GET")
+        assert [(await site.get(f"/x/{n}")).status for n in (1, 13, 1)] == [200, 500, 200]
+        (kept,) = unit.ledger.failures
+        assert (kept.raw, "KeyError" in kept.error) == ("/x/13", True)
 
     serve(scenario)
     assert "Traceback" not in capfd.readouterr().err
