@@ -37,7 +37,8 @@ def _all(ground: Ground) -> Iterator[Scenario]:
     for feed, sink in scenarios(ground.rng):
         yield f"kill {feed}", partial(killed, feed, sink, ground, Kills())
     for sink in SINKS:
-        yield f"collector {sink}", partial(collector_killed, sink, ground, 6, 300)
+        each = 40 if sink == "parquet" else 300  # it waits half a second for a fuller part
+        yield f"collector {sink}", partial(collector_killed, sink, ground, 6, each)
     for sink in SINKS:
         yield f"disk {sink}", partial(full, sink, 60_000, ground)
     for feed in ("sqs", "pubsub"):
