@@ -13,20 +13,22 @@ __all__ = ("event_types_of",)
 E = TypeVar("E", bound=Enum)
 
 
-def event_types_of(owner: str, kinds: type[E], given: Iterable[E | str]) -> tuple[E, ...]:
+def event_types_of(
+    owner: str, kinds: type[E], given: Iterable[E | str], every: tuple[E, ...]
+) -> tuple[E, ...]:
     """The event types given, each once: one or many, as members of `kinds` or as their names.
 
-    `kinds` has a member `UNKNOWN`, for what the service may send but not be asked for.
+    None given means `every`, as the services have it. `kinds` has a member `UNKNOWN`, for what a
+    service may send but not be asked for.
 
     Raises:
-        DeclarationError: one cannot be subscribed to, or there is none; `owner` opens the message.
+        DeclarationError: one cannot be subscribed to; `owner` opens the message.
     """
     alone = isinstance(given, (str, kinds)) or not isinstance(given, Iterable)
     values = (given,) if alone else tuple(given)
     names = ", ".join(kind.name for kind in kinds if kind.name != "UNKNOWN")
     if not values:
-        msg = f"{owner}: event_types is empty; give some of {names}"
-        raise DeclarationError(msg)
+        return every
     try:
         found = tuple(dict.fromkeys(kinds(value) for value in values))
     except ValueError:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import cast
 
 from buildflow_nb.core.primitive import Batch, Malformed, Source
+from buildflow_nb.io._giving_back import give_back
 from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent, PubsubMessage
 
 __all__ = ("GcsChangeSource", "event_of")
@@ -34,19 +35,27 @@ class GcsChangeSource:
         self._unwanted: list[object] = []
 
     async def pull(self) -> Batch | None:
-        """Wait for events; an empty batch where there were but unwanted ones."""
-        if self._kept is None:
-            batch = await self._subscription.pull()
-            self._kept = None if batch is None else self._opened(batch)
-        if self._unwanted:  # until they are acknowledged, also by a later pull, the batch is kept
-            await self._subscription.settle(self._unwanted, ok=True)
-            self._unwanted = []
-        found, self._kept = self._kept, None
-        return found
+        """Wait for events; an empty batch where the subscription gave one."""
+        while True:
+            if self._kept is None:
+                batch = await self._subscription.pull()
+                if batch is None or not batch.items:
+                    return batch
+                self._kept = self._opened(batch)
+            if self._unwanted:  # until they are acknowledged, by a later pull, the batch is kept
+                await self._subscription.settle(self._unwanted, ok=True)
+                self._unwanted = []
+            found, self._kept = self._kept, None
+            if found.items:  # passing over events says nothing of those that come after them
+                return found
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
-        """Acknowledge events, or give them back."""
+        """Acknowledge events, or have them delivered again after a pause."""
         await self._subscription.settle(receipts, ok=ok)
+
+    async def release(self, receipts: Sequence[object]) -> None:
+        """Give events back that were not tried."""
+        await give_back(self._subscription, receipts)
 
     async def backlog(self) -> int | None:
         """As the subscription tells."""
@@ -66,7 +75,18 @@ class GcsChangeSource:
 
 
 def event_of(message: PubsubMessage, storage_client: object) -> GCSFileChangeEvent | Malformed:
-    """The event that a message tells."""
+    """The event that a message tells.
+
+    Anybody who may publish may say anything: what cannot be read fails alone.
+    """
+    try:
+        return _read(message, storage_client)
+    except Exception as error:  # noqa: BLE001  (what came may be of any shape)
+        reason = f"cannot be read as a message of Cloud Storage: {type(error).__name__}: {error}"
+        return Malformed(message, reason)
+
+
+def _read(message: PubsubMessage, storage_client: object) -> GCSFileChangeEvent | Malformed:
     said = message.attributes
     if "eventType" not in said or "objectId" not in said:
         return Malformed(message, "without eventType and objectId, so no message of Cloud Storage")

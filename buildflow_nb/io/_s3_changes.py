@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from typing import cast
 
 from buildflow_nb.core.primitive import Batch, Source
+from buildflow_nb.io._giving_back import give_back
 from buildflow_nb.io._s3_events import events_of
 
 __all__ = ("S3ChangeSource",)
+
+Fate = int
+DONE, UNTRIED, FAILED = range(3)  # the worse one decides for a whole message
 
 
 @dataclass(eq=False, slots=True)
@@ -18,7 +22,7 @@ class _Message:
 
     receipt: object
     left: set[int]
-    good: bool = True
+    fate: Fate = DONE  # of the message, by the worst of its records
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class _Receipt:
 class S3ChangeSource:
     """Reads the queue of a bucket; `s3_client` fetches objects.
 
-    A message is deleted when all its records are done, and shown again, whole, when all are settled
-    and one of them was given back.
+    A message is deleted when all its records are done. When one of them was given back it is shown
+    again, whole, as soon as all are settled: after a pause if one failed, at once if none was.
     """
 
     def __init__(self, queue: Source, s3_client: object, *, test_events: bool) -> None:
@@ -42,28 +46,43 @@ class S3ChangeSource:
         self._eventless: list[object] = []
 
     async def pull(self) -> Batch | None:
-        """Wait for events; an empty batch where there were but test events."""
-        if self._kept is None:
-            batch = await self._queue.pull()
-            self._kept = None if batch is None else self._opened(batch)
-        if self._eventless:  # until they are deleted, also by a later pull, the batch is kept
-            await self._queue.settle(self._eventless, ok=True)
-            self._eventless = []
-        found, self._kept = self._kept, None
-        return found
+        """Wait for events; an empty batch where the queue gave one."""
+        while True:
+            if self._kept is None:
+                batch = await self._queue.pull()
+                if batch is None or not batch.items:
+                    return batch
+                self._kept = self._opened(batch)
+            if self._eventless:  # until they are deleted, also by a later pull, the batch is kept
+                await self._queue.settle(self._eventless, ok=True)
+                self._eventless = []
+            found, self._kept = self._kept, None
+            if found.items:  # messages without events say nothing of those that come after them
+                return found
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
-        """Note that events are done or given back, and settle the messages this completes."""
-        complete: dict[bool, dict[int, _Message]] = {True: {}, False: {}}
+        """Note that events are done or failed, and settle the messages this completes."""
+        await self._note(receipts, DONE if ok else FAILED)
+
+    async def release(self, receipts: Sequence[object]) -> None:
+        """Note that events were not tried, and settle the messages this completes."""
+        await self._note(receipts, UNTRIED)
+
+    async def _note(self, receipts: Sequence[object], fate: Fate) -> None:
+        complete: dict[Fate, dict[int, _Message]] = {DONE: {}, UNTRIED: {}, FAILED: {}}
         for receipt in cast("Sequence[_Receipt]", receipts):
             message = receipt.message
             message.left.discard(receipt.record)
-            message.good &= ok
+            message.fate = max(message.fate, fate)
             if not message.left:
-                complete[message.good][id(message)] = message
-        for good, messages in complete.items():
-            found = [message.receipt for message in messages.values()]
-            await self._queue.settle(found, ok=good)
+                complete[message.fate][id(message)] = message
+        found = {
+            fate: [message.receipt for message in messages.values()]
+            for fate, messages in complete.items()
+        }
+        await self._queue.settle(found[DONE], ok=True)
+        await self._queue.settle(found[FAILED], ok=False)
+        await give_back(self._queue, found[UNTRIED])
 
     async def backlog(self) -> int | None:
         """Messages that wait in the queue, as SQS estimates it."""

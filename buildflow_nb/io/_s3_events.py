@@ -28,7 +28,21 @@ _DECODER = msgspec.json.Decoder()
 def events_of(
     body: str, s3_client: object, *, test_events: bool
 ) -> list[S3FileChangeEvent | Malformed]:
-    """The events of a message; none for a test event, unless those are wanted."""
+    """The events of a message; none for a test event, unless those are wanted.
+
+    Anybody who may send to the queue may send anything: what cannot be read fails alone.
+    """
+    try:
+        return _read(body, s3_client, test_events=test_events)
+    except Exception as error:  # noqa: BLE001  (a RecursionError, say, of JSON that nests deeply)
+        return [
+            Malformed(body, f"cannot be read as a message of S3: {type(error).__name__}: {error}")
+        ]
+
+
+def _read(
+    body: str, s3_client: object, *, test_events: bool
+) -> list[S3FileChangeEvent | Malformed]:
     try:
         message = _DECODER.decode(body)
     except msgspec.DecodeError as error:

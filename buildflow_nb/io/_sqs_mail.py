@@ -102,7 +102,8 @@ class Mail:
             except Exception as error:  # noqa: BLE001  (raised by the pull that waits for it)
                 fault = error
             except BaseException as error:  # noqa: BLE001  (it would end the loop of that pull)
-                fault = PermanentError(f"queue {self._link.name!r} cannot be read: {type(error).__name__}")
+                kind = type(error).__name__
+                fault = PermanentError(f"queue {self._link.name!r} cannot be read: {kind}")
             again = self._leave(call, found, fault)
 
     def take(self) -> list[Letter]:

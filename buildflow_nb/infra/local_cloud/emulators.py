@@ -86,7 +86,7 @@ def _aws(state: Path, port: int) -> Command:
         "STATE_DIR": str(state / "state"),
         "S3_DATA_DIR": str(state / "s3"),
     }
-    return Command("aws", _python("ministack"), port, environment)
+    return Command("aws", _python(f"{OWN}.ministack"), port, environment)
 
 
 def _gcp(state: Path, ports: Mapping[str, int], *, observe: bool) -> Command:

@@ -20,24 +20,25 @@ from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._event_types import event_types_of
+from buildflow_nb.io._input_types import never_becomes
 from buildflow_nb.io._s3_changes import S3ChangeSource
 from buildflow_nb.io.aws._client import connect
 from buildflow_nb.io.aws.s3 import S3Bucket
 from buildflow_nb.io.aws.sqs import SQSQueue
-from buildflow_nb.types.aws import S3ChangeStreamEventType
+from buildflow_nb.types.aws import S3ChangeStreamEventType, S3FileChangeEvent
 
 __all__ = ("S3FileChangeStream",)
 
 
 @dataclass(frozen=True, slots=True)
 class S3FileChangeStream:
-    """Changes of the objects of `s3_bucket`, of the given types.
+    """Changes of the objects of `s3_bucket`, of the given types; none given means all.
 
     With `filter_test_events` the message that S3 sends when the notification is configured is
     dropped; without it, it comes as an event of type `UNKNOWN`.
 
     Raises:
-        DeclarationError: that is no bucket, or an event type is missing or cannot be subscribed to.
+        DeclarationError: that is no bucket, or an event type cannot be subscribed to.
     """
 
     cloud: ClassVar[str] = "aws"
@@ -55,7 +56,13 @@ class S3FileChangeStream:
                 "write S3FileChangeStream(S3Bucket(…))"
             )
             raise DeclarationError(msg)
-        kinds = event_types_of("S3FileChangeStream", S3ChangeStreamEventType, self.event_types)
+        every = (
+            S3ChangeStreamEventType.OBJECT_CREATED_ALL,
+            S3ChangeStreamEventType.OBJECT_REMOVED_ALL,
+        )
+        kinds = event_types_of(
+            "S3FileChangeStream", S3ChangeStreamEventType, self.event_types, every
+        )
         object.__setattr__(self, "event_types", kinds)
 
     @classmethod
@@ -89,6 +96,10 @@ class S3FileChangeStream:
     def max_pullers(self) -> int:
         """One: the queue's source makes several calls at once by itself."""
         return 1
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter of this type, if anything is."""
+        return never_becomes(self, S3FileChangeEvent, hint)
 
     @asynccontextmanager
     async def source(self, env: Env) -> AsyncIterator[Source]:

@@ -19,6 +19,7 @@ from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Source, Wire
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._check import looked, on_thread
+from buildflow_nb.io._input_types import comes_from_elsewhere
 from buildflow_nb.io._sqs_link import QueueLink
 from buildflow_nb.io._sqs_message import Fifo
 from buildflow_nb.io._sqs_source import SqsSource
@@ -120,6 +121,10 @@ class SQSQueue:
     def linger_s(self) -> float:
         """Not at all: under load batches fill by themselves."""
         return 0.0
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter of this type, if anything is."""
+        return comes_from_elsewhere(self, hint)
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source; the queue is looked up by the first pull."""

@@ -20,11 +20,12 @@ from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_
 from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcs_changes import GcsChangeSource
+from buildflow_nb.io._input_types import never_becomes
 from buildflow_nb.io.gcp._client import storage_client
 from buildflow_nb.io.gcp.gcs import GCSBucket
 from buildflow_nb.io.gcp.pubsub_subscription import GCPPubSubSubscription
 from buildflow_nb.io.gcp.pubsub_topic import GCPPubSubTopic
-from buildflow_nb.types.gcp import GCSChangeStreamEventType
+from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent
 
 __all__ = ("GCSFileChangeStream",)
 
@@ -34,10 +35,10 @@ PUBLISHER = "roles/pubsub.publisher"
 
 @dataclass(frozen=True, slots=True)
 class GCSFileChangeStream:
-    """Changes of the objects of `gcs_bucket`, of the given types.
+    """Changes of the objects of `gcs_bucket`, of the given types; none given means all.
 
     Raises:
-        DeclarationError: that is no bucket, or an event type is missing or cannot be subscribed to.
+        DeclarationError: that is no bucket, or an event type cannot be subscribed to.
     """
 
     cloud: ClassVar[str] = "gcp"
@@ -54,7 +55,10 @@ class GCSFileChangeStream:
                 "write GCSFileChangeStream(GCSBucket(…))"
             )
             raise DeclarationError(msg)
-        kinds = event_types_of("GCSFileChangeStream", GCSChangeStreamEventType, self.event_types)
+        every = tuple(k for k in GCSChangeStreamEventType if k.name != "UNKNOWN")
+        kinds = event_types_of(
+            "GCSFileChangeStream", GCSChangeStreamEventType, self.event_types, every
+        )
         object.__setattr__(self, "event_types", kinds)
 
     @classmethod
@@ -102,6 +106,10 @@ class GCSFileChangeStream:
     def max_pullers(self) -> int:
         """One: what a pull passes over is settled before the next."""
         return 1
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter of this type, if anything is."""
+        return never_becomes(self, GCSFileChangeEvent, hint)
 
     @asynccontextmanager
     async def source(self, env: Env) -> AsyncIterator[Source]:

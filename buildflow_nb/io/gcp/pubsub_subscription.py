@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire
+from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
 from buildflow_nb.io._check import CHECK_S
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
+from buildflow_nb.io._input_types import comes_from_elsewhere, never_becomes, only_of
 from buildflow_nb.io._pubsub_check import looked_at
 from buildflow_nb.io._pubsub_link import PubSubLink, messages
 from buildflow_nb.io._pubsub_names import check_name
@@ -24,6 +25,7 @@ from buildflow_nb.io._pubsub_source import PubSubSource, Reading
 from buildflow_nb.io._text_fields import check_texts
 from buildflow_nb.io.gcp._client import default_project, pubsub_address, resolved_project
 from buildflow_nb.io.gcp.pubsub_topic import GCPPubSubTopic
+from buildflow_nb.types.gcp import PubsubMessage
 
 __all__ = ("GCPPubSubSubscription", "PubSubSubscription")
 
@@ -126,6 +128,17 @@ class GCPPubSubSubscription:
     def max_pullers(self) -> int:
         """Streams, of which each takes 10 MB a second at most on Google's side."""
         return 8
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter of this type, if anything is."""
+        if self.include_attributes:
+            return never_becomes(self, PubsubMessage, hint)
+        if only_of(hint, (PubsubMessage,)):
+            return (
+                f"{label_of(self)} gives the data of messages alone; for PubsubMessage write "
+                ".options(include_attributes=True)"
+            )
+        return comes_from_elsewhere(self, hint)
 
     @asynccontextmanager
     async def source(self, env: Env) -> AsyncIterator[Source]:

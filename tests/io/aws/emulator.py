@@ -1,4 +1,4 @@
-"""ministack as a process of its own, on a port of this machine."""
+"""ministack as a process of its own, on a port of this machine, as the local cloud starts it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Emulator:
         log = (self._folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-m", "buildflow_nb.infra.local_cloud.ministack"],
                 env={**os.environ, **words},
                 stdout=log,
                 stderr=log,

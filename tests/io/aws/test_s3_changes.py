@@ -116,6 +116,11 @@ def test_a_test_event_is_dropped_or_told():
         ('{"Event": "other"}', "neither Records nor a test event"),
         ('{"Records": [{"eventName": "x"}]}', "a record without the names of event, bucket"),
         ('{"Records": [1]}', "a record without the names of event, bucket"),
+        ('{"Records": [{"eventName": 7, "s3": []}]}', "a record without the names of event"),
+        (
+            '{"Records": [{"eventName": "x", "s3": {"bucket": {}, "object": {"key": 7}}}]}',
+            "a record without the names of event",
+        ),
     ],
 )
 def test_what_is_no_message_of_s3_fails_alone(body, reason):
@@ -171,6 +176,54 @@ def test_settling_again_after_a_fault_settles():
     assert queue.settled == [(0, True)]
 
 
+def test_what_was_not_tried_is_released_unless_another_record_failed():
+    class Releasing(FakeQueue):
+        async def release(self, receipts):
+            self.settled += [(receipt, None) for receipt in receipts]
+
+    bodies = [message(record(f"{i}a"), record(f"{i}b")) for i in range(3)]
+
+    async def go(queue):
+        source = S3ChangeSource(queue, None, test_events=False)
+        receipts = (await source.pull()).receipts
+        await source.settle([receipts[0], receipts[2]], ok=True)
+        await source.settle([receipts[4]], ok=False)
+        await source.release([receipts[i] for i in (1, 3, 5)])
+
+    queue = Releasing(*bodies)
+    run(go(queue))
+    assert sorted(queue.settled, key=repr) == [(0, None), (1, None), (2, False)]
+    queue = FakeQueue(*bodies)
+    run(go(queue))
+    assert sorted(queue.settled) == [(0, False), (1, False), (2, False)]
+
+
+def test_test_events_alone_are_no_empty_queue():
+    queue = FakeQueue(TEST_EVENT)
+    queue.batches += [Batch([message(record("a"))], [7]), Batch([], [])]
+
+    async def go():
+        source = S3ChangeSource(queue, None, test_events=False)
+        return [list((await source.pull()).items) for _ in range(2)]
+
+    (event,), nothing = run(go())
+    assert (event.file_path, nothing) == ("a", [])
+    assert queue.settled == [(0, True)]
+
+
+def test_a_message_that_cannot_even_be_decoded_fails_alone():
+    deep = '{"a":' * 3000 + "1" + "}" * 3000
+    queue = FakeQueue(message(record("a")), deep, "[" * 5000, message(record("b")))
+    batch = settled(queue, ([0, 1, 2, 3], True))
+    first, second, third, fourth = batch.items
+    assert (first.file_path, fourth.file_path) == ("a", "b")
+    assert isinstance(second, Malformed)
+    assert isinstance(third, Malformed)
+    assert second.raw == deep
+    assert second.reason.startswith("cannot be read as a message of S3: RecursionError: ")
+    assert queue.settled == [(i, True) for i in range(4)]
+
+
 def test_a_test_event_beside_events_is_deleted_at_once():
     queue = FakeQueue(TEST_EVENT, message(record("a")))
     batch = settled(queue)
@@ -218,9 +271,10 @@ def test_a_stream_is_of_a_bucket(bucket):
         S3FileChangeStream(bucket)
 
 
-def test_no_event_types():
-    with pytest.raises(DeclarationError, match="event_types is empty; give some of OBJECT_CREAT"):
-        S3FileChangeStream(S3Bucket("inbox"), ())
+@pytest.mark.parametrize("none", [[], (), set(), iter(())])
+def test_no_event_types_are_all(none):
+    stream = S3FileChangeStream(S3Bucket("inbox"), none)
+    assert stream._subscribed() == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 
 
 def subscribe(sqs, s3, stream):

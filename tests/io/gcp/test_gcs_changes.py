@@ -110,14 +110,56 @@ def test_events_beside_others_that_cannot_be_acknowledged_are_kept():
     assert subscription.settled == [(1, True)]
 
 
-def test_a_batch_of_others_alone_is_empty():
-    async def go():
-        source = GcsChangeSource(
-            FakeSubscription([message("a", "OBJECT_DELETE")]), None, [FINALIZE]
-        )
-        return await source.pull()
+def test_a_batch_of_others_alone_is_no_empty_subscription():
+    batches = [message("a", "OBJECT_DELETE")], [message("b")], []
 
-    assert list(run(go()).items) == []
+    async def go():
+        source = GcsChangeSource(FakeSubscription(*batches), None, [FINALIZE])
+        return [list((await source.pull()).items) for _ in range(2)]
+
+    (event,), nothing = run(go())
+    assert (event.file_path, nothing) == ("b", [])
+
+
+def test_what_was_not_tried_is_released():
+    released = []
+
+    async def go(subscription):
+        source = GcsChangeSource(subscription, None, [FINALIZE])
+        batch = await source.pull()
+        await source.release(batch.receipts)
+
+    class Releasing(FakeSubscription):
+        async def release(self, receipts):
+            released.extend(receipts)
+
+    run(go(Releasing([message("a"), message("b")])))
+    assert released == [0, 1]
+    plain = FakeSubscription([message("a")])
+    run(go(plain))
+    assert plain.settled == [(0, False)]
+
+
+class Odd(dict):
+    """Attributes whose reading fails."""
+
+    def __getitem__(self, key):
+        raise LookupError(key)
+
+
+def test_a_message_that_cannot_even_be_read_fails_alone():
+    odd = PubsubMessage(b"", Odd(eventType="OBJECT_FINALIZE", objectId="b"))
+    strange = PubsubMessage(b"", {"eventType": 7, "objectId": "c"})
+    subscription = FakeSubscription([message("a"), odd, strange, message("d")])
+
+    async def go():
+        return await GcsChangeSource(subscription, None, [FINALIZE]).pull()
+
+    first, second, third, fourth = run(go()).items
+    assert (first.file_path, fourth.file_path) == ("a", "d")
+    assert second.raw is odd
+    assert second.reason == ("cannot be read as a message of Cloud Storage: LookupError: eventType")
+    assert isinstance(third, Malformed)
 
 
 def test_what_a_blob_cannot_be():
@@ -175,6 +217,12 @@ def test_a_stream_is_of_a_bucket(bucket):
         GCSFileChangeStream(bucket)
 
 
-def test_no_event_types():
-    with pytest.raises(DeclarationError, match="event_types is empty; give some of OBJECT_F"):
-        GCSFileChangeStream(GCSBucket("inbox"), ())
+@pytest.mark.parametrize("none", [[], (), set(), iter(())])
+def test_no_event_types_are_all(none):
+    stream = GCSFileChangeStream(GCSBucket("inbox"), none)
+    assert [kind.name for kind in stream.event_types] == [
+        "OBJECT_FINALIZE",
+        "OBJECT_DELETE",
+        "OBJECT_ARCHIVE",
+        "OBJECT_METADATA_UPDATE",
+    ]
