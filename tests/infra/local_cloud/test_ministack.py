@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import threading
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.infra.local_cloud.running import project, sqs
 
 __all__ = ("project",)  # a fixture
 
+LOOK_S = 0.5  # a waiting call of ministack looks ten times a second
 HEADERS = [(b"x-amz-target", RECEIVE)]
 
 
@@ -143,5 +145,6 @@ def test_a_message_that_is_sent_after_its_last_reader_has_gone_is_not_hidden(pro
     gone.close()
     queue.get_queue_attributes(QueueUrl=url)
     queue.send_message(QueueUrl=url, MessageBody="hello")
+    threading.Event().wait(LOOK_S)
     found = queue.receive_message(QueueUrl=url, WaitTimeSeconds=5)
     assert [message["Body"] for message in found["Messages"]] == ["hello"]
