@@ -9,6 +9,7 @@ read is kept for the next pull.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -219,8 +220,6 @@ class BlockingSink:
         self._opened = False
         self._rests: asyncio.Task[None] | None = None
         self._used_at = 0.0
-        self._pushes = 0
-        self._pushing = 0
 
     async def __aenter__(self) -> Self:
         try:
@@ -229,6 +228,7 @@ class BlockingSink:
         except BaseException:
             await self._turn.run(self._writer.close)
             raise
+        self._used_at = time.monotonic()
         self._rest_later()
         return self
 
@@ -247,12 +247,9 @@ class BlockingSink:
         """Write the items."""
         if not items:
             return
-        self._pushes += 1
-        self._pushing += 1
         try:
             await self._turn.run(lambda: self._write(items))
         finally:
-            self._pushing -= 1
             self._rest_later()
 
     def _open(self) -> None:
@@ -261,29 +258,26 @@ class BlockingSink:
             self._opened = True
 
     def _write(self, items: Sequence[object]) -> None:
-        self._open()
-        self._writer.write(items)
+        try:
+            self._open()
+            self._writer.write(items)
+        finally:
+            self._used_at = time.monotonic()
 
     def _rest_later(self) -> None:
-        if self._resting is not None:
-            self._used_at = asyncio.get_running_loop().time()
-            if self._rests is None or self._rests.done():
-                self._rests = asyncio.ensure_future(self._rest(self._resting))
+        if self._resting is not None and (self._rests is None or self._rests.done()):
+            self._rests = asyncio.ensure_future(self._rest(self._resting))
 
     async def _rest(self, writer: Resting) -> None:
         """Let the writer rest once; the next push begins anew."""
-        loop = asyncio.get_running_loop()
-        while True:
-            left_s = self._used_at + writer.rest_s - loop.time()
-            if self._pushing or left_s > 0:
-                await asyncio.sleep(max(left_s, writer.rest_s / 2))
-                continue
-            pushes = self._pushes
-            with suppress(Exception):  # what it lets go of is in doubt; the next push says why
-                await self._turn.run(partial(self._let_go, writer, pushes))
-            if pushes == self._pushes:
-                return
+        rested = False
+        while not rested:
+            await asyncio.sleep(max(0.0, self._used_at + writer.rest_s - time.monotonic()))
+            rested = await self._turn.run(partial(self._let_go, writer))
 
-    def _let_go(self, writer: Resting, pushes: int) -> None:
-        if pushes == self._pushes:  # none has come while this waited for its turn
+    def _let_go(self, writer: Resting) -> bool:
+        if time.monotonic() < self._used_at + writer.rest_s:  # this waited behind a push
+            return False
+        with suppress(Exception):  # what it has let go of is in doubt; the next push says why
             writer.rest()
+        return True

@@ -18,6 +18,8 @@ from buildflow_nb.io.local import File
 from tests.io.contract import drain, pulled, pushed, run
 from tests.io.records import decoded
 
+LINE = "x\n"
+
 
 def pulled_to_the_fault(primitive):
     """What comes, with origins, and the error that ends it; the same again for ever."""
@@ -150,13 +152,14 @@ class TestDisk:
         ("name", "text"),
         [
             ("in.csv", "id,n\n" + "".join(f'{i},"x\ny"\n' for i in range(3_000))),
+            ("in.csv", "id,n\n" + "".join(f'{i},"{LINE * (i % 7 * 400)}"\n' for i in range(60))),
             ("in.jsonl", "".join(f'{{"id":{i}}}\n' for i in range(3_000))),
         ],
     )
     def test_a_disk_that_fails_for_a_while_loses_nothing(self, tmp_path, monkeypatch, name, text):
         (tmp_path / name).write_text(text)
         whole = pulled(File(tmp_path / name))
-        assert len(whole) == 3_000
+        assert len(whole) in (60, 3_000)
         take, calls = TextFile.take, []
 
         def failing(file, count):

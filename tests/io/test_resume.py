@@ -170,6 +170,16 @@ def test_a_single_parquet_file_goes_on_within_a_row_group(tmp_path):
     assert [row["n"] for row in first + read(file, tmp_path)] == list(range(5_000))
 
 
+def test_a_single_parquet_file_that_was_replaced_is_read_anew(tmp_path, caplog):
+    path = tmp_path / "in.parquet"
+    file = File(path, resume=True)
+    for first in (0, 500):
+        pq.write_table(pa.table({"n": list(range(first, first + 100))}), path)
+        with caplog.at_level(logging.WARNING):
+            assert [row["n"] for row in read(file, tmp_path)] == list(range(first, first + 100))
+    assert "File in.parquet is not any more what was read up to element 100" in caplog.text
+
+
 def test_killed_and_written_by_key_each_is_there_once(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text("".join(f'{{"n": {n}}}\n' for n in range(2_000)))
