@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.json_forms import value_json
@@ -58,6 +58,8 @@ _PLAIN = frozenset(
 
 class CsvReader:
     """Reads a CSV file as dicts of text; a field that is one of `missing` counts as empty."""
+
+    goes_on: ClassVar[bool] = True
 
     def __init__(
         self, path: str, missing: Sequence[str] = (), *, whole_lines: bool = False

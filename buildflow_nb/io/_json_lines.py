@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -27,6 +28,8 @@ _DECODER = msgspec.json.Decoder()
 
 class JsonLinesReader:
     """Reads a JSON Lines file as lines; empty ones are skipped."""
+
+    goes_on: ClassVar[bool] = True
 
     def __init__(self, path: str, *, whole_lines: bool = False) -> None:
         self._path = path

@@ -102,6 +102,11 @@ class ResumingReader:
         self._label = label
         self._progress: Progress | None = None
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it goes on where it was after a temporary fault."""
+        return bool(getattr(self._reader, "goes_on", False))
+
     def open(self) -> None:
         """Begin to read, where the last run was done."""
         self._reader.open()

@@ -26,7 +26,11 @@ TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)  # what `pull` may r
 
 
 class Reader(Protocol):
-    """Sequential blocking code that reads; `open` may be called again after it failed."""
+    """Sequential blocking code that reads; `open` may be called again after it failed.
+
+    One that goes on where it was after a temporary fault of `read` says so by an attribute
+    `goes_on = True`; then it is believed when it says right afterwards that it is at its end.
+    """
 
     def open(self) -> None:
         """Begin to read."""
@@ -129,12 +133,13 @@ class BlockingSource:
     A missing file is therefore met by `pull`, which is asked again, and never by opening. A reader
     that has raised anything but a temporary fault is closed and not asked again: each pull raises
     the same error. One that says it is at its end right after a fault is not believed, unless the
-    fault was that it could not be opened. `label` names it in messages.
+    fault was that it could not be opened, or it `goes_on`. `label` names it in messages.
     """
 
     def __init__(self, reader: Reader, label: str = "the source") -> None:
         self._reader = reader
         self._label = label
+        self._goes_on = bool(getattr(reader, "goes_on", False))
         self._turn = Turn()
         self._opened = False
         self._ended = False
@@ -197,7 +202,7 @@ class BlockingSource:
             self._opened = True
             return self._reader.read()
         found = self._reader.read()
-        if found is None and self._waits is not None:
+        if found is None and self._waits is not None and not self._goes_on:
             msg = (
                 f"{self._label} could not be read ({self._waits}) and then said that it has ended, "
                 "so what it had left is not known; a reader that failed must go on where it was"
