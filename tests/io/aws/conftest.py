@@ -10,7 +10,7 @@ import pytest
 
 from buildflow_nb.core.credentials import AWSCredentials, Secret
 from buildflow_nb.core.primitive import Env
-from tests.io import contract_sinks, contract_sources, driving
+from tests.io import contract_runs, contract_sinks, contract_sources, driving
 from tests.io.aws.emulator import Emulator
 
 REGION = "us-east-1"
@@ -43,7 +43,7 @@ def emulator(tmp_path_factory):
 def env(emulator, monkeypatch):
     """The emulator's stack, which the contracts take for the default one."""
     found = env_of(emulator.url)
-    for module in (contract_sinks, contract_sources, driving):
+    for module in (contract_runs, contract_sinks, contract_sources, driving):
         monkeypatch.setattr(module, "Env", lambda: found)
     return found
 

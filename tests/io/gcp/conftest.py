@@ -11,7 +11,7 @@ from google.cloud import storage
 
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
-from tests.io import contract_sinks, contract_sources, driving
+from tests.io import contract_runs, contract_sinks, contract_sources, driving
 from tests.io.gcp.vendor import PROJECT, PubSub
 
 
@@ -32,7 +32,7 @@ def env(cloud, monkeypatch):
     """The local cloud's stack, which the contracts take for the default one."""
     ends = cloud.endpoints
     found = env_of(pubsub=ends["pubsub"], storage=ends["storage"])
-    for module in (contract_sinks, contract_sources, driving):
+    for module in (contract_runs, contract_sinks, contract_sources, driving):
         monkeypatch.setattr(module, "Env", lambda: found)
     return found
 
