@@ -67,23 +67,41 @@ def test_a_lease_is_renewed_at_half_its_time(leases, clock):
     assert leases.due() == ["a", "b", "c"]
 
 
-def test_what_is_settled_is_not_renewed_and_may_be_settled_again(leases, clock):
+def test_a_lease_is_renewed_until_its_acknowledgement_has_been_answered(leases, clock):
     leases.take(["a", "b"], 60)
-    assert leases.settling(["a", "x", None]) == ["a"]
+    assert leases.settling(["a", "x", None], renew=True) == ["a"]
     clock.time += 40
-    assert leases.due() == ["b"]
-    assert leases.settling(["a"]) == ["a"]
-    leases.drop(["a"])
-    assert leases.settling(["a"]) == []
-    assert leases.held() == ["b"]
-
-
-def test_what_could_not_be_settled_is_forgotten(leases, clock):
-    leases.take(["a"], 60)
-    leases.settling(["a"])
-    clock.time += leases_module.FORGET_S
+    assert leases.due() == ["b", "a"]
+    leases.renewed(["a", "b"], 60)
     assert leases.due() == []
-    assert leases.settling(["a"]) == []
+    assert leases.settling(["a"], renew=True) == ["a"]
+    leases.drop(["a"])
+    assert leases.settling(["a"], renew=True) == []
+    assert (leases.held(), len(leases)) == (["b"], 1)
+
+
+def test_what_is_given_back_is_not_renewed(leases, clock):
+    leases.take(["a"], 60)
+    assert leases.settling(["a"], renew=False) == ["a"]
+    clock.time += 40
+    assert leases.due() == []
+    leases.renewed(["a"], 60)  # the answer of a call that was made before
+    clock.time += 40
+    assert leases.due() == []
+
+
+def test_what_could_not_be_settled_is_kept_for_a_while(leases, clock):
+    leases.take(["a", "b"], 60, [("m1", 0), ("m2", 3)])
+    assert leases.known("b") == ("m2", 3)
+    leases.unsettled(leases.settling(["a"], renew=True))
+    leases.unsettled(leases.settling(["b"], renew=False))
+    assert leases.settling(["a"], renew=True) == ["a"]
+    leases.unsettled(["a"])
+    clock.time += leases_module.AGAIN_S
+    assert leases.due() == []
+    assert len(leases) == 0
+    assert leases.settling(["a", "b"], renew=True) == []
+    assert leases.known("b") == ("", 0)
 
 
 def test_a_lease_is_renewed_for_an_hour_and_no_longer(leases, clock):
@@ -101,7 +119,7 @@ def test_a_lost_lease_is_not_renewed(leases, clock):
     leases.lost(["a", "x"])
     clock.time += 30
     assert leases.due() == ["b"]
-    assert leases.settling(["a"]) == ["a"]
+    assert leases.settling(["a"], renew=True) == ["a"]
 
 
 class FakeLink:
