@@ -104,7 +104,7 @@ class RunHandle:
         return self._supervisor.read_to_end()
 
     def notes(self) -> list[str]:
-        """What a person has to know of what was started last, a line each; told once."""
+        """What a person has to know of what was started last, once."""
         return self._supervisor.notes()
 
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
@@ -283,9 +283,8 @@ class RunHandle:
     ) -> FlowSnapshot:
         """Wait until the first of what is asked for is so, or the run ends; it goes on.
 
-        `drained`: every source is at its end, or was found empty after all that was in flight was
-        settled; one that cannot tell that it is empty, as a `Pulse`, never is. `duration`:
-        seconds. `count`: elements finished, over all processors.
+        `drained`: see `FlowSnapshot`; a source that cannot tell that it is empty, as a `Pulse`,
+        never is. `duration`: seconds. `count`: elements finished, over all processors.
 
         Raises:
             TimeoutError: nothing of that happened within `timeout` seconds.
@@ -379,10 +378,9 @@ class RunHandle:
         return snapshot.state
 
     def _raise_failed(self, snapshot: FlowSnapshot) -> None:
-        failed = [p for p in snapshot.processors if p.state is State.FAILED]
-        if failed:
-            msg = "; ".join(f"{p.kind} {p.processor_id!r} failed: {p.reason}" for p in failed)
-            raise RunError(msg)
+        if failed := [p for p in snapshot.processors if p.state is State.FAILED]:
+            said = (f"{p.kind} {p.processor_id!r} failed: {p.reason}" for p in failed)
+            raise RunError("; ".join(said))
 
     def _ledgers(self) -> list[Ledger]:
         return list(self._supervisor.ledgers.values())
