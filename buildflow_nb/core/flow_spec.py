@@ -55,6 +55,15 @@ class ConsumerSpec:
         """The type of one element that goes to the sink, `None` where none is declared."""
         return element_of(self.processor.returns)
 
+    def pipes_like(self, other: ConsumerSpec) -> bool:
+        """Whether only the code differs: the same source, sink, elements and options."""
+        return (
+            self.source == other.source
+            and self.sink == other.sink
+            and self.output_type == other.output_type
+            and self.options == other.options
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CollectorSpec:

@@ -101,6 +101,16 @@ class CsvReader:
             if batch.items:
                 return batch
 
+    @property
+    def here(self) -> Place:
+        """Where the next lines begin."""
+        at = {} if self._file is None else self._file.mark(self._line)
+        return Place("", self._number, at)
+
+    def still(self, place: Place) -> bool:
+        """Whether the file up to a place of an earlier run is what it was."""
+        return self._file is not None and self._file.is_still(place.at)
+
     def go_to(self, place: Place, number: int) -> bool:  # noqa: ARG002  (it begins with the place)
         """Go on at a place of an earlier run; False where the file is another one by now."""
         line = self._file.go_to(place.at) if self._file is not None else None

@@ -161,8 +161,25 @@ class DuckDBReader:
         items = record_rows(found, self._finish)
         return Batch(items, origin=lambda i: f"{name} row {first + 1 + i}")
 
+    @property
+    def here(self) -> Place:
+        """Where the next rows begin."""
+        return Place("", self._number, self._at())
+
+    def still(self, place: Place) -> bool:
+        """Whether the rows before a place are what they were; reads them, and begins anew."""
+        same = self._skip_to(place)
+        self.open()
+        return same
+
     def go_to(self, place: Place, number: int) -> bool:  # noqa: ARG002  (it begins with the place)
         """Skip the rows before a place; False, and at the beginning, where they are others now."""
+        if self._skip_to(place):
+            return True
+        self.open()
+        return False
+
+    def _skip_to(self, place: Place) -> bool:
         while self._number < place.number:
             found = self._fetch()
             if found is None:
@@ -171,10 +188,7 @@ class DuckDBReader:
             if more < found.num_rows:
                 self._rest = found.slice(more)
             self._pass(found.slice(0, more))
-        if self._number == place.number and self._at() == dict(place.at):
-            return True
-        self.open()
-        return False
+        return self._number == place.number and self._at() == dict(place.at)
 
     def left(self) -> int | None:
         """Rows left of a table; unknown for a query."""

@@ -66,11 +66,21 @@ class ParquetReader:
         self._left = max(0, (self._left or 0) - len(batch.items))
         return batch
 
+    @property
+    def here(self) -> Place:
+        """The same: a mark is of the whole part."""
+        return self.began
+
+    def still(self, place: Place) -> bool:
+        """Whether a part is what it was: its mark is of all of it."""
+        part = self._parts.get(place.piece)
+        return part is not None and part.mark == dict(place.at)
+
     def go_to(self, place: Place, number: int) -> bool:
         """Leave the rows before `number` out; False where the part is another one by now."""
-        part = self._parts.get(place.piece)
-        if part is None or part.mark != dict(place.at):
+        if not self.still(place):
             return False
+        part = self._parts[place.piece]
         part.start = min(number, part.rows)
         self._left = max(0, (self._left or 0) - part.start)
         return True
@@ -142,7 +152,7 @@ def _batches(name: str, part: _Part) -> Iterator[tuple[Place, Batch]]:
                     first = max(first, start)
                     items = record_rows(rows, {})
                     origin = _origin(part.path.name, first + 1)
-                    yield Place(name, first, part.mark), Batch(items, origin=origin)
+                    yield Place(name, first, part.mark, part.rows), Batch(items, origin=origin)
     except Exception as error:
         msg = (
             f"file {part.path} cannot be read on behind row {number}: {_first_line(error)}; it is "

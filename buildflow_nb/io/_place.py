@@ -15,12 +15,19 @@ __all__ = ("Place", "PlacedReader")
 class Place:
     """Where element `number` of a piece stands (of the only piece, or of a part of a folder).
 
-    `at` is what the reader needs to find it again, and to see that it is still the same piece.
+    `at` is what the reader needs to find it again, and to see that it is still the same piece: all
+    that lies before it, or, where `vouches` says so, before a later number.
     """
 
     piece: str = ""
     number: int = 0
     at: Mapping[str, Any] = field(default_factory=dict)
+    vouches: int = 0
+
+    @property
+    def known_to(self) -> int:
+        """The number before which `at` tells whether elements are the same."""
+        return max(self.number, self.vouches)
 
 
 @runtime_checkable
@@ -36,8 +43,17 @@ class PlacedReader(Reader, Protocol):
         ...
 
     @property
+    def here(self) -> Place:
+        """Where it ended."""
+        ...
+
+    @property
     def waits_for(self) -> str:
         """What was left at the end, since it may still be written; "" for nothing."""
+        ...
+
+    def still(self, place: Place) -> bool:
+        """Once opened, and before `go_to`: whether the piece up to this place is what it was."""
         ...
 
     def go_to(self, place: Place, number: int) -> bool:

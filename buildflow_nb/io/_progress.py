@@ -2,7 +2,10 @@
 
 Elements are settled in any order, and some never are. So the place of a piece is where the batch
 with its first element that is not done begins; the numbers that are done from there on are kept
-with it, and left out when they are read again. All of it is safe to use from several threads.
+with it, and left out when they are read again. That is right only as long as they are the same
+elements. So the furthest place that was reached is kept, too, and no number behind it: whoever
+leaves numbers out can look first whether everything up to there is what it was. All of it is safe
+to use from several threads.
 """
 
 from __future__ import annotations
@@ -17,20 +20,23 @@ from buildflow_nb.io._spans import Spans
 __all__ = ("Progress", "Receipt")
 
 MOST_PLACES = 1_000  # kept of a piece, while an early element of it is not done
-VERSION = 1
+VERSION = 2
 Receipt = tuple[str, int]  # a piece and a number in it
 
 
 class _Piece:
-    def __init__(self, place: Place, done: Spans) -> None:
+    def __init__(self, place: Place, done: Spans, reached: Place | None = None) -> None:
         self.places = [place]
         self.done = done
+        self.reached = reached or place
 
     @property
     def first_left(self) -> int:
         return self.done.first_gap(self.places[0].number)
 
     def begin(self, place: Place) -> None:
+        if place.known_to > self.reached.known_to:
+            self.reached = place
         if place.number > self.places[-1].number:
             self.places.append(place)
             if len(self.places) > MOST_PLACES:
@@ -51,10 +57,22 @@ class Progress:
         self._lock = threading.Lock()
         self._pieces = _pieces(document)
 
-    def starts(self) -> list[tuple[Place, int]]:
-        """Where each piece is to be read on, and its first number that is not done."""
+    def starts(self) -> list[tuple[Place, int, Place | None]]:
+        """Where each piece is to be read on, and its first number that is not done.
+
+        With the place up to which it must be what it was, where numbers behind that one are done.
+        """
         with self._lock:
-            return [(piece.places[0], piece.first_left) for piece in self._pieces.values()]
+            return [
+                (
+                    piece.places[0],
+                    piece.first_left,
+                    piece.reached
+                    if piece.done.meets(piece.first_left, piece.reached.known_to)
+                    else None,
+                )
+                for piece in self._pieces.values()
+            ]
 
     def forget(self, piece: str) -> None:
         """Take nothing of a piece for done any more."""
@@ -76,6 +94,13 @@ class Progress:
                 return range(count)
             return [i for i, number in enumerate(range(first, end)) if number not in piece.done]
 
+    def reach(self, place: Place) -> None:
+        """Note that a piece was read up to a place."""
+        with self._lock:
+            piece = self._pieces.get(place.piece)
+            if piece is not None:
+                piece.begin(place)
+
     def settle(self, receipts: Sequence[Receipt]) -> None:
         """Note that these elements are done."""
         numbers: dict[str, list[int]] = {}
@@ -89,7 +114,11 @@ class Progress:
         """All of it as plain values."""
         with self._lock:
             pieces = {
-                name: [piece.places[0].number, dict(piece.places[0].at), piece.done.spans()]
+                name: [
+                    _as_list(piece.places[0]),
+                    _as_list(piece.reached),
+                    piece.done.spans(below=piece.reached.known_to),
+                ]
                 for name, piece in self._pieces.items()
             }
         return {"version": VERSION, "pieces": pieces}
@@ -101,8 +130,17 @@ def _pieces(document: Any) -> dict[str, _Piece]:
         return {}
     found = {}
     try:
-        for name, (number, at, done) in document["pieces"].items():
-            found[name] = _Piece(Place(name, int(number), dict(at)), Spans(done))
+        for name, (place, reached, done) in document["pieces"].items():
+            found[name] = _Piece(_place(name, place), Spans(done), _place(name, reached))
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}
     return found
+
+
+def _as_list(place: Place) -> list[Any]:
+    return [place.number, dict(place.at), place.vouches]
+
+
+def _place(name: str, found: Sequence[Any]) -> Place:
+    number, at, vouches = found
+    return Place(name, int(number), dict(at), int(vouches))

@@ -112,9 +112,10 @@ class ResumingReader:
         self._reader.open()
         if self._progress is None:
             self._progress = Progress(self._position.read())
-        for place, number in self._progress.starts():
+        for place, number, reached in self._progress.starts():
             try:
-                found = self._reader.go_to(place, number)
+                same = reached is None or self._reader.still(reached)
+                found = same and self._reader.go_to(place, number)
             except (KeyError, TypeError, ValueError, OverflowError):  # a document of another time
                 found = False
             if not found:
@@ -168,6 +169,7 @@ class ResumingReader:
         assert self._progress is not None  # noqa: S101  (it is made by `open`)
         place = self._reader.began
         left = self._progress.begin(place, len(batch.items))
+        self._progress.reach(self._reader.here)
         receipts: list[Receipt] = [(place.piece, place.number + i) for i in left]
         if len(left) == len(batch.items):
             return Batch(batch.items, receipts, batch.origin)

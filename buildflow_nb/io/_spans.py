@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
@@ -63,9 +64,10 @@ class Spans:
         at = bisect_right(self._ends, number)
         del self._starts[:at], self._ends[:at]
 
-    def spans(self) -> list[list[int]]:
-        """The spans as plain values, in order."""
-        return [list(span) for span in zip(self._starts, self._ends, strict=True)]
+    def spans(self, below: float = math.inf) -> list[list[int]]:
+        """The spans of numbers below one, as plain values, in order."""
+        spans = zip(self._starts, self._ends, strict=True)
+        return [[start, int(min(end, below))] for start, end in spans if start < below]
 
     def _forget_short(self) -> None:
         """Let go of a tenth, the shortest, so that this is not done with each number."""

@@ -93,10 +93,14 @@ class TextFile:
         """
         return {"byte": self._position, "line": line, "seen": self._seen(self._position)}
 
+    def is_still(self, mark: Mapping[str, Any]) -> bool:
+        """Whether the file up to a mark is, as far as that tells, what it was."""
+        return bool(self._seen(int(mark["byte"])) == mark["seen"])
+
     def go_to(self, mark: Mapping[str, Any]) -> int | None:
         """Go on at a mark, and give the number of its line; None where the file is another one."""
         byte, line = int(mark["byte"]), int(mark["line"])
-        if byte < self._began or self._seen(byte) != mark["seen"]:
+        if byte < self._began or not self.is_still(mark):
             return None
         self._position = self._began = byte
         self._lines = 0

@@ -23,7 +23,7 @@ from buildflow_nb.core.encode import Encoder, compile_encoder
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.calls import being_cancelled, listed
+from buildflow_nb.runtime.calls import being_cancelled, contained, listed
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("Code", "Outcome", "compile_code")
@@ -92,7 +92,7 @@ class Code:
         if not callable(hook):
             return
         if inspect.iscoroutinefunction(hook):
-            await hook()
+            await contained(hook())
         else:
             await asyncio.shield(worker.submit(hook))  # runs even where nobody waits any more
 

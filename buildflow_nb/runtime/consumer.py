@@ -33,6 +33,7 @@ from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Batch, Env, Source, label_of
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime import logs
+from buildflow_nb.runtime.calls import contained
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.code import Outcome
 from buildflow_nb.runtime.connections import Connections
@@ -88,7 +89,6 @@ class Consumer:
         self._ended = asyncio.Event()
         self._waits = Waits(self.live, clock)
         self._main: asyncio.Task[None] | None = None
-        self._failure = ""
         self._heir: Consumer | None = None
         self._open = Connections(spec, env, ledger, self._waits)
         self._settler: Settler | None = None
@@ -103,33 +103,39 @@ class Consumer:
         self._begin()
         await self._set_up()
 
-    async def prepare(self) -> None:
-        """Set the code up and open the sink, or find that it cannot be opened for now."""
-        await self._set_up()
-        assert self._main is not None  # noqa: S101  (made right before)
-        known = asyncio.create_task(self._sink_known.wait())
+    async def prepare(self, old: Unit) -> None:
+        """Set the code up and open the sink, or find that it cannot be opened for now.
+
+        From now on `old` leaves what it has to this one, also if it ends by itself meanwhile.
+        """
+        before = old if isinstance(old, Consumer) else None
         try:
-            await asyncio.wait({known, self._main}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            known.cancel()
-        if self._main.done():
-            raise RunError(self._failure or "it ended at once")
+            if before is not None:
+                before.leave_to(self)
+            await self._set_up()
+            await self._sink_known.wait()
+            if self._broken is not None:
+                raise RunError(reason_of(self._broken))  # noqa: TRY301  (as if opening it had)
+        except BaseException:
+            if before is not None:
+                before.leave_to(None)
+            raise
 
     async def take_over(self, old: Unit, timeout_s: float) -> None:
         """Let the unit that did this so far finish, and go on where it was."""
-        if isinstance(old, Consumer):
-            old.leave_to(self)
         await old.retire(timeout_s)
         self._begin()
 
-    def leave_to(self, heir: Consumer) -> None:
+    def leave_to(self, heir: Consumer | None) -> None:
         """Pass the open source on at the end, and what is undone, to one that reads the same."""
-        if heir._spec.source == self._spec.source:
-            self._heir = heir
+        alike = heir is not None and heir._spec.source == self._spec.source  # noqa: SLF001
+        self._heir = heir if alike else None
 
     async def swap(self, spec: ProcessorSpec) -> bool:
         """Let new code take over between two hauls; False if more than the code differs."""
-        if not isinstance(spec, ConsumerSpec) or not self._alike(spec) or not self._running():
+        if not isinstance(spec, ConsumerSpec) or not self._spec.pipes_like(spec):
+            return False
+        if not self._running():
             return False
         await self._lanes.swap(spec)
         self.spec = self._spec = spec
@@ -210,23 +216,29 @@ class Consumer:
 
     async def _run(self) -> None:
         try:
-            async with AsyncExitStack() as stack:
-                self._waits.on_wait = self._sink_known.set
-                await self._open.open_sinks(stack)
-                self._sink_known.set()
-                await self._go.wait()
-                await self._work(await self._open.open_source())
-            if self._broken is not None:
-                self._failure = reason_of(self._broken)
+            await contained(self._session())
         except Exception as error:  # noqa: BLE001  (the unit's boundary)
-            self._failure = reason_of(self._broken or error)
+            self._broken = self._broken or error
         finally:
             await self._shut()
-            if self._failure:
-                self.live.enter(State.FAILED, self._failure)
+            self._sink_known.set()
+            if self._broken is not None:
+                self.live.enter(State.FAILED, reason_of(self._broken))
             else:
                 self.live.enter(State.DONE if self._finished else State.STOPPED)
             self.on_end()
+
+    async def _session(self) -> None:
+        async with AsyncExitStack() as stack:
+            self._waits.on_wait = self._sink_known.set
+            await self._open.open_sinks(stack)
+            self._sink_known.set()
+            await self._go.wait()
+            try:
+                await self._work(await self._open.open_source())
+            except Exception as error:  # a sink that swallows it on its way out changes nothing
+                self._broken = self._broken or error
+                raise
 
     async def _work(self, source: Source) -> None:
         self._settler = Settler(source, self._clock, self.ledger.log)
@@ -358,15 +370,6 @@ class Consumer:
             self.ledger.log.add("WARNING", text)
 
     # -- the end ------------------------------------------------------------------------------
-
-    def _alike(self, spec: ConsumerSpec) -> bool:
-        mine, yours = self._spec, spec
-        return (
-            mine.source == yours.source
-            and mine.sink == yours.sink
-            and mine.output_type == yours.output_type
-            and mine.options == yours.options
-        )
 
     def _running(self) -> bool:
         return self.ledger.state in (State.RUNNING, State.WAITING) and not self._ended.is_set()

@@ -19,6 +19,7 @@ from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.activity import Activity
+from buildflow_nb.runtime.calls import is_cancel
 from buildflow_nb.runtime.clock import Clock
 from buildflow_nb.runtime.consumer import Consumer
 from buildflow_nb.runtime.control import ControlPlan
@@ -264,7 +265,9 @@ class Supervisor:
     async def _bring_up(self, unit: Unit) -> None:
         try:
             await unit.start()
-        except Exception as error:  # noqa: BLE001  (the unit's boundary: user code and connections)
+        except BaseException as error:  # the unit's boundary: user code and connections
+            if is_cancel(error):
+                raise
             unit.ledger.log.add("ERROR", f"could not start: {describe(error)}")
             unit.live.enter(State.FAILED, describe(error))
             self._look_whether_ended()
@@ -311,7 +314,7 @@ class Supervisor:
                 old.ledger.remark("")
                 return ""
             unit = await self._make(spec)
-            await unit.prepare()
+            await unit.prepare(old)
             await _to_its_end(self._put_in_place(old, unit))
         except BaseException as error:
             if unit is not None and self.units[spec.id] is old:

@@ -41,8 +41,8 @@ class Unit(Protocol):
         """
         ...
 
-    async def prepare(self) -> None:
-        """Set the code up and open the sink, unseen: another unit is the processor still.
+    async def prepare(self, old: Unit) -> None:
+        """Set the code up and open the sink, unseen: `old` is the processor still.
 
         Raises:
             Exception: the setup failed, or the sink can never be opened; nothing stays open.

@@ -20,6 +20,14 @@ from buildflow_nb.runtime.traces import describe
 
 __all__ = ("Worker",)
 
+# What a future or a task would take for something else than an error.
+_ENDS = (
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    StopIteration,
+    asyncio.CancelledError,
+)
 T = TypeVar("T")
 Job = Callable[[], object]
 
@@ -98,7 +106,7 @@ class Worker:
 
 
 def _harmless(error: BaseException) -> BaseException:
-    if isinstance(error, (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)):
+    if isinstance(error, _ENDS):
         made = RuntimeError(describe(error))
         made.__cause__ = error
         return made

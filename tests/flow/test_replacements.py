@@ -350,3 +350,36 @@ def test_a_route_is_replaced_while_it_starts(app):
     assert post(handle.address + "/take", 1) == 200
     assert not {State.DONE, State.STOPPED, State.FAILED} & set(seen)
     go.set()
+
+
+def test_a_source_that_ends_while_its_successor_is_made_is_not_read_again(app):
+    opening, go = threading.Event(), threading.Event()
+    source, old = FakeSource([[1], [2]]), FakeSink()
+
+    class Slow(FakeSink):
+        @asynccontextmanager
+        async def sink(self, env, element):
+            opening.set()
+            await asyncio.to_thread(go.wait, PATIENCE_S)
+            yield self
+
+    new = Slow()
+
+    @app.consumer(source=source, sink=old)
+    def work(x: int) -> int:
+        if x == 2:
+            opening.wait(PATIENCE_S)
+        return x
+
+    handle = app.run(block=False)
+    until(lambda: source.tape.pulled == 2)
+
+    def let_go() -> None:
+        until(lambda: handle.snapshot().processor("work").elements_out == 2)
+        go.set()
+
+    threading.Thread(target=let_go, daemon=True).start()
+    app.consumer(source=source, sink=new)(work)
+    assert handle.wait(PATIENCE_S) is State.DONE
+    assert sorted(old.tape.pushed + new.tape.pushed) == [1, 2]
+    assert source.tape.opened == 1

@@ -280,11 +280,75 @@ class TestProgress:
         for batch in range(5_000):
             first = batch * 1_000
             progress.begin(Place("", first, {"byte": first}), 1_000)
+            progress.reach(Place("", first + 1_000, {"byte": first + 1_000}))
             progress.settle([("", n) for n in range(first, first + 1_000, 500) if n != 500])
             progress.settle([("", n) for n in range(first, first + 1_000) if n != 500])
         document = progress.document()
-        assert document["pieces"][""] == [0, {"byte": 0}, [[0, 500], [501, 5_000_000]]]
+        begun, reached = [0, {"byte": 0}, 0], [5_000_000, {"byte": 5_000_000}, 0]
+        assert document["pieces"][""] == [begun, reached, [[0, 500], [501, 5_000_000]]]
         progress.settle([("", 500)])
-        number, at, done = progress.document()["pieces"][""]
-        assert done == [[0, 5_000_000]]
-        assert at["byte"] == number > 4_990_000
+        assert progress.document()["pieces"][""] == [reached, reached, []]
+
+
+def run_of(source, count: int, bad=()):
+    """One run with positions kept: the first `count` elements, of which some are given back."""
+
+    async def go():
+        found = []
+        async with source as opened:
+            while len(found) < count and (batch := await opened.pull()) is not None:
+                for item, receipt in zip(batch.items, batch.receipts, strict=True):
+                    found.append(item)
+                    await opened.settle([receipt], ok=len(found) - 1 not in bad)
+        return found
+
+    return run(go())
+
+
+@pytest.mark.parametrize("bad", [0, 50, 98], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("change", ["others", "one more", "one less"])
+def test_what_is_left_out_is_left_out_only_of_the_same_file(tmp_path, kind, bad, change, caplog):
+    path = tmp_path / f"in.{kind}"
+    head = ["n"] if kind == "csv" else []
+
+    def write(numbers):
+        path.write_text("".join(f"{line}\n" for line in [*head, *numbers]))
+
+    def values(found):
+        return [int(item["n"]) if kind == "csv" else int(item) for item in found]
+
+    before = list(range(100, 199))
+    write(before)
+    env = Env(positions=tmp_path / "positions")
+    file = File(path, resume=True)
+    assert values(run_of(file.source(env), 1_000, bad={bad})) == before
+    if change == "others":
+        after = list(range(500, 599))
+    else:
+        after = [*before[:bad], *([777, 778] if change == "one more" else []), *before[bad + 1 :]]
+    write(after)
+    again = values(run_of(file.source(env), 1_000))
+    known = set(before) - {before[bad]}
+    assert set(after) - known <= set(again)
+    assert run_of(file.source(env), 1_000) == []
+
+
+def test_a_query_that_gives_other_rows_is_read_from_its_beginning(tmp_path, caplog):
+    path, env = tmp_path / "x.duckdb", Env(positions=tmp_path / "positions")
+
+    def fill(first):
+        with duckdb.connect(str(path)) as connection:
+            connection.execute(
+                "CREATE OR REPLACE TABLE t AS SELECT i + ? AS n FROM range(100) r(i)", [first]
+            )
+
+    query = DuckDBQuery(path, "SELECT n FROM t ORDER BY n", resume=True)
+    fill(0)
+    assert len(run_of(query.source(env), 1_000, bad={0})) == 100
+    assert [one["n"] for one in run_of(query.source(env), 1_000)] == [0]
+    fill(0)
+    assert run_of(query.source(env), 1_000) == []
+    fill(1_000)
+    assert [one["n"] for one in run_of(query.source(env), 1_000)] == list(range(1_000, 1_100))
+    assert "is not any more what was read" in caplog.text

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import pytest
 
+from buildflow_nb.core.declare import consumer_spec
 from buildflow_nb.core.errors import PermanentError, TemporaryError
-from buildflow_nb.core.primitive import Batch
+from buildflow_nb.core.primitive import Batch, Env
 from buildflow_nb.core.snapshot import State
-from tests.fakes import FakeSink, FakeSource
+from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
+from tests.fakes import PATIENCE_S, FakeClock, FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 
 ELEMENTS = [0, 1, 2, 3, 4]
@@ -193,3 +195,73 @@ def test_settling_and_the_backlog_may_raise_anything(fault):
     bench = run_to_end(same_async, Stubborn([[1, 2], [3]]), sink)
     assert (bench.state, sink.tape.pushed) == (State.DONE, [1, 2, 3])
     assert any("could not acknowledge" in line.text for line in bench.ledger.log.lines())
+
+
+class Leaving(FakeSink):
+    """A sink whose context does something of its own on the way out."""
+
+    def __init__(self, leave, **words) -> None:
+        super().__init__(**words)
+        self.leave = leave
+
+    @asynccontextmanager
+    async def sink(self, env, element):
+        try:
+            yield self
+        finally:
+            self.leave()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [*FAULTS, *PASSING, BaseExceptionGroup("several", [SystemExit(1)])],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_sink_that_cannot_be_closed_is_not_done(fault):
+    def leave() -> None:
+        raise fault
+
+    bench = run_to_end(same_async, FakeSource([[1, 2]]), Leaving(leave))
+    assert bench.state is State.FAILED
+    assert bench.ledger.reason
+
+
+def test_a_context_that_swallows_what_ended_the_pushes_changes_nothing():
+    class Swallowing(FakeSink):
+        @asynccontextmanager
+        async def sink(self, env, element):
+            with suppress(Exception):
+                yield self
+
+    sink = Swallowing(fails=[PermanentError("the table is gone")])
+    bench = run_to_end(same_async, FakeSource([[1, 2]]), sink)
+    assert (bench.state, bench.ledger.reason) == (State.FAILED, "the table is gone")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_setup_may_raise_anything_and_does_not_hang(fault, sync):
+    class Sync:
+        def setup(self) -> None:
+            raise fault
+
+        def process(self, x: int) -> int:
+            return x
+
+    class Async(Sync):
+        async def setup(self) -> None:
+            raise fault
+
+        async def process(self, x: int) -> int:
+            return x
+
+    async def main() -> None:
+        plan = RunPlan("flow", Env())
+        supervisor = Supervisor(plan, FakeClock(), lambda _: None)
+        spec = consumer_spec(Sync if sync else Async, FakeSource([[1]]), FakeSink(), {})
+        async with asyncio.timeout(PATIENCE_S):
+            await supervisor.start([spec])
+            await supervisor.ended.wait()
+        assert supervisor.state() is State.FAILED
+
+    asyncio.run(main())

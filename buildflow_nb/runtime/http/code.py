@@ -14,7 +14,7 @@ from typing import Any
 
 from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.http_binding import plan_binding
-from buildflow_nb.runtime.calls import listed
+from buildflow_nb.runtime.calls import contained, listed
 from buildflow_nb.runtime.http.answer import compile_answer
 from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.crew import Crew
@@ -79,9 +79,7 @@ class RouteCode:
             return
         token = current.set(self._ring)
         try:
-            await hook()
-        except _EXITS as error:
-            raise _exited(error) from error
+            await contained(hook())
         finally:
             current.reset(token)
 

@@ -118,7 +118,7 @@ class Delivery:
         tries = 0
         while not self._closing.is_set():
             try:
-                await self._open_and_push()
+                await contained(self._open_and_push())
             except TEMPORARY as error:
                 tries = 1 if self._pusher is not None else tries + 1
                 self._forget(told(error))

@@ -112,7 +112,7 @@ class HttpRoute:
             raise
         self._sink_changed()
 
-    async def prepare(self) -> None:
+    async def prepare(self, old: Unit) -> None:  # noqa: ARG002  (it leaves nothing over)
         """Set up the code and open the sink, or find that it cannot be opened for now."""
         try:
             self._server.refuse_taken(self)
