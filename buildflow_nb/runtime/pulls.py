@@ -14,6 +14,7 @@ emptiness: an answer may just be slow.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Protocol
 
 from buildflow_nb.core.errors import PermanentError, told
@@ -27,7 +28,7 @@ from buildflow_nb.runtime.traces import describe
 __all__ = ("Pulls", "Taker")
 
 BACKLOG_EVERY_S = 1.0
-QUICK_S = 0.01  # an empty answer that comes sooner than this has not waited
+QUICK_S = 0.01  # an empty answer that comes this soon behind another has not waited
 PAUSES_S = (0.01, 0.25)  # after quick empty answers: the first, and the longest
 _NEVER = -1
 
@@ -120,25 +121,26 @@ class Pulls:
             asked.cancel()
 
     async def _pull(self, puller: int) -> None:
-        pause_s = 0.0
+        taker, activity = self._taker, self._activity
+        pause_s, empty_at = 0.0, -math.inf
         while True:
-            if self._taker.full:
-                await self._taker.room()
-            count, began = self._activity.count, self._clock.now()
+            if taker.full:
+                await taker.room()
+            count = activity.count
             batch = await self._answer()
             if batch is None:
                 del self._found_empty[puller]
                 return
             if batch.items:
-                pause_s = 0.0
-                self._taker.take_in(batch)
+                taker.take_in(batch)
                 continue
             self._found_empty[puller] = count
             self._look.set()
             # A source that says "nothing yet" at once must not spin the loop.
-            quick = self._clock.now() - began < QUICK_S
-            pause_s = min(max(2 * pause_s, PAUSES_S[0]), PAUSES_S[1]) if quick else 0.0
-            await (self._clock.sleep(pause_s) if pause_s else asyncio.sleep(0))
+            now, (first_s, longest_s) = self._clock.now(), PAUSES_S
+            again = now - empty_at < pause_s + QUICK_S
+            pause_s, empty_at = min(2 * pause_s, longest_s) if again else first_s, now
+            await self._clock.sleep(pause_s)
 
     async def _answer(self) -> Batch | None:
         """Pull until there is an answer that can be believed."""
