@@ -12,6 +12,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCSBucket, GCSFileChangeStream
+from buildflow_nb.io.local import LocalFileChangeStream
 from buildflow_nb.types.aws import S3FileChangeEvent
 from buildflow_nb.types.gcp import GCSFileChangeEvent, PubsubMessage
 from buildflow_nb.types.local import LocalFileChangeEvent
@@ -21,6 +22,7 @@ DATA = GCPPubSubSubscription("p-1", "orders")
 WHOLE = DATA.options(include_attributes=True)
 QUEUE = SQSQueue("orders")
 S3 = S3FileChangeStream(S3Bucket("inbox"))
+LOCAL = LocalFileChangeStream("inbox")
 GCS = GCSFileChangeStream(GCSBucket("p-1", "inbox"))
 
 
@@ -81,6 +83,8 @@ def test_a_message_needs_its_attributes(hint):
         (S3, str, "which never become str"),
         (GCS, S3FileChangeEvent, "gives GCSFileChangeEvent objects, which never become S3File"),
         (GCS, PubsubMessage, "which never become PubsubMessage"),
+        (LOCAL, S3FileChangeEvent, "gives LocalFileChangeEvent objects, which never become S3File"),
+        (LOCAL, str, "which never become str"),
         (QUEUE, PubsubMessage, "and PubsubMessage comes from GCPPubSubSubscription with include"),
         (QUEUE, S3FileChangeEvent, "and S3FileChangeEvent comes from S3FileChangeStream only"),
         (DATA, GCSFileChangeEvent | None, "comes from GCSFileChangeStream only"),
@@ -106,6 +110,8 @@ def test_what_never_becomes_it_is_refused(source, hint, said):
         (WHOLE, object),
         (WHOLE, Model),
         (S3, S3FileChangeEvent),
+        (LOCAL, LocalFileChangeEvent),
+        (LOCAL, FileChangeEvent),
         (S3, FileChangeEvent),
         (S3, S3FileChangeEvent | GCSFileChangeEvent),
         (GCS, GCSFileChangeEvent),

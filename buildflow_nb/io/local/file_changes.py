@@ -35,6 +35,7 @@ from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env, Source, Wire
 from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._folder_watch import Changes, FolderWatch, missing
+from buildflow_nb.io._input_types import never_becomes
 from buildflow_nb.io._paths import absolute
 from buildflow_nb.io._seen_files import Found, SeenFiles
 from buildflow_nb.types.local import FileChangeStreamEventType, LocalFileChangeEvent
@@ -88,6 +89,10 @@ class LocalFileChangeStream:
     def max_pullers(self) -> int:
         """One: there is one watch."""
         return 1
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter of this type, if anything is."""
+        return never_becomes(self, LocalFileChangeEvent, hint)
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source; the watch begins at once where the folder exists."""
