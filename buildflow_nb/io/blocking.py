@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
-from buildflow_nb.core.errors import PermanentError, TemporaryError
+from buildflow_nb.core.errors import PermanentError, TemporaryError, told
 from buildflow_nb.core.primitive import Batch
 
 __all__ = ("BlockingSink", "BlockingSource", "Reader", "Resting", "Turn", "Writer")
@@ -119,12 +119,8 @@ def _for_good(error: BaseException, what: str = "") -> PermanentError:
     """The error as one that asking again cannot mend; `what` opens the message."""
     if isinstance(error, PermanentError):
         return error
-    kind = type(error).__name__
-    try:
-        text = str(error)
-    except BaseException:  # noqa: BLE001  (it is somebody's own `__str__`)
-        text = ""
-    return PermanentError(f"{what}{kind}: {text}" if text else what + kind)
+    kind, text = type(error).__name__, told(error)
+    return PermanentError(what + kind if text == kind else f"{what}{kind}: {text}")
 
 
 class BlockingSource:
