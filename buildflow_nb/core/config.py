@@ -49,7 +49,7 @@ class CloudProvider:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a project folder says about itself."""
+    """What a project folder says about itself; `written` tells whether there is a file."""
 
     app: str
     folder: Path
@@ -59,11 +59,13 @@ class Config:
     pulumi_home: str = ".buildflow/pulumi"
     build_ignores: tuple[str, ...] = ()
     provider: CloudProvider = field(default_factory=CloudProvider)
+    written: bool = True
 
     @classmethod
     def implicit(cls, folder: Path) -> Config:
         """The configuration of a folder without a file."""
-        return cls(folder.name, folder, {"local": Stack("local", cloud="local")}, "local")
+        stacks = {"local": Stack("local", cloud="local")}
+        return cls(folder.name, folder, stacks, "local", written=False)
 
     def stack(self, name: str | None) -> Stack:
         """The stack of that name, or the default one.
