@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from buildflow_nb.infra.local_cloud.supervisor import IDLE_S, Supervisor
 
 __all__ = ("main",)
 
+OWNER_ONLY = 0o077  # what is made without, here and by the emulators
+
 
 def main() -> int:
     """Run the local cloud of a project folder; 0 also if another process does already."""
@@ -21,6 +24,7 @@ def main() -> int:
     words.add_argument("project", type=Path, help="the project's folder")
     words.add_argument("--idle", type=float, default=IDLE_S, help="seconds without a client")
     found = words.parse_args()
+    os.umask(OWNER_ONLY)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         folder = make_folder(found.project.resolve())

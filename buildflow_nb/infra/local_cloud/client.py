@@ -7,29 +7,28 @@ lock of its folder, so that it can always be stopped, and is never waited for wi
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
-from os import getpid
 from pathlib import Path
 
-import psutil
-
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.project_folder import open_private
 from buildflow_nb.infra.local_cloud.child import clean_environment
 from buildflow_nb.infra.local_cloud.emulators import check_installed
 from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, logs_of, make_folder, writing
 from buildflow_nb.infra.local_cloud.lease import living_leases, take_lease
 from buildflow_nb.infra.local_cloud.record import (
     CloudRecord,
-    ProcessId,
     local_folder,
     of_another_version,
     read_record,
 )
+from buildflow_nb.infra.process_id import ProcessId, end
 
 __all__ = ("CloudStatus", "cloud_status", "find_cloud", "reset_cloud", "start_cloud", "stop_cloud")
 
@@ -97,7 +96,7 @@ def _end_other_version(project: Path) -> None:
     folder = local_folder(project)
     if not of_another_version(folder):
         return
-    users = [user for user in living_leases(folder) if user != getpid()]
+    users = [user for user in living_leases(folder) if user != os.getpid()]
     if users:
         msg = (
             f"the local cloud of {project} is of another version of buildflow_nb, and is used by"
@@ -134,8 +133,8 @@ def _spawn(project: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-P", "-m", "buildflow_nb.infra.local_cloud", str(project)]
     folder = local_folder(project)
     with writing(folder):
-        file = _log_file(folder).open("ab")
-    with file:
+        handle = open_private(_log_file(folder), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    with os.fdopen(handle, "ab") as file:
         process = subprocess.Popen(  # noqa: S603  (this interpreter, and no shell)
             words,
             stdin=subprocess.DEVNULL,
@@ -178,18 +177,12 @@ def stop_cloud(project: Path) -> bool:
     found = keeper(local_folder(project))
     if found is None:
         return False
-    try:
-        process = psutil.Process(found.pid)
-        process.terminate()
-        process.wait(STOP_S)
-    except psutil.NoSuchProcess:
-        pass
-    except psutil.TimeoutExpired as error:
+    if not end([found], STOP_S, kill=False):
         msg = (
             f"the local cloud (process {found.pid}) did not stop in {STOP_S:g} s;"
             f" `kill -9 {found.pid}` ends it, without its last state"
         )
-        raise InfraError(msg) from error
+        raise InfraError(msg)
     return True
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.project_folder import check_tree, make_private
 from buildflow_nb.infra.local_cloud.child import Command
 from buildflow_nb.infra.local_cloud.ports import HOST
 
@@ -44,7 +45,11 @@ def endpoints(ports: Mapping[str, int]) -> dict[str, str]:
 
 
 def commands(folder: Path, ports: Mapping[str, int]) -> list[Command]:
-    """How to start the emulators."""
+    """How to start the emulators.
+
+    Raises:
+        OSError: a folder of theirs cannot be made, or a link is in it.
+    """
     binary = storage_binary()
     return [
         _aws(folder / "aws", ports["aws"]),
@@ -70,8 +75,13 @@ def _python(module: str, *words: str) -> list[str]:
     return [sys.executable, "-P", "-m", module, *words]
 
 
+def _own(state: Path) -> None:
+    """The folder of an emulator's state; emulators follow links, so none may be in it."""
+    check_tree(make_private(state))
+
+
 def _aws(state: Path, port: int) -> Command:
-    state.mkdir(parents=True, exist_ok=True)
+    _own(state)
     environment = {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
@@ -86,27 +96,27 @@ def _aws(state: Path, port: int) -> Command:
         "STATE_DIR": str(state / "state"),
         "S3_DATA_DIR": str(state / "s3"),
     }
-    return Command("aws", _python(f"{OWN}.ministack"), port, environment)
+    return Command("aws", _python(f"{OWN}.ministack"), (port,), environment)
 
 
 def _gcp(state: Path, ports: Mapping[str, int], *, observe: bool) -> Command:
-    state.mkdir(parents=True, exist_ok=True)
+    _own(state)
     words = _python(
         f"{OWN}.gcp",
         *("--state", str(state), "--pubsub-port", str(ports["pubsub"])),
         *("--front-port", str(ports["storage"]), "--emulator-port", str(ports["storage-emulator"])),
         *(["--observe"] if observe else []),
     )
-    return Command("gcp", words, ports["storage"])
+    return Command("gcp", words, (ports["pubsub"], ports["storage"]))
 
 
 def _storage(state: Path, ports: Mapping[str, int], binary: Path | None) -> Command:
-    state.mkdir(parents=True, exist_ok=True)
+    _own(state)
     port = ports["storage-emulator"]
     if binary is None:
         # It takes no relative folder, and would log every request to a file that has no bound.
         words = _python("gcp_storage_emulator", "-d", str(state.resolve()), "start", "--quiet")
-        return Command("storage", [*words, "-H", HOST, "--port", str(port)], port)
+        return Command("storage", [*words, "-H", HOST, "--port", str(port)], (port,))
     outside = f"{HOST}:{ports['storage']}"
     options = {
         "scheme": "http",
@@ -123,4 +133,4 @@ def _storage(state: Path, ports: Mapping[str, int], binary: Path | None) -> Comm
     }
     words = [str(binary), *(part for key, value in options.items() for part in (f"-{key}", value))]
     where = {"PUBSUB_EMULATOR_HOST": f"{HOST}:{ports['pubsub']}"}
-    return Command("storage", words, port, where, after="gcp")
+    return Command("storage", words, (port,), where, after="gcp")

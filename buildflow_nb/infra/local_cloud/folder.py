@@ -18,15 +18,10 @@ from types import TracebackType
 from typing import Self
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.project_folder import private_folder
+from buildflow_nb.core.project_folder import make_private, open_private, private_folder
 from buildflow_nb.infra.file_lock import try_lock
-from buildflow_nb.infra.local_cloud.record import (
-    RECORD,
-    ProcessId,
-    local_folder,
-    process_at,
-    this_process,
-)
+from buildflow_nb.infra.local_cloud.record import RECORD, local_folder, process_at
+from buildflow_nb.infra.process_id import ProcessId, this_process
 
 __all__ = ("FolderLock", "keeper", "logs_of", "make_folder", "writing")
 
@@ -42,8 +37,7 @@ def make_folder(project: Path) -> Path:
     private_folder(project)
     folder = local_folder(project)
     with writing(folder):
-        folder.mkdir(exist_ok=True, mode=0o700)
-        logs_of(folder).mkdir(exist_ok=True)
+        make_private(logs_of(folder))
     return folder
 
 
@@ -81,7 +75,8 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
-        self._file = self._path.open("a+", encoding="utf-8")
+        handle = open_private(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._file = os.fdopen(handle, "a+", encoding="utf-8")
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +102,6 @@ class FolderLock:
     def in_place(self) -> bool:
         """Whether the file that is locked is still the folder's."""
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+            return os.path.samestat(self._path.lstat(), os.fstat(self._file.fileno()))
         except OSError:
             return False

@@ -23,6 +23,7 @@ from pathlib import Path
 from aiohttp import web
 
 from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.project_folder import make_private
 from buildflow_nb.infra.local_cloud.emulators import EVENT_PROJECT, EVENT_TOPIC
 from buildflow_nb.infra.local_cloud.ports import HOST
 from buildflow_nb.infra.local_cloud.pubsub.options import PubSubOptions
@@ -75,7 +76,7 @@ async def _serve(state: Path, ports: Ports, *, observe: bool) -> None:
     stopping = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, stopping.set)
-    (state / "pubsub").mkdir(parents=True, exist_ok=True)
+    make_private(state / "pubsub")
     async with AsyncExitStack() as stack:
         server = PubSubServer(PubSubOptions(host=HOST, state=state / "pubsub"))
         await server.start(ports.pubsub)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
-from buildflow_nb.infra.local_cloud.record import ProcessId, is_ours, process_at, this_process
+from buildflow_nb.core.own_json import DamagedError, read_own
+from buildflow_nb.core.project_folder import write_whole
+from buildflow_nb.infra.local_cloud.record import is_ours, process_at
+from buildflow_nb.infra.process_id import ProcessId, end, this_process
 
 __all__ = ("end_left", "note", "noted_here", "remove_note")
 
@@ -23,10 +23,19 @@ NAME = "children.json"
 LEFT_S = 5.0  # for a process that was left behind to end; it is killed then
 
 
+@dataclass(frozen=True, slots=True)
+class _Note:
+    children: list[ProcessId]
+
+
 def note(folder: Path, children: Iterable[ProcessId]) -> None:
-    """Write down which processes this one runs."""
+    """Write down which processes this one runs.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     found = {"process": asdict(this_process()), "children": [asdict(child) for child in children]}
-    (folder / NAME).write_text(json.dumps(found), encoding="utf-8")
+    write_whole(folder / NAME, json.dumps(found).encode())
 
 
 def noted_here(folder: Path) -> bool:
@@ -44,23 +53,8 @@ def end_left(folder: Path) -> None:
     """End what another supervisor left behind; itself first, where it lost its lock and lives."""
     supervisor = process_at(folder / NAME)
     if supervisor is not None:
-        _end([supervisor])
+        end([supervisor], LEFT_S)
     try:
-        found = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        _end([ProcessId(**process) for process in found["children"]])
-    except (OSError, ValueError, TypeError, KeyError):
+        end(read_own(folder / NAME, _Note).children, LEFT_S)
+    except (OSError, DamagedError):
         return  # none, or damaged: what it told of cannot be known
-
-
-def _end(left: Iterable[ProcessId]) -> None:
-    processes = []
-    for process in left:
-        with suppress(psutil.Error):
-            if process.alive():
-                processes.append(psutil.Process(process.pid))
-    for living in processes:
-        with suppress(psutil.Error):
-            living.terminate()
-    for stubborn in psutil.wait_procs(processes, timeout=LEFT_S)[1]:
-        with suppress(psutil.Error):
-            stubborn.kill()

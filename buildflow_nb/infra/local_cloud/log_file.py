@@ -12,6 +12,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from buildflow_nb.core.project_folder import open_private, write_whole
+
 __all__ = ("OLD", "bound", "bound_all")
 
 LOG_BYTES = 2_000_000  # of a log, and of what is kept of the one before: days of warnings
@@ -27,11 +29,11 @@ def bound_all(logs: Path) -> None:
 
 def bound(path: Path) -> None:
     """Empty a log that grew beyond `LOG_BYTES`; its end is kept beside it, as `NAME.old.log`."""
-    with suppress(OSError), path.open("rb+") as file:
+    with suppress(OSError), os.fdopen(open_private(path, os.O_RDWR), "rb+") as file:
         if file.seek(0, os.SEEK_END) <= LOG_BYTES:
             return
         file.seek(-LOG_BYTES, os.SEEK_END)
         last = file.read(LOG_BYTES)
         with suppress(OSError):  # on a full disk, room is worth more than the copy
-            path.with_suffix(OLD).write_bytes(last)
+            write_whole(path.with_suffix(OLD), last)
         file.truncate(0)

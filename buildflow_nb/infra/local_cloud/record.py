@@ -12,41 +12,23 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
+from buildflow_nb.core.own_json import DamagedError, read_own
+from buildflow_nb.core.project_folder import PRIVATE, write_whole
+from buildflow_nb.infra.process_id import ProcessId
 
 __all__ = (
     "RECORD",
     "CloudRecord",
-    "ProcessId",
     "is_ours",
     "local_folder",
     "of_another_version",
     "process_at",
     "read_record",
-    "this_process",
     "write_record",
 )
 
 RECORD = "cloud.json"
 FORMAT = 1
-SAME_S = 1.0  # how exactly systems tell when a process began
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessId:
-    """A process, told apart from a later one with the same number."""
-
-    pid: int
-    began: float
-
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.began) < SAME_S
-            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-        except psutil.Error:
-            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,46 +40,45 @@ class CloudRecord:
     providers: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What files of every version say in the same words."""
+
+    process: ProcessId
+    format: object = None
+
+
 def local_folder(project: Path) -> Path:
     """The folder of a project's local cloud."""
-    return project / ".buildflow" / "local"
-
-
-def this_process() -> ProcessId:
-    """The process that asks."""
-    return ProcessId(os.getpid(), psutil.Process().create_time())
+    return project / PRIVATE / "local"
 
 
 def write_record(folder: Path, record: CloudRecord) -> None:
-    """Publish it, readable by its owner only."""
-    path = folder / RECORD
-    partial = path.with_suffix(f".{os.getpid()}")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, **asdict(record)}, file, indent=1)
-    partial.replace(path)
+    """Publish it, readable by its owner only.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    told = json.dumps({"format": FORMAT, **asdict(record)}, indent=1)
+    write_whole(folder / RECORD, told.encode())
 
 
 def read_record(folder: Path) -> CloudRecord | None:
     """The cloud that runs, or None: no file, a stale one, or one that cannot be understood."""
-    try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        process = ProcessId(**found["process"])
-        record = CloudRecord(process, dict(found["endpoints"]), dict(found["providers"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    told = _told(folder / RECORD)
+    if told is None or told.format != FORMAT or not told.process.alive():
         return None
-    return record if found.get("format") == FORMAT and process.alive() else None
+    try:
+        return read_own(folder / RECORD, CloudRecord)
+    except (OSError, DamagedError):
+        return None
 
 
 def of_another_version(folder: Path) -> bool:
     """Whether a cloud runs whose record only another version of this package understands."""
-    try:
-        found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        known = found["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    process = process_at(folder / RECORD)
-    return not known and process is not None and process.alive()
+    told = _told(folder / RECORD)
+    known = told is None or told.format is None or told.format == FORMAT
+    return not known and told is not None and told.process.alive()
 
 
 def process_at(path: Path) -> ProcessId | None:
@@ -105,14 +86,18 @@ def process_at(path: Path) -> ProcessId | None:
 
     Every file of every version tells it in the same words: `{"process": {"pid", "began"}}`.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["process"]
-        return ProcessId(int(found["pid"]), float(found["began"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    told = _told(path)
+    return None if told is None else told.process
 
 
 def is_ours(path: Path) -> bool:
     """Whether a file of the folder says that this process has written it."""
     process = process_at(path)
     return process is not None and process.pid == os.getpid()
+
+
+def _told(path: Path) -> _Told | None:
+    try:
+        return read_own(path, _Told)
+    except (OSError, DamagedError):
+        return None

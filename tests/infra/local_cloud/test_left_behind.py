@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from buildflow_nb.infra.local_cloud.left_behind import end_left, note, noted_here, remove_note
-from buildflow_nb.infra.local_cloud.record import ProcessId
+from buildflow_nb.infra.process_id import ProcessId
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ from buildflow_nb.infra.local_cloud.client import (
     stop_cloud,
 )
 from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, make_folder
-from buildflow_nb.infra.local_cloud.record import ProcessId, local_folder
+from buildflow_nb.infra.local_cloud.record import local_folder
 from buildflow_nb.infra.local_cloud.steer import steer
+from buildflow_nb.infra.process_id import ProcessId
 from tests.infra.local_cloud.running import descendants, project, sqs, until
 
 __all__ = ("project",)  # a fixture

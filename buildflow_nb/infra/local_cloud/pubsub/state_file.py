@@ -13,6 +13,7 @@ silently, and a damaged file does not keep the server from starting.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from typing import Any
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 
+from buildflow_nb.core.project_folder import forget_parts, make_private, open_private, replacing
 from buildflow_nb.infra.local_cloud.pubsub import proto
 from buildflow_nb.infra.local_cloud.pubsub.broker import Broker
 from buildflow_nb.infra.local_cloud.pubsub.message import Message
@@ -35,7 +37,16 @@ __all__ = ("StateFile",)
 FORMAT = "buildflow_nb pubsub"
 VERSION = 1
 NAME = "pubsub.jsonl"
-OWNER_ONLY = 0o600
+DAMAGED = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    DecodeError,
+    StatusError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,28 +65,26 @@ class StateFile:
         Raises:
             OSError: the folder cannot be written; the file is then as it was.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        make_private(self.path.parent)
+        with replacing(self.path) as whole:
+            file = io.TextIOWrapper(whole, encoding="utf-8")
             count = 0
             for count, line in enumerate(_lines(broker), 1):  # noqa: B007 (used after the loop)
                 file.write(json.dumps(line, separators=(",", ":")) + "\n")
             file.write(json.dumps({"end": count}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+            file.detach()
 
     def load(self, make: Callable[[], Broker]) -> Broker:
         """Give a new broker with what was saved, if anything was."""
         broker = make()
+        forget_parts(self.path)
         try:
-            with self.path.open(encoding="utf-8") as file:
+            handle = open_private(self.path, os.O_RDONLY)
+            with os.fdopen(handle, encoding="utf-8") as file:
                 _restore(file, broker)
         except FileNotFoundError:
             return broker
-        except (ValueError, KeyError, TypeError, AttributeError, DecodeError, StatusError) as error:
+        except DAMAGED as error:
             self._put_aside(error)
             return make()
         return broker

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from buildflow_nb.core.own_json import DamagedError, read_own
+from buildflow_nb.core.project_folder import forget_parts, write_whole
+
 __all__ = ("Json", "KeptFile")
 
 Json: TypeAlias = dict[str, Any]  # a JSON object, as parsed
-
-OWNER_ONLY = 0o600
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +36,14 @@ class KeptFile:
         Raises:
             OSError: the file is there and cannot be opened.
         """
+        forget_parts(self._path)
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            return read_own(self._path, dict[str, Any])
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except DamagedError as error:
             self._put_aside(str(error))
             return None
-        if not isinstance(found, dict):
-            self._put_aside("no JSON object")
-            return None
-        return found
 
     def write(self, whole: Mapping[str, Any]) -> None:
         """Replace the document.
@@ -54,14 +51,7 @@ class KeptFile:
         Raises:
             OSError: it cannot be written; the file is then as it was.
         """
-        draft = self._path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(whole, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        write_whole(self._path, json.dumps(whole).encode())
 
     def _put_aside(self, why: str) -> None:
         damaged = (self._path.with_suffix(f".damaged-{number}") for number in count(1))

@@ -22,7 +22,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from buildflow_nb.infra.local_cloud import emulators
 from buildflow_nb.infra.local_cloud.child import Command, clean_environment
-from buildflow_nb.infra.local_cloud.ports import choose_ports
+from buildflow_nb.infra.local_cloud.ports import Ports
 
 PATIENCE_S = 20.0  # for what takes a moment; only a failure reaches it
 EMULATORS = ("fake-gcs-server", "gcp-storage-emulator")
@@ -114,7 +114,9 @@ class Events:
 @contextmanager
 def running(emulator: str, folder: Path) -> Iterator[Cloud]:
     """The Pub/Sub server, the front and an emulator, until the context is left."""
-    ports = choose_ports(folder, emulators.PORTS)
+    held = Ports(folder)
+    ports = held.choose(emulators.PORTS)
+    held.let_go()
     with ExitStack() as stack:
         if emulator != EMULATORS[0]:
             stack.enter_context(mock.patch.object(emulators, "storage_binary", return_value=None))
@@ -145,7 +147,7 @@ def _process(command: Command, folder: Path) -> Iterator[subprocess.Popen]:
         process = subprocess.Popen(command.words, stdout=out, stderr=out, env=env)
     try:
         end = time.monotonic() + PATIENCE_S
-        while not _answers(command.port):
+        while not all(map(_answers, command.ports)):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.02)

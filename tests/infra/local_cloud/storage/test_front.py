@@ -383,7 +383,7 @@ def test_a_bucket_has_only_so_many_notifications(tmp_path):
 def test_what_cannot_be_kept_is_an_error_and_not_there(tmp_path):
     async def go():
         async with before(always_there, tmp_path) as here:
-            (tmp_path / "storage.new").mkdir()  # in the place of the file's draft
+            (tmp_path / "storage.json").mkdir()  # in the place of the file
             async with here.call("PUT", "/storage/v1/b/b/iam", json={"bindings": [1]}) as answer:
                 status, message = await said(answer)
                 assert (status, "cannot keep this" in message) == (500, True)

@@ -145,10 +145,11 @@ def test_a_damaged_file_is_put_aside(path, text, caplog):
 
 
 def test_a_draft_that_was_left_behind_is_in_nobodys_way(path):
-    path.with_suffix(".new").write_text("half of it")
+    left = path.with_name(".storage.json.0a1b2c3d.part")
+    left.write_text("half of it")
     run(opened(path).change_metadata("b", lambda _: {"location": "EU"}))
     assert json.loads(path.read_text())["buckets"] == {"b": {"metadata": {"location": "EU"}}}
-    assert not path.with_suffix(".new").exists()
+    assert not left.exists()
 
 
 def test_a_policy_is_set_by_who_knows_its_etag(path):
