@@ -22,7 +22,8 @@ class ControlPlan:
     """`flowstate` gives what the flow declares at this moment, as plain data.
 
     Raises:
-        UsageError: others than this machine could reach it, and there is no token; or no port.
+        UsageError: others than this machine could reach it, and there is no token; the token is
+            empty; or no port.
     """
 
     flowstate: Callable[[], Mapping[str, object]]
@@ -33,6 +34,9 @@ class ControlPlan:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
             msg = f"runtime_server_port must be from 0 (any free one) to 65535, got {self.port}"
+            raise UsageError(msg)
+        if self.token is not None and not self.token.reveal().strip():
+            msg = f"the runtime server's token is empty; set a longer one in {TOKEN_VARIABLE}"
             raise UsageError(msg)
         if self.token is None and not is_loopback(self.host):
             msg = (

@@ -34,6 +34,7 @@ from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.fault import HttpFault
 
 __all__ = (
+    "BROKEN",
     "FAILED",
     "SERVER_NAME",
     "compile_answer",
@@ -43,6 +44,7 @@ __all__ = (
     "own_answer",
 )
 
+BROKEN = "the body is broken: it cannot be decoded"
 FAILED = "Internal Server Error"  # all that a client learns of what failed inside
 SERVER_NAME = "buildflow"  # no versions: they help nobody but an attacker
 ONE_WRITE = 64 * 1024  # bytes of a body that is copied behind its head; longer ones are not
@@ -110,6 +112,8 @@ def fault_of(error: BaseException) -> HttpFault | None:
     """The answer that an exception of the user's asks for: aiohttp's, FastAPI's and Starlette's."""
     if isinstance(error, HttpFault):
         return error
+    if isinstance(error, web.RequestPayloadError):  # of a body that the user's code reads
+        return HttpFault(400, BROKEN, close=True)
     if isinstance(error, web.HTTPException):
         text = error.text
         plain = text is None or text == f"{error.status}: {error.reason}"

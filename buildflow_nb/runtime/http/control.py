@@ -2,7 +2,7 @@
 
 The paths are BuildFlow's: GET `/runtime/status`, `/runtime/snapshot`, `/flowstate`, POST
 `/runtime/drain` and `/runtime/stop`, and a page for people at `/`. On a loopback address the guard
-of `HttpListener` keeps strange pages out; with a token, which any other address must have, every
+keeps strange pages out; with a token, which any other address must have, every
 request but the page's own needs `Authorization: Bearer TOKEN` (RFC 6750 section 2.1).
 """
 
@@ -21,7 +21,9 @@ from aiohttp import hdrs, web
 from buildflow_nb.core.snapshot import FlowSnapshot
 from buildflow_nb.runtime.control import ControlPlan
 from buildflow_nb.runtime.http.answer import SERVER_NAME, error_answer, json_answer
-from buildflow_nb.runtime.http.listener import HttpListener
+from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.listener import HttpListener, linger
+from buildflow_nb.runtime.http.request import BoundedRequest
 
 __all__ = ("ControlServer",)
 
@@ -79,16 +81,20 @@ class ControlServer:
         """Stop listening; an answer under way is finished."""
         await self._listener.stop(1.0)
 
-    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        refused = self._listener.refusal(request)
+    async def _dispatch(self, request: BoundedRequest) -> web.StreamResponse:
+        refused = self._listener.guard.refusal(request)
         if refused is not None:
             return refused
         token = self._plan.token
-        said = request.headers.get(hdrs.AUTHORIZATION, "")
-        wanted = f"Bearer {token.reveal()}" if token is not None else ""
-        if token is not None and not hmac.compare_digest(said.encode(), wanted.encode()):
+        if token is not None and not _bears(request, token.reveal()):
             headers: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
             return error_answer(401, "a bearer token is needed", headers, close=True)
+        try:
+            await request.take()  # nothing is in it, but who leaves in the middle asks for nothing
+        except HttpFault as fault:
+            response = error_answer(fault.status, fault.detail, fault.headers, close=True)
+            await linger(request, response)
+            return response
         method = "GET" if request.method == "HEAD" else request.method
         answer = self._paths.get((method, request.path))
         if answer is not None:
@@ -130,6 +136,17 @@ class ControlServer:
         task = asyncio.create_task(self._run.stop_all(drain=drain, timeout_s=DRAIN_S))
         self._ending.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(self._ending.discard)
+
+
+def _bears(request: web.BaseRequest, token: str) -> bool:
+    """Whether a request carries a token, by bytes and in the same time whatever it carries.
+
+    The scheme is read in any case, with any number of spaces behind it (RFC 9110 section 11.4).
+    """
+    said = request.headers.getall(hdrs.AUTHORIZATION, ())
+    scheme, _, carried = said[0].partition(" ") if len(said) == 1 else ("", "", "")
+    given, wanted = (word.strip().encode(errors="surrogateescape") for word in (carried, token))
+    return scheme.lower() == "bearer" and hmac.compare_digest(given, wanted)
 
 
 def _json(value: object) -> web.Response:

@@ -3,60 +3,58 @@
 It stands on aiohttp's low-level server, because aiohttp's own router freezes when the application
 starts. Nothing that it answers tells a version or a traceback.
 
-A server bound to a loopback address is reachable by every page that the browser on this machine
-shows. So it answers only requests whose `Host` names this machine (an IP address, `localhost` or
-one of `allowed_hosts`), which ends DNS rebinding, and refuses those whose `Origin` is a site
-elsewhere. A server bound to another address leaves this to whatever stands before it; so does one
-on a JupyterHub, where no browser runs on this machine and the hub's proxy sends its own name.
+Who is a stranger is known by `guard.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
-import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
 from buildflow_nb.core.errors import ServeError
-from buildflow_nb.runtime.control import is_loopback
 from buildflow_nb.runtime.http.answer import error_answer, fault_of
 from buildflow_nb.runtime.http.body import BODY_LIMIT
+from buildflow_nb.runtime.http.guard import Guard
+from buildflow_nb.runtime.http.held import HELD_LIMIT, READ_AHEAD, Held
+from buildflow_nb.runtime.http.request import BoundedRequest
 
 __all__ = ("HttpListener", "linger")
 
 IDLE_S = 75.0  # seconds that a connection may be idle: longer than a common proxy keeps its own
 LAST_WORD_S = 0.1  # seconds that requests in flight have even without grace
 LINGER_S = 10.0  # seconds: at 100 Mbit/s enough for another 100 MB
-CACHED_HOSTS = 64  # Host values remembered as good
 
-Answering = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Answering = Callable[[BoundedRequest], Awaitable[web.StreamResponse]]
 
 
 class HttpListener:
     """One port, whose requests `answering` answers; made and used on one loop.
 
     `allowed_hosts` are further names under which a server on a loopback address may be called; "*"
-    allows all.
+    allows all. `body_bytes` is how many bytes of bodies all requests may hold together.
     """
 
     def __init__(
-        self, host: str, port: int, answering: Answering, allowed_hosts: Sequence[str] = ()
+        self,
+        host: str,
+        port: int,
+        answering: Answering,
+        *,
+        allowed_hosts: Sequence[str] = (),
+        body_bytes: int = HELD_LIMIT,
     ) -> None:
         self._host = host
         self._port = port
         self._answering = answering
-        self._allowed = {name.lower() for name in allowed_hosts} | {host.lower(), "localhost"}
-        on_hub = "JUPYTERHUB_SERVICE_PREFIX" in os.environ
-        self._guarded = is_loopback(host) and not on_hub and "*" not in allowed_hosts
-        self._good_hosts: set[str] = set()
+        self.guard = Guard(host, allowed_hosts)
+        self.bodies = Held(body_bytes)
         self._server: web.Server | None = None
         self._listener: asyncio.Server | None = None
         self.address: str | None = None
@@ -69,7 +67,7 @@ class HttpListener:
             ServeError: the port is taken, or the host is not one of this machine's.
         """
         loop = asyncio.get_running_loop()
-        self._server = _LowServer(self._answering, request_factory=_request)
+        self._server = _LowServer(self._answer, request_factory=self._request)
         try:
             self._listener = await loop.create_server(self._server, self._host, self._port)
         except (OSError, OverflowError) as error:
@@ -90,34 +88,23 @@ class HttpListener:
         await server.shutdown(max(grace_s, LAST_WORD_S) / 2)  # aiohttp waits that long twice
         await asyncio.sleep(0)  # transports close in the loop's next turn
 
-    def refusal(self, request: web.BaseRequest) -> web.Response | None:
-        """The answer to a stranger, or None; with it the connection is closed, unread."""
-        if not self._guarded:
-            return None
-        host = request.headers.get(hdrs.HOST)
-        if host in self._good_hosts and hdrs.ORIGIN not in request.headers:
-            return None
-        return self._refuse_strangers(host, request.headers.get(hdrs.ORIGIN))
-
-    def _refuse_strangers(self, host: str | None, origin: str | None) -> web.Response | None:
-        if host is not None and not self._is_here(f"//{host}"):
-            msg = f"the name {host[:100]!r} is not served; add it to allowed_hosts to allow it"
-            return error_answer(403, msg, close=True)
-        if origin is not None and not self._is_here(origin):
-            msg = "pages of other sites may not call this server"
-            return error_answer(403, msg, close=True)
-        if host is not None and len(self._good_hosts) < CACHED_HOSTS:
-            self._good_hosts.add(host)
-        return None
-
-    def _is_here(self, url: str) -> bool:
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert isinstance(request, BoundedRequest)  # noqa: S101  (made right below)
         try:
-            name = (urlsplit(url).hostname or "").rstrip(".")
-        except ValueError:
-            return False
-        if name in self._allowed or name.endswith(".localhost"):
-            return True
-        return _address(name) is not None
+            return await self._answering(request)
+        finally:
+            if request.held:
+                request.let_go()
+
+    def _request(
+        self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
+    ) -> BoundedRequest:
+        loop = asyncio.get_running_loop()
+        request = BoundedRequest(
+            message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT
+        )
+        request.bodies = self.bodies
+        return request
 
     def _why_not(self, error: OSError | OverflowError) -> str:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
@@ -140,6 +127,25 @@ class _Protocol(web.RequestHandler):
 
     __slots__ = ()
 
+    def data_received(self, data: bytes) -> None:
+        """Read on; who waits for a body that cannot be read on learns it at once.
+
+        aiohttp queues the error behind the request whose body it is in, which would wait for ever.
+        """
+        super().data_received(data)
+        fault = getattr(self._messages[-1][0], "exc", None) if self._messages else None
+        if fault is None:
+            return
+        request = self._current_request
+        if len(self._messages) > 1:
+            content = self._messages[-2][1]
+        elif request is not None:
+            content = request.content
+        else:
+            return
+        if not content.is_eof():
+            content.set_exception(web.RequestPayloadError(str(fault)))
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -147,6 +153,8 @@ class _Protocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        if isinstance(exc, ConnectionError) and self.transport is None:
+            raise exc  # the client has left: nobody to answer, and nothing to be told
         if request.writer.output_size > 0:
             msg = "the response has begun; no error can be sent any more"
             raise ConnectionError(msg)
@@ -170,6 +178,8 @@ class _LowServer(web.Server):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # documented to turn it off
             keepalive_timeout=IDLE_S,
+            read_bufsize=READ_AHEAD,
+            auto_decompress=False,  # it would go on where we stop; see encoding.py
             lingering_time=0,  # see linger
         )
 
@@ -185,23 +195,3 @@ async def linger(request: web.BaseRequest, response: web.StreamResponse) -> None
         async with asyncio.timeout(LINGER_S):
             while await request.content.readany():
                 pass
-
-
-def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
-    """A full `web.Request`, since that is what people annotate."""
-    return web.Request(
-        message,
-        payload,
-        protocol,
-        writer,
-        task,
-        asyncio.get_running_loop(),
-        client_max_size=BODY_LIMIT,
-    )
-
-
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(name)
-    except ValueError:
-        return None

@@ -25,7 +25,6 @@ from buildflow_nb.core.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.calls import is_cancel
 from buildflow_nb.runtime.http.answer import FAILED, error_answer, fault_of, own_answer
 from buildflow_nb.runtime.http.binding import Arguments
-from buildflow_nb.runtime.http.body import body_at_hand, read_body
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
 from buildflow_nb.runtime.http.collection import Call, Collection, flatten
 from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
@@ -33,6 +32,7 @@ from buildflow_nb.runtime.http.delivery import Delivery
 from buildflow_nb.runtime.http.fault import HttpFault
 from buildflow_nb.runtime.http.redo import redo_call
 from buildflow_nb.runtime.http.refused import refused_by_a_fault
+from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.kept import Again, Fault
 from buildflow_nb.runtime.ledger import Ledger
@@ -229,7 +229,7 @@ class HttpRoute:
         return self.ledger.snapshot(self.spec, None)
 
     async def handle(
-        self, request: web.BaseRequest, values: Mapping[str, str]
+        self, request: BoundedRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
         """Answer one request; `values` are its path parameters. Raises nothing but cancellation."""
         metrics, now = self.ledger.metrics, self.ledger.clock.now
@@ -272,17 +272,14 @@ class HttpRoute:
         raise HttpFault(503, "stopping", {"Retry-After": "1"}, close=True)
 
     async def _respond(
-        self, request: web.BaseRequest, values: Mapping[str, str]
+        self, request: BoundedRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
         code = self._code or await self._ready()
         body = b""
-        if code.binding.reads_body:
-            at_hand = None if code.binding.takes_request else body_at_hand(request)
-            if at_hand is None:
-                body = await read_body(request)
-                code = self._code or await self._ready()  # swapped while the body arrived
-            else:
-                body = at_hand
+        if code.binding.reads_body or code.binding.takes_request:
+            at_hand = None if code.binding.takes_request else request.at_hand()
+            body = await request.body_for(code.binding) if at_hand is None else at_hand
+            code = self._code or await self._ready()  # swapped while the body arrived
         try:
             arguments = code.binding.bind(request, values, body)
         except BaseException as refusal:  # a type of the user's may raise anything
@@ -320,8 +317,8 @@ class HttpRoute:
             if is_cancel(error):
                 raise
             fault = fault_of(error)
-            if fault is error:
-                raise
+            if fault is error or (fault is None and error is request.content.exception()):
+                raise  # the answer, or the client has left
             if fault is not None:
                 raise fault from error
             return await self._failed(code, arguments, error)

@@ -1,7 +1,7 @@
 """The one HTTP server of a run: routes of all services come and go while it listens.
 
-It answers `/openapi.json`, `/docs` and `/healthz` itself where no route of the user's does, and
-leaves listening, and the guard against strangers, to `listener.py`.
+It answers `/openapi.json`, `/docs`, `/healthz` and `/` (which leads to `/docs`) itself where no
+route of the user's does, and leaves listening to `listener.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from buildflow_nb.runtime.http.answer import error_answer, json_answer
+from buildflow_nb.core.flow_spec import CollectorSpec
+from buildflow_nb.runtime.http.answer import SERVER_NAME, error_answer, json_answer
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.docs import DocsPage
+from buildflow_nb.runtime.http.guard import SAFE_METHODS
+from buildflow_nb.runtime.http.held import HELD_LIMIT
 from buildflow_nb.runtime.http.listener import HttpListener, linger
+from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.router import NO_VALUES, Router
 
 __all__ = ("Mounted", "Server")
@@ -44,7 +48,7 @@ class Mounted(Protocol):
         ...
 
     async def handle(
-        self, request: web.BaseRequest, values: Mapping[str, str]
+        self, request: BoundedRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
         """Answer a request; `values` are its path parameters."""
         ...
@@ -54,7 +58,8 @@ class Server:
     """Listens on one port; made and used on one loop.
 
     `title` heads the OpenAPI document. `allowed_hosts` are further names under which a server on
-    a loopback address may be called; "*" allows all.
+    a loopback address may be called; "*" allows all. `body_bytes` is how many bytes of bodies all
+    requests may hold together; what comes beyond that is answered with 503.
     """
 
     def __init__(
@@ -64,15 +69,23 @@ class Server:
         *,
         title: str = "buildflow",
         allowed_hosts: Sequence[str] = (),
+        body_bytes: int = HELD_LIMIT,
     ) -> None:
         self._router: Router[Mounted] = Router()
         self._docs = DocsPage(title, self._router)
-        self._listener = HttpListener(host, port, self._dispatch, allowed_hosts)
+        self._listener = HttpListener(
+            host, port, self._dispatch, allowed_hosts=allowed_hosts, body_bytes=body_bytes
+        )
 
     @property
     def address(self) -> str | None:
         """Where it listens, "http://127.0.0.1:8000", while it does."""
         return self._listener.address
+
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that requests hold at this moment."""
+        return self._listener.bodies.bytes
 
     async def start(self) -> str:
         """Listen; the address.
@@ -108,23 +121,30 @@ class Server:
         """
         self._router.refuse_taken(route)
 
-    async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
-        refused = self._listener.refusal(request)
+    async def _dispatch(self, request: BoundedRequest) -> web.StreamResponse:
+        guard = self._listener.guard
+        refused = guard.refusal(request)
         if refused is not None:
             return refused  # and closed: nothing of a stranger's is read
-        method = request.method
+        method, values = request.method, NO_VALUES
         found = self._router.static.get(request.raw_path)
         route = None if found is None else found.get(method)
-        if route is not None:
-            response = await route.handle(request, NO_VALUES)
-        else:
-            response = await self._search(request, method)
-        if not request.content.is_eof():
-            await linger(request, response)
-        return response
+        if route is None:
+            match = self._search(request, method)
+            if isinstance(match, web.StreamResponse):
+                return await _finish(request, match)
+            route, values = match
+        if method in SAFE_METHODS:
+            writes = isinstance(route.spec, CollectorSpec)
+            refused = guard.reading_refusal(request, writes=writes)
+            if refused is not None:
+                return refused
+        return await _finish(request, await route.handle(request, values))
 
-    async def _search(self, request: web.BaseRequest, method: str) -> web.StreamResponse:
-        """The way of requests that need more than one look into a dict."""
+    def _search(
+        self, request: web.BaseRequest, method: str
+    ) -> tuple[Mounted, Mapping[str, str]] | web.StreamResponse:
+        """The way of requests that need more than one look into a dict: a route, or an answer."""
         path = request.raw_path.partition("?")[0]
         if not path.startswith("/"):
             path = request.rel_url.raw_path  # a proxy's absolute form, or `*`
@@ -135,7 +155,7 @@ class Server:
         except UnicodeError:
             return error_answer(400, "the path is not UTF-8")
         if match.route is not None:
-            return await match.route.handle(request, match.values)
+            return match.route, match.values
         if not match.methods:
             own = self._own(path, method)
             return own if own is not None else error_answer(404, "Not Found")
@@ -145,11 +165,25 @@ class Server:
         """What the server answers itself."""
         if path == "/healthz":
             made: web.StreamResponse | None = json_answer(b'{"status":"ok"}')
+        elif path in ("/", ""):
+            made = _to_docs()
         else:
             made = self._docs.answer(path)
         if made is not None and method not in ("GET", "HEAD"):
             return _other_method(method, ("GET",))
         return made
+
+
+async def _finish(request: BoundedRequest, response: web.StreamResponse) -> web.StreamResponse:
+    if not request.content.is_eof():
+        await linger(request, response)
+    return response
+
+
+def _to_docs() -> web.StreamResponse:
+    """From the address that people open to what they can read; relative, for proxies' prefixes."""
+    headers = {hdrs.LOCATION: "docs", hdrs.SERVER: SERVER_NAME}
+    return web.Response(status=307, headers=headers)
 
 
 def _other_method(method: str, methods: Sequence[str]) -> web.Response:

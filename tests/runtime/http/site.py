@@ -46,6 +46,11 @@ class Site:
     routes: list[HttpRoute] = field(default_factory=list)
     events: list = field(default_factory=list)
 
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that requests hold."""
+        return self.server.held
+
     def spec(self, function, route="/x", method="POST", base="/", **options):
         service = ServiceSpec("shop", base, ServiceOptions.parse(options, "shop"))
         return endpoint_spec(function, route, method, service)

@@ -364,7 +364,7 @@ def test_get_makes_a_record_of_the_query_or_of_a_body():
 
 def test_the_request_itself():
     async def whole(request: web.Request, n: int) -> str:
-        assert type(request) is web.Request
+        assert isinstance(request, web.Request)
         return f"{request.method} {n} {request.headers['X-Y']} {await request.text()}"
 
     check(

@@ -105,11 +105,24 @@ def test_health_and_no_banner():
     serve(scenario)
 
 
+def test_the_address_leads_to_the_docs_behind_any_prefix():
+    async def scenario(site: Site):
+        for method in ("GET", "HEAD"):
+            reply = await site.ask(method, "/")
+            assert (reply.status, reply.headers["Location"]) == (307, "docs")  # of /prefix/, too
+        assert b"swagger-ui" in (await site.get("/", allow_redirects=True)).body
+        assert (await site.ask("POST", "/")).status == 405
+
+    serve(scenario)
+
+
 def test_the_users_routes_win():
     async def mine() -> str:
         return "mine"
 
     async def scenario(site: Site):
+        await site.endpoint(mine, "/", "GET")
+        assert (await site.get("/")).json == "mine"
         unit = await site.endpoint(mine, "/docs", "GET")
         assert (await site.get("/docs")).json == "mine"
         await unit.stop(drain=True, timeout_s=1)

@@ -1,0 +1,176 @@
+"""A request whose body is bounded in size and time, unpacked and whole, before user code sees it.
+
+A body that says it is too long is refused before a byte of it is read; one that turns out to be,
+packed or unpacked, is refused at the limit, and nothing more of it is unpacked. The client gets its
+413 either way: what it still sends is read and thrown away for a while, so that it comes to read
+the answer. All requests of a server share the bytes that `held.py` counts.
+
+People annotate `aiohttp.web.Request`, and this is one: `read()` and all that stands on it (`text`,
+`json`, `post`) are bounded and counted, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol, cast
+
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.http import HttpProcessingError
+
+from buildflow_nb.runtime.http.answer import BROKEN
+from buildflow_nb.runtime.http.body import BODY_S
+from buildflow_nb.runtime.http.encoding import coding_of, unpacked_pieces
+from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.held import Held
+
+__all__ = ("BoundedRequest",)
+
+_BROKEN = (web.RequestPayloadError, HttpProcessingError, ValueError)
+
+
+class _Taker(Protocol):
+    reads_body: bool
+    takes_request: bool
+
+
+class BoundedRequest(web.Request):
+    """A `web.Request` of a server whose requests share what `bodies` counts."""
+
+    ATTRS = web.Request.ATTRS | {"bodies", "held", "_first"}
+    bodies: Held
+    held = 0
+    _first: BoundedRequest | None = None  # what it is a clone of: that one is released
+
+    def clone(self, **words: Any) -> BoundedRequest:
+        """As aiohttp's; both hold bytes together."""
+        made = cast("BoundedRequest", super().clone(**words))
+        made.bodies, made._first = self.bodies, self._first or self  # noqa: SLF001  (its own class)
+        return made
+
+    def let_go(self) -> None:
+        """Count its bytes no more: it is answered, or was not read."""
+        self.bodies.give_back(self, self.held)
+
+    def at_hand(self) -> bytes | None:
+        """The body, if all of it came with the head; None where it must be read.
+
+        It is taken out of the request, which then reads as empty.
+
+        Raises:
+            HttpFault: it is too long, or there is no room for it.
+        """
+        content = self.content
+        if not content.is_eof() or hdrs.CONTENT_ENCODING in self.headers:
+            return None
+        if content.exception() is not None:
+            return None
+        body = content.read_nowait()
+        if body:
+            if len(body) > self.client_max_size:
+                raise _too_long(self.client_max_size)
+            self.bodies.add(self._first or self, len(body))
+        return body
+
+    async def body_for(self, taker: _Taker) -> bytes:
+        """The body for a function that takes it, the request itself, or both.
+
+        Raises:
+            HttpFault: as `take`.
+            ConnectionError: the client has left.
+        """
+        if not taker.takes_request:
+            return await self.take()
+        body = await self.read() if taker.reads_body else b""
+        await self._unpack()
+        return body
+
+    async def read(self) -> bytes:
+        """The whole body, which the request keeps, to be read again.
+
+        Raises:
+            HttpFault: as `take`.
+            ConnectionError: the client has left.
+        """
+        if self._read_bytes is None:
+            self._read_bytes = await self.take()
+        return self._read_bytes
+
+    async def _unpack(self) -> None:
+        """Let a body that is packed read as if it had come plain, by whichever way it is read."""
+        if hdrs.CONTENT_ENCODING not in self.headers:
+            return
+        body = await self.read()
+        limit = len(body) + 1  # never so full that it would pause the connection
+        content = StreamReader(self.protocol, limit, loop=asyncio.get_running_loop())
+        content.feed_data(body)
+        content.feed_eof()
+        self._payload = content
+        self._cache.pop("content", None)  # aiohttp keeps the one that was asked for first
+
+    async def take(self) -> bytes:
+        """The whole body, unpacked, taken out of the request.
+
+        Raises:
+            HttpFault: it is too long, too slow, broken, packed in a way that is not known, or there
+                is no room for it.
+            ConnectionError: the client has left.
+        """
+        headers = self.headers
+        coding = None
+        if hdrs.CONTENT_ENCODING in headers:
+            coding = coding_of(headers.getall(hdrs.CONTENT_ENCODING))
+        length = headers.get(hdrs.CONTENT_LENGTH)
+        if not self.body_exists and length is None:
+            return b""
+        if length is not None:
+            if int(length) > self.client_max_size:
+                raise _too_long(self.client_max_size)
+            self.bodies.refuse_full(int(length))
+        try:
+            body = await self._received()
+            return body if coding is None else await self._unpacked(body, coding)
+        except BaseException:
+            (self._first or self).let_go()  # not only once what the client still sends is over
+            raise
+
+    async def _received(self) -> bytes:
+        """The body as it was sent."""
+        content, holder = self.content, self._first or self
+        size, pieces = 0, list[bytes]()
+        try:
+            if not content.is_eof() and self.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+                await self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.writer.output_size = 0  # an interim answer does not count as the answer
+            async with asyncio.timeout(BODY_S):
+                while piece := await content.readany():
+                    size += len(piece)
+                    if size > self.client_max_size:
+                        raise _too_long(self.client_max_size)
+                    self.bodies.add(holder, len(piece))
+                    pieces.append(piece)
+        except TimeoutError as error:
+            raise HttpFault(408, "the body took too long to arrive", close=True) from error
+        except _BROKEN as error:
+            raise HttpFault(400, BROKEN, close=True) from error
+        return b"".join(pieces)
+
+    async def _unpacked(self, packed: bytes, coding: str) -> bytes:
+        """The body as it was before it was packed; other requests are served meanwhile."""
+        holder, size, pieces = self._first or self, 0, list[bytes]()
+        try:
+            for piece in unpacked_pieces(packed, coding):
+                size += len(piece)
+                if size > self.client_max_size:
+                    raise _too_long(self.client_max_size)
+                self.bodies.add(holder, len(piece))
+                pieces.append(piece)
+                await asyncio.sleep(0)
+        except ValueError as error:
+            msg = f"the body is broken: it is not whole {coding}, {error}"
+            raise HttpFault(400, msg, close=True) from error
+        self.bodies.give_back(holder, len(packed))
+        return b"".join(pieces)
+
+
+def _too_long(limit: int) -> HttpFault:
+    return HttpFault(413, f"the body is longer than {limit} bytes", close=True)

@@ -1,0 +1,413 @@
+"""Bodies: packed, broken, too many at once, and left in the middle, for every kind of route."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import logging
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from buildflow_nb.runtime.http import request as requests
+from buildflow_nb.runtime.http.body import BODY_LIMIT
+from buildflow_nb.runtime.http.encoding import MEMBERS, PIECE, unpacked_pieces
+from tests.fakes import FakeSink
+from tests.runtime.http.site import Site, serve, until
+from tests.runtime.http.test_guard import controlled
+
+PLAIN = b'{"id":7,"note":"' + b"n" * 3_000 + b'"}'
+
+
+@dataclass
+class Order:
+    id: int
+    note: str = ""
+
+
+async def take(order: Order) -> int:
+    return order.id
+
+
+async def raw(body: bytes) -> int:
+    return Order(7).id if body == PLAIN else len(body)
+
+
+async def whole(request: web.Request) -> int:
+    return int((await request.json())["id"])
+
+
+async def streamed(request: web.Request) -> int:
+    found = b"".join([piece async for piece in request.content.iter_any()])
+    return 7 if found == PLAIN else len(found)
+
+
+async def both(request: web.Request, order: Order) -> int:
+    return order.id if await request.read() == PLAIN else -1
+
+
+async def keep(order: Order) -> Order:
+    return order
+
+
+async def mount(site: Site, kind: str):
+    """A route of that kind at POST /x."""
+    if kind == "collector":
+        return await site.collector(keep, FakeSink(), "/x")
+    if kind == "service":
+        return await site.start(site.spec(take, "/x", base="/shop"))
+    functions: dict[str, Callable[..., Any]] = {
+        "endpoint": take,
+        "bytes": raw,
+        "request": whole,
+        "stream": streamed,
+        "both": both,
+    }
+    return await site.endpoint(functions[kind])
+
+
+KINDS = ["endpoint", "bytes", "request", "stream", "both", "collector", "service"]
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def bare(data: bytes) -> bytes:
+    """Without zlib's head and checksum, as some clients send what they call deflate."""
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packing.compress(data) + packing.flush()
+
+
+PACKED = gzip.compress(PLAIN)
+HALF = gzip.compress(PLAIN[:1_000]) + gzip.compress(PLAIN[1_000:])
+ENCODINGS = [
+    ("gzip", PACKED, 200),
+    ("GZip", PACKED, 200),
+    ("x-gzip", PACKED, 200),
+    (" gzip ,identity", PACKED, 200),
+    ("identity", PLAIN, 200),
+    ("", PLAIN, 200),
+    ("gzip", HALF, 200),
+    ("deflate", zlib.compress(PLAIN), 200),
+    ("deflate", bare(PLAIN), 200),
+    ("foo", PLAIN, 415),
+    ("br", PLAIN, 415),
+    ("zstd", PLAIN, 415),
+    ("compress", PLAIN, 415),
+    ("gzip, gzip", gzip.compress(PACKED), 415),
+    ("gzip, foo", PACKED, 415),
+    ("gzip;q=1", PACKED, 415),
+    ("\u00e9", PLAIN, 415),
+    ("gzip", PLAIN, 400),
+    ("gzip", b"", 400),
+    ("gzip", PACKED[: len(PACKED) // 2], 400),
+    ("gzip", PACKED[:-8], 400),
+    ("gzip", PACKED[:-1], 400),
+    ("gzip", PACKED[:-8] + bytes(8), 400),
+    ("gzip", PACKED + b"more", 400),
+    ("gzip", PACKED + bytes(8), 400),
+    ("gzip", HALF[:-1], 400),
+    ("gzip", zlib.compress(PLAIN), 400),
+    ("deflate", PACKED, 400),
+    ("deflate", zlib.compress(PLAIN)[:-1], 400),
+    ("deflate", zlib.compress(PLAIN)[:-4] + bytes(4), 400),
+    ("deflate", zlib.compress(PLAIN) * 2, 400),
+    ("deflate", bare(PLAIN)[:-1], 400),
+    ("deflate", bare(PLAIN) + b"more", 400),
+    ("gzip", gzip.compress(b"") * (MEMBERS + 1), 400),
+    ("gzip", gzip.compress(bytes(BODY_LIMIT + 1)), 413),
+    ("deflate", zlib.compress(bytes(BODY_LIMIT + 1)), 413),
+]
+
+
+@every_kind
+def test_a_body_is_whole_or_refused(kind):
+    async def scenario(site: Site):
+        unit = await mount(site, kind)
+        for coding, sent, status in ENCODINGS:
+            headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
+            for data in (sent, chunks(sent)):
+                path = "/shop/x" if kind == "service" else "/x"
+                reply = await site.ask("POST", path, data=data, headers=headers)
+                assert reply.status == status, (coding, sent[:40])
+                if status == 415:
+                    assert reply.headers["Accept-Encoding"] == "gzip, deflate"
+                elif status == 200 and kind != "collector":
+                    assert reply.json == 7
+        assert site.held == 0
+        assert not unit.ledger.failures
+
+    serve(scenario)
+
+
+async def chunks(data: bytes):
+    """The same in several chunks."""
+    for at in range(0, len(data), max(len(data) // 3, 1)):
+        yield data[at : at + max(len(data) // 3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [("gzip", PACKED), ("gzip", HALF), ("deflate", zlib.compress(PLAIN)), ("deflate", bare(PLAIN))],
+)
+def test_no_beginning_is_taken_for_the_whole(coding, packed):
+    assert b"".join(unpacked_pieces(packed, coding)) == PLAIN
+    whole_too = {len(gzip.compress(PLAIN[:1_000]))} if packed is HALF else set()
+    for end in set(range(len(packed))) - whole_too:
+        with pytest.raises(ValueError, match="cut off"):
+            list(unpacked_pieces(packed[:end], coding))
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, bare])
+def test_what_is_unpacked_comes_in_small_pieces(size, pack):
+    data = bytes(size)
+    coding = "gzip" if pack is gzip.compress else "deflate"
+    pieces = list(unpacked_pieces(pack(data), coding))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces), default=0) <= PIECE
+
+
+def test_a_bomb_is_unpacked_to_the_limit_and_no_further(monkeypatch):
+    given = 0
+
+    def counted(packed: bytes, coding: str):
+        nonlocal given
+        for piece in unpacked_pieces(packed, coding):
+            given += len(piece)
+            yield piece
+
+    async def scenario(site: Site):
+        await site.endpoint(raw)
+        bomb = gzip.compress(bytes(6 * BODY_LIMIT))
+        turns = 0
+
+        async def beat():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        beating = asyncio.create_task(beat())
+        reply = await site.ask("POST", data=bomb, headers={"Content-Encoding": "gzip"})
+        beating.cancel()
+        assert reply.status == 413
+        assert given <= BODY_LIMIT + PIECE
+        assert turns >= BODY_LIMIT // PIECE  # others had a turn after each piece
+
+    monkeypatch.setattr(requests, "unpacked_pieces", counted)
+    serve(scenario)
+
+
+ROOM = 100_000  # bytes that all requests of these tests may hold together
+
+
+async def open_body(site: Site, sent: int, length: int = ROOM, path: bytes = b"/x"):
+    """Send the beginning of a body; gives what ends it."""
+    host, port = site.server.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = b"Host: 127.0.0.1\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % length
+    before = site.held
+    writer.write(b"POST %s HTTP/1.1\r\n" % path + head + b" " * sent)
+    await until(lambda: site.held - before == sent)
+    return reader, writer
+
+
+@pytest.mark.parametrize("kind", ["endpoint", "bytes", "request", "both", "collector"])
+def test_all_bodies_together_are_bounded(kind):
+    async def scenario(site: Site):
+        await mount(site, kind)
+        length = ROOM - 10_000
+        first, writer = await open_body(site, length - len(PLAIN), length)
+        busy = [
+            await site.ask("POST", data=b" " * 14_000),
+            await site.ask("POST", data=chunks(b" " * 14_000)),
+            await site.ask("POST", data=gzip.compress(b" " * 60_000), headers=GZIP),
+        ]
+        for reply in busy:
+            assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+            assert reply.detail.startswith("busy: requests hold ")
+        assert (await site.ask("POST", data=PLAIN)).status == 200  # a small one has room
+        writer.write(PLAIN)
+        answer = await first.read()
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        writer.close()
+        await writer.wait_closed()
+        assert site.held == 0
+        assert (await site.ask("POST", data=b" " * 60_000 + PLAIN)).status == 200
+
+    serve(scenario, body_bytes=ROOM)
+
+
+GZIP = {"Content-Encoding": "gzip"}
+
+
+async def boom(order: Order) -> int:
+    raise ValueError
+
+
+async def refuse(order: Order) -> int:
+    raise web.HTTPConflict
+
+
+@pytest.mark.parametrize(
+    ("function", "sent", "headers", "status"),
+    [
+        (take, PLAIN, {}, 200),
+        (take, PLAIN * 5, {}, 422),
+        (take, b"[" * 5_000, {}, 422),
+        (take, PLAIN, {"Content-Type": "text/plain; charset=nope"}, 415),
+        (take, PLAIN, {"Content-Encoding": "nope"}, 415),
+        (take, PACKED[:-1], GZIP, 400),
+        (take, gzip.compress(PLAIN * 20), GZIP, 422),
+        (boom, PLAIN, {}, 500),
+        (refuse, PLAIN, {}, 409),
+        (raw, bytes(BODY_LIMIT + 1), {}, 413),
+        (raw, gzip.compress(bytes(BODY_LIMIT + 1)), GZIP, 413),
+        (whole, PLAIN, {}, 200),
+        (whole, gzip.compress(PLAIN), GZIP, 200),
+        (whole, b"no json", {}, 500),
+    ],
+)
+def test_what_a_request_held_is_free_once_it_is_answered(function, sent, headers, status):
+    async def scenario(site: Site):
+        await site.endpoint(function)
+        for data in (io.BytesIO(sent), chunks(sent)):
+            assert (await site.ask("POST", data=data, headers=headers)).status == status
+            assert site.held == 0
+
+    serve(scenario)
+
+
+BEGINNINGS = [
+    (b"Content-Length: 100\r\n", b"x" * 50),
+    (b"Content-Length: 100\r\n", b""),
+    (b"Content-Length: 100\r\nExpect: 100-continue\r\n", b""),
+    (b"Content-Length: 100\r\nContent-Encoding: gzip\r\n", b"\x1f\x8b"),
+    (b"Transfer-Encoding: chunked\r\n", b"5\r\nhello\r\n"),
+    (b"Transfer-Encoding: chunked\r\n", b"5\r\nhe"),
+    (b"Transfer-Encoding: chunked\r\n", b""),
+]
+
+
+async def begin(site: Site, kind: str, unit, head: bytes, sent: bytes):
+    """Send the beginning of a request, and wait until it is seen."""
+    host, port = site.server.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    path = b"/shop/x" if kind == "service" else b"/x"
+    writer.write(b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % path + head + b"\r\n" + sent)
+    await until(lambda: unit.snapshot().in_flight == 1)
+    return reader, writer
+
+
+@every_kind
+def test_a_client_that_leaves_is_not_worth_a_word(kind, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scenario(site: Site):
+        unit = await mount(site, kind)
+        for head, sent in BEGINNINGS:
+            for leave in ("abort", "close"):
+                _, writer = await begin(site, kind, unit, head, sent)
+                getattr(writer.transport, leave)()
+                await until(lambda: unit.snapshot().in_flight == 0)
+        assert unit.snapshot().codes == ((499, 2 * len(BEGINNINGS)),)
+        assert site.held == 0
+        assert not unit.ledger.failures
+
+    serve(scenario)
+    assert not caplog.records
+
+
+@every_kind
+def test_chunks_that_break_in_the_middle_are_answered_at_once(kind, caplog):
+    async def scenario(site: Site):
+        unit = await mount(site, kind)
+        for later in (b"xxxNOLF", b"xxx\r\nno size\r\n", b"xxx\r\n-1\r\n"):
+            head = b"Transfer-Encoding: chunked\r\n"
+            reader, writer = await begin(site, kind, unit, head, b"5\r\nxx")
+            writer.write(later)
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 400 "), answer
+            assert b"the body is broken" in answer
+            writer.close()
+            await writer.wait_closed()
+        assert unit.snapshot().codes == ((400, 3),)
+        assert site.held == 0
+        assert not unit.ledger.failures
+
+    serve(scenario)
+    assert not caplog.records
+
+
+def test_a_stop_frees_what_its_requests_held():
+    async def scenario(site: Site):
+        unit = await site.endpoint(take)
+        reader, writer = await open_body(site, 5_000)
+        await unit.stop(drain=False, timeout_s=1.0)
+        assert site.held == 0
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
+        writer.close()
+        await writer.wait_closed()
+
+    serve(scenario)
+
+
+def test_a_clone_of_the_request_is_counted_and_freed_with_it():
+    held = []
+
+    async def cloned(request: web.Request) -> int:
+        body = await request.clone(method="PUT").read()
+        held.append(request.held)  # type: ignore[attr-defined]
+        return len(body)
+
+    async def scenario(site: Site):
+        await site.endpoint(cloned)
+        reply = await site.ask("POST", data=chunks(PLAIN))
+        assert (reply.json, held) == (len(PLAIN), [len(PLAIN)])
+        assert site.held == 0
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize(
+    ("headers", "sent", "status"),
+    [
+        ({}, b"", 200),
+        ({}, PLAIN, 200),
+        ({"Content-Encoding": "gzip"}, PACKED, 200),
+        ({"Content-Encoding": "gzip"}, PACKED[:-1], 400),
+        ({"Content-Encoding": "foo"}, PLAIN, 415),
+        ({"Content-Encoding": "gzip"}, gzip.compress(bytes(BODY_LIMIT + 1)), 413),
+        ({}, bytes(BODY_LIMIT + 1), 413),
+    ],
+)
+def test_the_runtime_server_acts_on_whole_requests_only(headers, sent, status):
+    async def scenario(site: Site):
+        async with controlled() as (run, address):
+            reply = await site.ask(
+                "POST", f"{address}/runtime/stop", data=io.BytesIO(sent), headers=headers
+            )
+            await asyncio.sleep(0)
+            assert (reply.status, run.ended) == (status, [False] if status == 200 else [])
+
+    serve(scenario)
+
+
+def test_who_leaves_the_runtime_server_in_the_middle_stops_nothing(caplog):
+    async def scenario(site: Site):
+        async with controlled() as (run, address):
+            host, port = address.removeprefix("http://").split(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            head = b"POST /runtime/stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+            writer.write(head + b"1")
+            writer.close()
+            await writer.wait_closed()
+            assert (await site.ask("GET", f"{address}/runtime/status")).status == 200
+            assert run.ended == []
+
+    serve(scenario)
+    assert not caplog.records
