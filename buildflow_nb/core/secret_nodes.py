@@ -15,7 +15,18 @@ import msgspec
 
 from buildflow_nb.core.annotations import is_named_tuple, is_pydantic, is_struct
 
-__all__ = ("ABSENT", "Each", "Either", "Leaf", "Map", "Node", "Places", "Record", "Secretive")
+__all__ = (
+    "ABSENT",
+    "Each",
+    "Either",
+    "Leaf",
+    "Map",
+    "Node",
+    "Places",
+    "Record",
+    "Secretive",
+    "with_fields",
+)
 
 ABSENT: Any = object()  # where the twin of a value has nothing
 Leaf = Callable[[object, object], object]  # a secret value and its twin -> what takes its place
@@ -67,7 +78,7 @@ class Record:
         }
         if not _differs(changed, lambda name: getattr(value, name)):
             return value
-        return _with(value, changed, lambda: leaf(value, twin))
+        return with_fields(value, changed, lambda: leaf(value, twin))
 
 
 @dataclass(slots=True)
@@ -172,8 +183,8 @@ def _like(value: Any, found: list[object]) -> object:
     return type(value)(found) if type(value) in (list, tuple, set, frozenset) else found
 
 
-def _with(value: Any, changed: Mapping[str, object], instead: Callable[[], object]) -> object:
-    """A copy with other fields, made without running the class's own checks."""
+def with_fields(value: Any, changed: Mapping[str, object], instead: Callable[[], object]) -> object:
+    """A copy with other fields, made without running the class's own checks, or `instead`."""
     try:
         if is_named_tuple(type(value)):
             return value._replace(**changed)

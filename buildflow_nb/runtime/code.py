@@ -14,6 +14,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import GeneratorType, NoneType
 from typing import Any, cast
@@ -23,7 +24,11 @@ from buildflow_nb.core.encode import Encoder, compile_encoder
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
+from buildflow_nb.core.secret_fields import secrets_of
+from buildflow_nb.runtime import logs
 from buildflow_nb.runtime.calls import being_cancelled, contained, listed
+from buildflow_nb.runtime.hidden import remembering
+from buildflow_nb.runtime.views import unwrapped
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("Code", "Outcome", "compile_code")
@@ -45,6 +50,7 @@ class Outcome:
     slots: list[int] | None = None
     faults: dict[int, BaseException] = field(default_factory=dict)
     dropped: int = 0
+    lines: int = 0  # of the log before it
     seconds: float = 0.0
 
     def given(self, element: int) -> tuple[object, ...]:
@@ -61,9 +67,13 @@ class Code:
     encode: Encoder
     instance: object | None = None
     call: Callable[[Any], Any] = field(init=False)
+    secrets: Callable[[Sequence[object]], list[object]] | None = field(init=False)
+    made_secrets: Callable[[Any], list[object]] | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.call = self.spec.processor.call(self.instance)
+        self.secrets = remembering(self.spec.input_type)
+        self.made_secrets = secrets_of(self.spec.output_type)
 
     @property
     def is_async(self) -> bool:
@@ -141,6 +151,37 @@ class Code:
         return outcome
 
     def _decode(self, raws: Sequence[object]) -> Outcome:
+        ring = logs.current.get()
+        lines = 0 if ring is None else ring.count
+        if self.secrets is None:
+            outcome = self._decoded(raws)
+        else:
+            self._hide([unwrapped(raw) for raw in raws])  # a type's own code may print, too
+            outcome = self._decoded(raws)
+            self._hide(outcome.values)
+        outcome.lines = lines
+        return outcome
+
+    def _hide(self, values: Sequence[object]) -> None:
+        """Let nothing that the code prints or says show the secrets of these."""
+        ring = logs.current.get()
+        found = self.secrets(values) if self.secrets is not None and ring is not None else ()
+        if found and ring is not None:
+            ring.hide(found)
+
+    def _hide_made(self, results: Sequence[object], lines: int) -> None:
+        """The same for secrets that the code made; what it printed of them is masked now."""
+        ring, secrets = logs.current.get(), self.made_secrets
+        if ring is None or secrets is None:
+            return
+        found: list[object] = []
+        for one in (each for result in results for each in _seen(result)):
+            with suppress(BaseException):  # a user's class, which may do anything
+                found += [] if one is None else secrets(one)
+        if ring.hide(found):
+            ring.hide_behind(lines)
+
+    def _decoded(self, raws: Sequence[object]) -> Outcome:
         try:
             return Outcome(values=self.decoder.many(raws))
         except ConversionError:
@@ -158,6 +199,8 @@ class Code:
     def _finish(self, outcome: Outcome) -> None:
         """Flatten results and bring them into the sink's form."""
         results, faults = outcome.results, outcome.faults
+        if self.made_secrets is not None:
+            self._hide_made(results, outcome.lines)
         kinds = _kinds(results)
         if not faults and kinds and _FLATTENED.isdisjoint(kinds):
             items: list[object] = results
@@ -242,6 +285,12 @@ def _flat(result: object) -> list[object]:
     if kind in (list, tuple, GeneratorType):
         return [item for item in cast("list[object]", result) if item is not None]
     return [result]
+
+
+def _seen(result: object) -> Sequence[object]:
+    """What can be seen of a result before it is flattened: a generator's are yet to come."""
+    many = type(result) is list or type(result) is tuple
+    return (result, *cast("Sequence[object]", result)) if many else (result,)
 
 
 def _listing(call: Callable[[Any], Any]) -> Callable[[Any], Any]:

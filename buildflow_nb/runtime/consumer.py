@@ -173,7 +173,7 @@ class Consumer:
     async def send(self, element: object) -> list[object]:
         """Run one element through the code and give what it returned."""
         lane = self._lanes.free()
-        return await send_through(lane.code, lane.worker, element)
+        return await send_through(lane.code, lane.worker, element, self.ledger.log)
 
     async def redo(self, again: Again) -> Redone:
         """Run a failed element through the code and into the sink; a drain waits for it."""

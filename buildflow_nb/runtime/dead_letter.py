@@ -76,7 +76,7 @@ class DeadLetters:
         return True
 
     def _record(self, fault: Fault) -> dict[str, object]:
-        said = self._ledger.views.text  # the element is whole, but errors are for people to read
+        said = self._ledger.said  # the element is whole, but errors are for people to read
         return {
             "processor_id": self._ledger.processor_id,
             "element": _text(fault.element),

@@ -14,6 +14,7 @@ from typing import NoReturn, Protocol
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.kept import EXCEPTIONS, Kept
+from buildflow_nb.runtime.masked_error import masked_error
 from buildflow_nb.runtime.redo import Redone
 from buildflow_nb.runtime.traces import harmless
 
@@ -90,7 +91,7 @@ class Failed:
 
     @property
     def exception(self) -> BaseException | None:
-        """The last error itself, for the last 20 failures of a processor; it may quote secrets."""
+        """The last error, for the last 20 failures of a processor; secrets it quotes are `****`."""
         return self._kept.exception
 
     @property
@@ -111,20 +112,22 @@ class Failed:
     def retry(self, edited: object = _SAME) -> list[object]:
         """Run it, or `edited` in its place, through the live code and into the sink.
 
-        Gives the results. Once it passes, it leaves the list of failures.
+        Gives the results, with their secrets masked; the sink has them whole. Once it passes, it
+        leaves the list of failures.
 
         Raises:
             UsageError: the processor does not run, or this was retried or discarded already.
             TimeoutError: code or sink did not answer in time; it may still be written.
-            Exception: whatever the code raised, with the secrets that it quotes (`error` and
-                `traceback` mask them); the failure stays, with this error.
+            Exception: whatever the code raised, of its type, with the secrets that it quotes
+                masked; the failure stays, with this error.
         """
         if edited is not _SAME:
             self._kept.edit(edited)
         redone = self._run.redo(self._kept)
         if redone.error is None:
-            return list(redone.results)
-        raise harmless(redone.error).with_traceback(self._kept.trace)
+            return list(self._kept.ledger.shown(redone.results))
+        error = self._kept.exception or masked_error(redone.error, self._kept.said)
+        raise harmless(error).with_traceback(self._kept.trace)
 
     def discard(self) -> None:
         """Forget it.
@@ -139,7 +142,7 @@ class Failed:
 
         Raises:
             UsageError: the error is not kept any more.
-            Exception: the error, with the secrets that it quotes.
+            Exception: the error, of its type, with the secrets that it quotes masked.
         """
         error, trace = self._kept.exception, self._kept.trace
         if error is None:

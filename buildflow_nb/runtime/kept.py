@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.snapshot import Failure
+from buildflow_nb.runtime.masked_error import masked_error
 from buildflow_nb.runtime.traces import cut, describe
 
 if TYPE_CHECKING:
@@ -146,6 +147,10 @@ class Kept:
             fate=self.fate,
         )
 
+    def said(self, text: str) -> str:
+        """A text about this element, without secrets."""
+        return self.ledger.said(text, self.raw if self._edited is None else self._edited[0])
+
     def _take_over_edits(self) -> None:
         """What is shown of a secret element is a copy; changes made to it in place count, too."""
         if self._shown is None:
@@ -159,12 +164,12 @@ class Kept:
             self.edit(shown)
 
     def _note(self, error: BaseException) -> None:
-        text, views = cut(error), self.ledger.views
-        value = self.raw if self._edited is None else self._edited[0]
-        self.error = views.text(describe(error), value)
-        self.traceback = views.text(text, value)
-        if views.secret:
+        text = cut(error)
+        self.error, self.traceback = self.said(describe(error)), self.said(text)
+        if self.ledger.views.secret:
             _drop_quoted(error)
+        if self.ledger.views.secret or self.ledger.log.hidden is not None:
+            error = masked_error(error, self.said)
         self.exception, self.trace = error, error.__traceback__
 
 

@@ -19,6 +19,7 @@ from buildflow_nb.core.snapshot import Passage, ProcessorSnapshot, State
 from buildflow_nb.runtime import logs
 from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.clock import Clock
+from buildflow_nb.runtime.hidden import in_texts
 from buildflow_nb.runtime.kept import EXCEPTIONS, Fault, Kept
 from buildflow_nb.runtime.metrics import Metrics
 from buildflow_nb.runtime.recording import Recorder
@@ -63,6 +64,7 @@ class Ledger:
 
     def enter(self, state: State, reason: str = "") -> None:
         """Move to a state; the reason is for people."""
+        reason = self.log.told(reason)
         if (state, reason) == (self.state, self.reason):
             return
         self.state, self.reason = state, reason
@@ -75,6 +77,7 @@ class Ledger:
 
     def remark(self, text: str) -> None:
         """Say something of a processor at work, beside its reason, until there is other to say."""
+        text = self.log.told(text)
         if text != self._remark:
             self._remark = text
             self._emit(StateChanged(self.clock.time(), self.processor_id, self.state, self._said()))
@@ -98,9 +101,19 @@ class Ledger:
         at, views = self.clock.time(), self.views
         if views.masked:
             elements = [views.element(element) for element in elements]
-            results = [tuple(map(views.result, given)) for given in results]
+            results = [self.shown(given) for given in results]
         for element, given in zip(elements, results, strict=True):
             self.passages.append(Passage(at, element, given, seconds))
+
+    def shown(self, results: Sequence[object]) -> tuple[object, ...]:
+        """Results as a person may see them, in texts as in fields."""
+        found = tuple(map(self.views.result, results))
+        hidden = self.log.hidden
+        return found if hidden is None else tuple(in_texts(one, hidden.masked) for one in found)
+
+    def said(self, text: str, value: object) -> str:
+        """A text of this processor, about an input, without any secret."""
+        return self.log.told(self.views.text(text, value))
 
     def keep_last(self, count: int) -> None:
         """Keep more passages from now on; never fewer than before."""
@@ -131,8 +144,8 @@ class Ledger:
         if self.recorder is None:
             return
         views = self.views
-        said = "" if error is None else views.text(describe(error), raw)
-        self.recorder.take(views.raw(raw), map(views.result, results), said)
+        said = "" if error is None else self.said(describe(error), raw)
+        self.recorder.take(views.raw(raw), self.shown(tuple(results)), said)
 
     def regained(self, element: object, results: tuple[object, ...], seconds: float) -> None:
         """Count and remember an element that passed when a person had it retried."""

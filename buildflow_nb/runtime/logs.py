@@ -5,6 +5,9 @@ or a printed line made there belongs to that processor. In a notebook `captured`
 ring and nowhere else, because background output would land in whichever cell runs at that moment;
 threads that a processor starts and calls that it gives to a pool are the processor's too. Code of
 anybody else, and scripts, are left alone.
+
+Where a processor's elements have secret fields, its ring masks them in every line (`hidden.py`),
+and so do the log files of the user's own. A ring without any costs nothing more.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO
 
-__all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "current")
+from buildflow_nb.runtime.hidden import Hidden
+
+__all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "current", "owned_by")
 
 LOG_LINES = 2_000  # lines kept for each processor
 MAX_LINE = 8_192  # characters kept of one line
@@ -37,6 +42,21 @@ class LogLine:
     text: str
 
 
+_Line = tuple[float, str, str]  # time, level, text
+
+
+class _Masked(list[_Line]):
+    """Lines of a processor with secrets; a list of its own, so that others need not ask."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        super().__init__()
+        self._hidden = hidden
+
+    def append(self, line: _Line) -> None:
+        at, level, text = line
+        super().append((at, level, self._hidden.masked(text)))
+
+
 class LogRing:
     """The last lines of one processor; appended from any thread, without a lock.
 
@@ -46,11 +66,12 @@ class LogRing:
     have to share.
     """
 
-    __slots__ = ("__weakref__", "_gone", "_lock", "_older", "recent")
+    __slots__ = ("__weakref__", "_gone", "_lock", "_older", "hidden", "recent")
 
     def __init__(self) -> None:
-        self.recent: list[tuple[float, str, str]] = []  # time, level, text
-        self._older: list[tuple[float, str, str]] = []
+        self.recent: list[_Line] = []
+        self._older: list[_Line] = []
+        self.hidden: Hidden | None = None
         self._gone = 0  # lines that were let go; changed under the lock
         self._lock = threading.Lock()
 
@@ -61,16 +82,50 @@ class LogRing:
     def extend(self, level: str, lines: Iterable[str]) -> None:
         """Append lines."""
         at = time.time()
+        if self.hidden is not None:
+            lines = [self.hidden.masked(line) for line in lines]
         self.recent.extend([(at, level, line[:MAX_LINE]) for line in lines])
         if len(self.recent) > LOG_LINES:
             self.turn()
+
+    def hide(self, secrets: Iterable[object]) -> bool:
+        """Mask these in what is added from now on; whether any of them is new."""
+        hidden = self.hidden
+        if hidden is None:
+            with self._lock:
+                hidden = self.hidden = self.hidden or Hidden()
+                self._begin()
+        return hidden.add(secrets)
+
+    def hide_behind(self, before: int) -> None:
+        """Mask what is hidden in the last lines, too, but for those that were there `before`."""
+        with self._lock:
+            first = self._gone
+            for lines in (self._older, self.recent):
+                for number in range(max(0, before - first), len(lines)):
+                    at, level, text = lines[number]
+                    lines[number] = (at, level, self.told(text))
+                first += len(lines)
+
+    @property
+    def count(self) -> int:
+        """How many lines there were until now."""
+        return self._gone + len(self._older) + len(self.recent)
+
+    def told(self, text: str) -> str:
+        """A text of this processor for people, without what is hidden."""
+        return text if self.hidden is None else self.hidden.masked(text)
 
     def turn(self) -> None:
         """Begin a new list; whoever appends calls it when there are more than `LOG_LINES`."""
         with self._lock:
             if len(self.recent) > LOG_LINES:
-                self._gone += len(self._older)
-                self._older, self.recent = self.recent, []
+                self._begin()
+
+    def _begin(self) -> None:
+        self._gone += len(self._older)
+        self._older = self.recent
+        self.recent = [] if self.hidden is None else _Masked(self.hidden)
 
     def lines(self, after: int = 0) -> list[LogLine]:
         """The lines with a number above `after`, oldest first."""
@@ -84,6 +139,16 @@ class LogRing:
 
 
 current: ContextVar[LogRing | None] = ContextVar("current", default=None)
+
+
+@contextmanager
+def owned_by(ring: LogRing) -> Iterator[None]:
+    """Let what is printed and logged in here, on this task or thread, be a processor's."""
+    token = current.set(ring)
+    try:
+        yield
+    finally:
+        current.reset(token)
 
 
 class _RingHandler(logging.Handler):
@@ -150,7 +215,7 @@ def _writer(stream: TextIO, level: str) -> Callable[[str], int]:
             *lines, rest = (begun.pop(ring, "") + text).split("\n")
             ring.extend(level, lines)
             if rest:
-                begun[ring] = rest[-longest:]
+                begun[ring] = rest if len(rest) <= longest else ring.told(rest)[-longest:]
         return len(text)
 
     return write
@@ -192,9 +257,12 @@ def _call_handlers() -> Callable[[logging.Logger, logging.LogRecord], None]:
     before = list(logging.getLogger().handlers)
 
     def call(self: logging.Logger, record: logging.LogRecord) -> None:
-        if current.get() is None:
+        ring = current.get()
+        if ring is None:
             plainly(self, record)
             return
+        if ring.hidden is not None:
+            record = _without_secrets(record, ring)
         logger: logging.Logger | None = self
         while logger is not None:
             handlers = logger.handlers
@@ -207,6 +275,25 @@ def _call_handlers() -> Callable[[logging.Logger, logging.LogRecord], None]:
             logger = logger.parent if logger.propagate else None
 
     return call
+
+
+def _without_secrets(record: logging.LogRecord, ring: LogRing) -> logging.LogRecord:
+    """A record that says the same to everybody: to the ring, and to files of the user's own."""
+    made = logging.makeLogRecord(vars(record))
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001  (its arguments do not fit; whoever formats it says so)
+        return record
+    made.msg, made.args = ring.told(text), ()
+    if record.exc_info and not record.exc_text:
+        made.exc_text = _FORMATTER.formatException(record.exc_info)
+    made.exc_info = None
+    made.exc_text = made.exc_text and ring.told(made.exc_text)
+    made.stack_info = made.stack_info and ring.told(made.stack_info)
+    return made
+
+
+_FORMATTER = logging.Formatter()
 
 
 def _start_thread() -> Callable[[threading.Thread], None]:

@@ -19,6 +19,7 @@ from buildflow_nb.runtime.code import Code, compile_code
 from buildflow_nb.runtime.kept import Again
 from buildflow_nb.runtime.lanes import Lane
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.logs import owned_by
 from buildflow_nb.runtime.push import Faults, Parcel, Pusher, PushPlan
 from buildflow_nb.runtime.send import AS_IT_IS, as_declared
 from buildflow_nb.runtime.views import views_of
@@ -59,7 +60,8 @@ async def redo_through(lane: Lane, again: Again, push: Push, ledger: Ledger) -> 
         except BuildFlowError as error:
             return Redone(error=error)
         code = replace(code, decoder=AS_IT_IS)
-    outcome = await lane.run([raw], code)
+    with owned_by(ledger.log):
+        outcome = await lane.run([raw], code)
     if outcome.faults:
         return Redone(error=outcome.faults[0])
     faults = await push(outcome.items) if outcome.items else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +13,10 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.code import Code
+from buildflow_nb.runtime.logs import LogRing, owned_by
+from buildflow_nb.runtime.masked_error import masked_error
 from buildflow_nb.runtime.traces import harmless
+from buildflow_nb.runtime.views import views_of
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("AS_IT_IS", "as_declared", "run_value", "send_through")
@@ -21,14 +25,21 @@ AS_IT_IS = Decoder(lambda raw: raw, lambda raws: raws)
 _AS_RETURNED = compile_encoder(None, Wire.OBJECT, "send")
 
 
-async def send_through(code: Code, worker: Worker, element: object) -> list[object]:
+async def send_through(
+    code: Code, worker: Worker, element: object, ring: LogRing | None = None
+) -> list[object]:
     """Run one element through a consumer's code and give its results, as the code made them.
 
+    What async code prints is the processor's whose `ring` is given; sync code's is its worker's.
+
     Raises:
-        Exception: the element cannot be converted, or whatever the code raised.
+        Exception: the element cannot be converted, or whatever the code raised, of its type, with
+            the secrets that it quotes masked.
     """
     plain = replace(code, encode=_AS_RETURNED)
-    return await run_value(plain, worker, as_declared(code.spec, element))
+    value = as_declared(code.spec, element)
+    with nullcontext() if ring is None else owned_by(ring):
+        return await run_value(plain, worker, value)
 
 
 async def run_value(code: Code, worker: Worker, value: object) -> list[object]:
@@ -43,8 +54,13 @@ async def run_value(code: Code, worker: Worker, value: object) -> list[object]:
     else:
         outcome = await worker.submit(partial(typed.run, [value]))
     if outcome.faults:
-        raise harmless(outcome.faults[0])
+        raise harmless(masked_error(outcome.faults[0], partial(_said, code.spec, value)))
     return list(outcome.given(0))
+
+
+def _said(spec: ConsumerSpec, value: object, text: str) -> str:
+    """A text without the secrets of an element."""
+    return views_of(spec).text(text, value)
 
 
 def as_declared(spec: ConsumerSpec, element: object) -> object:

@@ -196,7 +196,7 @@ class Supervisor:
         if starting is not None:
             await asyncio.wait([starting])
         if unit.ledger.state.ended:
-            return await send_alone(unit.spec, element)
+            return await send_alone(unit.spec, element, unit.ledger.log)
         return await unit.send(element)
 
     async def redo(self, processor_id: str, again: Again, spec: ProcessorSpec | None) -> Redone:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import sys
 import time
 from collections.abc import Mapping
 
@@ -10,9 +12,11 @@ from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.clock import SYSTEM
 from buildflow_nb.runtime.code import compile_code
 from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.logs import LogRing, current
 from buildflow_nb.runtime.loop import loop_thread
 from buildflow_nb.runtime.send import send_through
 from buildflow_nb.runtime.serving import send_to_route
+from buildflow_nb.runtime.views import views_of
 from buildflow_nb.runtime.worker import Worker
 
 __all__ = ("pending", "send_alone", "send_once")
@@ -32,19 +36,29 @@ def send_once(spec: ProcessorSpec, element: object) -> list[object]:
     Raises:
         Exception: whatever the user's code raised.
     """
-    return loop_thread().run(send_alone(spec, element), SEND_TIMEOUT_S)
+    ring = LogRing() if views_of(spec).secret else None
+    try:
+        return loop_thread().run(send_alone(spec, element, ring), SEND_TIMEOUT_S)
+    finally:
+        for line in () if ring is None else ring.lines():
+            sys.stdout.write(f"{line.text}\n")
 
 
-async def send_alone(spec: ProcessorSpec, element: object) -> list[object]:
-    """The same, on the loop."""
+async def send_alone(
+    spec: ProcessorSpec, element: object, ring: LogRing | None = None
+) -> list[object]:
+    """The same, on the loop; what it prints goes to `ring`, if that is given."""
     if not isinstance(spec, ConsumerSpec):
         return await send_to_route(spec, element)
-    worker = Worker(f"send {spec.id}")
+    context = contextvars.copy_context()
+    if ring is not None:
+        context.run(current.set, ring)
+    worker = Worker(f"send {spec.id}", context)
     code = compile_code(spec)
     try:
         await code.set_up(worker)
         try:
-            return await send_through(code, worker, element)
+            return await send_through(code, worker, element, ring)
         finally:
             await code.tear_down(worker)
     finally:

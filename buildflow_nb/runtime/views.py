@@ -7,21 +7,21 @@ They are compiled from its annotations; where those say nothing, the values' own
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from buildflow_nb.core.annotations import is_record
-from buildflow_nb.core.credentials import is_secret_class, revealed
+from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.decode import Decoder, compile_decoder
 from buildflow_nb.core.errors import ConversionError, DeclarationError
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.json_values import plain_json
 from buildflow_nb.core.primitive import Malformed, Wire
 from buildflow_nb.core.secret_fields import MASK, is_open, masker, restorer, secrets_of
+from buildflow_nb.runtime.hidden import forms_of
 
-__all__ = ("OPEN", "Views", "views_of")
+__all__ = ("OPEN", "Views", "unwrapped", "views_of")
 
 DEPTH = 4  # levels of dicts and lists without a type that are looked into
 Mask = Callable[[object], object]
@@ -48,6 +48,10 @@ class Views:
     def text(self, text: str, value: object) -> str:  # noqa: ARG002
         """A text that may quote the input `value`."""
         return text
+
+    def secrets(self, value: object) -> list[object]:  # noqa: ARG002
+        """The secrets in an input of the declared type."""
+        return []
 
     def restored(self, shown: object, raw: object) -> object:  # noqa: ARG002
         """What a person made of a shown input, with the secrets that it had."""
@@ -98,15 +102,21 @@ class _Masked(Views):
     def text(self, text: str, value: object) -> str:
         if self._input.secrets is None:
             return text
-        for word in _words(self._input.secrets(self._plain(value))):
+        for word in forms_of(self._input.secrets(self._plain(value))):
             text = text.replace(word, MASK)
         return text
+
+    def secrets(self, value: object) -> list[object]:
+        try:
+            return [] if self._input.secrets is None else self._input.secrets(value)
+        except BaseException:  # noqa: BLE001  (a user's class, which may do anything)
+            return []
 
     def restored(self, shown: object, raw: object) -> object:
         if self._input.restore is None:
             return shown
         if isinstance(shown, (str, bytes)):
-            parsed = _unwrapped(shown)
+            parsed = unwrapped(shown)
             if not isinstance(parsed, Mapping):
                 return shown
             shown = parsed
@@ -117,7 +127,7 @@ class _Masked(Views):
         if self._decoder is not None:
             with contextlib.suppress(ConversionError):
                 return self._decoder.one(value)
-        return _unwrapped(value)
+        return unwrapped(value)
 
 
 class _Type:
@@ -243,20 +253,6 @@ def _parsed(value: object) -> object:
     return value
 
 
-def _unwrapped(value: object) -> object:
-    """The same, and a malformed element as what it was read from."""
+def unwrapped(value: object) -> object:
+    """JSON as plain values, and a malformed element as what it was read from."""
     return _parsed(value.raw if isinstance(value, Malformed) else value)
-
-
-def _words(secrets: Iterable[object]) -> list[str]:
-    """How the secrets may be written inside a text, longest first."""
-    found: set[str] = set()
-    for secret in secrets:
-        value = revealed(secret) if is_secret_class(type(secret)) else secret
-        if isinstance(value, bytes):
-            value = value.decode(errors="replace")
-        text = value if isinstance(value, str) else str(value)
-        if text == MASK or (not isinstance(value, str) and len(text) < 3):  # noqa: PLR2004
-            continue  # digits that stand everywhere would make the text unreadable
-        found |= {text, repr(text)[1:-1], json.dumps(text)[1:-1]}
-    return sorted(found - {""}, key=len, reverse=True)

@@ -21,6 +21,7 @@ from buildflow_nb.runtime.http.crew import Crew
 from buildflow_nb.runtime.http.gate import Gate
 from buildflow_nb.runtime.logs import LogRing, current
 from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.views import views_of
 
 __all__ = ("RouteCode", "RouteSpec")
 
@@ -46,6 +47,7 @@ class RouteCode:
         target = getattr(processor.target, "process") if processor.is_class else processor.target  # noqa: B009
         self.binding = Binding(plan_binding(spec), target)
         self.answer = compile_answer(processor.returns, self.owner, many=processor.many)
+        self._views = views_of(spec)
         self.gate = Gate(spec.options.max_concurrent_queries * spec.options.num_replicas)
         self._call: Callable[..., Any] = processor.target
         self.call = self._call_async if processor.is_async else self._call_sync
@@ -85,6 +87,7 @@ class RouteCode:
 
     async def _call_async(self, arguments: Arguments) -> Any:
         """Call with bound arguments; several results come as a list."""
+        self._hide(arguments)
         token = current.set(self._ring)
         try:
             found = self.binding.invoke(self._call, arguments)
@@ -96,7 +99,13 @@ class RouteCode:
         finally:
             current.reset(token)
 
+    def _hide(self, arguments: Arguments) -> None:
+        """Let nothing that the code prints or says show secrets among these."""
+        if self._views.secret:
+            self._ring.hide(self._views.secrets(self.binding.element(arguments)))
+
     async def _call_sync(self, arguments: Arguments) -> Any:
+        self._hide(arguments)
         return await self._crew.run(partial(self._work, arguments))
 
     def _work(self, arguments: Arguments) -> Any:
