@@ -64,7 +64,7 @@ def processors_in(folder: Path) -> Iterator[str]:
             if path.stat().st_size > MOST_BYTES:
                 continue
             tree = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError):
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and any(

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from buildflow_nb.core.command import WANTED, Command, Invocation, Option, seconds
 from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.nearest import nearest
+from buildflow_nb.core.nearest import cut, nearest
 
 __all__ = (
     "COMMANDS",
@@ -48,9 +48,8 @@ def parse(line: str, *, alone: str = "help") -> Invocation:
     word = word or alone
     command = COMMANDS.get(word)
     if command is None:
-        msg = (
-            f"{LINE}: unknown subcommand {word!r}{nearest(word, COMMANDS)}; {LINE} help lists them"
-        )
+        what = f"unknown subcommand {cut(word)!r}{nearest(word, COMMANDS)}"
+        msg = f"{LINE}: {what}; {LINE} help lists them"
         raise UsageError(msg)
     words, tail = _words(command, rest.strip())
     if any(flag in (*words, tail) for flag in HELP_FLAGS):
@@ -65,7 +64,7 @@ def _words(command: Command, rest: str) -> tuple[list[str], str]:
     try:
         return shlex.split(rest), ""
     except ValueError as error:
-        msg = f"{LINE} {command.name}: {error}: {rest}; like {LINE} {command.example}"
+        msg = f"{LINE} {command.name}: {error}: {cut(rest)}; like {LINE} {command.example}"
         raise UsageError(msg.replace("No closing", "no closing")) from error
 
 
@@ -96,8 +95,10 @@ def _unknown(command: Command, word: str) -> UsageError:
     if word.startswith("-"):
         takes = f"; it takes {', '.join(flags)}" if flags else "; it takes none"
         hint = nearest(word.partition("=")[0], flags) or takes
-        return UsageError(f"{LINE} {command.name}: unknown option {word!r}{hint}")
-    msg = f"{LINE} {command.name}: {word!r} is one word too many; like {LINE} {command.example}"
+        return UsageError(f"{LINE} {command.name}: unknown option {cut(word)!r}{hint}")
+    msg = (
+        f"{LINE} {command.name}: {cut(word)!r} is one word too many; like {LINE} {command.example}"
+    )
     return UsageError(msg)
 
 
@@ -126,13 +127,13 @@ def _checked(option: Option) -> Callable[[str], object]:
             match = next((c for c in option.choices if c.lower() == text.lower()), None)
             if match is None:
                 known = ", ".join(option.choices)
-                msg = f"{text!r} is none of {known}{nearest(text, option.choices)}"
+                msg = f"{cut(text)!r} is none of {known}{nearest(text, option.choices)}"
                 raise argparse.ArgumentTypeError(msg)
             return match
         try:
             return option.parse(text)
         except ValueError as error:
-            msg = f"{text!r} is not {WANTED.get(option.parse, 'right')}"
+            msg = f"{cut(text)!r} is not {WANTED.get(option.parse, 'right')}"
             raise argparse.ArgumentTypeError(msg) from error
 
     return read

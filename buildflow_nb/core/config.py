@@ -7,12 +7,13 @@ stack `local` on the local cloud. A wrong file is refused with the line and the 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.options import nearest
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ __all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load
 
 FILE_NAME = "buildflow.yaml"
 _STACK_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")  # it names files, too
+MOST_BYTES = 1 << 20  # a thousand stacks are a tenth of it
+MOST_SHOWN = 40  # letters of a wrong value, in an error
+_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of characters, ends of lines
 CLOUDS = ("local", "real")
 PROVIDERS = ("aws", "azure", "gcp", "local")
 
@@ -82,10 +86,14 @@ class Config:
 
 
 def find_config(folder: Path) -> Config:
-    """The configuration that applies to a folder: its own, a parent's, or the implicit one."""
+    """The configuration that applies to a folder: its own, a parent's, or the implicit one.
+
+    Raises:
+        ConfigError: the nearest file cannot be read, or is wrong; names line and key.
+    """
     for place in (folder, *folder.parents):
         path = place / FILE_NAME
-        if path.is_file():
+        if _is_there(path):
             return load_config(path)
     return Config.implicit(folder)
 
@@ -96,21 +104,70 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it is no YAML, or a key or a value is wrong; names line and key.
     """
-    import yaml
-
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        msg = f"{path.name} line {line}: not YAML: {error.problem}"
-        raise ConfigError(msg) from error
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read: {error}"
-        raise ConfigError(msg) from error
+    root = _composed(path.name, _text(path))
     if root is None:
         msg = f"{path.name} line 1: the file is empty; it needs at least 'app: NAME'"
         raise ConfigError(msg)
     return _config(_Section(path, "", root), path.parent)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is anything of that name, were it a folder; what is hidden from us is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _text(path: Path) -> str:
+    """The file's text, a bounded part of it: it may be a device, or somebody's data."""
+    try:
+        if path.exists() and not path.is_file():
+            msg = f"{path}: is no file; move it away, or give the project another folder"
+            raise ConfigError(msg)
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            msg = f"{path}: is longer than {MOST_BYTES:,} bytes; is it a configuration?"
+            raise ConfigError(msg)
+        return data.decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be read: {told(error)}"
+        raise ConfigError(msg) from error
+
+
+def _composed(name: str, text: str) -> yaml.Node | None:
+    """The nodes of a text; every fault of the parser is told with its line."""
+    import yaml
+    from yaml.reader import ReaderError
+
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        msg = f"{name} line {line}: not YAML: {_visible(error.problem or error.context or '')}"
+        raise ConfigError(msg) from error
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character U+{ord(text[error.position]):04X} is not allowed"
+        msg = f"{name} line {line}: not YAML: {what}; remove it"
+        raise ConfigError(msg) from error
+    except RecursionError as error:
+        msg = f"{name}: not a configuration: its lists or mappings are nested too deeply"
+        raise ConfigError(msg) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # of a tag, an odd escape
+        msg = f"{name}: not YAML: {_visible(told(error))}"
+        raise ConfigError(msg) from error
+
+
+def _visible(text: str) -> str:
+    """A text with its control characters and halves of characters written out."""
+    return "".join(repr(c)[1:-1] if _hidden(c) else c for c in text)
+
+
+def _hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN
 
 
 class _Section:
@@ -123,7 +180,27 @@ class _Section:
         if not _is(node, "mapping"):
             raise self.wrong(node, "must be a mapping of keys to values", name or "the file")
         self._seen: list[str] = []
-        self._left = {str(key.value): (key, value) for key, value in node.value}
+        self._left: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            self._put(key, value)
+
+    def _put(self, key: yaml.Node, value: yaml.Node) -> None:
+        name = self._plain(key, "a key")
+        if name in self._left:
+            line = self._left[name][0].start_mark.line + 1
+            what = f"stands there twice, first in line {line}; keep one of them"
+            raise self.wrong(key, what, self.key(name))
+        self._left[name] = (key, value)
+
+    def _plain(self, node: yaml.Node, name: str) -> str:
+        """The text of a scalar; it ends up in names, addresses and lines on a terminal."""
+        if not _is(node, "scalar"):
+            raise self.wrong(node, "must be a text", name)
+        text = str(node.value)
+        if any(map(_hidden, text)):
+            what = f"must be one line of visible characters, got {_shown(text)}"
+            raise self.wrong(node, what, name)
+        return text
 
     def wrong(self, node: yaml.Node, what: str, key: str) -> ConfigError:
         """An error that names the line and the key."""
@@ -138,9 +215,7 @@ class _Section:
         node = self._take(name, required=required)
         if node is None or node.tag == "tag:yaml.org,2002:null":
             return None
-        if not _is(node, "scalar"):
-            raise self.wrong(node, "must be a text", self.key(name))
-        return str(node.value)
+        return self._plain(node, self.key(name))
 
     def choice(self, name: str, known: tuple[str, ...], default: str) -> str:
         """One of the known words."""
@@ -169,7 +244,10 @@ class _Section:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
-        return tuple(str(node.value) for node in self._sequence(name))
+        return tuple(
+            self._plain(node, f"{self.key(name)}[{i}]")
+            for i, node in enumerate(self._sequence(name))
+        )
 
     def done(self) -> None:
         """Refuse what was not read."""
@@ -199,6 +277,10 @@ class _Section:
 def _is(node: yaml.Node, kind: str) -> bool:
     """Whether a node is of a kind, told by the name that PyYAML gives it, so that it stays lazy."""
     return bool(vars(type(node))["id"] == kind)
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")
 
 
 def _config(root: _Section, folder: Path) -> Config:

@@ -13,6 +13,7 @@ import tokenize
 from dataclasses import dataclass, fields
 
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.nearest import cut
 from buildflow_nb.core.options import (
     SPELLINGS,
     CollectorOptions,
@@ -21,6 +22,7 @@ from buildflow_nb.core.options import (
     Options,
     nearest,
 )
+from buildflow_nb.core.python_text import parse_python
 
 __all__ = ("KINDS", "MAGIC", "CellSource", "Kind", "cell_source", "kind_words")
 
@@ -98,7 +100,7 @@ def _split(line: str) -> tuple[str, str]:
     if word in KINDS and word != kind:
         msg = f"{MAGIC} {word}: leave the brackets out; like {KINDS[word].example}"
         raise UsageError(msg)
-    what = f"unknown kind {kind!r}{nearest(kind, KINDS)}" if kind else "which kind?"
+    what = f"unknown kind {cut(kind)!r}{nearest(kind, KINDS)}" if kind else "which kind?"
     msg = f"{MAGIC}: {what} (kinds: {', '.join(KINDS)}); like {KINDS['consumer'].example}"
     raise UsageError(msg)
 
@@ -129,7 +131,7 @@ def _open(text: str) -> bool:
 
 
 def _call(arguments: str) -> ast.Call:
-    tree = ast.parse(f"{_OPEN}{arguments}\n)", mode="eval").body
+    tree = parse_python(f"{_OPEN}{arguments}\n)", "eval").body
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and tree.func.id == "_":
         return tree
     msg = "brackets do not match"
@@ -140,7 +142,7 @@ def _unreadable(kind: str, arguments: str) -> UsageError:
     example = KINDS[kind].example
     if arguments.startswith("/"):
         route = arguments.replace(",", " ").split(maxsplit=1)[0]
-        msg = f'{MAGIC} {kind}: the route needs quotes, "{route}"; like {example}'
+        msg = f'{MAGIC} {kind}: the route needs quotes, "{cut(route)}"; like {example}'
         return UsageError(msg)
     column, reason = _fault(arguments)
     rest = arguments[column:].strip()
@@ -170,7 +172,9 @@ def _check(kind: str, call: ast.Call) -> None:
     takes = (*kind_words(kind), *SPELLINGS)
     for word in words:
         if word not in takes:
-            msg = f"{MAGIC} {kind}: unknown option {word!r}{nearest(word, takes)}; -h lists them"
+            msg = (
+                f"{MAGIC} {kind}: unknown option {cut(word)!r}{nearest(word, takes)}; -h lists them"
+            )
             raise UsageError(msg)
     positional = len(call.args)
     for word in known.arguments[:positional]:
@@ -189,7 +193,7 @@ def _check(kind: str, call: ast.Call) -> None:
 
 def _decorator_row(kind: str, readable: str, count: int) -> int:
     """The row (from 0) of the last top-level def or class, above its own decorators."""
-    tree = ast.parse(readable)
+    tree = parse_python(readable)
     found = [
         node
         for node in tree.body

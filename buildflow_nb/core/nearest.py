@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ("LOG_LEVELS", "nearest")
+__all__ = ("LOG_LEVELS", "cut", "nearest")
 
+LONGEST = 60  # letters of a wrong word that are shown; an error is one line
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -17,5 +18,12 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: `; did you mean 'x'?`, or an empty string."""
     import difflib
 
+    if len(word) > LONGEST:
+        return ""  # comparing takes time that grows with both
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def cut(word: str) -> str:
+    """A word as an error shows it: its beginning, where it is long."""
+    return word if len(word) <= LONGEST else f"{word[:LONGEST]}…"

@@ -108,3 +108,21 @@ def test_durations(text, value):
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError):  # noqa: PT011
         seconds(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x" * 100_000,
+        "run " + "x" * 100_000,
+        "run -" + "x" * 100_000,
+        "run --port " + "9" * 6_000,
+        "run --until " + "x" * 100_000,
+        "run '" + "x" * 100_000,
+    ],
+)
+def test_a_long_word_is_shown_by_its_beginning(line):
+    with pytest.raises(UsageError) as caught:
+        parse(line)
+    assert "…" in str(caught.value)
+    assert len(str(caught.value)) < 300

@@ -95,3 +95,61 @@ def test_a_file_that_runs_code_is_refused(tmp_path):
     (tmp_path / "buildflow.yaml").write_text("app: !!python/object/apply:os.system ['true']\n")
     with pytest.raises(ConfigError, match="app must be a text"):
         load_config(tmp_path / "buildflow.yaml")
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"app: a\nx: \x1b", "line 2: not YAML: the character U+001B is not allowed; remove it"),
+        (b"app: a\x00", "line 1: not YAML: the character U+0000 is not allowed"),
+        (b"[" * 3_000, "its lists or mappings are nested too deeply"),
+        (b"- " * 3_000 + b"a", "nested too deeply"),
+        (b'app: "a\\x1b[31m"', r"line 1: app must be one line of visible characters, got 'a\x1b"),
+        (b'app: "\\ud800"', r"app must be one line of visible characters, got '\ud800'"),
+        (b'app: "' + b"a" * 5_000 + b'\\n"', "app must be one line of visible characters"),
+        (b'"a\\e": 1', "a key must be one line of visible characters"),
+        (b'app: "\\UFFFFFFFF"', "not YAML: Python int too large"),
+        (b"app: a\napp: b", "line 2: app stands there twice, first in line 1; keep one of them"),
+        (
+            b"app: a\npulumi_config:\n  stacks: []\n  stacks: []",
+            "line 4: pulumi_config.stacks stands",
+        ),
+        (b"? [a]\n: b", "line 1: a key must be a text"),
+        (b"app: a\nbuild_ignores: [[a]]", "line 2: build_ignores[0] must be a text"),
+        (b"app: a\nbuild_ignores: &x [*x]", "build_ignores[0] must be a text"),
+        (b"app: a\npulumi_config: &x {stacks: [*x]}", "pulumi_config.stacks[0].name is missing"),
+        (b"\tapp: a", "line 1: not YAML: found character"),
+        (b"app: a\n---\napp: b", "line 2: not YAML: but found another document"),
+        (b"\xff\xfea\x00", "cannot be read"),
+        (b"#" * (2 << 20), "is longer than 1,048,576 bytes"),
+    ],
+    ids=range(19),
+)
+def test_whatever_is_in_the_file_is_told_in_one_line(tmp_path, data, told):
+    (tmp_path / "buildflow.yaml").write_bytes(data)
+    with pytest.raises(ConfigError) as caught:
+        find_config(tmp_path)
+    assert told in str(caught.value)
+    assert str(caught.value).isprintable(), "one line, and nothing that a terminal obeys"
+    assert len(str(caught.value)) < 400
+
+
+def test_what_is_no_file_in_its_place_is_told(tmp_path):
+    (tmp_path / "buildflow.yaml").mkdir()
+    with pytest.raises(ConfigError, match=r"buildflow\.yaml: is no file; move it away"):
+        find_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "app"),
+    [
+        (b"app: 2024-01-01", "2024-01-01"),
+        (b"app: " + b"9" * 5_000, "9" * 5_000),
+        (b"\xef\xbb\xbfapp: a", "a"),
+        ("app: Übung 😀".encode(), "Übung 😀"),
+        (b"app: &a x\nentry_point: *a", "x"),
+    ],
+)
+def test_odd_but_right(tmp_path, data, app):
+    (tmp_path / "buildflow.yaml").write_bytes(data)
+    assert find_config(tmp_path).app == app

@@ -121,3 +121,40 @@ def test_a_cell_without_a_function_says_so(body, said):
 def test_examples_are_right(kind):
     line = KINDS[kind].example.removeprefix("%%buildflow ")
     compile(text(line), "cell", "exec")
+
+
+ODD = {
+    "half a character": "consumer source='\ud800'",
+    "not": "consumer source=" + "not " * 3_000 + "a",
+    "minus": "consumer source=" + "-" * 20_000 + "1",
+    "brackets": "consumer source=" + "(" * 3_000,
+    "lambda": "consumer source=" + "lambda:" * 3_000 + "1",
+    "attributes": "consumer source=" + "a." * 20_000 + "a",
+    "sum": "consumer source=" + "a+" * 20_000 + "a",
+    "null": "consumer source=a\0",
+    "number": "consumer source=" + "9" * 6_000,
+    "kind": "\ud800" * 100_000,
+    "option": "consumer source=a, " + "x" * 100_000 + "=1",
+    "route": "collector /" + "x" * 100_000,
+}
+
+
+@pytest.mark.parametrize("line", ODD.values(), ids=ODD)
+def test_an_odd_line_is_told_in_one_line(line):
+    with pytest.raises(UsageError) as caught:
+        cell_source(line, "def f(x): ...\n")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize("body", ["x = '\ud800'", "x = " + "not " * 3_000 + "y", "(" * 3_000, "\0"])
+def test_an_odd_body_is_no_python(body):
+    with pytest.raises(SyntaxError):
+        cell_source("consumer source=a", body)
+
+
+def test_where_half_a_character_is():
+    with pytest.raises(SyntaxError) as caught:
+        cell_source("consumer source=a", "x = 1\ny = '\ud800'\n")
+    assert (caught.value.lineno, caught.value.offset) == (2, 6)
+    assert caught.value.msg == "half a character, U+D800"

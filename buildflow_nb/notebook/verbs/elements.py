@@ -65,7 +65,7 @@ def value_of(text: str, names: Mapping[str, Any]) -> object:
     """
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested too deeply: the next one says it
         pass
     try:
         tree = ast.parse(text, mode="eval")
