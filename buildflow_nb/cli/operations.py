@@ -10,7 +10,7 @@ from buildflow_nb.cli.asked import flow_asked
 from buildflow_nb.cli.progress import Progress, progress_of
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.operations import Operation, Outcome
-from buildflow_nb.infra.ask import answer, ask, question
+from buildflow_nb.infra.ask import answer, ask
 from buildflow_nb.infra.report import headline, plan_text
 
 __all__ = ("apply", "destroy", "preview", "refresh")
@@ -34,7 +34,10 @@ def apply(values: Values, terminal: Terminal) -> None:
     flow = flow_asked(values)
     with progress_of(terminal, Operation.APPLY) as progress:
         outcome = flow.apply(
-            yes=values["yes"], confirm=_Confirm(terminal, progress), listener=progress
+            yes=values["yes"],
+            delete=values["delete"],
+            confirm=_Confirm(terminal, progress),
+            listener=progress,
         )
     _end(outcome, terminal, progress)
 
@@ -51,7 +54,10 @@ def destroy(values: Values, terminal: Terminal) -> None:
     flow = flow_asked(values)
     with progress_of(terminal, Operation.DESTROY) as progress:
         outcome = flow.destroy(
-            yes=values["yes"], confirm=_Confirm(terminal, progress), listener=progress
+            yes=values["yes"],
+            delete=values["delete"],
+            confirm=_Confirm(terminal, progress),
+            listener=progress,
         )
     _end(outcome, terminal, progress)
 
@@ -67,11 +73,11 @@ class _Confirm:
         self._progress.pause()
         if self._terminal.lively:
             self._progress.plan(plan)
-            return answer(question(plan))
+            return answer(plan)
         if not self._terminal.json:
             return ask(plan)
         sys.stderr.write(f"{plan_text(plan)}\n")
-        return answer(question(plan), _read_beside)
+        return answer(plan, _read_beside)
 
 
 def _read_beside(text: str) -> str:

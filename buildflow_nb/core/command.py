@@ -94,7 +94,9 @@ class Option:
         if self.flags:
             choice = "|".join(self.choices) or word
             return f"[{self.flags[0]}]" if self.flag else f"[{self.flags[0]} {choice}]"
-        return {"?": f"[{word}]", "*": f"[{word} ...]"}.get(self.many or "", word)
+        return {"?": f"[{word}]", "*": f"[{word} ...]", "+": f"{word} ..."}.get(
+            self.many or "", word
+        )
 
 
 @dataclass(frozen=True, slots=True)

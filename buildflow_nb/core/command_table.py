@@ -18,6 +18,12 @@ _STACK = Option("stack", "another stack of buildflow.yaml", ("--stack",), wants=
 _TIMEOUT = Option("timeout", "give up after this long", ("--timeout",), seconds)
 
 _YES = Option("yes", "do not ask", ("--yes", "-y"), flag=True)
+_DELETE = Option(
+    "delete",
+    "delete without confirmation also what others applied, or more than is created",
+    ("--delete",),
+    flag=True,
+)
 _VERBOSE = Option(
     "verbose", "when it fails, show all that the engine said", ("--verbose",), flag=True
 )
@@ -78,6 +84,12 @@ _TABLE = (
         "take a processor out of the flow",
         (_processor("processor to remove"),),
         example="remove price",
+    ),
+    Command(
+        "unmanage",
+        "manage cloud resources no longer: the next apply deletes them",
+        (Option("ids", "primitives, by id or by class and id", many="+", wants="managed"),),
+        example="unmanage orders",
     ),
     Command(
         "send",
@@ -158,7 +170,7 @@ _TABLE = (
     Command(
         "apply",
         "create and change cloud resources so that they are as declared; asks first",
-        (_YES, _STACK, _VERBOSE),
+        (_YES, _DELETE, _STACK, _VERBOSE),
         example="apply --yes",
     ),
     Command(
@@ -170,7 +182,7 @@ _TABLE = (
     Command(
         "destroy",
         "delete every cloud resource of the stack; asks first",
-        (_YES, _STACK, _VERBOSE),
+        (_YES, _DELETE, _STACK, _VERBOSE),
         example="destroy --yes",
     ),
     Command(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from buildflow_nb.core.deletions import Deletions
+
 __all__ = (
     "Diagnostic",
     "Op",
@@ -88,7 +90,7 @@ class Step:
 
     `type` is the engine's ("aws:sqs/queue:Queue"), `name` the resource's name in the program.
     `owner` names the primitive that it belongs to by class and id ("SQSQueue orders"); the step of
-    the primitive itself has the type `buildflow:CLASS`.
+    the primitive itself has the type `buildflow:CLASS`, and says by whom it was applied before.
     """
 
     urn: str
@@ -97,6 +99,7 @@ class Step:
     name: str
     owner: str
     changes: tuple[PropertyChange, ...] = ()
+    applied_by: str = ""
 
     @property
     def of_primitive(self) -> bool:
@@ -166,11 +169,14 @@ OperationListener = Callable[[OperationEvent], None]
 class Outcome:
     """An operation as a whole, once it has ended: its events, and the summary apart.
 
+    `deletions` is what a plan has of them, weighed.
+
     It may be awaited, and is there at once; so the same line works in a script and in a coroutine.
     """
 
     summary: Summary
     events: tuple[OperationEvent, ...] = ()
+    deletions: Deletions = field(default_factory=Deletions)
 
     @property
     def steps(self) -> tuple[Step, ...]:

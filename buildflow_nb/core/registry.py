@@ -15,6 +15,13 @@ from buildflow_nb.core.flow_spec import ProcessorSpec, ServiceSpec
 
 __all__ = ("Changes", "Registry")
 
+_Held = tuple[
+    dict[str, ProcessorSpec],
+    dict[str, ServiceSpec],
+    dict[str, object],
+    dict[str, tuple[int, object]],
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -40,10 +47,8 @@ class Registry:
         self._processors: dict[str, ProcessorSpec] = {}
         self._services: dict[str, ServiceSpec] = {}
         self._managed: dict[str, object] = {}
-        self._held: (
-            tuple[dict[str, ProcessorSpec], dict[str, ServiceSpec], dict[str, object]] | None
-        )
-        self._held = None
+        self._mentioned: dict[str, tuple[int, object]] = {}
+        self._held: _Held | None = None
 
     @property
     def processors(self) -> Mapping[str, ProcessorSpec]:
@@ -62,6 +67,18 @@ class Registry:
         """The managed primitives, in order of declaration."""
         with self._lock:
             return tuple(self._managed.values())
+
+    @property
+    def mentioned(self) -> tuple[object, ...]:
+        """Every primitive that was managed in this session, be it still or not."""
+        with self._lock:
+            return tuple(primitive for _, primitive in self._mentioned.values())
+
+    @property
+    def mentions(self) -> Mapping[str, int]:
+        """How often each was managed, by class and id ("SQSQueue orders")."""
+        with self._lock:
+            return {key: count for key, (count, _) in self._mentioned.items()}
 
     @property
     def held(self) -> bool:
@@ -83,8 +100,15 @@ class Registry:
 
     def manage(self, primitive_id: str, primitive: object) -> None:
         """Add a managed primitive, or replace the one of the same class and id."""
+        key = f"{type(primitive).__name__} {primitive_id}"
         with self._lock:
-            self._managed[f"{type(primitive).__name__} {primitive_id}"] = primitive
+            self._managed[key] = primitive
+            self._mentioned[key] = (self._mentioned.get(key, (0, None))[0] + 1, primitive)
+
+    def unmanage(self, key: str) -> bool:
+        """Manage a primitive no longer, by class and id; whether it was managed."""
+        with self._lock:
+            return self._managed.pop(key, None) is not None
 
     def remove(self, processor_id: str) -> bool:
         """Take a processor away; whether it was there."""
@@ -98,7 +122,12 @@ class Registry:
         """Open a transaction (an open one stays as it is)."""
         with self._lock:
             if self._held is None:
-                self._held = (dict(self._processors), dict(self._services), dict(self._managed))
+                self._held = (
+                    dict(self._processors),
+                    dict(self._services),
+                    dict(self._managed),
+                    dict(self._mentioned),
+                )
 
     def release(self) -> Changes:
         """Close the transaction and let its changes take effect; gives them."""
@@ -119,7 +148,7 @@ class Registry:
         """Close the transaction and undo its changes."""
         with self._lock:
             if self._held is not None:
-                self._processors, self._services, self._managed = self._held
+                self._processors, self._services, self._managed, self._mentioned = self._held
                 self._held = None
 
     def _tell(self, changes: Changes) -> None:

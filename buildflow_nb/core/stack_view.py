@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = ("StackResource", "StackView")
 
@@ -29,7 +30,8 @@ class StackView:
     `changed_at` is seconds since the epoch, None where nothing was ever applied. `pending` names
     what an operation was cut off at. `missing` are declared primitives that it does not hold,
     `undeclared` those that it holds and that are not declared: apply makes and deletes them.
-    `unknown` says why nothing of this is known, "" where it is.
+    `applied_by` says who applied a primitive last, where the state has it. `unknown` says why
+    nothing of this is known, "" where it is.
     """
 
     stack: str
@@ -40,6 +42,7 @@ class StackView:
     missing: tuple[str, ...] = ()
     undeclared: tuple[str, ...] = ()
     unknown: str = ""
+    applied_by: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def as_declared(self) -> bool:

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from buildflow_nb.core.declarations import Collector, Consumer, Endpoint, Service
 from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_spec
-from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.errors import DeclarationError, UsageError
 from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
 from buildflow_nb.core.flow_state import FlowState
+from buildflow_nb.core.nearest import nearest
 from buildflow_nb.core.options import (
     CollectorOptions,
     ConsumerOptions,
@@ -138,6 +139,21 @@ class Declaring:
         if kernel() is not None and any(isinstance(p, Managed) for p in primitives):
             self.place.expect_operations()
 
+    def unmanage(self, *primitives: object) -> tuple[str, ...]:
+        """Manage these no longer: the next `apply` deletes their cloud resources.
+
+        A primitive is told by itself, by its id ("orders") or by class and id ("SQSQueue orders").
+        Gives class and id of each.
+
+        Raises:
+            UsageError: one of them is not managed, or an id is that of several.
+        """
+        known = {_key(primitive): primitive for primitive in self.registry.managed}
+        keys = tuple(_managed_key(one, known) for one in primitives)
+        for key in keys:
+            self.registry.unmanage(key)
+        return keys
+
     def remove(self, processor_id: str) -> None:
         """Take a processor out of the flow; a running one finishes what is in flight and stops.
 
@@ -182,3 +198,22 @@ def _expect(value: object, kind: type, method: str, maker: str) -> None:
     if not isinstance(value, kind):
         msg = f"{method} takes what {maker} gives, got {type(value).__name__}"
         raise DeclarationError(msg)
+
+
+def _key(primitive: object) -> str:
+    return f"{type(primitive).__name__} {getattr(primitive, 'primitive_id', '')}"
+
+
+def _managed_key(named: object, known: Mapping[str, object]) -> str:
+    """Class and id of what is managed, however it is named."""
+    if not isinstance(named, str):
+        named = _key(named)
+    found = [key for key in known if named in (key, key.partition(" ")[2])]
+    if len(found) > 1:
+        msg = f"{named!r} is the id of several: {', '.join(map(repr, found))}; say which"
+        raise UsageError(msg)
+    if not found:
+        near = nearest(named, [*known, *(key.partition(" ")[2] for key in known)])
+        msg = f"{named!r} is not managed (managed: {', '.join(known) or 'nothing'}){near}"
+        raise UsageError(msg)
+    return found[0]

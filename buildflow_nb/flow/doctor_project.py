@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -111,12 +112,20 @@ def _cloud(folder: Path) -> Iterator[Finding]:
 def _locks(folder: Path) -> Iterator[Finding]:
     config, held = _config(folder), False
     for stack in config.stacks.values():
-        found = _deployment(config, stack)
-        for finding in (*_turn(found), *_engine_locks(found)):
+        findings = [one for found in _deployments(config, stack) for one in _turn(found)]
+        for finding in (*findings, *_engine_locks(_deployment(config, stack))):
             held = True
             yield finding
     if not held:
         yield Finding("locks", Health.OK, "no stack is being changed")
+
+
+def _deployments(config: Config, stack: Stack) -> Iterator[Deployment]:
+    """The app's, and those of the flows that have a state of their own."""
+    app = _deployment(config, stack)
+    yield app
+    for folder in sorted((app.home / "flows").glob("*")):
+        yield replace(app, project=folder.name, own=True)
 
 
 def _deployment(config: Config, stack: Stack) -> Deployment:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from buildflow_nb.core.config import Config, find_config
 from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.identity import caller_of, identity
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.registry import Registry
 from buildflow_nb.flow.checking import Checking
 from buildflow_nb.flow.hands import Hands
 from buildflow_nb.flow.owning import Owning
-from buildflow_nb.infra.place import Place
 from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Flow",)
@@ -25,7 +25,8 @@ __all__ = ("Flow",)
 class Flow(Hands, Checking, Owning):
     """A streaming backend: processors, services and the resources that it owns.
 
-    Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`.
+    Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`. Without a
+    `flow_id` it is named by the notebook or the file that makes it (`core/identity.py`).
 
     Raises:
         ConfigError: the file, an option or the name of the stack is wrong.
@@ -33,22 +34,23 @@ class Flow(Hands, Checking, Owning):
 
     def __init__(
         self,
-        flow_id: str = "buildflow-app",
+        flow_id: str | None = None,
         flow_options: FlowOptions | None = None,
         *,
         options: FlowOptions | None = None,
     ) -> None:
-        if not isinstance(flow_id, str) or not flow_id.strip():
+        if flow_id is not None and (not isinstance(flow_id, str) or not flow_id.strip()):
             msg = f"Flow: flow_id must be a name, got {flow_id!r}"
             raise ConfigError(msg)
         chosen = flow_options if flow_options is not None else options
         if chosen is not None and not isinstance(chosen, FlowOptions):
             msg = f"Flow: flow_options must be FlowOptions(...), got {type(chosen).__name__}"
             raise ConfigError(msg)
-        self.flow_id = flow_id
         self.options = chosen if chosen is not None else FlowOptions()
         self.config: Config = find_config(Path.cwd())
-        self.place = Place(self.config, self.config.stack(self.options.stack), self.options)
+        self.identity = identity(self.config.folder, caller_of())
+        self.flow_id = flow_id if flow_id is not None else self.identity
+        self.place = self._place(self.options)
         self.stack = self.place.stack.name
         self.registry = Registry(self._changed)
         self.handle: RunHandle | None = None

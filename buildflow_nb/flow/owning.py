@@ -17,7 +17,7 @@ from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.flow.beside import here_or_beside
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.infra.ask import ask
-from buildflow_nb.infra.place import Confirm, Place, finished
+from buildflow_nb.infra.place import Confirm, Consent, Declared, Place, finished
 from buildflow_nb.infra.stop import Stop
 from buildflow_nb.runtime.handle import RunHandle
 
@@ -30,6 +30,7 @@ class Owning(Declaring):
     config: Config
     handle: RunHandle | None
     options: FlowOptions
+    identity: str
 
     def on(self, stack: str | None) -> Self:
         """The same declarations on another stack of buildflow.yaml; None means this one.
@@ -39,10 +40,9 @@ class Owning(Declaring):
         """
         if stack is None or stack == self.stack:
             return self
-        chosen = self.config.stack(stack)
         other = copy.copy(self)
         other.options = replace(self.options, stack=stack)
-        other.place = Place(self.config, chosen, other.options)
+        other.place = self._place(other.options)
         other.stack, other.handle = stack, None
         return other
 
@@ -64,18 +64,23 @@ class Owning(Declaring):
         self,
         *,
         yes: bool = False,
+        delete: bool = False,
         confirm: Confirm = ask,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
         """Make the cloud resources as declared; `confirm` is asked unless `yes` or the options say.
 
+        What another notebook or program applied, more than is created, and what was not declared
+        in this session is deleted only once that is confirmed, or with `delete`.
+
         Raises:
-            RejectedError: the answer was no.
+            RejectedError: the answer was no, or deletions that need one were not asked about.
             InfraError: it failed or was interrupted; what was done is kept.
             UsageError: nobody can be asked.
         """
-        return self._change(Operation.APPLY, None if yes else confirm, listener, stop)
+        consent = Consent(None if yes else confirm, delete)
+        return self._change(Operation.APPLY, consent, listener, stop)
 
     def refresh(
         self, listener: OperationListener = lambda _: None, *, stop: Stop | None = None
@@ -91,36 +96,49 @@ class Owning(Declaring):
         self,
         *,
         yes: bool = False,
+        delete: bool = False,
         confirm: Confirm = ask,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
         """Delete every cloud resource of the stack; `confirm` is asked as for `apply`.
 
+        What others applied is deleted only once that is confirmed, or with `delete`.
+
         Raises:
-            RejectedError: the answer was no.
+            RejectedError: the answer was no, or what others applied was not asked about.
             InfraError: it failed or was interrupted; what was done is kept.
             UsageError: nobody can be asked.
         """
-        return self._change(Operation.DESTROY, None if yes else confirm, listener, stop)
+        consent = Consent(None if yes else confirm, delete)
+        return self._change(Operation.DESTROY, consent, listener, stop)
 
     def _look(
         self, operation: Operation, listener: OperationListener, stop: Stop | None
     ) -> Outcome:
-        managed = self.registry.managed
+        declared = self._declared()
         return here_or_beside(
-            lambda stop: finished(self.place.operate(operation, managed, listener, stop)), stop
+            lambda stop: finished(self.place.operate(operation, declared, listener, stop)), stop
         )
 
     def _change(
         self,
         operation: Operation,
-        confirm: Confirm | None,
+        consent: Consent,
         listener: OperationListener,
         stop: Stop | None,
     ) -> Outcome:
-        wanted = confirm if self.options.require_confirmation else None
-        managed = self.registry.managed
+        asks = self.options.require_confirmation
+        given = consent if asks else replace(consent, confirm=None)
+        declared = self._declared()
         return here_or_beside(
-            lambda stop: self.place.change(operation, managed, wanted, listener, stop), stop
+            lambda stop: self.place.change(operation, declared, given, listener, stop), stop
         )
+
+    def _declared(self) -> Declared:
+        return Declared(self.registry.managed, self.registry.mentioned)
+
+    def _place(self, options: FlowOptions) -> Place:
+        """The stack that the options name."""
+        stack = self.config.stack(options.stack)
+        return Place(self.config, stack, options, self.flow_id, self.identity)

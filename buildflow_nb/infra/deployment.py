@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import ConfigError, InfraError
+from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import PRIVATE, private_folder
 from buildflow_nb.infra.passphrase import passphrase
@@ -32,6 +33,8 @@ class Deployment:
 
     `attached` maps a provider's name to the port where it listens already: the local cloud's.
     With `refresh` the engine looks at the cloud first; with `protect` it refuses to delete.
+    `identity` is who declares (`core/identity.py`). With `own`, the state is this flow's and
+    `project` its name; otherwise it belongs to the app that `buildflow.yaml` names.
     """
 
     project: str
@@ -43,6 +46,8 @@ class Deployment:
     attached: Mapping[str, int] = field(default_factory=dict)
     refresh: bool = True
     protect: bool = False
+    identity: str = NAMELESS
+    own: bool = False
 
     @property
     def name(self) -> str:
@@ -64,12 +69,17 @@ class Deployment:
     @property
     def work_dir(self) -> Path:
         """The engine's working folder of the stack; holds its settings."""
-        return self.home / "work" / self.stack.name
+        return self._files / "work" / self.stack.name
 
     @property
     def lock(self) -> Path:
         """The file that is locked by whoever works on the stack."""
-        return self.home / f"{self.stack.name}.lock"
+        return self._files / f"{self.stack.name}.lock"
+
+    @property
+    def last_state(self) -> Path:
+        """Where the last whole state is kept."""
+        return self._files / f"{self.stack.name}.last.json"
 
     @property
     def backend(self) -> str:
@@ -129,6 +139,11 @@ class Deployment:
         except OSError as error:
             msg = f"stack {self.stack.name!r} has no place for its state: {error}"
             raise InfraError(msg) from error
+
+    @property
+    def _files(self) -> Path:
+        """What is the flow's alone, where the state is: two of a folder may work at once."""
+        return self.home / "flows" / self.name if self.own else self.home
 
     def _backend_path(self) -> Path | None:
         """The folder of the state, where it is one of this machine."""

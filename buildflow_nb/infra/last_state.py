@@ -25,7 +25,7 @@ class LastState:
 
     def __init__(self, deployment: Deployment) -> None:
         self._state = deployment.state
-        self._copy = deployment.home / f"{deployment.stack.name}.last.json"
+        self._copy = deployment.last_state
 
     def mend(self) -> str:
         """Put the last whole state in the place of a damaged one; says so, or "".

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Managed
 
-__all__ = ("in_order", "key_of", "managed_above")
+__all__ = ("in_order", "key_of", "keys_of", "managed_above")
 
 
 def in_order(managed: Iterable[object]) -> list[Managed]:
@@ -20,19 +20,29 @@ def in_order(managed: Iterable[object]) -> list[Managed]:
     Raises:
         DeclarationError: primitives are parents of each other.
     """
-    named = [p for p in managed if isinstance(p, Managed)]
-    wanted = {key_of(p): p for p in named}
-    for primitive in named:
-        _add_owned(primitive, wanted)
+    wanted = _with_owned(managed)
     ordered: dict[str, Managed] = {}
     for primitive in wanted.values():
         _place(primitive, wanted, ordered, ())
     return list(ordered.values())
 
 
+def keys_of(managed: Iterable[object]) -> frozenset[str]:
+    """What tells these primitives apart, and those that they own."""
+    return frozenset(_with_owned(managed))
+
+
 def key_of(primitive: Managed) -> str:
     """What tells primitives apart: a topic and a subscription may share their id."""
     return f"{type(primitive).__name__} {primitive.primitive_id}"
+
+
+def _with_owned(managed: Iterable[object]) -> dict[str, Managed]:
+    named = [p for p in managed if isinstance(p, Managed)]
+    wanted = {key_of(p): p for p in named}
+    for primitive in named:
+        _add_owned(primitive, wanted)
+    return wanted
 
 
 def _add_owned(primitive: Managed, wanted: dict[str, Managed]) -> None:

@@ -30,7 +30,7 @@ from buildflow_nb.core.operations import (
     StepStarted,
     Unknown,
 )
-from buildflow_nb.infra.urn import name_of, owner_of
+from buildflow_nb.infra.urn import APPLIED_BY, name_of, owner_of
 
 __all__ = ("Narrator", "first_error")
 
@@ -157,7 +157,9 @@ def _step(meta: StepEventMetadata) -> Step | None:
     state = meta.new or meta.old
     above = state.parent if state is not None else ""
     owner = owner_of(meta.urn) or owner_of(above or "")
-    return Step(meta.urn, op, meta.type, name_of(meta.urn), owner, _changes(meta))
+    before = (meta.old.outputs if meta.old is not None else None) or {}
+    applied_by = str(before.get(APPLIED_BY) or "") if owner_of(meta.urn) else ""
+    return Step(meta.urn, op, meta.type, name_of(meta.urn), owner, _changes(meta), applied_by)
 
 
 def _changes(meta: StepEventMetadata) -> tuple[PropertyChange, ...]:

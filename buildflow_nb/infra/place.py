@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.errors import InfraError, RejectedError
+from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.operations import (
     Operation,
     OperationEvent,
@@ -29,11 +31,13 @@ from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.local_cloud.client import start_cloud
+from buildflow_nb.infra.report import told
 from buildflow_nb.infra.stack import not_begun, operate, warm_up
 from buildflow_nb.infra.stack_view import view_of
 from buildflow_nb.infra.stop import Stop
+from buildflow_nb.infra.weighing import weighed
 
-__all__ = ("Confirm", "LocalEndpoints", "Place", "finished")
+__all__ = ("Confirm", "Consent", "Declared", "LocalEndpoints", "Place", "finished")
 
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
@@ -42,6 +46,25 @@ _LOOPBACK = ("127.0.0.1", "localhost")
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCP_PROJECT", "GCLOUD_PROJECT")
 
 Confirm = Callable[[Outcome], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a flow manages, and all that it has managed in this session."""
+
+    managed: tuple[object, ...]
+    mentioned: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who is asked before something is changed, None for a yes beforehand.
+
+    `delete` agrees to deletions of any kind.
+    """
+
+    confirm: Confirm | None
+    delete: bool = False
 
 
 class LocalEndpoints(Mapping[str, str]):
@@ -64,12 +87,24 @@ class LocalEndpoints(Mapping[str, str]):
 
 
 class Place:
-    """One stack of a project, with a flow's options."""
+    """One stack of a project, with a flow's options; it does what the flow `flow_id` asks for.
 
-    def __init__(self, config: Config, stack: Stack, options: FlowOptions) -> None:
+    Where a `buildflow.yaml` names the app, the state is the app's; otherwise it is the flow's own.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        stack: Stack,
+        options: FlowOptions,
+        flow_id: str = NAMELESS,
+        identity: str = NAMELESS,
+    ) -> None:
         self._config = config
         self.stack = stack
         self._options = options
+        self._flow_id = flow_id
+        self._identity = identity
 
     @property
     def local(self) -> bool:
@@ -119,11 +154,13 @@ class Place:
     def operate(
         self,
         operation: Operation,
-        managed: tuple[object, ...],
+        declared: Declared,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
         """Carry out an operation on what is managed; one that fails is told by its summary.
+
+        A preview has its deletions weighed.
 
         Raises:
             InfraError: it could not begin.
@@ -139,43 +176,55 @@ class Place:
                 events.append(event)
             listener(event)
 
-        summary = operate(self._deployment(managed, self._attached()), operation, hear, stop)
-        return Outcome(summary, tuple(events))
+        deployment = self._deployment(declared.managed, self._attached())
+        outcome = Outcome(operate(deployment, operation, hear, stop), tuple(events))
+        if operation is Operation.PREVIEW:
+            return weighed(outcome, deployment, declared.mentioned, Operation.APPLY)
+        return outcome
 
     def change(
         self,
         operation: Operation,
-        managed: tuple[object, ...],
-        confirm: Confirm | None,
+        declared: Declared,
+        consent: Consent,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
-        """Carry out an operation; with `confirm`, preview it first and ask, on this thread.
+        """Carry out an operation; where somebody is asked, preview it first, on this thread.
 
+        Where nobody is, what `core/deletions.py` calls unseen is not deleted.
         After a yes `listener` hears each step of the plan first, so that it knows what is to come.
 
         Raises:
-            RejectedError: the answer was no.
+            RejectedError: the answer was no, or nobody was asked about deletions that need it.
             InfraError: it could not begin, it failed, or `stop` was asked.
         """
-        if confirm is not None and not _asked(stop):
-            wanted = managed if operation is Operation.APPLY else ()
-            plan = finished(self.operate(Operation.PREVIEW, wanted, stop=stop))
+        to_see = consent.confirm is not None or (
+            not consent.delete and self._may_delete(operation, declared.managed)
+        )
+        if to_see and not _asked(stop):
+            plan = self._plan(operation, declared, stop)
             if plan.nothing_to_do:
                 return plan
+            if consent.delete:
+                plan = replace(plan, deletions=replace(plan.deletions, allowed=True))
             if not _asked(stop):
-                self._agreed(operation, plan, confirm, listener)
-        return finished(self.operate(operation, managed, listener, stop))
+                _agreed(operation, plan, consent.confirm, listener)
+        return finished(self.operate(operation, declared, listener, stop))
 
-    def _agreed(
-        self, operation: Operation, plan: Outcome, confirm: Confirm, listener: OperationListener
-    ) -> None:
-        if not confirm(plan):
-            msg = f"{operation.value} rejected; nothing was changed"
-            raise RejectedError(msg)
-        for event in plan.events:
-            if isinstance(event, StepPlanned):
-                listener(event)
+    def _plan(self, operation: Operation, declared: Declared, stop: Stop | None) -> Outcome:
+        destroys = operation is Operation.DESTROY
+        wanted = replace(declared, managed=()) if destroys else declared
+        plan = finished(self.operate(Operation.PREVIEW, wanted, stop=stop))
+        return weighed(plan, self._deployment((), {}), declared.mentioned, operation)
+
+    def _may_delete(self, operation: Operation, managed: tuple[object, ...]) -> bool:
+        """Whether it may delete what is another's or was not declared, told by the state alone."""
+        view = self.view(managed)
+        if operation is Operation.DESTROY:
+            others = set(view.applied_by.values()) - {"", self._identity}
+            return bool(view.unknown or others)
+        return bool(view.unknown or view.undeclared)
 
     def view(self, managed: tuple[object, ...]) -> StackView:
         """The stack as its state says, at once: neither the engine nor the local cloud is asked."""
@@ -188,7 +237,7 @@ class Place:
     def _deployment(self, managed: tuple[object, ...], attached: Mapping[str, int]) -> Deployment:
         config, options = self._config, self._options
         return Deployment(
-            config.app,
+            config.app if config.written else self._flow_id,
             self.stack,
             config.folder,
             config.pulumi_home,
@@ -197,7 +246,33 @@ class Place:
             attached,
             options.refresh_state,
             options.enable_destroy_protection,
+            self._identity,
+            own=not config.written,
         )
+
+
+def _agreed(
+    operation: Operation, plan: Outcome, confirm: Confirm | None, listener: OperationListener
+) -> None:
+    """Go on only with consent; then `listener` hears the plan.
+
+    Raises:
+        RejectedError: it was not given.
+    """
+    if confirm is None:
+        if plan.deletions.unseen:
+            msg = (
+                f"{operation.value} {told(plan.deletions)}; nothing was changed: leave out --yes "
+                "and confirm it, or add --delete"
+            )
+            raise RejectedError(msg)
+        return
+    if not confirm(plan):
+        msg = f"{operation.value} rejected; nothing was changed"
+        raise RejectedError(msg)
+    for event in plan.events:
+        if isinstance(event, StepPlanned):
+            listener(event)
 
 
 def _asked(stop: Stop | None) -> bool:

@@ -14,13 +14,17 @@ import pulumi
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.infra.managed import in_order, key_of, managed_above
 from buildflow_nb.infra.providers import Providers
-from buildflow_nb.infra.urn import COMPONENT
+from buildflow_nb.infra.urn import APPLIED_BY, COMPONENT
 
 __all__ = ("program",)
 
 
-def program(managed: Iterable[object], env: Env, *, protect: bool = False) -> Callable[[], None]:
+def program(
+    managed: Iterable[object], env: Env, applied_by: str, *, protect: bool = False
+) -> Callable[[], None]:
     """A program that declares the primitives' resources; `protect` refuses to delete them.
+
+    `applied_by` is kept in the state with each of them: it goes wherever the state goes.
 
     Raises:
         DeclarationError: primitives are parents of each other.
@@ -36,7 +40,8 @@ def program(managed: Iterable[object], env: Env, *, protect: bool = False) -> Ca
             component = _Component(primitive, pulumi.ResourceOptions(depends_on=parents))
             site = _Site(component, providers, env, made, protect)
             outputs = dict(primitive.resources(site))
-            component.register_outputs({"primitive_id": primitive.primitive_id, **outputs})
+            kept = {"primitive_id": primitive.primitive_id, APPLIED_BY: applied_by}
+            component.register_outputs({**outputs, **kept})
             components[key_of(primitive)] = component
             made[key_of(primitive)] = outputs
 

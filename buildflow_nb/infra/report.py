@@ -1,18 +1,19 @@
 """An operation as plain text: what a terminal shows, and what a saved notebook falls back to.
 
-+ S3Bucket s3://my-bucket
-    + aws:s3/bucket:Bucket my-bucket
-        bucket: "my-bucket"
-~ SQSQueue orders
-    ~ aws:sqs/queue:Queue orders
-        visibilityTimeoutSeconds: 30 -> 60
+S3Bucket s3://my-bucket
++ aws:s3/bucket:Bucket my-bucket
+bucket: "my-bucket"
+SQSQueue orders
+~ aws:sqs/queue:Queue orders
+visibilityTimeoutSeconds: 30 -> 60
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from buildflow_nb.core.deletions import Deletions
 from buildflow_nb.core.operations import (
     Diagnostic,
     Op,
@@ -27,7 +28,18 @@ from buildflow_nb.core.operations import (
     Unknown,
 )
 
-__all__ = ("SIGNS", "changed", "gist", "grouped", "headline", "line", "plan_text", "shown_value")
+__all__ = (
+    "SIGNS",
+    "changed",
+    "gist",
+    "grouped",
+    "headline",
+    "line",
+    "plan_text",
+    "shown_value",
+    "told",
+    "warnings",
+)
 
 SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-", Op.READ: "?"}
 _DONE = {
@@ -39,6 +51,7 @@ _DONE = {
 }
 _FOUND = {Op.UPDATE: "changed", Op.DELETE: "gone"}  # what a refresh finds
 _PROGRAM_ERROR = "python inline source runtime error: "  # the SDK's words before a program's own
+LISTED = 5  # primitives that a warning names
 LONGEST = 200  # characters of one value; a policy is longer
 
 
@@ -89,13 +102,35 @@ def headline(outcome: Outcome) -> str:
 
 def plan_text(outcome: Outcome) -> str:
     """A preview as text: primitives, their resources, the properties that change."""
-    return "\n".join([headline(outcome), *_plan_lines(outcome)])
+    return "\n".join([headline(outcome), *warnings(outcome.deletions), *_plan_lines(outcome)])
+
+
+def warnings(deletions: Deletions) -> list[str]:
+    """A line about deletions that a person would not expect."""
+    return [f"! this {told(deletions)}"] if deletions.unseen or deletions.by_others else []
+
+
+def told(deletions: Deletions) -> str:
+    """What is deleted, how much of it, and whose it is: "deletes 3 resources: …"."""
+    count = deletions.count
+    others = [f"{_listed(what)} (applied by {who})" for who, what in deletions.by_others.items()]
+    theirs = {one for what in deletions.by_others.values() for one in what}
+    rest = [one for one in deletions.unmentioned if one not in theirs]
+    if rest and not deletions.all_wanted:
+        others.append(f"{_listed(rest)} (not declared in this session)")
+    whose = f": {'; '.join(others)}" if others else f", and creates {deletions.created}"
+    return f"deletes {_resources(count)}{whose}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{', '.join(names[:LISTED])}{more}"
 
 
 def _plan_lines(outcome: Outcome) -> Iterator[str]:
     for owner, steps in grouped(outcome.steps):
         if owner:
-            yield f"{SIGNS[_overall(steps)]} {owner}"
+            yield owner
         for step in steps:
             if not step.of_primitive:
                 yield f"    {SIGNS[step.op]} {step.type} {step.name}"
@@ -106,12 +141,12 @@ def grouped(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
     """Steps by the primitive that they belong to, its own first; the same in every run.
 
     The engine works on many things at once, so its own order is another one each time. What goes
-    stands at the end.
+    stands first: it is what cannot be undone.
     """
     by_owner: dict[str, list[Step]] = {}
     for step in sorted(steps, key=lambda step: (not step.of_primitive, step.urn)):
         by_owner.setdefault(step.owner, []).append(step)
-    return sorted(by_owner.items(), key=lambda pair: (_overall(pair[1]) is Op.DELETE, pair[0]))
+    return sorted(by_owner.items(), key=lambda pair: (_overall(pair[1]) is not Op.DELETE, pair[0]))
 
 
 def _overall(steps: list[Step]) -> Op:

@@ -43,5 +43,10 @@ def _notes(view: StackView) -> Iterator[str]:
     if view.missing:
         yield f"  ▲ declared and not applied: {', '.join(view.missing)}; %buildflow apply makes it"
     if view.undeclared:
-        gone = ", ".join(view.undeclared)
-        yield f"  ▲ applied and not declared: {gone}; %buildflow apply deletes it"
+        gone = ", ".join(_whose(view, one) for one in view.undeclared)
+        yield f"  ▲ applied and not declared: {gone}; %buildflow apply deletes it, once confirmed"
+
+
+def _whose(view: StackView, primitive: str) -> str:
+    who = view.applied_by.get(primitive, "")
+    return f"{primitive} (by {who})" if who else primitive

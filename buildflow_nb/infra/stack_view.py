@@ -16,7 +16,7 @@ from buildflow_nb.core.primitive import Managed
 from buildflow_nb.core.stack_view import StackResource, StackView
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.managed import in_order, key_of
-from buildflow_nb.infra.urn import COMPONENT, name_of, owner_of
+from buildflow_nb.infra.urn import APPLIED_BY, COMPONENT, name_of, owner_of
 
 __all__ = ("view_of",)
 
@@ -42,6 +42,7 @@ def view_of(deployment: Deployment, *, local: bool) -> StackView:
         tuple(name_of(p["resource"]["urn"]) for p in latest.get("pending_operations") or ()),
         tuple(key for key in named if key not in held),
         tuple(owner for owner in held if owner and owner not in named),
+        applied_by={owner_of(r["urn"]): _who(r) for r in resources if owner_of(r["urn"])},
     )
 
 
@@ -64,6 +65,10 @@ def _latest(deployment: Deployment) -> Mapping[str, Any]:
         msg = f"its state {path} is damaged; the next operation looks for the last whole one"
         raise _UnreadableError(msg) from error
     return latest
+
+
+def _who(resource: Mapping[str, Any]) -> str:
+    return str((resource.get("outputs") or {}).get(APPLIED_BY) or "")
 
 
 def _when(latest: Mapping[str, Any]) -> float | None:

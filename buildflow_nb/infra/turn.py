@@ -25,23 +25,27 @@ __all__ = ("Turn", "take_turn")
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """Who works on the stack; `engine` is the process id of the engine, 0 while there is none."""
+    """Who works on the stack; `engine` is the process id of the engine, 0 while there is none.
+
+    `identity` is the notebook or program, as a person knows it.
+    """
 
     operation: str
     pid: int
     since: str
     engine: int = 0
+    identity: str = ""
 
 
 class Turn:
     """A lock that is held. `unfinished` is the engine's process id if the last holder died."""
 
-    def __init__(self, file: IO[str], operation: Operation) -> None:
+    def __init__(self, file: IO[str], operation: Operation, identity: str) -> None:
         self._file = file
         before = _read(file)
         self.unfinished = before.engine if before is not None else None
         now = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._record = _Record(operation.value, os.getpid(), now)
+        self._record = _Record(operation.value, os.getpid(), now, identity=identity)
         self._write(json.dumps(asdict(self._record)))
 
     def engine(self, pid: int) -> None:
@@ -61,7 +65,7 @@ class Turn:
 
 
 @contextmanager
-def take_turn(path: Path, stack: str, operation: Operation) -> Iterator[Turn]:
+def take_turn(path: Path, stack: str, operation: Operation, identity: str = "") -> Iterator[Turn]:
     """Hold the stack's lock; call `finish` on it when the state is known to be whole.
 
     Raises:
@@ -72,15 +76,19 @@ def take_turn(path: Path, stack: str, operation: Operation) -> Iterator[Turn]:
     with os.fdopen(handle, "r+", encoding="utf-8") as file:
         if not try_lock(file.fileno()):
             other = _read(file)
-            who = (
-                f"by process {other.pid} ({other.operation}, since {other.since})" if other else ""
-            )
+            who = _who(other) if other else ""
             msg = (
                 f"stack {stack!r} is being changed {who}; only one operation runs at a time: "
                 "wait until it has ended, or interrupt it"
             )
             raise InfraError(" ".join(msg.split()))
-        yield Turn(file, operation)
+        yield Turn(file, operation, identity)
+
+
+def _who(other: _Record) -> str:
+    process = f"process {other.pid}"
+    named = f"{other.identity} ({process}, " if other.identity else f"{process} ("
+    return f"by {named}{other.operation}, since {other.since})"
 
 
 def _read(file: IO[str]) -> _Record | None:

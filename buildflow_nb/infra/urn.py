@@ -5,9 +5,10 @@ Pulumi documentation, "Resource names", section "Resource URNs".
 
 from __future__ import annotations
 
-__all__ = ("COMPONENT", "name_of", "owner_of")
+__all__ = ("APPLIED_BY", "COMPONENT", "name_of", "owner_of")
 
 COMPONENT = "buildflow:"  # begins the type of a primitive's own node
+APPLIED_BY = "applied_by"  # the output of that node which says who applied it last
 
 
 def name_of(urn: str) -> str:

@@ -28,6 +28,7 @@ from buildflow_nb.infra.pulumi_cli import Cli
 from buildflow_nb.infra.reason import reason
 from buildflow_nb.infra.recover import Recovery
 from buildflow_nb.infra.report import gist
+from buildflow_nb.infra.taking_over import take_over
 from buildflow_nb.infra.turn import Turn, take_turn
 
 __all__ = ("Work",)
@@ -62,23 +63,35 @@ class Work:
         """
         found = self._deployment
         found.prepare()
-        with take_turn(found.lock, found.stack.name, self._operation) as turn:
+        stack = found.stack.name
+        with take_turn(found.lock, stack, self._operation, found.identity) as turn:
             self._engine.on_start = turn.engine
             last = LastState(found)
             said = last.mend()
             if said:
                 self._tell(Diagnostic("warning", said))
+            self._take_over(turn)
             last.keep()
-            stack = self._stack()
-            recovery = Recovery(found, stack, self._tell)
+            engine = self._stack()
+            recovery = Recovery(found, engine, self._tell)
             try:
                 recovery.before(turn.unfinished)
-                failure = self._run(stack, recovery)
+                failure = self._run(engine, recovery)
             except CommandError as error:  # of a command before the operation itself
                 failure = error
             self._end(turn, recovery)
             self._prune()
         return self._summary(failure, time.monotonic() - began)
+
+    def _take_over(self, turn: Turn) -> None:
+        try:
+            taken = take_over(self._deployment, self._operation)
+        except InfraError:
+            if turn.unfinished is None:
+                turn.finish()  # nothing was begun
+            raise
+        if taken:
+            self._tell(Diagnostic("info", taken))
 
     def _end(self, turn: Turn, recovery: Recovery) -> None:
         if not recovery.pending():
@@ -88,7 +101,7 @@ class Work:
         found = self._deployment
         workspace = automation.LocalWorkspace(
             work_dir=str(found.work_dir),
-            program=program(found.managed, found.env, protect=found.protect),
+            program=program(found.managed, found.env, found.identity, protect=found.protect),
             env_vars=found.environment(),
             project_settings=automation.ProjectSettings(found.name, runtime="python"),
             pulumi_command=self._engine,

@@ -1,8 +1,8 @@
 """What a cell registers, as one transaction: all of it takes effect when the cell has run, or none.
 
-A cell is known by the front end's cell id. What it registered the last time and not this time is
-removed, so a renamed function takes its predecessor's place. Without a cell id (papermill, a
-terminal) the function's name alone tells, and nothing is removed.
+A cell is known by the front end's cell id. What it registered or managed the last time and not this
+time is removed, so a renamed function takes its predecessor's place. Without a cell id (papermill,
+a terminal) the function's name alone tells, and nothing is removed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class _Open:
     info: CellInfo
     flow: Flow
     before: Mapping[str, ProcessorSpec]
+    mentions: Mapping[str, int]
 
 
 class Cells:
@@ -40,6 +41,7 @@ class Cells:
         self._open: _Open | None = None
         self._owner: Flow | None = None
         self._owned: dict[str, set[str]] = {}
+        self._managed: dict[str, set[str]] = {}
 
     def begin(self, info: CellInfo, flow: Flow | None) -> None:
         """Open the transaction; a cell that a cell runs belongs to the outer one."""
@@ -48,7 +50,7 @@ class Cells:
                 return
             self.abandon()  # its end was never told, so it did not end well
         if flow is not None:
-            self._open = _Open(info, flow, flow.processors)
+            self._open = _Open(info, flow, flow.processors, flow.registry.mentions)
             flow.registry.hold()
 
     def end(self, info: CellInfo | None, flow: Flow | None, *, success: bool) -> None:
@@ -76,6 +78,8 @@ class Cells:
         if flow is not None:
             before = opened.before if flow is opened.flow else {}
             self._own(opened.info.cell_id, flow, before, replace=success)
+            mentions = opened.mentions if flow is opened.flow else {}
+            self._manage(opened.info.cell_id, flow, mentions, replace=success)
         try:
             opened.flow.registry.release()
         except (BuildFlowError, TimeoutError) as error:
@@ -93,7 +97,7 @@ class Cells:
         replace: bool,
     ) -> None:
         if flow is not self._owner:
-            self._owner, self._owned = flow, {}
+            self._owner, self._owned, self._managed = flow, {}, {}
         after = flow.processors
         now = {name for name, spec in after.items() if before.get(name) is not spec}
         if cell_id is None:
@@ -105,6 +109,24 @@ class Cells:
         for ghost in sorted((earlier - now) if replace else ()):
             if ghost in after:
                 flow.remove(ghost)
+
+    def _manage(
+        self, cell_id: str | None, flow: Flow, before: Mapping[str, int], *, replace: bool
+    ) -> None:
+        """Let what this cell managed before, and no cell does now, be managed no longer."""
+        after = flow.registry.mentions
+        now = {key for key, count in after.items() if before.get(key) != count}
+        if cell_id is None:
+            return
+        earlier = self._managed.get(cell_id, set())
+        self._managed[cell_id] = now if replace else earlier | now
+        elsewhere = set().union(*self._managed.values())
+        gone = sorted(key for key in earlier - elsewhere if flow.registry.unmanage(key))
+        if gone:
+            self._say(
+                f"buildflow: {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} managed no "
+                "longer; the next apply deletes what was applied of it, once confirmed"
+            )
 
     def _undo(self, opened: _Open) -> None:
         flow, registry = opened.flow, opened.flow.registry

@@ -77,6 +77,7 @@ class Scope:
 
     processors: Mapping[str, str] = field(default_factory=dict)
     stacks: Mapping[str, str] = field(default_factory=dict)
+    managed: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = field(default_factory=Path)
 
@@ -89,6 +90,7 @@ class Scope:
         return cls(
             {spec.id: spec.kind for spec in flow.processors.values()},
             {stack.name: f"{stack.cloud} stack" for stack in flow.config.stacks.values()},
+            {getattr(p, "primitive_id", ""): type(p).__name__ for p in flow.registry.managed},
             session.names,
             flow.config.folder,
         )
@@ -184,7 +186,7 @@ def _place(command: Command, position: int) -> Option | None:
     placed = [option for option in command.options if not option.flags]
     if position < len(placed):
         return placed[position]
-    return placed[-1] if placed and placed[-1].many == "*" else None
+    return placed[-1] if placed and placed[-1].many in ("*", "+") else None
 
 
 def _values_of(
@@ -197,6 +199,9 @@ def _values_of(
         yield from (Offer(name, kind) for name, kind in known if name not in given)
     elif option.wants == "stack":
         yield from (Offer(name, cloud) for name, cloud in scope.stacks.items())
+    elif option.wants == "managed":
+        known = scope.managed.items()
+        yield from (Offer(name, kind) for name, kind in known if name not in given)
     elif option.wants == "topic":
         yield from (Offer(topic, "topic") for topic in TOPICS)
     elif option.name == "file":

@@ -64,13 +64,14 @@ class OperationBox:
                 outcome = flow.preview(self._hear, stop=stop)
             elif operation is Operation.REFRESH:
                 outcome = flow.refresh(self._hear, stop=stop)
-            elif operation is Operation.APPLY:
-                outcome = flow.apply(
-                    yes=values["yes"], confirm=self._ask, listener=self._hear, stop=stop
-                )
             else:
-                outcome = flow.destroy(
-                    yes=values["yes"], confirm=self._ask, listener=self._hear, stop=stop
+                change = flow.apply if operation is Operation.APPLY else flow.destroy
+                outcome = change(
+                    yes=values["yes"],
+                    delete=values["delete"],
+                    confirm=self._ask,
+                    listener=self._hear,
+                    stop=stop,
                 )
         except RejectedError:
             self.view = None
@@ -95,7 +96,7 @@ class OperationBox:
         return True
 
     def answer(self, *, yes: bool, typed: str = "") -> None:
-        """Answer the question; a yes that needs the stack's name counts only with it."""
+        """Answer the question; a yes that needs something typed counts only with it."""
         if not self.asking:
             return
         if yes and self.must_type and typed.strip() != self.must_type:
@@ -128,6 +129,7 @@ class OperationBox:
             RejectedError: nobody answered, or it was cancelled.
         """
         self.plan = plan
+        self.must_type = plan.deletions.must_type or self.must_type
         self._answered.clear()
         self._answer, self.asking = False, True
         self._changed()
@@ -142,9 +144,9 @@ class OperationBox:
     def _hear(self, event: OperationEvent) -> None:
         if self.view is not None:
             self.view.note(event)
-        if isinstance(event, StepStarted):
+        if isinstance(event, StepStarted) and not event.step.of_primitive:
             self.under_way[event.step.urn] = f"{event.step.op.value} {event.step.name}"
-        elif isinstance(event, (StepDone, StepFailed)):
+        elif isinstance(event, (StepDone, StepFailed)) and not event.step.of_primitive:
             self.under_way.pop(event.step.urn, None)
             self.done.add(event.step.urn)
         self._changed()

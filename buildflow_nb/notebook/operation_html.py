@@ -5,7 +5,7 @@ A change is told by a sign and a word as well as by its colour.
 
 from __future__ import annotations
 
-from buildflow_nb.core.operations import Op, Operation
+from buildflow_nb.core.operations import Op, Operation, Outcome
 from buildflow_nb.infra.report import SIGNS, headline
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.markup import quote
@@ -37,13 +37,10 @@ def _header(box: OperationBox, view: OperationView) -> str:
 
 def _buttons(box: OperationBox, view: OperationView) -> str:
     if box.asking and box.plan is not None:
-        count = sum(box.plan.summary.changes.values())
-        deletes = set(box.plan.summary.changes) == {Op.DELETE}
-        noun = "resource" if deletes else "change"
-        label = f"{'Delete' if deletes else 'Apply'} {count} {noun}{'s' if count != 1 else ''}"
         no = markup.button("Cancel", "no", data_focus=True)
+        deletes = box.plan.summary.changes.get(Op.DELETE, 0)
         kind = "danger default" if deletes else "primary default"
-        return no + markup.button(label, "yes", class_=kind)
+        return no + markup.button(_label(box.plan), "yes", class_=kind)
     if box.stop is not None:
         label = "Kill" if box.stop.asked else "Cancel"
         why = "asked to end after the step under way; again ends it at once"
@@ -51,13 +48,22 @@ def _buttons(box: OperationBox, view: OperationView) -> str:
     return markup.button("Close", "close-operation", aria_label=f"close {view.title}")
 
 
+def _label(plan: Outcome) -> str:
+    """What the button does, with the deletions counted."""
+    count, gone = sum(plan.summary.changes.values()), plan.summary.changes.get(Op.DELETE, 0)
+    noun = "resource" if gone == count else "change"
+    label = f"{'Delete' if gone == count else 'Apply'} {count} {noun}{'s' if count != 1 else ''}"
+    return f"{label}, delete {gone}" if 0 < gone < count else label
+
+
 def _question(box: OperationBox) -> str:
     if not (box.asking and box.must_type):
         return ""
     wrong = f' <span class="err">✕ {quote(box.typed_wrong)}</span>' if box.typed_wrong else ""
     field = markup.attributes(name="typed", type="text", autocomplete="off")
+    why = "to delete them" if box.plan and box.plan.deletions.must_type else "the stack's name"
     return (
-        f'<div class="row pad"><label>type the stack\'s name, <b>{quote(box.must_type)}</b>'
+        f'<div class="row pad"><label>type <b>{quote(box.must_type)}</b>, {why}'
         f"<input{field}></label>{wrong}</div>"
     )
 
@@ -65,7 +71,8 @@ def _question(box: OperationBox) -> str:
 def _progress(box: OperationBox) -> str:
     if box.stop is None or box.asking:
         return ""
-    total = len({s.urn for s in box.plan.steps if s.op in SIGNS}) if box.plan else 0
+    steps = box.plan.steps if box.plan else ()
+    total = len({s.urn for s in steps if s.op in SIGNS and not s.of_primitive})
     done = min(len(box.done), total) if total else len(box.done)
     now = ", ".join(list(box.under_way.values())[:3])
     said = f"{done} of {total}" if total else f"{done} done"

@@ -22,7 +22,15 @@ from buildflow_nb.core.operations import (
     StepStarted,
     Summary,
 )
-from buildflow_nb.infra.report import SIGNS, changed, grouped, headline, line, plan_text
+from buildflow_nb.infra.report import (
+    SIGNS,
+    changed,
+    grouped,
+    headline,
+    line,
+    plan_text,
+    warnings,
+)
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.markup import quote
 
@@ -46,6 +54,7 @@ class OperationView:
         self._summary: Summary | None = None
         self._shown_at = 0.0
         self._handle: object = None
+        self._warned: list[str] = []
 
     @property
     def has_steps(self) -> bool:
@@ -71,6 +80,7 @@ class OperationView:
 
     def take(self, outcome: Outcome, *, show: bool = True) -> None:
         """Take in an operation that has ended, and show it."""
+        self._warned = warnings(outcome.deletions)
         for event in (*outcome.events, outcome.summary):
             self.note(event)
         if show:
@@ -96,7 +106,8 @@ class OperationView:
         """The operation as text."""
         head = f"{self.title}: {self._headline()}"
         if self._operation is Operation.PREVIEW and self._summary is not None:
-            return f"{self.title}: {plan_text(self._outcome(self._summary))}"
+            head, _, rest = plan_text(self._outcome(self._summary)).partition("\n")
+            return "\n".join(filter(None, (f"{self.title}: {head}", *self._warned, rest)))
         rows = [
             f"  {SIGNS[step.op]} {step.type} {step.name}  {state}"
             for step, state in self._ordered()
@@ -116,7 +127,8 @@ class OperationView:
     def body(self) -> str:
         """The steps, and what was said, as HTML."""
         rows = [row for step, state in self._ordered() for row in _rows(step, state)]
-        body = markup.table(self.title, _HEADS, rows) if rows else ""
+        body = "".join(f'<div class="err pad">{quote(one)}</div>' for one in self._warned)
+        body += markup.table(self.title, _HEADS, rows) if rows else ""
         said = "\n".join(filter(None, (line(event) for event in self._said)))
         if said:
             body += f'<pre class="wrap {self._tone()}">{quote(said)}</pre>'
@@ -146,6 +158,8 @@ class OperationView:
 def _rows(step: Step, state: str) -> list[list[markup.Cell]]:
     tone = _TONES.get(step.op, "mute")
     sign = f'<span class="{tone}">{SIGNS.get(step.op, "")} {step.op.value}</span>'
+    if step.of_primitive:  # a heading: what is counted are resources
+        sign, state = "", ""
     name = quote(step.owner) if step.of_primitive else f"{quote(step.type)} {quote(step.name)}"
     shown = f"<b>{name}</b>" if step.of_primitive else f"&emsp;{name}"
     changes = "".join(

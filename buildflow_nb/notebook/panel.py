@@ -11,6 +11,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from buildflow_nb.core.errors import BuildFlowError
@@ -47,7 +48,7 @@ _BUTTONS = (
     ("Run", "%buildflow run"),
     ("Stop", "%buildflow stop"),
     ("Check", "%buildflow check"),
-    ("Export", "%buildflow export {flow}"),
+    ("Export", "%buildflow export {folder}"),
     ("Destroy …", "%buildflow destroy"),
 )
 
@@ -117,7 +118,7 @@ class Panel:
         runs = flow.handle is not None and flow.handle.running
         made = ""
         for label, text in _BUTTONS:
-            line = text.format(flow=shlex.quote(flow.flow_id))
+            line = text.format(folder=shlex.quote(_folder(flow.flow_id)))
             off = self.desk.off(line) or _idle(label, runs=runs)
             made += markup.button(label, "do", line, title=line, off=off)
         pressed = str(self.look.selected == ALL).lower()
@@ -246,3 +247,9 @@ def graph_html(flow: Flow, snapshot: FlowSnapshot) -> str:
 def twin_html(flow: Flow, snapshot: FlowSnapshot, *, note: str, twin: str) -> str:
     """The true table that stands for a panel where nothing is live."""
     return cockpit.html(snapshot, graph_html(flow, snapshot), note=note, twin=twin)
+
+
+def _folder(flow_id: str) -> str:
+    """Where an export of the flow goes: beside the notebook, under its name."""
+    path = PurePosixPath(flow_id)
+    return path.stem if path.suffix in (".ipynb", ".py") else path.name or flow_id

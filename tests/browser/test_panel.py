@@ -287,9 +287,9 @@ def test_a_check_says_what_is_not_well_and_how_to_mend_it(book):
 
 def test_export_writes_a_program_that_says_how_to_run_it(book):
     view = panel(book)
-    line(view, "export buildflow-app").click()
+    line(view, f"export {book.path.stem}").click()
     view.get_by_text("python main.py").wait_for()
-    written = (book.path.parent / "buildflow-app" / "main.py").read_text()
+    written = (book.path.parent / book.path.stem / "main.py").read_text()
     assert "@app.consumer(" in written
     assert "%%buildflow" not in written
 

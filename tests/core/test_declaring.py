@@ -183,7 +183,7 @@ def _declare(app, line: str) -> None:
         ("app.add_consumer(3)", r"add_consumer takes what @consumer\(...\) gives, got int"),
         ("app.manage(3)", r"manage takes primitives \(a queue, a bucket\), got 3"),
         ("app.remove('nope')", r"no processor 'nope' \(there is: none is declared\)"),
-        ("app.run()", "flow 'buildflow-app' has no processor"),
+        ("app.run()", "has no processor"),
         ("app.run(serve_port=99999)", "serve_port must be from 0"),
         ("app.send('nope', 1)", "no processor 'nope'"),
     ],
@@ -249,7 +249,7 @@ def test_a_spec_can_be_sent_to_another_machine(app):
     app.consumer(source=FakeSource([[1]]))(module_level)
     spec = pickle.loads(pickle.dumps(app.spec()))  # noqa: S301  (what the test made itself)
     assert isinstance(spec.processors["module_level"], ConsumerSpec)
-    assert spec.flow_id == "buildflow-app"
+    assert spec.flow_id == app.flow_id
 
 
 def module_level(x: int) -> int:

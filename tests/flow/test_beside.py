@@ -25,17 +25,17 @@ class FakePlace:
         self.stop: Stop | None = None
         self.result = Result.DONE
 
-    def operate(self, operation: Operation, managed: object, listener: Any, stop: Any) -> Outcome:
+    def operate(self, operation: Operation, declared: object, listener: Any, stop: Any) -> Outcome:
         self.threads.append(threading.current_thread())
         self.stop = stop
         assert self.go.wait(PATIENCE_S), "nobody let it go on"
         return Outcome(Summary(operation, self.result, error="no such queue"))
 
     def change(
-        self, operation: Operation, managed: object, confirm: Any, listener: Any, stop: Any
+        self, operation: Operation, declared: object, consent: Any, listener: Any, stop: Any
     ) -> Outcome:
-        plan = self.operate(Operation.PREVIEW, managed, listener, stop)
-        if confirm is not None and not confirm(plan):
+        plan = self.operate(Operation.PREVIEW, declared, listener, stop)
+        if consent.confirm is not None and not consent.confirm(plan):
             msg = "apply rejected"
             raise RejectedError(msg)
         return Outcome(Summary(operation, Result.DONE))

@@ -13,7 +13,7 @@ from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.operations import Op, Operation
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.infra import place as place_module
-from buildflow_nb.infra.place import LocalEndpoints, Place
+from buildflow_nb.infra.place import Consent, Declared, LocalEndpoints, Place
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Broken, Link, Plain, Q
 
@@ -109,31 +109,37 @@ class TestChange:
         config = Config("change", cloud_folder, {"here": stack}, "here")
         made = Place(config, stack, FlowOptions())
         yield made
-        made.operate(Operation.DESTROY, ())
+        made.operate(Operation.DESTROY, Declared(()))
 
     def test_it_asks_about_the_plan_and_goes_on_after_a_yes(self, shop, queues):
         asked = []
-        done = shop.change(Operation.APPLY, (Q("asked"),), lambda p: asked.append(p) or True)
+        done = shop.change(
+            Operation.APPLY, Declared((Q("asked"),)), Consent(lambda p: asked.append(p) or True)
+        )
         assert [dict(plan.summary.changes) for plan in asked] == [{Op.CREATE: 1}]
         assert done.summary.changes == {Op.CREATE: 1}
         assert queues("asked") == ["asked"]
 
     def test_a_no_changes_nothing_and_is_an_error_of_its_own(self, shop, queues):
         with pytest.raises(RejectedError, match="apply rejected; nothing was changed"):
-            shop.change(Operation.APPLY, (Q("refused"),), lambda _: False)
+            shop.change(Operation.APPLY, Declared((Q("refused"),)), Consent(lambda _: False))
         assert queues("refused") == []
 
     def test_where_nothing_is_to_be_done_nobody_is_asked(self, shop):
-        assert shop.change(Operation.APPLY, (), lambda _: pytest.fail("asked")).nothing_to_do
+        assert shop.change(
+            Operation.APPLY, Declared(()), Consent(lambda _: pytest.fail("asked"))
+        ).nothing_to_do
 
     def test_the_plan_of_a_destroy_is_what_goes(self, shop, queues):
-        shop.change(Operation.APPLY, (Q("goes"),), None)
+        shop.change(Operation.APPLY, Declared((Q("goes"),)), Consent(None))
         asked = []
-        shop.change(Operation.DESTROY, (Q("goes"),), lambda p: asked.append(p) or True)
+        shop.change(
+            Operation.DESTROY, Declared((Q("goes"),)), Consent(lambda p: asked.append(p) or True)
+        )
         assert [dict(plan.summary.changes) for plan in asked] == [{Op.DELETE: 1}]
         assert queues("goes") == []
 
     def test_what_fails_is_raised_with_the_engines_text(self, shop):
         with pytest.raises(InfraError, match="apply: no shelf") as caught:
-            shop.change(Operation.APPLY, (Broken(ValueError("no shelf")),), None)
+            shop.change(Operation.APPLY, Declared((Broken(ValueError("no shelf")),)), Consent(None))
         assert "Traceback" in caught.value.text

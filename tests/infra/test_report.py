@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from buildflow_nb.core.deletions import Deletions
 from buildflow_nb.core.errors import RejectedError, UsageError
 from buildflow_nb.core.operations import (
     Diagnostic,
@@ -20,7 +21,7 @@ from buildflow_nb.core.operations import (
     Unknown,
 )
 from buildflow_nb.infra.ask import answer, ask, question
-from buildflow_nb.infra.report import gist, headline, line, plan_text, shown_value
+from buildflow_nb.infra.report import gist, headline, line, plan_text, shown_value, told
 
 
 def resource(op: Op, *changes: PropertyChange) -> Step:
@@ -44,7 +45,7 @@ def test_a_plan():
     text = plan_text(plan(resource(Op.UPDATE, change, forced, gone), update=1))
     assert text.splitlines() == [
         "1 to update, 3 unchanged",
-        "~ SQSQueue orders",
+        "SQSQueue orders",
         "    ~ aws:sqs/queue:Queue orders",
         "        visibilityTimeoutSeconds: 30 → 60",
         '        name: "a" → "b"  (forces replacement)',
@@ -52,9 +53,9 @@ def test_a_plan():
     ]
 
 
-def test_a_new_primitive_has_the_sign_of_its_own_step():
+def test_a_primitive_is_a_heading_without_a_sign_since_resources_are_counted():
     text = plan_text(plan(owner(Op.CREATE), resource(Op.CREATE), create=1))
-    assert text.splitlines()[1] == "+ SQSQueue orders"
+    assert text.splitlines()[1:3] == ["SQSQueue orders", "    + aws:sqs/queue:Queue orders"]
 
 
 def test_nothing_to_do_is_said():
@@ -111,6 +112,56 @@ def test_values(value, shown):
     assert shown_value(value) == shown
 
 
+PLAIN = plan(resource(Op.CREATE), create=1)
+LOSSES = Outcome(
+    Summary(Operation.PREVIEW, Result.DONE, {Op.CREATE: 1, Op.DELETE: 3}),
+    deletions=Deletions(3, 1, {"a.ipynb": ("SQSQueue a", "SQSQueue b")}, ("SQSQueue b", "Q c")),
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "agreed"),
+    [
+        (["delete 3"], True),
+        ([" Delete  3 "], True),
+        (["y"], False),
+        (["yes"], False),
+        (["delete 2"], False),
+        ([""], False),
+    ],
+)
+def test_what_must_be_typed_is_no_yes(answers, agreed):
+    assert answer(LOSSES, said(*answers)) is agreed
+
+
+def test_deletions_are_told_first_and_counted_in_the_question():
+    assert plan_text(LOSSES).splitlines()[:2] == [
+        "1 to create, 3 to delete",
+        "! this deletes 3 resources: SQSQueue a, SQSQueue b (applied by a.ipynb); "
+        "Q c (not declared in this session)",
+    ]
+    asked = question(LOSSES)
+    assert asked == "Apply these 4 changes, 3 of which delete? [type 'delete 3' to do it] "
+    few = plan(resource(Op.DELETE), create=2, delete=1)
+    assert question(few) == "Apply these 3 changes, 1 of which deletes? [y/N] "
+
+
+def test_where_nobody_can_type_it_the_way_out_is_named():
+    def nobody(_):
+        raise EOFError
+
+    with pytest.raises(UsageError, match="add --yes --delete"):
+        answer(LOSSES, nobody)
+
+
+def test_a_warning_names_a_few_of_many():
+    many = tuple(f"Q {number}" for number in range(140))
+    text = told(Deletions(140, 1, {"a.ipynb": many}))
+    assert (
+        text == "deletes 140 resources: Q 0, Q 1, Q 2, Q 3, Q 4 and 135 more (applied by a.ipynb)"
+    )
+
+
 def said(*answers: str):
     left = list(answers)
     return lambda _: left.pop(0)
@@ -121,7 +172,7 @@ def said(*answers: str):
     [(["y"], True), (["YES "], True), (["n"], False), ([""], False), (["what", "no"], False)],
 )
 def test_answers(answers, agreed, capsys):
-    assert answer("? ", said(*answers)) is agreed
+    assert answer(PLAIN, said(*answers)) is agreed
     assert ("neither yes nor no" in capsys.readouterr().out) == (answers[0] == "what")
 
 
@@ -131,7 +182,7 @@ def test_where_nobody_can_answer_it_says_how_to_go_on(error):
         raise error
 
     with pytest.raises(UsageError, match=r"--yes.*require_confirmation=False"):
-        answer("? ", nobody)
+        answer(PLAIN, nobody)
 
 
 def test_an_interrupted_question_changes_nothing():
@@ -139,7 +190,7 @@ def test_an_interrupted_question_changes_nothing():
         raise KeyboardInterrupt
 
     with pytest.raises(RejectedError, match="interrupted; nothing was changed"):
-        answer("? ", interrupted)
+        answer(PLAIN, interrupted)
 
 
 def test_the_question_shows_the_plan_first(monkeypatch, capsys):
@@ -169,7 +220,7 @@ def test_a_plan_has_the_same_order_whatever_the_engines_was():
     assert plan_text(one) == plan_text(other)
     assert [line for line in plan_text(one).splitlines() if not line.startswith(" ")] == [
         "3 to create, 1 to delete, 3 unchanged",
-        "+ B new",
-        "+ C new",
-        "- A gone",
+        "A gone",  # what cannot be undone comes first
+        "B new",
+        "C new",
     ]

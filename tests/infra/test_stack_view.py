@@ -14,7 +14,7 @@ from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.infra import place as place_module
-from buildflow_nb.infra.place import Place
+from buildflow_nb.infra.place import Declared, Place
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Link, Plain, Q
 
@@ -163,7 +163,7 @@ class TestAfterTheEngine:
         config = Config("views", cloud_folder, {"here": stack}, "here")
         shop = Place(config, stack, FlowOptions())
         managed = (Q("seen"),)
-        shop.operate(Operation.APPLY, managed)
+        shop.operate(Operation.APPLY, Declared(managed))
         view = shop.view(managed)
         assert view.as_declared
         (queue,) = view.resources
@@ -171,6 +171,6 @@ class TestAfterTheEngine:
         assert queue.id.endswith("/seen")
         assert abs(view.changed_at - time.time()) < 60
         assert shop.view(()).undeclared == ("Q seen",)
-        shop.operate(Operation.DESTROY, managed)
+        shop.operate(Operation.DESTROY, Declared(managed))
         gone = shop.view(managed)
         assert (gone.resources, gone.missing) == ((), ("Q seen",))

@@ -16,7 +16,7 @@ from buildflow_nb.core.operations import Op, Operation, Result, StepDone, StepPl
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow import Flow
 from buildflow_nb.infra import place as place_module
-from buildflow_nb.infra.place import Place
+from buildflow_nb.infra.place import Consent, Declared, Place
 from buildflow_nb.infra.stack import operate
 from buildflow_nb.infra.stop import Stop
 from tests.infra.conftest import ENGINE
@@ -70,7 +70,7 @@ class TestWithAnEngine:
         config = Config("stops", cloud_folder, {"here": stack}, "here")
         made = Place(config, stack, FlowOptions())
         yield made
-        made.operate(Operation.DESTROY, ())
+        made.operate(Operation.DESTROY, Declared(()))
         gc.collect()  # what the SDK leaves open is found in the test that opened it
 
     @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
@@ -108,7 +108,9 @@ class TestWithAnEngine:
             told.append(event)
 
         managed = (Q("panel"), Q("panel-too"))
-        running = elsewhere.submit(lambda: shop.change(Operation.APPLY, managed, confirm, hear))
+        running = elsewhere.submit(
+            lambda: shop.change(Operation.APPLY, Declared(managed), Consent(confirm), hear)
+        )
         assert ready.wait(DEADLINE_S)
         released.set()
         assert running.result(DEADLINE_S).summary.changes == {Op.CREATE: 2}
@@ -127,5 +129,5 @@ class TestWithAnEngine:
             return True
 
         with pytest.raises(InfraError, match="apply was interrupted; nothing was begun"):
-            shop.change(Operation.APPLY, (Q("late"),), confirm, stop=stop)
+            shop.change(Operation.APPLY, Declared((Q("late"),)), Consent(confirm), stop=stop)
         assert queues("late") == []

@@ -1,5 +1,6 @@
 """A real kernel, spoken to as JupyterLab does: cells with ids, outputs told apart by their cell."""
 
+import os
 import time
 from types import SimpleNamespace
 
@@ -12,9 +13,9 @@ SHUTDOWN_S = 10
 class Kernel:
     """Starts an ipykernel; `strays` collects output that no cell asked for."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, env=None):
         self.manager = KernelManager(shutdown_wait_time=SHUTDOWN_S)
-        self.manager.start_kernel(cwd=str(folder))
+        self.manager.start_kernel(cwd=str(folder), env={**os.environ, **(env or {})})
         self.client = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=DEADLINE_S)

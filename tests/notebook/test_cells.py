@@ -213,3 +213,47 @@ def test_a_cell_whose_new_setup_fails_says_that_the_old_code_goes_on(cells):
         "buildflow: the running flow did not take this cell over: consumer 'Model': the new code "
         "could not be set up, the old one keeps running: ZeroDivisionError: division by zero"
     ) in out.text
+
+
+QUEUES = "class Q:\n    def __init__(self, name): self.primitive_id = name\n"
+
+
+def managed(cells):
+    return [primitive.primitive_id for primitive in cells.app.registry.managed]
+
+
+def test_a_cell_that_manages_is_replaced_by_its_next_run(cells):
+    cells(QUEUES)
+    cells("app.manage(Q('a'), Q('b'))", cell_id="one")
+    cells("app.manage(Q('c'))", cell_id="two")
+    assert managed(cells) == ["a", "b", "c"]
+    said = cells("app.manage(Q('b'))", cell_id="one").text
+    assert said.startswith("buildflow: Q a is managed no longer; the next apply deletes")
+    assert managed(cells) == ["b", "c"]
+
+
+def test_what_two_cells_manage_stays_until_neither_does(cells):
+    cells(QUEUES)
+    cells("q = Q('a'); app.manage(q)", cell_id="one")
+    cells("app.manage(q)", cell_id="two")
+    assert cells("q = Q('a')", cell_id="one").text == ""
+    assert managed(cells) == ["a"]
+    cells("pass", cell_id="two")
+    assert managed(cells) == []
+
+
+def test_a_cell_that_fails_manages_what_it_managed(cells):
+    cells(QUEUES)
+    cells("app.manage(Q('a'))", cell_id="one")
+    cells("app.manage(Q('b')); 1/0", cell_id="one")
+    assert managed(cells) == ["a"]
+    cells("app.manage(Q('c'))", cell_id="one")
+    assert managed(cells) == ["c"]
+
+
+def test_unmanage_by_a_line(cells):
+    cells(QUEUES)
+    cells("app.manage(Q('a'), Q('b'))", cell_id="one")
+    assert "no longer managed: Q a" in cells("%buildflow unmanage a").text
+    assert managed(cells) == ["b"]
+    assert "'ab' is not managed (managed: Q b); did you mean 'b'?" in str(cells("%buildflow unmanage ab").error)

@@ -43,7 +43,7 @@ LOSSES = Outcome(
         ),
     ),
 )
-VALUES = {"yes": False}
+VALUES = {"yes": False, "delete": False}
 
 
 class FakeFlow:
@@ -56,7 +56,7 @@ class FakeFlow:
         self.plan = plan
         self.work = work
 
-    def apply(self, *, yes, confirm, listener, stop):
+    def apply(self, *, yes, delete, confirm, listener, stop):
         if not yes and not confirm(self.plan):
             msg = "apply rejected; nothing was changed"
             raise RejectedError(msg)
@@ -140,7 +140,7 @@ def test_what_is_deleted_from_a_real_stack_wants_its_name_typed(shown):
     shown.begin(FakeFlow(plan=LOSSES), Operation.DESTROY)
     shown.until(lambda: shown.box.asking)
     assert "Delete 1 resource<" in shown.html
-    assert "type the stack" in shown.html
+    assert "type <b>prod</b>, the stack" in shown.html
     shown.box.answer(yes=True, typed="prd")
     assert shown.box.asking
     assert "type prod to confirm" in shown.html
@@ -152,7 +152,7 @@ def test_what_is_deleted_from_a_real_stack_wants_its_name_typed(shown):
 def test_a_local_stack_is_deleted_without_typing(shown):
     shown.begin(FakeFlow(plan=LOSSES, local=True), Operation.DESTROY)
     shown.until(lambda: shown.box.asking)
-    assert "type the stack" not in shown.html
+    assert "type <b>" not in shown.html
     shown.box.answer(yes=True)
     shown.end()
     assert shown.error is None

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.saved_file import SavedFile, saved_file
 from buildflow_nb.export import ExportReport, RanCell, export_flow, ran_of, report_text
 from buildflow_nb.export.report import BEFORE, warnings_text
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.cell_sources import sources_of
 from buildflow_nb.notebook.markup import Cell, quote
-from buildflow_nb.notebook.saved_file import SavedFile, saved_file
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation, Outcome
-from buildflow_nb.infra.ask import answer, question
+from buildflow_nb.infra.ask import answer
 from buildflow_nb.infra.local_cloud.steer import steer
 from buildflow_nb.infra.report import headline
 from buildflow_nb.notebook.operation_view import OperationView
@@ -32,21 +32,31 @@ def _apply(session: Session, values: Values) -> None:
     flow = session.flow().on(values["stack"])
     view = OperationView(Operation.APPLY, flow.stack)
     confirm = _confirm(flow.stack)
-    _told(values, lambda: flow.apply(yes=values["yes"], confirm=confirm, listener=view.hear))
+    _told(
+        values,
+        lambda: flow.apply(
+            yes=values["yes"], delete=values["delete"], confirm=confirm, listener=view.hear
+        ),
+    )
 
 
 def _destroy(session: Session, values: Values) -> None:
     flow = session.flow().on(values["stack"])
     view = OperationView(Operation.DESTROY, flow.stack)
     confirm = _confirm(flow.stack)
-    _told(values, lambda: flow.destroy(yes=values["yes"], confirm=confirm, listener=view.hear))
+    _told(
+        values,
+        lambda: flow.destroy(
+            yes=values["yes"], delete=values["delete"], confirm=confirm, listener=view.hear
+        ),
+    )
 
 
 def _confirm(stack: str) -> Callable[[Outcome], bool]:
     def confirm(plan: Outcome) -> bool:
         view = OperationView(Operation.PREVIEW, stack)
         view.take(plan)
-        return answer(question(plan))
+        return answer(plan)
 
     return confirm
 
@@ -63,6 +73,11 @@ def _told(values: Values, operation: Callable[[], Outcome]) -> None:
         say(headline(outcome))
 
 
+def _unmanage(session: Session, values: Values) -> None:
+    keys = session.flow().unmanage(*values["ids"])
+    say(f"no longer managed: {', '.join(keys)}; the next apply deletes what was applied of it")
+
+
 def _cloud(session: Session, values: Values) -> None:
     say(steer(session.flow().config.folder, values["action"]))
 
@@ -72,5 +87,6 @@ VERBS: Mapping[str, Verb] = {
     "refresh": _refresh,
     "apply": _apply,
     "destroy": _destroy,
+    "unmanage": _unmanage,
     "cloud": _cloud,
 }

@@ -1,0 +1,244 @@
+"""Cloud resources that were applied under another name: taken over, or left to whoever has them.
+
+Where no `buildflow.yaml` names the app, each flow has a state of its own in the stack's folder.
+The notebooks of a folder used to share one, and a notebook that is renamed is a new flow; so what a
+flow declares is looked for in the other states before it is made again. What nobody there can claim
+any more moves into the flow's state, once. What is another's stays, and is refused here: a resource
+belongs to one flow.
+
+A state is a checkpoint of the engine's file backend, version 3 (`sdk/go/common/apitype` in Pulumi's
+repository, `CheckpointV3`); a resource names its stack, its project and itself in its URN.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.operations import Operation
+from buildflow_nb.core.project_folder import write_whole
+from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.managed import keys_of
+from buildflow_nb.infra.turn import take_turn
+from buildflow_nb.infra.urn import APPLIED_BY, owner_of
+
+__all__ = ("take_over",)
+
+_PROVIDERS = "pulumi:providers:"
+_ROOT = "pulumi:pulumi:Stack"
+_CIPHERED = (
+    "4dabf18193072939515e22adb298388d"  # of resource/sig in Pulumi's SDK
+)
+
+Resources = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Another flow's state, as it lies in the stack's folder."""
+
+    path: Path
+    whole: dict[str, Any]
+
+    @property
+    def project(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def latest(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.whole["checkpoint"].get("latest") or {}
+        return found
+
+    @property
+    def resources(self) -> Resources:
+        found: Resources = self.latest.get("resources") or []
+        return found
+
+
+def take_over(deployment: Deployment, operation: Operation) -> str:
+    """Move what the flow declares and nobody claims into its state; says so, or "".
+
+    Called by whoever holds the stack's turn.
+
+    Raises:
+        InfraError: what the flow declares was applied by another, who is still there.
+    """
+    mine = deployment.state
+    if not deployment.own or mine is None:
+        return ""
+    wanted = keys_of(deployment.managed)
+    said = []
+    for other in _others(mine):
+        shared = {owner_of(one["urn"]): one for one in other.resources} if wanted else {}
+        found = wanted & shared.keys()
+        if not found:
+            continue
+        for key in sorted(found):
+            _refuse_others(deployment, key, shared[key])
+        with _locked(deployment, other, operation):
+            said.append(_taken(deployment, other.path, found))
+    return "; ".join(filter(None, said))
+
+
+@contextmanager
+def _locked(deployment: Deployment, other: _State, operation: Operation) -> Iterator[None]:
+    """Keep everybody else from the other state, by the locks of this version and the one before."""
+    with ExitStack() as stack:
+        for own in (True, False):
+            lock = replace(deployment, project=other.project, own=own).lock
+            turn = stack.enter_context(
+                take_turn(lock, deployment.stack.name, operation, deployment.identity)
+            )
+            if turn.unfinished is None:
+                stack.callback(turn.finish)
+        yield
+
+
+def _taken(deployment: Deployment, path: Path, keys: Set[str]) -> str:
+    """Move what is to go, and say so."""
+    whole = _read(path)  # as it is now that nobody else works on it
+    mine = deployment.state
+    if whole is None or mine is None:
+        return ""
+    other = _State(path, whole)
+    if other.latest.get("pending_operations"):
+        return ""  # an operation was cut off there: its own flow looks up what came of it
+    moved = _moved(other, deployment, mine, keys)
+    left = {owner_of(one["urn"]) for one in other.resources} - keys - {""}
+    rest = f"; left there: {', '.join(sorted(left))}, which Flow({other.project!r}) has"
+    said = f"took over {', '.join(sorted(keys))}, applied before as {other.project!r}"
+    return said + (rest if left else "") if moved else ""
+
+
+def _refuse_others(deployment: Deployment, key: str, node: Mapping[str, Any]) -> None:
+    who = str((node.get("outputs") or {}).get(APPLIED_BY) or "")
+    if not who or who == deployment.identity or not (deployment.folder / who).exists():
+        return
+    msg = (
+        f"{key} was applied by {who}, and a cloud resource belongs to one flow; use it here "
+        "without app.manage(…), or destroy it there first"
+    )
+    raise InfraError(msg)
+
+
+def _others(mine: Path) -> Iterator[_State]:
+    """The other flows' states of the same stack, those that can be read."""
+    for path in sorted(mine.parent.parent.glob(f"*/{mine.name}")):
+        if path == mine:
+            continue
+        state = _read(path)
+        if state is not None:
+            yield _State(path, state)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        whole: dict[str, Any] = state if state["checkpoint"] else {}
+        _State(path, whole).resources[:1]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # a damaged one is its own flow's to mend
+    return whole
+
+
+def _moved(other: _State, deployment: Deployment, mine: Path, keys: Set[str]) -> bool:
+    """Move primitives with their resources; False where they had been moved and were left, too."""
+    before = _State(mine, (_read(mine) if mine.exists() else None) or {"checkpoint": {}})
+    here = {owner_of(one["urn"]) for one in before.resources}
+    going = _below(other.resources, keys)
+    new = not keys & here
+    if new:
+        made = _State(mine, _renamed(other, going, deployment))
+        _write(mine, _joined(before, made) if before.resources else made.whole)
+    _write(other.path, _with(other, _used([r for r in other.resources if r["urn"] not in going])))
+    return new
+
+
+def _joined(mine: _State, made: _State) -> dict[str, Any]:
+    """A state with what comes to it; providers that both have stay, with the ids that they have.
+
+    What is encrypted was encrypted with the other state's salt. Only providers have such values,
+    those of the local cloud, and the engine sets them anew.
+    """
+    known = {one["urn"]: one for one in mine.resources}
+    ids = {urn: f"{urn}::{one.get('id', '')}" for urn, one in known.items() if _own(one)}
+    coming = []
+    for one in made.resources:
+        if one["urn"] in known:
+            continue
+        provider = str(one.get("provider", "")).rpartition("::")[0]
+        again = {**one, "provider": ids[provider]} if provider in ids else one
+        coming.append(_readable(again))
+    return _with(mine, [*mine.resources, *coming])
+
+
+def _readable(value: Any) -> Any:
+    """A value without what another state's salt has encrypted."""
+    if isinstance(value, dict):
+        if _CIPHERED in value:
+            return ""
+        return {key: _readable(item) for key, item in value.items()}
+    return [_readable(item) for item in value] if isinstance(value, list) else value
+
+
+def _below(resources: Iterable[Mapping[str, Any]], keys: Set[str]) -> set[str]:
+    """The URNs of primitives and of all that belongs to them."""
+    found: set[str] = set()
+    for one in resources:  # parents come first in a state
+        if owner_of(one["urn"]) in keys or one.get("parent") in found:
+            found.add(one["urn"])
+    return found
+
+
+def _renamed(other: _State, going: Set[str], deployment: Deployment) -> dict[str, Any]:
+    """A state of what goes, with the providers that it needs, under the flow's name."""
+    stack, project = deployment.stack.name, deployment.name
+    kept = _used([_mine(r, deployment) for r in other.resources if r["urn"] in going or _own(r)])
+    text = json.dumps(_with(other, kept))
+    begin = f"urn:pulumi:{stack}::"
+    for old, new in (
+        (f"::{_ROOT}::{other.project}-{stack}", f"::{_ROOT}::{project}-{stack}"),
+        (f"{begin}{other.project}::", f"{begin}{project}::"),
+        (f"organization/{other.project}/{stack}", f"organization/{project}/{stack}"),
+    ):
+        text = text.replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1])
+    made: dict[str, Any] = json.loads(text)
+    return made
+
+
+def _mine(resource: dict[str, Any], deployment: Deployment) -> dict[str, Any]:
+    if not owner_of(resource["urn"]):
+        return resource
+    kept = {**(resource.get("outputs") or {}), APPLIED_BY: deployment.identity}
+    return {**resource, "outputs": kept}
+
+
+def _own(resource: Mapping[str, Any]) -> bool:
+    return str(resource["type"]).startswith((_PROVIDERS, _ROOT))
+
+
+def _used(resources: Resources) -> Resources:
+    """Without providers that nothing needs any more."""
+    needed = {str(one.get("provider", "")).rpartition("::")[0] for one in resources}
+    return [
+        one
+        for one in resources
+        if not str(one["type"]).startswith(_PROVIDERS) or one["urn"] in needed
+    ]
+
+
+def _with(state: _State, resources: Resources) -> dict[str, Any]:
+    """The same state with other resources; an empty one has no root either."""
+    alone = all(_own(one) for one in resources)
+    latest = {**state.latest, "resources": [] if alone else resources}
+    return {**state.whole, "checkpoint": {**state.whole["checkpoint"], "latest": latest}}
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(state, indent=4).encode())

@@ -1,0 +1,168 @@
+"""Each cloud resource belongs to the flow that applied it, with the real engine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from buildflow_nb.core.config import Config, Stack
+from buildflow_nb.core.errors import InfraError, RejectedError
+from buildflow_nb.core.operations import Diagnostic, Op, Operation
+from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.place import Consent, Declared, Place
+from buildflow_nb.infra.stack import operate
+from tests.infra.conftest import ENGINE
+from tests.infra.primitives import Q
+
+pytestmark = ENGINE
+
+YES = Consent(None)
+
+
+class Notebook:
+    """A notebook in the folder of the shared local cloud."""
+
+    def __init__(self, folder, name, config=None):
+        self.config = config or Config.implicit(folder)
+        self.path = folder / name
+        self.path.write_text("{}")
+        self.place = Place(self.config, self.config.stack(None), FlowOptions(), name, name)
+        self.mentioned = ()
+
+    def apply(self, *managed, consent=YES):
+        self.mentioned += managed
+        self.said = []
+        return self.place.change(
+            Operation.APPLY, Declared(managed, self.mentioned), consent, self.said.append
+        ).summary.changes
+
+    def destroy(self, consent=YES):
+        return self.place.change(Operation.DESTROY, Declared(()), consent).summary.changes
+
+    @property
+    def told(self):
+        return [event.message for event in self.said if isinstance(event, Diagnostic)]
+
+    @property
+    def held(self):
+        return {one.name for one in self.place.view(()).resources}
+
+
+@pytest.fixture
+def notebook(cloud_folder, cloud, request):
+    """Makes notebooks whose resources are gone after the test."""
+    made = []
+
+    def make(name, config=None):
+        made.append(Notebook(cloud_folder, f"{request.node.name[:20]}-{name}", config))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.place.operate(Operation.DESTROY, Declared(()))
+        one.path.unlink(missing_ok=True)
+
+
+def test_two_notebooks_share_the_cloud_and_not_the_state(notebook, queues):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    assert one.apply(Q("own-a1"), Q("own-a2")) == {Op.CREATE: 2}
+    assert other.apply(Q("own-b")) == {Op.CREATE: 1}
+    assert queues("own-") == ["own-a1", "own-a2", "own-b"]
+    other.destroy()
+    assert queues("own-") == ["own-a1", "own-a2"]
+
+
+def test_a_yes_beforehand_never_deletes_what_was_not_declared(notebook, queues):
+    one = notebook("a.ipynb")
+    one.apply(Q("kept-1"), Q("kept-2"))
+    one.mentioned = ()  # the kernel was restarted
+    with pytest.raises(RejectedError, match=r"Q kept-1, Q kept-2 .not declared in this session"):
+        one.apply()
+    with pytest.raises(RejectedError, match="deletes 1 resource"):
+        one.apply(Q("kept-1"), Q("new"))
+    assert queues("kept-") == ["kept-1", "kept-2"]
+    assert one.apply(Q("kept-1"), consent=Consent(None, delete=True)) == {Op.DELETE: 1}
+
+
+def test_a_renamed_queue_needs_no_more_than_a_yes(notebook, queues):
+    one = notebook("a.ipynb")
+    one.apply(Q("spelt-worng"))
+    assert one.apply(Q("spelt-right")) == {Op.CREATE: 1, Op.DELETE: 1}
+    assert queues("spelt-") == ["spelt-right"]
+
+
+def test_in_an_app_that_is_shared_anothers_are_not_deleted_unseen(notebook, queues, tmp_path):
+    stack = Stack("local", f"file://{tmp_path}", "local")
+    shared = Config("shared", notebook("x").config.folder, {"local": stack}, "local")
+    one, other = notebook("a.ipynb", shared), notebook("b.ipynb", shared)
+    one.apply(Q("app-a"))
+    with pytest.raises(RejectedError, match=rf"Q app-a .applied by {one.path.name}.*--delete"):
+        other.apply(Q("app-b1"), Q("app-b2"))
+    plans = []
+    with pytest.raises(RejectedError, match="rejected"):
+        other.apply(Q("app-b1"), Q("app-b2"), consent=Consent(plans.append))
+    assert plans[0].deletions.must_type == "delete 1"
+    assert plans[0].deletions.by_others == {one.path.name: ("Q app-a",)}
+    with pytest.raises(RejectedError, match=r"destroy deletes 1 resource: Q app-a .applied by"):
+        other.destroy()
+    assert queues("app-") == ["app-a"]
+    assert other.apply(Q("app-a"), Q("app-b1")) == {Op.CREATE: 1}  # both declared here: shared
+    assert other.place.view(()).applied_by == dict.fromkeys(
+        ("Q app-a", "Q app-b1"), other.path.name
+    )
+
+
+def test_what_another_applied_is_not_applied_again(notebook, queues):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    one.apply(Q("taken"))
+    with pytest.raises(InfraError, match=rf"Q taken was applied by {one.path.name}"):
+        other.apply(Q("taken"), Q("free"))
+    assert queues("free") == []
+    other.apply(Q("free"))  # nothing is left of the refusal
+    assert other.held == {"free"}
+
+
+def test_a_renamed_notebook_takes_its_resources_along(notebook):
+    one, other = notebook("a.ipynb"), notebook("c.ipynb")
+    one.apply(Q("moved-1"), Q("moved-2"))
+    one.path.unlink()
+    assert other.apply(Q("moved-1")) == {}
+    assert other.told[0].startswith("took over Q moved-1, applied before as ")
+    assert "left there: Q moved-2" in other.told[0]
+    assert (one.held, other.held) == ({"moved-2"}, {"moved-1"})
+    assert other.apply(Q("moved-1"), Q("moved-2"), Q("moved-3")) == {Op.CREATE: 1}
+    assert (one.held, other.held) == (set(), {"moved-1", "moved-2", "moved-3"})
+    assert other.apply(Q("moved-1"), Q("moved-2"), Q("moved-3")) == {}
+    assert other.told == []
+    assert other.destroy() == {Op.DELETE: 3}
+
+
+def test_the_state_that_a_folder_shared_before_is_taken_over_piece_by_piece(
+    notebook, cloud_folder, cloud
+):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    old = Deployment(
+        cloud_folder.name,
+        one.place.stack,
+        cloud_folder,
+        ".buildflow/pulumi",
+        one.place.env(),
+        (Q("old-a"), Q("old-b"), Q("old-c")),
+        cloud.providers,
+    )
+    operate(old, Operation.APPLY)
+    without_names(old.state)
+    assert one.apply(Q("old-a")) == {}
+    assert other.apply(Q("old-b"), Q("new-b")) == {Op.CREATE: 1}
+    assert (one.held, other.held) == ({"old-a"}, {"old-b", "new-b"})
+    assert operate(old, Operation.DESTROY).changes == {Op.DELETE: 1}
+
+
+def without_names(state):
+    """As versions before wrote it: it does not say who applied what."""
+    whole = json.loads(state.read_text())
+    for one in whole["checkpoint"]["latest"]["resources"]:
+        (one.get("outputs") or {}).pop("applied_by", None)
+    state.write_text(json.dumps(whole))
