@@ -24,6 +24,7 @@ FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 Values = Mapping[str, Any]
 Does = Callable[[Values, Terminal], int | None]
 
+ANYWHERE = ("help", "jupyter")  # they have nothing to do with the folder
 _TOLD = ("reasons", "warnings")  # of an error that has several
 
 # The module and the function of each command; loaded when it is asked for, so that the others
@@ -60,7 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # who read the output has had enough
         _let_go_of_stdout()
         return FAILED
-    except OSError as error:  # a full disk, a folder that is gone
+    except OSError as error:  # a full disk, a folder that goes at this moment
         _let_go_of_stdout()
         return _failed(error, FAILED)
     except KeyboardInterrupt as error:
@@ -69,6 +70,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _carried_out(asked: Invocation) -> int:
+    if asked.command.name not in ANYWHERE:
+        _check_folder()
     from buildflow_nb.core.alias import answer_to_buildflow
 
     answer_to_buildflow()
@@ -83,6 +86,21 @@ def _carried_out(asked: Invocation) -> int:
         if error.text and (values.get("verbose") or isinstance(error, ProgramError)):
             sys.stderr.write(f"{error.text}\n")
         raise
+
+
+def _check_folder() -> None:
+    """Look whether the folder in which this runs is there: nearly all else begins with it.
+
+    Raises:
+        UsageError: it is gone, or may not be entered.
+    """
+    try:
+        os.stat(os.getcwd())  # noqa: PTH109, PTH116  (a Path of it is what may fail)
+    except OSError as error:
+        gone = isinstance(error, FileNotFoundError)
+        what = "is gone" if gone else f"cannot be looked at ({error.strerror})"
+        msg = f"the folder in which this runs {what}; cd to one that is there"
+        raise UsageError(msg) from error
 
 
 def _does(name: str) -> Does:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from buildflow_nb.cli.main import _HOMES, ANYWHERE
 from tests.cli.typed import COMMAND, DEADLINE_S, environment
 
 FULL = Path("/dev/full")
@@ -46,12 +47,42 @@ def test_a_reader_that_has_had_enough(tmp_path):
         assert process.stderr.read() == ""
 
 
-def test_a_folder_that_is_gone(tmp_path):
+GONE = "the folder in which this runs is gone; cd to one that is there"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([name] for name in _HOMES if name not in {*ANYWHERE, "export"}),
+        ["cloud", "start"],
+        ["run", "--json"],
+        ["run", "--from-build", "x.zip"],
+        ["export", "x.ipynb", "y"],
+        ["init", "--app", "shop"],
+        ["apply", "--yes"],
+    ],
+    ids="-".join,
+)
+def test_a_folder_that_is_gone(tmp_path, words):
+    found = in_a_folder_that_is_gone(tmp_path, words)
+    assert found.stderr == f"buildflow: {GONE}\n"
+    assert found.returncode == 2
+    if "--json" in words:
+        assert json.loads(found.stdout) == {"error": GONE, "kind": "UsageError"}
+
+
+def test_help_is_given_in_a_folder_that_is_gone(tmp_path):
+    found = in_a_folder_that_is_gone(tmp_path, ["help"])
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def in_a_folder_that_is_gone(tmp_path, words):
     code = (
-        "import os; os.rmdir(os.getcwd()); from buildflow_nb.cli.main import main; main(['cloud'])"
+        "import os, sys; os.rmdir(os.getcwd()); from buildflow_nb.cli.main import main;"
+        " sys.exit(main(sys.argv[1:]))"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
+    return subprocess.run(
+        [sys.executable, "-c", code, *words],
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -59,7 +90,6 @@ def test_a_folder_that_is_gone(tmp_path):
         timeout=DEADLINE_S,
         check=False,
     )
-    assert found.stderr == "buildflow: [Errno 2] No such file or directory\n"
 
 
 def test_a_wrong_buildflow_yaml_is_told_with_its_line(terminal):
