@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ import yaml
 from buildflow_nb.cli.asked import flow_asked
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.errors import InfraError, UsageError
+from buildflow_nb.core.project_folder import PRIVATE, make_private, replacing
 
 __all__ = ("build",)
 
@@ -117,15 +117,11 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _write(target: Path, folder: Path, names: Sequence[str], texts: Mapping[str, str]) -> None:
     """Put the file in place once it is whole."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, made = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                _pack(file, folder, names, texts)
-            os.chmod(made, 0o644)  # noqa: PTH101
-            Path(made).replace(target)
-        finally:
-            Path(made).unlink(missing_ok=True)
+        make_private(target.parent)
+        with replacing(target) as file:
+            _pack(file, folder, names, texts)
+            if PRIVATE not in target.parts:
+                os.fchmod(file.fileno(), 0o644)  # it is there to be given away
     except OSError as error:
         what = error.filename or target
         msg = f"build: {what}: {error.strerror or error}; mend that, or choose another --build-path"

@@ -3,19 +3,40 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
-from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.errors import UsageError, told
+from buildflow_nb.core.nearest import cut
+from buildflow_nb.core.project_folder import LinkedError, make_private, read_private, write_whole
 
 __all__ = ("MARK", "unpacked")
 
 MARK = ".buildflow/unpacked"  # holds the digest of the build that a folder was made of
 BUILDS = Path(".buildflow") / "builds"
+MOST_FILES = 100_000
+# All roots of what `zipfile` raises for damaged, encrypted and unknown archives, besides OSError
+# (Python's library reference, "zipfile", and the decompressors that it uses).
+NOT_A_BUILD = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,  # encrypted; NotImplementedError, of another version or compression
+    ValueError,  # names that are no text, offsets before the file
+)
 MOST_BYTES = 2**31  # of all files together; a bomb is bigger
 _DRIVES = ":"
 
@@ -24,28 +45,41 @@ def unpacked(build: Path, output: str | None) -> Path:
     """The folder of a build; one that was unpacked before is used again, with what is in it.
 
     Raises:
-        UsageError: it is no build, a name in it leads outside, or the folder is in use.
+        UsageError: it is no build, a name in it leads outside, the folder is in use, or a link is
+            where it should be.
     """
     digest = _digest(build)
     folder = Path(output) if output else BUILDS / f"{build.stem}-{digest[:12]}"
-    mark = folder / MARK
-    if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
-        return folder.absolute()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        msg = f"run: {folder} holds something else than this build; name an empty folder"
-        raise UsageError(msg)
     try:
+        if output is None and folder.is_symlink():
+            raise LinkedError(folder)
+        if _marked(folder) == digest.encode():
+            return folder.absolute()
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            msg = f"run: {folder} holds something else than this build; name an empty folder"
+            raise UsageError(msg)
         _unpack(build, folder, digest)
-    except zipfile.BadZipFile as error:
-        msg = f"run: {build} is no build: {error}; make one by buildflow build"
-        raise UsageError(msg) from error
     except OSError as error:
-        msg = f"run: {build} cannot be unpacked to {folder}: {error}"
+        msg = f"run: {build} cannot be unpacked to {folder}: {told(error)}"
+        raise UsageError(msg) from error
+    except NOT_A_BUILD as error:
+        msg = f"run: {build} is no build: {told(error)}; make one by buildflow build"
         raise UsageError(msg) from error
     return folder.absolute()
 
 
+def _marked(folder: Path) -> bytes | None:
+    """The digest of the build that a folder was made of, if it was made of one."""
+    try:
+        return read_private(folder / MARK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _digest(build: Path) -> str:
+    if build.exists() and not build.is_file():  # a pipe would be waited for
+        msg = f"run: --from-build {build}: is no file; make one by buildflow build"
+        raise UsageError(msg)
     try:
         with build.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -57,16 +91,14 @@ def _digest(build: Path) -> str:
 
 def _unpack(build: Path, folder: Path, digest: str) -> None:
     """All of it or nothing: into a folder beside, which is then put in place."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_private(folder.parent)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         with zipfile.ZipFile(build) as archive:
             _check(build, archive)
             for info in archive.infolist():
                 _write(archive, info, made)
-        mark = made / MARK
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text(digest, encoding="utf-8")
+        write_whole(made / MARK, digest.encode())
         if folder.is_dir():
             folder.rmdir()
         made.chmod(0o755)
@@ -76,6 +108,10 @@ def _unpack(build: Path, folder: Path, digest: str) -> None:
 
 
 def _check(build: Path, archive: zipfile.ZipFile) -> None:
+    count = len(archive.infolist())
+    if count > MOST_FILES:
+        msg = f"run: {build} is refused: it has {count:,} files, more than {MOST_FILES:,}"
+        raise UsageError(msg)
     for info in archive.infolist():
         name = PurePosixPath(info.filename)
         outside = name.is_absolute() or ".." in name.parts or "\\" in info.filename
@@ -84,7 +120,7 @@ def _check(build: Path, archive: zipfile.ZipFile) -> None:
             or _DRIVES in f"{name}".partition("/")[0]
             or stat.S_ISLNK(info.external_attr >> 16)
         ):
-            msg = f"run: {build} is refused: {info.filename!r} in it leads outside its folder"
+            msg = f"run: {build} is refused: {cut(info.filename)!r} in it leads outside its folder"
             raise UsageError(msg)
     size = sum(info.file_size for info in archive.infolist())
     if size > MOST_BYTES:
@@ -99,11 +135,13 @@ def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> Non
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     left = info.file_size
-    with archive.open(info) as packed, path.open("wb") as file:
+    with archive.open(info) as packed, path.open("xb") as file:
         while chunk := packed.read(1 << 20):
             left -= len(chunk)
             if left < 0:
-                msg = f"{info.filename} is longer than it says"
-                raise zipfile.BadZipFile(msg)
+                break
             file.write(chunk)
+    if left:
+        msg = f"{cut(info.filename)!r} is not as long as it says"
+        raise zipfile.BadZipFile(msg)
     os.chmod(path, 0o755 if info.external_attr >> 16 & 0o100 else 0o644)  # noqa: PTH101

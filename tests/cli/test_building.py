@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -218,7 +220,7 @@ def test_what_is_no_build_is_told(tmp_path, monkeypatch):
     for name, said in (
         ("text.flow", "is no build: File is not a zip file; make one by buildflow build"),
         ("none.flow", "there is no such file"),
-        (".", "Is a directory"),
+        (".", "is no file"),
     ):
         with pytest.raises(UsageError, match=said):
             unpacked(Path(name), None)
@@ -238,3 +240,84 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="something else"):
         unpacked(other, str(folder))
     assert unpacked(build, str(folder)) == folder
+
+
+def changed(data: bytes, signature: bytes, offset: int, value: bytes) -> bytes:
+    """A zip with some bytes of its first header of a kind replaced."""
+    at = data.index(signature) + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+LOCAL, CENTRAL, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ([(CENTRAL, 6, b"\x83\x00")], "zip file version 13.1"),
+        ([(CENTRAL, 8, b"\x01\x00"), (LOCAL, 6, b"\x01\x00")], "encrypted"),
+        ([(CENTRAL, 10, b"\x63\x00"), (LOCAL, 8, b"\x63\x00")], "compression"),
+        ([(CENTRAL, 10, b"\x08\x00"), (LOCAL, 8, b"\x08\x00")], "decompressing"),
+        ([(CENTRAL, 10, b"\x0e\x00"), (LOCAL, 8, b"\x0e\x00")], "is no build"),
+        ([(CENTRAL, 24, b"\xff\xff\xff\x00")], "is no build"),
+        ([(CENTRAL, 24, b"\x01\x00\x00\x00")], "is no build"),
+        ([(CENTRAL, 8, b"\x00\x08"), (CENTRAL, 46, b"\xff")], "is no build"),
+        ([(CENTRAL, 42, b"\xff\xff\xff\x7f")], "is no build"),
+        ([(END, 12, b"\xff\xff\xff\x7f")], "is no build"),
+        ([(END, 16, b"\x00\x00\x00\x7f")], "is no build|Invalid argument"),
+    ],
+    ids=["version", "encrypted", "compression", "deflated", "lzma", "longer", "shorter", "name",
+         "offset", "directory", "start"],
+)  # fmt: skip
+def test_damaged_builds_are_told_in_one_line(tmp_path, monkeypatch, damage, said):
+    monkeypatch.chdir(tmp_path)
+    data = archive(tmp_path / "a.flow", **{"main.py": "x" * 100}).read_bytes()
+    for signature, offset, value in damage:
+        data = changed(data, signature, offset, value)
+    Path("a.flow").write_bytes(data)
+    with pytest.raises(UsageError, match=said) as caught:
+        unpacked(Path("a.flow"), None)
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / ".buildflow" / "builds").iterdir()) == []
+
+
+def test_a_name_that_stands_twice_or_below_a_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for names in (("a", "a"), ("a", "a/b")):
+        with warnings.catch_warnings(), zipfile.ZipFile("a.flow", "w") as made:
+            warnings.simplefilter("ignore")
+            for name in names:
+                made.writestr(name, name)
+        with pytest.raises(UsageError, match="cannot be unpacked to"):
+            unpacked(Path("a.flow"), None)
+        assert not Path("a").exists()
+
+
+def test_a_build_of_countless_files_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("buildflow_nb.cli.unpacking.MOST_FILES", 2)
+    build = archive(tmp_path / "a.flow", a="", b="", c="")
+    with pytest.raises(UsageError, match="it has 3 files, more than 2"):
+        unpacked(build, str(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("link", [".buildflow", ".buildflow/builds", ".buildflow/builds/a"])
+def test_a_build_is_not_unpacked_through_a_link(tmp_path, monkeypatch, link):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    build = archive(tmp_path / "a.flow", **{"main.py": "x"})
+    if link.endswith("/a"):
+        link = unpacked(build, None).relative_to(Path.cwd())
+        shutil.rmtree(link)
+    Path(link).parent.mkdir(parents=True, exist_ok=True)
+    Path(link).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="is a link, and none is followed there; remove it"):
+        unpacked(build, None)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes that have a name")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.flow")
+    with pytest.raises(UsageError, match="is no file"):
+        unpacked(tmp_path / "a.flow", None)
