@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from buildflow_nb.core.command import WANTED, Command, Invocation, Option, seconds
 from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.line_comment import without_comment
 from buildflow_nb.core.nearest import cut, nearest
 
 __all__ = (
@@ -37,12 +38,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(line: str, *, alone: str = "help") -> Invocation:
-    """Read what follows `%buildflow`; nothing at all means the subcommand `alone`.
+    """Read what follows `%buildflow`; nothing but a comment means the subcommand `alone`.
 
     Raises:
         UsageError: an unknown word or option, a missing or a wrong value.
     """
-    word, _, rest = line.strip().partition(" ")
+    word, _, rest = without_comment(line).strip().partition(" ")
     if word in HELP_FLAGS:
         return Invocation(COMMANDS["help"], {"topic": None})
     word = word or alone

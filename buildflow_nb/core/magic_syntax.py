@@ -24,7 +24,7 @@ from buildflow_nb.core.options import (
 )
 from buildflow_nb.core.python_text import parse_python
 
-__all__ = ("KINDS", "MAGIC", "CellSource", "Kind", "cell_source", "kind_words")
+__all__ = ("KINDS", "MAGIC", "CellSource", "Kind", "cell_source", "kind_words", "magic_first")
 
 MAGIC = "%%buildflow"
 _OPEN = "_(\n"  # the newline keeps columns of the arguments as they were typed
@@ -62,6 +62,21 @@ class CellSource:
 
     text: str
     row: int
+
+
+def magic_first(lines: list[str]) -> list[str]:
+    """The lines of a cell with its `%%buildflow` line before the comments that stand above it.
+
+    The lines below keep their numbers; a cell without such a line stays as it is.
+    """
+    at = next((n for n, line in enumerate(lines) if _code(line)), None)
+    if not at or lines[at].split()[0] != MAGIC:
+        return lines
+    return [lines[at], *lines[:at], *lines[at + 1 :]]
+
+
+def _code(line: str) -> bool:
+    return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def kind_words(kind: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from typing import Any
 from buildflow_nb.core.commands import COMMANDS, HELP_FLAGS, help_text, parse
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.errors import UsageError as BuildFlowUsageError
-from buildflow_nb.core.magic_syntax import KINDS, MAGIC, CellSource, cell_source
+from buildflow_nb.core.line_comment import without_comment
+from buildflow_nb.core.magic_syntax import KINDS, MAGIC, CellSource, cell_source, magic_first
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.one_line import UsageError
@@ -31,6 +32,7 @@ def transformer(shell: Any) -> Callable[[Lines], Lines]:
     """IPython's hook that turns a `%%buildflow` cell into the source that it stands for."""
 
     def transform(lines: Lines) -> Lines:
+        lines = magic_first(lines)
         if not lines or not _is_ours(lines[0]):
             return lines
         words = lines[0].split()[1:]
@@ -46,6 +48,8 @@ def transformer(shell: Any) -> Callable[[Lines], Lines]:
             return [*lines, "\n"]
         return _in_place(source)
 
+    # Or a terminal would take the cell's first line for a whole program and run it at Enter.
+    transform.has_side_effects = True  # type: ignore[attr-defined]
     return transform
 
 
@@ -89,7 +93,7 @@ def magic(session: Session) -> Callable[..., object]:
 
 
 def _line(session: Session, line: str) -> object:
-    word = line.strip().partition(" ")[0]
+    word = without_comment(line).strip().partition(" ")[0]
     if word in KINDS:
         msg = f"%{NAME}: {word} stands over a cell; like {KINDS[word].example}"
         raise BuildFlowUsageError(msg)

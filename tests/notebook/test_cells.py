@@ -256,4 +256,5 @@ def test_unmanage_by_a_line(cells):
     cells("app.manage(Q('a'), Q('b'))", cell_id="one")
     assert "no longer managed: Q a" in cells("%buildflow unmanage a").text
     assert managed(cells) == ["b"]
-    assert "'ab' is not managed (managed: Q b); did you mean 'b'?" in str(cells("%buildflow unmanage ab").error)
+    said = str(cells("%buildflow unmanage ab").error)
+    assert said == "'ab' is not managed (managed: Q b); did you mean 'b'?"

@@ -223,3 +223,24 @@ def test_nest_asyncio_is_applied_only_when_asked_and_with_a_warning(cells, monke
     assert not applied
     assert "patched until it restarts" in cells("%buildflow nest_asyncio").text
     assert applied == [1]
+
+
+@pytest.mark.parametrize("above", ["# orders\n", "# one\n\n# two\n", "\n   \n# three\n"])
+def test_comments_may_stand_above_the_magic_line(cells, above):
+    ran = cells(f"{above}%%buildflow consumer source=numbers\ndef above(x: int):\n    return x\n")
+    assert ran.ok
+    assert list(cells.app.processors) == ["above"]
+    bad = cells(f"{above}%%buildflow consumer sorce=numbers\ndef above(x: int):\n    return x\n")
+    assert "did you mean 'source'" in str(bad.error)
+
+
+@pytest.mark.parametrize("line", ["consumer source=numbers", "consumer source=File(", "nonsense"])
+def test_a_terminal_waits_for_the_body_as_it_does_for_other_cell_magics(cells, line):
+    complete = cells.shell.check_complete
+    typed = f"%%buildflow {line}\n"
+    for row in ("", "def f(x: int):\n", "    return x\n"):
+        typed += row
+        assert (
+            complete(typed)[0] == complete(typed.replace("buildflow", "timeit"))[0] == "incomplete"
+        )
+    assert complete(f"{typed}\n")[0] == "complete"

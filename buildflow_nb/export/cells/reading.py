@@ -13,7 +13,7 @@ from typing import Any
 
 from buildflow_nb.core.commands import HELP_FLAGS
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.magic_syntax import MAGIC, cell_source
+from buildflow_nb.core.magic_syntax import MAGIC, cell_source, magic_first
 from buildflow_nb.export.cells.document import Cell, Document
 from buildflow_nb.export.cells.marks import KEEP, SKIP, unmarked, wrong_mark
 from buildflow_nb.export.cells.matching import defined_in
@@ -78,7 +78,7 @@ class _Reading:
 def _reading(index: int, cell: Cell, run: int) -> _Reading:
     lines = lines_of(unmarked(cell.source))
     blank = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
-    return _Reading(index, cell, run, lines[blank:], blank)
+    return _Reading(index, cell, run, magic_first(lines[blank:]), blank)
 
 
 def _read(found: Notebook, reading: _Reading, findings: Findings) -> None:
