@@ -26,6 +26,7 @@ from tests.faults.messages import poisoned, short_leases
 from tests.faults.networks import WEATHERS, frozen, through
 from tests.faults.operations import VICTIMS, operations_killed
 from tests.faults.stores import SINKS
+from tests.faults.strangers import strangers
 from tests.faults.tally import Tally, table
 
 MINUTES = 20.0
@@ -50,6 +51,7 @@ def _all(ground: Ground) -> Iterator[Scenario]:
         yield f"leases {sink}", partial(short_leases, sink, 6_000, 3, ground)
     for feed in ("jsonl", "sqs", "pubsub"):
         yield f"poison {feed}", partial(poisoned, feed, 2_000, ground)
+    yield "strangers", partial(strangers, 20_000, ground)
     for victim in VICTIMS:
         yield f"operations {victim}", partial(operations_killed, victim, 3, ground)
 

@@ -13,6 +13,7 @@ from tests.faults.disks import full
 from tests.faults.ground import Ground
 from tests.faults.messages import poisoned
 from tests.faults.networks import through
+from tests.faults.strangers import strangers
 from tests.faults.tally import Tally, table
 
 SEED = 20
@@ -64,6 +65,10 @@ def test_a_slow_network_is_no_empty_queue(project, endpoints):
 
 def test_poison_is_kept_and_its_neighbours_arrive(project):
     judge(poisoned("jsonl", 400, Ground(project, random.Random(SEED))))
+
+
+def test_strangers_stop_nothing_and_nobody_hears_of_them(project):
+    judge(strangers(600, Ground(project, random.Random(SEED))))
 
 
 def test_what_is_lost_or_repeated_is_seen():

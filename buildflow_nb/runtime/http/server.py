@@ -132,14 +132,19 @@ class Server:
         if route is None:
             match = self._search(request, method)
             if isinstance(match, web.StreamResponse):
-                return await _finish(request, match)
+                if not request.content.is_eof():
+                    await linger(request, match)
+                return match
             route, values = match
         if method in SAFE_METHODS:
             writes = isinstance(route.spec, CollectorSpec)
             refused = guard.reading_refusal(request, writes=writes)
             if refused is not None:
                 return refused
-        return await _finish(request, await route.handle(request, values))
+        response = await route.handle(request, values)
+        if not request.content.is_eof():
+            await linger(request, response)
+        return response
 
     def _search(
         self, request: web.BaseRequest, method: str
@@ -172,12 +177,6 @@ class Server:
         if made is not None and method not in ("GET", "HEAD"):
             return _other_method(method, ("GET",))
         return made
-
-
-async def _finish(request: BoundedRequest, response: web.StreamResponse) -> web.StreamResponse:
-    if not request.content.is_eof():
-        await linger(request, response)
-    return response
 
 
 def _to_docs() -> web.StreamResponse:

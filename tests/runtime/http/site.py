@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
 
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declare import collector_spec, endpoint_spec
 from buildflow_nb.core.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
 from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.clock import SYSTEM
+from buildflow_nb.runtime.control import ControlPlan
 from buildflow_nb.runtime.http import HttpRoute, Server
+from buildflow_nb.runtime.http.control import ControlServer
 from buildflow_nb.runtime.ledger import Ledger
 
 PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits that long
@@ -95,13 +100,15 @@ class Site:
             await writer.wait_closed()
 
 
-def serve(scenario: Callable[[Site], Awaitable[None]], **words) -> None:
+def serve(
+    scenario: Callable[[Site], Awaitable[None]], patience_s: float | None = PATIENCE_S, **words
+) -> None:
     """Run a scenario; everything must have ended after it."""
 
     async def main() -> None:
         server = Server(port=0, **words)
         address = await server.start()
-        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession(address) as session:
+        async with asyncio.timeout(patience_s), aiohttp.ClientSession(address) as session:
             site = Site(server, session)
             try:
                 await scenario(site)
@@ -121,3 +128,29 @@ async def until(so: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not so():  # noqa: ASYNC110  (there is nothing to wait on)
             await asyncio.sleep(0.001)
+
+
+class FakeRun:
+    """A run that notes who ends it."""
+
+    def __init__(self) -> None:
+        self.ended: list[bool] = []
+
+    def snapshot(self) -> FlowSnapshot:
+        return FlowSnapshot("shop", "local", State.RUNNING, 0.0, 0.0, None, ())
+
+    async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
+        self.ended.append(drain)
+
+
+@asynccontextmanager
+async def controlled(token: str | None = None):
+    """A runtime server, the run that it controls, and its address."""
+    run = FakeRun()
+    secret = None if token is None else Secret(token)
+    server = ControlServer(ControlPlan(dict, port=0, token=secret), run)
+    await server.start()
+    try:
+        yield run, server.address
+    finally:
+        await server.stop()

@@ -9,8 +9,7 @@ import pytest
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.control import ControlPlan
-from tests.runtime.http.site import Site, serve
-from tests.runtime.http.test_guard import controlled
+from tests.runtime.http.site import Site, controlled, serve
 
 TOKEN = "open s\u00e9same"  # noqa: S105  (of this test)
 GOOD = TOKEN.encode()

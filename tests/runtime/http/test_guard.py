@@ -10,12 +10,8 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
-from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.runtime.control import ControlPlan
-from buildflow_nb.runtime.http.control import ControlServer
 from tests.fakes import FakeSink
-from tests.runtime.http.site import Site, serve
+from tests.runtime.http.site import Site, controlled, serve
 
 ELSEWHERE = "pages of other sites may not call this server"
 TOKEN = "open sesame"  # noqa: S105  (of this test)
@@ -158,32 +154,6 @@ ROWS = [
     ((("Referer", "https://evil.example/"),), {WRITE, READ, OPEN}),
     ((("Referer", "http://127.0.0.1:8888/"),), ALL),
 ]
-
-
-class FakeRun:
-    """A run that notes who ends it."""
-
-    def __init__(self) -> None:
-        self.ended: list[bool] = []
-
-    def snapshot(self) -> FlowSnapshot:
-        return FlowSnapshot("shop", "local", State.RUNNING, 0.0, 0.0, None, ())
-
-    async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
-        self.ended.append(drain)
-
-
-@asynccontextmanager
-async def controlled(token: str | None = None):
-    """A runtime server, the run that it controls, and its address."""
-    run = FakeRun()
-    secret = None if token is None else Secret(token)
-    server = ControlServer(ControlPlan(dict, port=0, token=secret), run)
-    await server.start()
-    try:
-        yield run, server.address
-    finally:
-        await server.stop()
 
 
 def noting(reached: list[object], name: str):

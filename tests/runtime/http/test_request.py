@@ -18,8 +18,7 @@ from buildflow_nb.runtime.http import request as requests
 from buildflow_nb.runtime.http.body import BODY_LIMIT
 from buildflow_nb.runtime.http.encoding import MEMBERS, PIECE, unpacked_pieces
 from tests.fakes import FakeSink
-from tests.runtime.http.site import Site, serve, until
-from tests.runtime.http.test_guard import controlled
+from tests.runtime.http.site import Site, controlled, serve, until
 
 PLAIN = b'{"id":7,"note":"' + b"n" * 3_000 + b'"}'
 
