@@ -49,6 +49,7 @@ class Running(Declaring):
         block: bool | None = None,
         serve_host: str = "127.0.0.1",
         serve_port: int = 8000,
+        serve_body_bytes: int | None = None,
         start_runtime_server: bool = False,
         runtime_server_host: str = "127.0.0.1",
         runtime_server_port: int = 9653,
@@ -65,6 +66,9 @@ class Running(Declaring):
         logged (to stderr where logging is not set up). `block` overrules that. A flow that runs
         already gives the handle that it has.
 
+        `serve_body_bytes` is how many bytes of bodies all requests may hold together, 256 MiB by
+        default; a request that would need more is answered with 503 and `Retry-After`.
+
         `start_runtime_server` serves what the run is and a way to end it on a port of its own; on
         an address that others can reach, `runtime_server_token` must be given, or the environment
         variable `BUILDFLOW_RUNTIME_TOKEN`. `run_id` is what snapshots call the run, something
@@ -72,13 +76,17 @@ class Running(Declaring):
 
         Raises:
             ServeError: a port cannot be had.
-            UsageError: the flow has no processor, a port is no port, or a token is missing.
+            UsageError: the flow has no processor, a port or a bound is none, or a token is
+                missing.
             RunError: when it blocked, and a processor failed.
         """
         if self.registry.held:
             self.registry.release()
         if not 0 <= serve_port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
             msg = f"serve_port must be from 0 (any free one) to 65535, got {serve_port}"
+            raise UsageError(msg)
+        if serve_body_bytes is not None and serve_body_bytes < 1:
+            msg = f"serve_body_bytes must be at least 1, got {serve_body_bytes}"
             raise UsageError(msg)
         control = None
         if start_runtime_server:
@@ -98,7 +106,16 @@ class Running(Declaring):
                 if self.handle is None or not self.handle.running:
                     env, name = self.place.env(), run_id or token_hex(4)
                     read = {} if self.handle is None else self.handle.read_to_end()
-                    plan = RunPlan(self.flow_id, env, serve_host, serve_port, control, name, read)
+                    plan = RunPlan(
+                        self.flow_id,
+                        env,
+                        serve_host,
+                        serve_port,
+                        control,
+                        name,
+                        read,
+                        serve_body_bytes,
+                    )
                     self.handle = self._begin(plan, listeners)
                 return self.handle
 

@@ -22,11 +22,14 @@ __all__ = ("Serving", "send_to_route")
 class Serving:
     """The server of a run, or none yet."""
 
-    def __init__(self, title: str, host: str, port: int, env: Env) -> None:
+    def __init__(
+        self, title: str, host: str, port: int, env: Env, body_bytes: int | None = None
+    ) -> None:
         self._title = title
         self._host = host
         self._port = port
         self._env = env
+        self._body_bytes = body_bytes
         self._server: Server | None = None
         self.address: str | None = None
 
@@ -38,8 +41,10 @@ class Serving:
         """
         if self._server is None:
             from buildflow_nb.runtime.http import Server
+            from buildflow_nb.runtime.http.held import HELD_LIMIT
 
-            server = Server(self._host, self._port, title=self._title)
+            most = self._body_bytes or HELD_LIMIT
+            server = Server(self._host, self._port, title=self._title, body_bytes=most)
             self.address = await server.start()
             self._server = server
 

@@ -53,6 +53,8 @@ class RunPlan:
     run_id: str = ""
     read_before: Mapping[str, object] = field(default_factory=dict)
     """What earlier runs have read to its end, by processor."""
+    body_bytes: int | None = None
+    """What all requests may hold together; the server's own bound where it is None."""
 
 
 class Supervisor:
@@ -70,7 +72,7 @@ class Supervisor:
         self._read_before = dict(plan.read_before)
         self._notes: list[str] = []
         self._starts: dict[str, asyncio.Task[None]] = {}
-        self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env)
+        self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env, plan.body_bytes)
         self._control: ControlServer | None = None
         self._closing: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
