@@ -78,7 +78,7 @@ def export_flow(  # noqa: PLR0913  (each is a choice of its own)
     program, requirements = export.program(cells, saved, package=package)
     project = find_config(base.resolve()).folder
     samples = project / _RECORDINGS
-    files = project_files(program, requirements, folder, samples, hidden=export.values)
+    files = project_files(program, requirements, folder, samples, hidden=export.secrets.values)
     for complaint in complaints({path: str(files[path]) for path in program.modules}):
         export.findings.warn(complaint)
     warnings = tuple(
@@ -89,7 +89,7 @@ def export_flow(  # noqa: PLR0913  (each is a choice of its own)
     return ExportReport(
         folder,
         written,
-        tuple(left_out(export.notebook, export.selection, export.secrets, export.values)),
+        tuple(left_out(export.notebook, export.selection, export.secrets)),
         warnings,
         program.secrets,
         program.commands,
@@ -118,12 +118,11 @@ class _Export:
     notebook: Notebook
     selection: Selection
     secrets: Secrets
-    values: list[str]
 
     def __init__(self, folder: Path, base: Path, findings: Findings) -> None:
         self.folder, self.base, self.findings = folder, base, findings
         self.notebook, self.selection = Notebook(), Selection()
-        self.secrets, self.values = Secrets(findings), []
+        self.secrets = Secrets(findings)
 
     def program(
         self, cells: Sequence[RanCell], saved: SavedNotebook | None, *, package: bool
@@ -162,10 +161,10 @@ class _Export:
 
     def masked(self, text: str) -> str:
         """A text for people."""
-        return self.secrets.masked(text, self.values)
+        return self.secrets.masked(text)
 
     def _without_secrets(self, order: Arranged) -> None:
-        self.values = self.secrets.look_at([s.parts for s in self.notebook.statements])
+        self.secrets.look_at(self.notebook.statements)
         bound = [s for s in order.all if "os" in s.names.bound]
         if any(not _binds_os(s.node) for s in bound):
             self.secrets.module = "_os"
@@ -200,10 +199,10 @@ class _Export:
         module = self.secrets.module
         line = "import os" if module == "os" else f"import os as {module}"
         sections = [
-            [Heading(heading.level, self.masked(heading.text)) for heading in section]
+            [Heading(heading.level, self.secrets.heading(heading.text)) for heading in section]
             for section in document.sections
         ]
-        title = self.masked(document.title)
+        title = self.secrets.heading(document.title)
         more = (line,) if self.secrets.used else ()
         outline = Outline(title, sections, imports, more)
         if not package:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ("GAP", "environment_name", "is_secret_name", "shape_of")
+__all__ = ("GAP", "environment_name", "is_secret_name", "shape_of", "shapes_in")
 
 _WORDS = frozenset(
     {
@@ -22,11 +23,20 @@ _WORDS = frozenset(
         "token",
         "credential",
     }
-    | {"credentials", "apikey", "accesskey", "secretkey", "privatekey", "authorization"}
+    | {
+        "passwords",
+        "passphrases",
+        "credentials",
+        "apikey",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "authorization",
+    }
 )
 _PAIRS = frozenset(
     (first, key)
-    for first in ("access", "api", "private", "secret", "account", "signing", "encryption")
+    for first in ("access", "api", "private", "secret", "account", "signing", "encryption", "auth")
     for key in ("key", "keys")
 )
 _ABOUT = frozenset(  # what tells of a secret without being one: secret_name, token_url
@@ -52,6 +62,8 @@ def environment_name(name: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a name is one of a secret."""
     words = _words(name)
+    if words[-3:] == ["service", "account", "info"]:  # a key, whatever its name says
+        return True
     if words[-1] in _ABOUT and words[-3:] != ["access", "key", "id"]:
         return False
     return bool(_WORDS & set(words)) or any(pair in _PAIRS for pair in pairwise(words))
@@ -103,6 +115,43 @@ def _is_token(value: str) -> bool:
     return long and value.startswith((*_TOKENS, *_MORE_TOKENS))
 
 
+def shapes_in(text: str) -> list[tuple[str, str]]:
+    """Secrets inside of a text for people, a comment say, with the names of their shapes."""
+    found = [(name, match[0]) for name, pattern in _WITHIN for match in pattern.finditer(text)]
+    bare = [word.strip(_AROUND) for word in text.split()]
+    bare += [word.rpartition("=")[2].strip(_AROUND) for word in bare if "=" in word]
+    shaped = ((shape_of(word), word) for word in bare)
+    found += [(s, word) for s, word in shaped if s and (s != "api_token" or _has_digit(word))]
+    if _is_connection(text) and not _is_example(text):
+        found.append(("connection", text))
+    return [(name, secret) for name, secret in found if not _is_example(secret)]
+
+
+def _has_digit(word: str) -> bool:
+    return any(c.isdigit() for c in word)
+
+
+def _is_example(secret: str) -> bool:
+    """Whether a text says where a secret would stand: `postgres://user:password@host`."""
+    if "://" in secret:
+        parts = _login_of(secret)
+        return parts.strip("<>{}$*").lower() in _EXAMPLES or (parts[:1] in "<{$*" and parts != "")
+    pairs = [part.partition("=")[2] for part in secret.replace(";", " ").split() if "=" in part]
+    secrets = [given.strip("'\"") for given in pairs]
+    return bool(secrets) and all(
+        given.strip("<>{}$*").lower() in _EXAMPLES or given[:1] in ("<", "{", "$", "*")
+        for given in secrets
+    )
+
+
+def _login_of(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    return parts.password or parts.username or ""
+
+
 def _has_login(address: str) -> bool:
     """Whether an address holds a password, or a token where the name of a user would be."""
     try:
@@ -124,6 +173,24 @@ def _asks_with_secret(address: str) -> bool:
     return any(is_secret_name(name) and set(value) - {GAP} for name, value in query)
 
 
+_EXAMPLES = frozenset(
+    {"password", "passwd", "pass", "pw", "pwd", "secret", "token", "key", "none", "xxx", "..."}
+    | {"…", "changeme", "your_password", "yourpassword", "my_password", "mypassword", "hidden"}
+)
+_AROUND = "\"'`.,;:()[]{}<>|"  # what may stand around a word in a sentence
+# Inside of longer texts only what nothing else looks like.
+_WITHIN: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("private_key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
+    ("aws_access_key_id", re.compile(r"(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])")),
+    ("jwt", re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*")),
+    ("api_token", re.compile(r"\b(?:gh[oprsu]_|github_pat_|glpat-|AIza)[\w-]{16,}")),
+    ("api_token", re.compile(r"\bxox[abeoprs]-(?=[\w-]*\d)[\w-]{10,}")),
+    ("api_token", re.compile(r"\b(?:sk|rk)[-_](?=[\w-]*\d)(?:live_|test_|proj-)?[\w-]{16,}")),
+    ("api_token", re.compile(r"\b(?:hf_|npm_|pypi-|dop_v1_|SG\.)(?=[\w.-]*\d)[\w.-]{20,}")),
+    ("authorization", re.compile(r"\b(?:Bearer|Basic) (?=[\w.~+/=-]*\d)[\w.~+/=-]{12,}")),
+    ("database_url", re.compile(r"\b[\w+.-]+://[^\s/@:'\"]*:[^\s/@'\"]+@[^\s'\"`<>)\]]+")),
+    ("webhook_url", re.compile(r"hooks\.slack\.com/services/[\w/]+")),
+)
 _SHAPES: tuple[tuple[str, Callable[[str], bool]], ...] = (
     ("private_key", lambda value: "PRIVATE KEY-----" in value),
     ("jwt", _is_jwt),

@@ -4,7 +4,7 @@ A field that is typed as secret is masked by construction wherever its element i
 another thing: what code prints and logs, and what its errors say, may quote a secret anywhere. So
 the values of secret fields are remembered, per processor and bounded, before its code sees them,
 and masked in every text of the processor that a person gets. They are remembered in all the forms
-in which a text is wont to quote them: as they are, in a `repr`, in JSON, in an address.
+in which texts quote them: as they are, in a `repr`, in JSON, in an address.
 
 A word shorter than `SHORT` letters is masked only where it stands alone, since it is a part of
 others. Of two secrets that overlap in a text, nothing is left.

@@ -10,20 +10,24 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from buildflow_nb.export.cells.pieces import lines_of
 from buildflow_nb.export.cells.statement import Statement
+from buildflow_nb.export.code.secret_comments import comments_in, secrets_told
+from buildflow_nb.export.code.secret_flow import flowing_into_secrets
 from buildflow_nb.export.code.secret_texts import (
     Known,
     SecretText,
+    Spot,
     Takes,
     known_of,
     secret_texts,
+    spot_of,
 )
 from buildflow_nb.export.findings import Findings
-from buildflow_nb.export.secret_names import environment_name
+from buildflow_nb.export.secret_names import environment_name, shapes_in
 
 __all__ = ("MASK", "Secrets")
 
@@ -41,20 +45,40 @@ class Secrets:
     names: dict[str, str] = field(default_factory=dict)
     module: str = "os"
     used: bool = False
+    values: list[str] = field(default_factory=list)
+    _flowing: dict[str, dict[Spot, str]] = field(default_factory=dict)
+    _wanted: set[str] = field(default_factory=set)
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that the program reads instead."""
         return tuple(dict.fromkeys(self.names.values()))
 
-    def look_at(self, trees: Sequence[Sequence[ast.AST]]) -> list[str]:
-        """Take in where secrets go, and give all values, those that stay behind included."""
-        self.known = known_of(trees)
-        return [
-            one.value
-            for tree in trees
-            for one in secret_texts(tree, self.known.passed, self.known.takes)
+    def look_at(self, statements: Sequence[Statement]) -> None:
+        """Take in where secrets go, and all values, those that stay behind included."""
+        self.known = known_of([statement.parts for statement in statements])
+        trees = {s.code: ast.parse(s.code) for s in statements}
+        self._flow(trees)
+        found = [
+            one for code, tree in trees.items() for one in self._in(code, list(ast.walk(tree)))
         ]
+        self.values = list(dict.fromkeys(one.value for one in found))
+
+    def _flow(self, trees: Mapping[str, ast.AST]) -> None:
+        """Follow what flows into secrets in the code of one module."""
+        flowing = flowing_into_secrets(list(trees.values()), self._wanted)
+        self._wanted |= flowing.unbound
+        for code, tree in trees.items():
+            spots = self._flowing.setdefault(code, {})
+            for node in ast.walk(tree):
+                if id(node) in flowing.texts:
+                    text, name = flowing.texts[id(node)]
+                    spots[spot_of(text)] = name
+
+    def _in(self, code: str, nodes: Sequence[ast.AST]) -> list[SecretText]:
+        """The secrets in a text of the notebook, among the nodes of its tree."""
+        known = self.known
+        return secret_texts(nodes, known.passed, known.takes, self._flowing.get(code, {}))
 
     def out_of(self, statements: Iterable[Statement]) -> list[Statement]:
         """The statements without secrets."""
@@ -63,9 +87,11 @@ class Secrets:
 
     def out_of_module(self, text: str, place: str) -> str:
         """A module of the notebook's neighbourhood without secrets."""
-        nodes = list(ast.walk(ast.parse(text)))
+        tree = ast.parse(text)
+        self._flow({text: tree})
+        nodes = list(ast.walk(tree))
         found = self._named(
-            secret_texts(nodes, *self._known_in(nodes)),
+            secret_texts(nodes, *self._known_in(nodes), self._flowing[text]),
             lambda node: f"{place} line {node.lineno}",
         )
         return _with_os(_rewritten(text, found, "os")) if found else text
@@ -74,9 +100,16 @@ class Secrets:
         here = known_of([nodes])
         return self.known.passed | here.passed, {**self.known.takes, **here.takes}
 
-    def masked(self, text: str, values: Iterable[str] = ()) -> str:
-        """A text for people, without any value."""
-        for value in sorted({*self.names, *values}, key=len, reverse=True):
+    def masked(self, text: str) -> str:
+        """A text for people, without any value, nor what looks like a secret."""
+        text = self.without_values(text)
+        for _, secret in shapes_in(text):
+            text = text.replace(secret, MASK)
+        return text
+
+    def without_values(self, text: str) -> str:
+        """A text without any value that was found in the notebook."""
+        for value in sorted({*self.names, *self.values}, key=len, reverse=True):
             for shown in {value, *value.split("\n")}:
                 if len(shown) > _SHORTEST:
                     text = text.replace(shown, MASK)
@@ -87,14 +120,12 @@ class Secrets:
         return text
 
     def _first(self, statement: Statement) -> Statement:
-        if not secret_texts(statement.parts, self.known.passed, self.known.takes):
+        if not self._in(statement.code, list(ast.walk(ast.parse(statement.code)))):
             return statement
         plain = statement.with_code(statement.code)
-        found = self._named(
-            secret_texts(plain.parts, self.known.passed, self.known.takes), plain.where
-        )
+        found = self._named(self._in(plain.code, plain.parts), plain.where)
         if not found:
-            return plain
+            return statement
         self.used = True
         return plain.with_code(_rewritten(plain.code, found, self.module))
 
@@ -134,31 +165,56 @@ class Secrets:
                 for node in ast.walk(ast.parse(statement.code))
                 if isinstance(node, ast.Constant) and node.value in telling
             ]
-            fixed = {
-                id(s.node)
-                for s in secret_texts(statement.parts, self.known.passed, self.known.takes)
-                if s.fixed
-            }
+            fixed = [s for s in self._in(statement.code, statement.parts) if s.fixed]
             if same and not fixed:
                 self.used = True
                 statement = statement.with_code(_rewritten(statement.code, same, self.module))
         code = self.swept(statement.code, statement.where())
-        above = tuple(self.masked(line) for line in statement.above)
-        below = tuple(self.masked(line) for line in statement.below)
+        for line, comment in comments_in(code):
+            self._refuse_told(comment, f"{statement.label} line {line + statement.shift}")
+        above = self._comments(statement.above, statement)
+        below = self._comments(statement.below, statement)
         if (code, above, below) == (statement.code, statement.above, statement.below):
             return statement
         made = statement if code == statement.code else statement.with_code(code)
         return replace(made, above=above, below=below)
 
+    def _comments(self, lines: Iterable[str], statement: Statement) -> tuple[str, ...]:
+        made = tuple(self.without_values(line) for line in lines)
+        typed = [line.strip() for line in statement.source.split("\n")]
+        for line, shown in zip(lines, made, strict=True):
+            at = typed.index(line.strip()) + 1 if line.strip() in typed else statement.line()
+            self._refuse_told(shown, f"{statement.label} line {at}")
+        return made
+
+    def _refuse_told(self, comment: str, place: str) -> None:
+        for secret in secrets_told(comment):
+            self.values.append(secret)
+            self.findings.refuse(
+                f"{place}: a comment tells what looks like a secret, and comments come along; "
+                "take it out"
+            )
+
+    def heading(self, text: str) -> str:
+        """A heading without any value; refused where it tells a secret by its shape."""
+        shown = self.without_values(text)
+        for secret in secrets_told(shown):
+            self.values.append(secret)
+            self.findings.refuse(
+                f"the heading {self.masked(shown)!r} tells what looks like a secret, and headings "
+                "come along; take it out"
+            )
+        return shown
+
     def swept(self, code: str, place: str) -> str:
         """Code with masked comments; refused where a value is left."""
-        if not any(value in code for value in self.names):
+        if not any(value in code for value in (*self.names, *self.values)):
             return code
         rows = lines_of(code)
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
             if token.type == tokenize.COMMENT:
                 row = token.start[0] - 1
-                rows[row] = rows[row][: token.start[1]] + self.masked(token.string)
+                rows[row] = rows[row][: token.start[1]] + self.without_values(token.string)
         code = "\n".join(rows)
         for value, variable in self.names.items():
             if _tells(value) and value in code:

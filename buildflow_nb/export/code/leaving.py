@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from buildflow_nb.export.cells.reading import Notebook
 from buildflow_nb.export.cells.statement import Statement
@@ -14,15 +14,13 @@ from buildflow_nb.export.secret_names import is_secret_name
 __all__ = ("left_out",)
 
 
-def left_out(
-    notebook: Notebook, selection: Selection, secrets: Secrets, values: Sequence[str]
-) -> Iterator[LeftOut]:
+def left_out(notebook: Notebook, selection: Selection, secrets: Secrets) -> Iterator[LeftOut]:
     """Lines that stay behind, in the notebook's order, without any secret."""
     places = {label: at for at, label in enumerate(notebook.labels)}
     last = len(places)
     found = _left_out(notebook, selection)
     for one in sorted(found, key=lambda one: (places.get(one.cell, last), one.line)):
-        text = _masked_words(secrets.masked(one.text, values))
+        text = _masked_words(secrets.masked(one.text))
         yield LeftOut(one.cell, one.line, text, one.why)
 
 

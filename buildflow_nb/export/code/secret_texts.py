@@ -11,17 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from buildflow_nb.export.secret_names import GAP, is_secret_name, shape_of
+from buildflow_nb.export.secret_names import GAP, is_secret_name, shape_of, shapes_in
 
 __all__ = (
     "Known",
     "SecretText",
+    "Spot",
     "known_of",
     "secret_texts",
+    "spot_of",
 )
 
 Takes = Mapping[str, tuple[str, ...]]  # the names of the arguments of functions
 _NOTHING: Takes = MappingProxyType({})
+Spot = tuple[int, int, object]
+_NOWHERE: Mapping[Spot, str] = MappingProxyType({})
 _ENVIRONMENT = ("getenv", "environ.get", "environ.setdefault")
 _LOGINS = ("auth", "basic_auth", "httpauth", "creds", "credentials", "login")  # (user, password)
 _LONG = 8  # letters from which on a word in a list of secrets is one
@@ -77,9 +81,12 @@ def _signatures(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, tuple[str, ...]
 
 
 def secret_texts(
-    nodes: Sequence[ast.AST], passed: frozenset[str], takes: Takes = _NOTHING
+    nodes: Sequence[ast.AST],
+    passed: frozenset[str],
+    takes: Takes = _NOTHING,
+    flowing: Mapping[Spot, str] = _NOWHERE,
 ) -> list[SecretText]:
-    """All of them among the nodes of a tree, in its order."""
+    """All of them among the nodes of a tree, in its order; `flowing` are those known by place."""
     found: dict[int, SecretText] = {}
     names: dict[int, str] = {}
     for name, value in _positions(nodes, takes):
@@ -91,14 +98,27 @@ def secret_texts(
         if isinstance(node, ast.JoinedStr):
             found.update(_in_pieces(node))
         elif isinstance(node, ast.Constant) and id(node) not in found:
-            shape = shape_of(node.value)
-            if shape:
-                found[id(node)] = SecretText(node, names.get(id(node), shape))
+            name = flowing.get(spot_of(node), "") or _shape(node)
+            if name:
+                found[id(node)] = SecretText(node, names.get(id(node), name))
     if not found:
         return []
     fixed = _fixed(nodes)
     made = [SecretText(f.node, f.name, id(f.node) in fixed) for f in found.values()]
     return sorted(made, key=lambda one: (one.node.lineno, one.node.col_offset))
+
+
+def spot_of(node: ast.Constant) -> Spot:
+    """Where a text stands in its code, with its value: pieces of an f-string share a place."""
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0), node.value
+
+
+def _shape(node: ast.Constant) -> str:
+    """What a text looks like, or something inside of it."""
+    shape = shape_of(node.value)
+    if shape or not isinstance(node.value, str):
+        return shape
+    return next((name for name, _ in shapes_in(node.value)), "")
 
 
 def _in_pieces(node: ast.JoinedStr) -> Iterator[tuple[int, SecretText]]:
@@ -198,9 +218,7 @@ def _defaults(node: ast.arguments) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _written_out(value: ast.AST) -> ast.Constant | None:
-    """The text that is given: itself, or in `SecretStr("…")`, `"…".encode()`, `"…" + "…"`."""
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-        return _written_out(value.left) or _written_out(value.right)
+    """The text that is given: itself, or in `SecretStr("…")`, `"…".encode()`."""
     if isinstance(value, ast.Call) and len(value.args) <= 1:
         if isinstance(value.func, ast.Attribute) and isinstance(value.func.value, ast.Constant):
             return _written_out(value.func.value)
