@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import TemporaryError
-from buildflow_nb.core.project_folder import PRIVATE, private_folder, write_whole
+from buildflow_nb.core.own_json import DamagedError, read_own
+from buildflow_nb.core.project_folder import PRIVATE, make_private, private_folder, write_whole
 
 __all__ = ("Position",)
 
@@ -28,8 +29,8 @@ class Position:
     def read(self) -> Any | None:
         """What was written last; None where nothing was, or where it cannot be read any more."""
         try:
-            return json.loads(self.path.read_bytes())
-        except (OSError, ValueError, RecursionError):
+            return read_own(self.path, object)
+        except (OSError, DamagedError):
             return None
 
     def write(self, document: Any) -> None:
@@ -42,7 +43,7 @@ class Position:
             for parent in self._folder.parents:
                 if parent.name == PRIVATE:
                     private_folder(parent.parent)
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             write_whole(self.path, json.dumps(document).encode())
         except OSError as error:
             msg = f"the position of a source cannot be kept in {self._folder}: {error.strerror}"

@@ -7,8 +7,8 @@ content or the new one, and never a part of it.
 A project can come from elsewhere, and git carries links. So nothing in the folder is reached by
 one, the folder itself neither: each part of the way is opened from the one above it, and a link is
 an error that names it. What stands open to others, since it was copied or made by hand, is closed
-when it is met. Everything that this package keeps there goes through this module; a path outside of
-a project's folder is taken as it is, but for its last part.
+when it is met. Everything that this package keeps there goes through this module. A path outside of
+a project's folder is a person's own, and taken as it is; what is written there replaces a link.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from glob import escape
 from pathlib import Path
 from typing import IO
@@ -36,10 +36,12 @@ __all__ = (
     "read_private",
     "replacing",
     "tighten",
+    "write_once",
     "write_whole",
 )
 
 PRIVATE = ".buildflow"
+Put = Callable[[str, str, int | None], None]
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 OTHERS = 0o077
 # Windows has neither; there the way is checked, then walked by its name.
@@ -103,6 +105,8 @@ def open_private(path: Path, flags: int) -> int:
     """
     above, parts = _way(path.parent)
     writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if parts or writes:
+        flags |= _NO_LINK
     with _at(above, parts, make=bool(flags & os.O_CREAT)) as folder:
         return _opened(path, flags, folder, close=bool(writes))
 
@@ -118,6 +122,17 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
+def write_once(path: Path, data: bytes) -> None:
+    """Put `data` at `path` as `replacing` does, unless a file is there; of several, one wins.
+
+    Raises:
+        LinkedError: a link is in the way.
+        OSError: it cannot be written.
+    """
+    with _beside(path, _linked) as file:
+        file.write(data)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Put `data` at `path`, as `replacing` does.
 
@@ -129,8 +144,7 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> AbstractContextManager[IO[bytes]]:
     """A file that is put at `path` when it is left, readable by its owner only.
 
     It is there whole or not at all, also in a power cut. A link at `path` itself is replaced, and
@@ -140,22 +154,39 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         LinkedError: a link is in the way.
         OSError: it cannot be written; what was there is still there.
     """
+    return _beside(path, _replaced)
+
+
+@contextmanager
+def _beside(path: Path, put: Put) -> Iterator[IO[bytes]]:
+    """A new file beside a place, which is put there when it is left."""
     name = f".{path.name}.{secrets.token_hex(4)}.part"
     above, parts = _way(path.parent)
     with _at(above, parts, make=bool(parts)) as folder:
         place = folder if _STEPWISE else None
         target, part = (path.name, name) if _STEPWISE else (str(path), str(path.with_name(name)))
         try:
-            file = _opened(path.with_name(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, folder)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK
+            file = _opened(path.with_name(name), flags, folder)
             with os.fdopen(file, "wb") as out:
                 yield out
                 out.flush()
                 os.fsync(out.fileno())
-            os.replace(part, target, src_dir_fd=place, dst_dir_fd=place)
+            put(part, target, place)
         except BaseException:
             with suppress(OSError):
                 os.unlink(part, dir_fd=place)
             raise
+
+
+def _replaced(part: str, target: str, folder: int | None) -> None:
+    os.replace(part, target, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _linked(part: str, target: str, folder: int | None) -> None:
+    with suppress(FileExistsError):
+        os.link(part, target, src_dir_fd=folder, dst_dir_fd=folder)
+    os.unlink(part, dir_fd=folder)
 
 
 def forget_parts(path: Path) -> None:
@@ -240,7 +271,7 @@ def _stepped(place: Path, above: int, *, make: bool) -> int:
 
 
 def _opened(path: Path, flags: int, folder: int | None, *, close: bool = False) -> int:
-    flags |= _NO_LINK | getattr(os, "O_NONBLOCK", 0)  # a pipe in its place must not hold us up
+    flags |= getattr(os, "O_NONBLOCK", 0)  # a pipe in its place must not hold us up
     try:
         if folder is None:
             handle = os.open(path, flags, FILE_MODE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -10,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -17,6 +17,7 @@ from buildflow_nb.core.config import FILE_NAME, Config, Stack, find_config
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
 from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.infra.deployment import Deployment
@@ -136,7 +137,7 @@ def _deployment(config: Config, stack: Stack) -> Deployment:
 def _turn(found: Deployment) -> Iterator[Finding]:
     """Who works on a stack, as its lock's file says; it is empty when the work is done."""
     try:
-        record = json.loads(found.lock.read_text(encoding="utf-8"))
+        record = read_own(found.lock, dict[str, Any])
         pid, what = int(record["pid"]), record["operation"]
     except (OSError, ValueError, KeyError, TypeError):
         return
@@ -150,7 +151,7 @@ def _engine_locks(found: Deployment) -> Iterator[Finding]:
     places = found.state.parents[2] / "locks"
     for path in sorted(places.glob(f"**/{found.stack.name}/*.json")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_own(path, dict[str, Any])
             pid, host = int(record["pid"]), record.get("hostname")
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -9,24 +9,16 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec
-from buildflow_nb.flow.client import Client
+from buildflow_nb.core.project_folder import make_private
 from buildflow_nb.flow.running import Running
 from buildflow_nb.flow.table import EDGES, table
-from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.ledger import MAX_PASSAGES
-from buildflow_nb.runtime.loop import loop_thread
-from buildflow_nb.runtime.recording import (
-    MAX_INPUTS,
-    Recorder,
-    header_of,
-    read_recording,
-    write_recording,
-)
-from buildflow_nb.runtime.replay import Replay, replay_rows
-from buildflow_nb.runtime.views import views_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from buildflow_nb.flow.client import Client
+    from buildflow_nb.runtime.handle import RunHandle
+    from buildflow_nb.runtime.replay import Replay
 
 __all__ = ("Hands",)
 
@@ -54,6 +46,8 @@ class Hands(Running):
         Raises:
             UsageError: no such processor or edge, a wrong count, or pandas is not installed.
         """
+        from buildflow_nb.runtime.ledger import MAX_PASSAGES
+
         spec = self.processor(processor_id)
         if edge not in EDGES:
             msg = f"tap: edge must be 'in' or 'out', got {edge!r}"
@@ -83,6 +77,9 @@ class Hands(Running):
         Raises:
             UsageError: it does not run, nothing came, or the file cannot be written.
         """
+        from buildflow_nb.runtime.recording import MAX_INPUTS, Recorder, header_of, write_recording
+        from buildflow_nb.runtime.views import views_of
+
         spec = self.processor(processor_id)
         if not 1 <= count <= MAX_INPUTS:
             msg = f"record: count must be from 1 to {MAX_INPUTS:,}, got {count!r}"
@@ -119,6 +116,10 @@ class Hands(Running):
             UsageError: there is no recording, or it is another processor's.
             Exception: the code cannot be set up.
         """
+        from buildflow_nb.runtime.loop import loop_thread
+        from buildflow_nb.runtime.recording import read_recording
+        from buildflow_nb.runtime.replay import replay_rows
+
         spec = self.processor(processor_id)
         path = self._latest_recording(processor_id) if file is None else Path(file).expanduser()
         header, rows = read_recording(path)
@@ -133,6 +134,8 @@ class Hands(Running):
 
     def client(self) -> Client:
         """The flow's routes as functions that call them: `app.client().worst(limit=3)`."""
+        from buildflow_nb.flow.client import Client
+
         return Client(self._routes, self._address)
 
     def _routes(self) -> dict[str, CollectorSpec | EndpointSpec]:
@@ -182,9 +185,11 @@ def _writable(path: Path) -> Path:
     Raises:
         UsageError: something else is there, or nothing can be written there.
     """
+    from buildflow_nb.runtime.recording import read_recording
+
     path = path.expanduser()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:

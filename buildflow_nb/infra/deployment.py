@@ -14,7 +14,7 @@ from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import ConfigError, InfraError
 from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.project_folder import PRIVATE, private_folder
+from buildflow_nb.core.project_folder import PRIVATE, check_tree, make_private, private_folder
 from buildflow_nb.infra.passphrase import passphrase
 
 __all__ = ("HIDDEN_OPTIONS", "Deployment")
@@ -132,10 +132,12 @@ class Deployment:
         """
         private_folder(self.folder)
         try:
-            self.work_dir.mkdir(parents=True, exist_ok=True)
+            make_private(self.work_dir)
+            if PRIVATE in self.home.parts:
+                check_tree(self.home)  # the engine would follow a link
             backend = self._backend_path()
             if backend is not None:
-                backend.mkdir(parents=True, exist_ok=True)
+                make_private(backend)
         except OSError as error:
             msg = f"stack {self.stack.name!r} has no place for its state: {error}"
             raise InfraError(msg) from error

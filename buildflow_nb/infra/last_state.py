@@ -8,11 +8,13 @@ finds what has changed since. Only states in folders of this machine need this.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.own_json import DamagedError, read_own
+from buildflow_nb.core.project_folder import read_private, write_whole
 from buildflow_nb.infra.deployment import Deployment
 
 __all__ = ("LastState",)
@@ -43,7 +45,7 @@ class LastState:
             )
             raise InfraError(msg)
         self._state.replace(damaged)
-        shutil.copyfile(self._copy, self._state)
+        write_whole(self._state, read_private(self._copy))
         return (
             f"the state was damaged; it is put aside as {damaged.name}, the last whole one is used"
         )
@@ -65,14 +67,12 @@ class LastState:
             )
             raise InfraError(msg)
         if self._state.exists():
-            partial = self._copy.with_suffix(".partial")
-            shutil.copyfile(self._state, partial)
-            partial.replace(self._copy)
+            write_whole(self._copy, read_private(self._state))
 
 
 def _whole(path: Path) -> bool:
     try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        read_own(path, dict[str, Any])
+    except (OSError, DamagedError):
         return False
     return True

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.project_folder import read_private, write_once
 
 __all__ = ("passphrase",)
 
@@ -39,25 +38,12 @@ def passphrase(folder: Path, environment: Mapping[str, str] = os.environ) -> Sec
             return Secret(_text(Path(environment[VARIABLE_FILE])))
         path = folder / FILE_NAME
         if not path.exists():
-            _make(path)
-        return Secret(_text(path))
-    except OSError as error:
+            write_once(path, secrets.token_urlsafe(BYTES).encode())
+        return Secret(read_private(path).decode().strip())
+    except (OSError, UnicodeDecodeError) as error:
         msg = f"the passphrase of the stack's secrets cannot be had: {error}; or set {VARIABLE}"
         raise InfraError(msg) from error
 
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip()
-
-
-def _make(path: Path) -> None:
-    """Make the file whole or not at all; if several do it at once, the first one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(BYTES))
-        with suppress(FileExistsError):
-            os.link(partial, path)
-    finally:
-        os.unlink(partial)  # noqa: PTH108  (mkstemp gives a name, not a path)

@@ -1,16 +1,15 @@
 """What a sudden end left behind, and how the next operation mends it.
 
 * A lock of an engine that is dead is removed; of one that lives, the error names it.
-* An engine that outlived its kernel is asked to end, then killed: it has lost its program.
+* An engine that outlived its kernel is asked to end, then killed: it has lost its program. A later
+  process that has its number is left alone.
 * Creations that were cut off are looked up and adopted (`adopt.py`), before anything is made again.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import socket
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,10 @@ from pulumi.automation.errors import ConcurrentUpdateError
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, OperationListener
+from buildflow_nb.core.own_json import read_own
 from buildflow_nb.infra.adopt import adopted
 from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.process_id import ProcessId, end
 
 if TYPE_CHECKING:
     from buildflow_nb.infra.engine import LeanStack
@@ -40,10 +41,10 @@ class Recovery:
         self._stack = stack
         self._tell = tell
 
-    def before(self, orphan: int | None) -> None:
+    def before(self, orphan: ProcessId | None) -> None:
         """Mend what is known to be left: `orphan` is the engine of a holder that died, if any."""
-        if orphan:
-            _end_engine(orphan)
+        if orphan is not None:
+            end([orphan], END_S)
         if not self.pending(unknown=orphan is not None):
             return
         try:
@@ -74,12 +75,12 @@ class Recovery:
         """The state, where it is a file of this machine; of a damaged one the engine tells more."""
         path = self._deployment.state
         try:
-            state = json.loads(path.read_text(encoding="utf-8")) if path is not None else {}
+            state = read_own(path, dict[str, Any]) if path is not None else {}
+            return dict(state.get("checkpoint", {}).get("latest") or {})
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError, TypeError):
             return {"resources": ["unreadable"]}
-        return state.get("checkpoint", {}).get("latest") or {}
 
     def unlock(self, text: str) -> None:
         """Remove the lock that the engine complains about, if its holder is dead.
@@ -124,22 +125,9 @@ class Recovery:
 
 
 def _is_engine(pid: int) -> bool:
-    """Whether a process lives and is an engine, and not a later one with the same id."""
+    """Whether a process lives that may be the engine of a lock; it is believed, never ended."""
     try:
-        return "pulumi" in psutil.Process(pid).name()
-    except psutil.Error:
+        process = psutil.Process(pid)
+        return "pulumi" in process.name() and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, OverflowError):
         return False
-
-
-def _end_engine(pid: int) -> None:
-    """End an engine whose kernel died, in the order in which a person would."""
-    for end in (psutil.Process.terminate, psutil.Process.kill):
-        if not _is_engine(pid):
-            return
-        try:
-            end(psutil.Process(pid))
-        except psutil.Error:
-            return
-        deadline = time.monotonic() + END_S
-        while _is_engine(pid) and time.monotonic() < deadline:
-            time.sleep(0.1)

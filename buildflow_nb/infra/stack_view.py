@@ -6,12 +6,12 @@ machine is the engine's to read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from buildflow_nb.core.errors import ConfigError, DeclarationError
+from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.primitive import Managed
 from buildflow_nb.core.stack_view import StackResource, StackView
 from buildflow_nb.infra.deployment import Deployment
@@ -57,7 +57,7 @@ def _latest(deployment: Deployment) -> Mapping[str, Any]:
         msg = f"its state is kept at {kept}://…, which the engine reads: %buildflow preview"
         raise _UnreadableError(msg)
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = read_own(path, dict[str, Any])
         latest: Mapping[str, Any] = state["checkpoint"].get("latest") or {}
     except FileNotFoundError:
         return {}

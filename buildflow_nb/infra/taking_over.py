@@ -21,7 +21,8 @@ from typing import Any
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
-from buildflow_nb.core.project_folder import write_whole
+from buildflow_nb.core.own_json import read_own
+from buildflow_nb.core.project_folder import make_private, write_whole
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.turn import take_turn
@@ -31,9 +32,7 @@ __all__ = ("take_over",)
 
 _PROVIDERS = "pulumi:providers:"
 _ROOT = "pulumi:pulumi:Stack"
-_CIPHERED = (
-    "4dabf18193072939515e22adb298388d"  # of resource/sig in Pulumi's SDK
-)
+_CIPHERED = "4dabf18193072939515e22adb298388d"  # of resource/sig in Pulumi's SDK
 
 Resources = list[dict[str, Any]]
 
@@ -138,7 +137,7 @@ def _others(mine: Path) -> Iterator[_State]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = read_own(path, dict[str, Any])
         whole: dict[str, Any] = state if state["checkpoint"] else {}
         _State(path, whole).resources[:1]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -240,5 +239,5 @@ def _with(state: _State, resources: Resources) -> dict[str, Any]:
 
 
 def _write(path: Path, state: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     write_whole(path, json.dumps(state, indent=4).encode())

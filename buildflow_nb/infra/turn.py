@@ -18,7 +18,10 @@ from typing import IO
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
+from buildflow_nb.core.own_json import DamagedError, parsed
+from buildflow_nb.core.project_folder import make_private, open_private
 from buildflow_nb.infra.file_lock import try_lock
+from buildflow_nb.infra.process_id import ProcessId
 
 __all__ = ("Turn", "take_turn")
 
@@ -27,7 +30,8 @@ __all__ = ("Turn", "take_turn")
 class _Record:
     """Who works on the stack; `engine` is the process id of the engine, 0 while there is none.
 
-    `identity` is the notebook or program, as a person knows it.
+    `engine_began` tells it from a later process of its number. `identity` is the notebook or
+    program, as a person knows it.
     """
 
     operation: str
@@ -35,22 +39,26 @@ class _Record:
     since: str
     engine: int = 0
     identity: str = ""
+    engine_began: float = 0.0
 
 
 class Turn:
-    """A lock that is held. `unfinished` is the engine's process id if the last holder died."""
+    """A lock that is held. `unfinished` is the engine, or none yet, if the last holder died."""
 
     def __init__(self, file: IO[str], operation: Operation, identity: str) -> None:
         self._file = file
         before = _read(file)
-        self.unfinished = before.engine if before is not None else None
+        self.unfinished = (
+            ProcessId(before.engine, before.engine_began) if before is not None else None
+        )
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         self._record = _Record(operation.value, os.getpid(), now, identity=identity)
         self._write(json.dumps(asdict(self._record)))
 
     def engine(self, pid: int) -> None:
         """Note which engine works now."""
-        self._record = replace(self._record, engine=pid)
+        found = ProcessId.of(pid) or ProcessId(pid, 0.0)
+        self._record = replace(self._record, engine=pid, engine_began=found.began)
         self._write(json.dumps(asdict(self._record)))
 
     def finish(self) -> None:
@@ -69,11 +77,16 @@ def take_turn(path: Path, stack: str, operation: Operation, identity: str = "") 
     """Hold the stack's lock; call `finish` on it when the state is known to be whole.
 
     Raises:
-        InfraError: another process works on the stack; names it.
+        InfraError: another process works on the stack, which is named; or its lock's file cannot
+            be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(handle, "r+", encoding="utf-8") as file:
+    try:
+        make_private(path.parent)
+        handle = open_private(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        msg = f"stack {stack!r} cannot be locked: {error}"
+        raise InfraError(msg) from error
+    with os.fdopen(handle, "r+", encoding="utf-8", errors="replace") as file:
         if not try_lock(file.fileno()):
             other = _read(file)
             who = _who(other) if other else ""
@@ -94,6 +107,6 @@ def _who(other: _Record) -> str:
 def _read(file: IO[str]) -> _Record | None:
     file.seek(0)
     try:
-        return _Record(**json.loads(file.read()))
-    except (ValueError, TypeError):
+        return parsed(file.read().encode(), _Record)
+    except DamagedError:
         return None

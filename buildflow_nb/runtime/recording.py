@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from buildflow_nb.core.annotations import is_unknown, type_name
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Wire
+from buildflow_nb.core.project_folder import make_private, open_private, replacing
 from buildflow_nb.runtime.tagged import tagged
 
 __all__ = ("FORMAT", "Header", "Recorder", "Row", "header_of", "read_recording", "write_recording")
@@ -115,19 +114,11 @@ def write_recording(path: Path, header: Header, lines: Sequence[str]) -> None:
         "shown": header.shown,
         "inputs": len(lines),
     }
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.writelines(f"{line}\n" for line in (json.dumps(first), *lines))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        make_private(path.parent)
+        with replacing(path) as file:
+            file.writelines(f"{line}\n".encode("ascii") for line in (json.dumps(first), *lines))
     except OSError as error:
-        if temporary:
-            with suppress(OSError):
-                Path(temporary).unlink()
         msg = f"the recording cannot be written to {path}: {error.strerror or error}"
         raise UsageError(msg) from error
 
@@ -139,7 +130,8 @@ def read_recording(path: Path) -> tuple[Header, list[Row]]:
         UsageError: it cannot be read, or is no recording.
     """
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        handle = open_private(path, os.O_RDONLY)
+        with os.fdopen(handle, encoding="utf-8", errors="replace") as file:
             header = _header(path, file.readline(_LONGEST_HEADER))
             rows = [_row(number, line) for number, line in enumerate(file, 1) if line.strip()]
     except OSError as error:

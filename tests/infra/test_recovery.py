@@ -313,7 +313,9 @@ def test_two_applies_at_once(project, held):
     slow = project.on(attached=held.ports)
     apply = Background(slow, T("busy"))
     assert held.after.wait(DEADLINE_S)
-    with pytest.raises(InfraError, match=rf"'local' is being changed by process {os.getpid()} "):
+    with pytest.raises(
+        InfraError, match=rf"is being changed by \S+ \(process {os.getpid()}, apply"
+    ):
         project.apply(T("busy"))
     held.let_go()
     assert apply.end().summary.result is Result.DONE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
+from buildflow_nb.infra.process_id import this_process
 from buildflow_nb.infra.turn import take_turn
 
 HOLDER = """
@@ -48,7 +50,7 @@ def test_the_turn_of_a_dead_process_is_free_and_names_its_engine(tmp_path, holde
     holder.kill()
     holder.wait(10)
     with take_turn(tmp_path / "local.lock", "local", Operation.PREVIEW) as turn:
-        assert turn.unfinished == 4711
+        assert turn.unfinished.pid == 4711
         turn.finish()
     with take_turn(tmp_path / "local.lock", "local", Operation.PREVIEW) as turn:
         assert turn.unfinished is None
@@ -60,11 +62,41 @@ def test_a_turn_that_was_not_finished_is_found_by_the_next(tmp_path):
         turn.engine(os.getpid())
     assert path.stat().st_mode & 0o777 == 0o600
     with take_turn(path, "local", Operation.APPLY) as turn:
-        assert turn.unfinished == os.getpid()
+        assert turn.unfinished == this_process()
+        assert turn.unfinished.alive()
 
 
-def test_a_damaged_file_does_no_harm(tmp_path):
+def test_an_engine_without_a_beginning_is_nobody(tmp_path):
+    """As files of earlier versions have it: its number may be another's by now."""
     path = tmp_path / "local.lock"
-    path.write_text('{"pid": ')
+    told = {"operation": "apply", "pid": 1, "since": "2026-01-31 12:00:00", "engine": os.getpid()}
+    path.write_text(json.dumps(told))
+    with take_turn(path, "local", Operation.APPLY) as turn:
+        assert turn.unfinished.pid == os.getpid()
+        assert not turn.unfinished.alive()
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path):
+    path = tmp_path / ".buildflow" / "local.lock"
+    path.parent.mkdir()
+    (tmp_path / "mine").write_text("mine")
+    path.symlink_to(tmp_path / "mine")
+    with (
+        pytest.raises(
+            InfraError,
+            match=r"cannot be locked: \S+local\.lock is a link, and none is followed there",
+        ),
+        take_turn(path, "local", Operation.APPLY),
+    ):
+        pass
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"pid": ', "[]", "[" * 100_000, '{"pid": "x"}', "\udcff", '{"pid": ' + "9" * 6_000]
+)
+def test_a_damaged_file_does_no_harm(tmp_path, text):
+    path = tmp_path / "local.lock"
+    path.write_text(text, errors="surrogateescape")
     with take_turn(path, "local", Operation.APPLY) as turn:
         assert turn.unfinished is None
