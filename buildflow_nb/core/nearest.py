@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ("LOG_LEVELS", "cut", "nearest")
+from buildflow_nb.core.errors import UsageError
+
+__all__ = ("LOG_LEVELS", "cut", "nearest", "unknown_processor")
 
 LONGEST = 60  # letters of a wrong word that are shown; an error is one line
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -27,3 +29,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def cut(word: str) -> str:
     """A word as an error shows it: its beginning, where it is long."""
     return word if len(word) <= LONGEST else f"{word[:LONGEST]}…"
+
+
+def unknown_processor(processor_id: str, known: list[str]) -> UsageError:
+    """The error for an id that names no processor, with the nearest that does."""
+    names = ", ".join(known) or "none is declared"
+    return UsageError(
+        f"no processor {processor_id!r}{nearest(processor_id, known)} (there is: {names})"
+    )

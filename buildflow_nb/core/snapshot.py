@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-__all__ = ("Failure", "FlowSnapshot", "Passage", "ProcessorSnapshot", "State")
+__all__ = ("LOOK_TIMEOUT_S", "Failure", "FlowSnapshot", "Passage", "ProcessorSnapshot", "State")
 
+LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
 HISTORY_S = 300  # seconds of throughput that a snapshot carries, for a five-minute sparkline
 
 

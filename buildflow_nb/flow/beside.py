@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
+from buildflow_nb.core.deletions import Deletions
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.operations import OperationEvent, Outcome, Summary
 from buildflow_nb.core.surroundings import kernel
@@ -58,6 +59,11 @@ class PendingOutcome(Outcome):
     def events(self) -> tuple[OperationEvent, ...]:
         """What happened."""
         return self._done().events
+
+    @property
+    def deletions(self) -> Deletions:
+        """What a plan has of them."""
+        return self._done().deletions
 
     def __repr__(self) -> str:
         return repr(self._done()) if self._work.done() else "PendingOutcome: await it"

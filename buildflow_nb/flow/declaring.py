@@ -10,7 +10,7 @@ from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_sp
 from buildflow_nb.core.errors import DeclarationError, UsageError
 from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
 from buildflow_nb.core.flow_state import FlowState
-from buildflow_nb.core.nearest import nearest
+from buildflow_nb.core.nearest import nearest, unknown_processor
 from buildflow_nb.core.options import (
     CollectorOptions,
     ConsumerOptions,
@@ -22,7 +22,6 @@ from buildflow_nb.core.registry import Registry
 from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.flow.state import flow_state
 from buildflow_nb.infra.place import Place
-from buildflow_nb.runtime.handle import unknown_processor
 
 __all__ = ("Declaring",)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config, find_config
 from buildflow_nb.core.errors import ConfigError
@@ -17,7 +18,9 @@ from buildflow_nb.core.registry import Registry
 from buildflow_nb.flow.checking import Checking
 from buildflow_nb.flow.hands import Hands
 from buildflow_nb.flow.owning import Owning
-from buildflow_nb.runtime.handle import RunHandle
+
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Flow",)
 

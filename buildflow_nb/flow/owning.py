@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.operations import Operation, OperationListener, Outcome
@@ -16,12 +16,19 @@ from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.flow.beside import here_or_beside
 from buildflow_nb.flow.declaring import Declaring
-from buildflow_nb.infra.ask import ask
-from buildflow_nb.infra.place import Confirm, Consent, Declared, Place, finished
+from buildflow_nb.infra.place import Confirm, Consent, Declared, Place
 from buildflow_nb.infra.stop import Stop
-from buildflow_nb.runtime.handle import RunHandle
+
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Owning",)
+
+
+def _ask(plan: Outcome) -> bool:
+    from buildflow_nb.infra.ask import ask
+
+    return ask(plan)
 
 
 class Owning(Declaring):
@@ -65,7 +72,7 @@ class Owning(Declaring):
         *,
         yes: bool = False,
         delete: bool = False,
-        confirm: Confirm = ask,
+        confirm: Confirm = _ask,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
@@ -97,7 +104,7 @@ class Owning(Declaring):
         *,
         yes: bool = False,
         delete: bool = False,
-        confirm: Confirm = ask,
+        confirm: Confirm = _ask,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
@@ -116,6 +123,8 @@ class Owning(Declaring):
     def _look(
         self, operation: Operation, listener: OperationListener, stop: Stop | None
     ) -> Outcome:
+        from buildflow_nb.infra.operating import finished
+
         declared = self._declared()
         return here_or_beside(
             lambda stop: finished(self.place.operate(operation, declared, listener, stop)), stop

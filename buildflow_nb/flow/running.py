@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from secrets import token_hex
+from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.credentials import Secret
@@ -19,17 +20,15 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.registry import Changes
-from buildflow_nb.core.snapshot import FlowSnapshot, Passage
+from buildflow_nb.core.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
 from buildflow_nb.core.surroundings import kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
-from buildflow_nb.runtime.control import TOKEN_VARIABLE, ControlPlan
-from buildflow_nb.runtime.failed import Failed
-from buildflow_nb.runtime.handle import LOOK_TIMEOUT_S, RunHandle
-from buildflow_nb.runtime.logs import LogLine
-from buildflow_nb.runtime.script_log import ScriptLog
-from buildflow_nb.runtime.signals import serve_until_ended
-from buildflow_nb.runtime.supervisor import RunPlan
-from buildflow_nb.runtime.trial import pending, send_once
+
+if TYPE_CHECKING:  # what runs is loaded when something is to run
+    from buildflow_nb.runtime.failed import Failed
+    from buildflow_nb.runtime.handle import RunHandle
+    from buildflow_nb.runtime.logs import LogLine
+    from buildflow_nb.runtime.supervisor import RunPlan
 
 __all__ = ("Running",)
 
@@ -80,6 +79,11 @@ class Running(Declaring):
                 missing.
             RunError: when it blocked, and a processor failed.
         """
+        from buildflow_nb.runtime.control import TOKEN_VARIABLE, ControlPlan
+        from buildflow_nb.runtime.script_log import ScriptLog
+        from buildflow_nb.runtime.signals import serve_until_ended
+        from buildflow_nb.runtime.supervisor import RunPlan
+
         if self.registry.held:
             self.registry.release()
         if not 0 <= serve_port <= 65535:  # noqa: PLR2004  (the range of TCP ports)
@@ -122,6 +126,8 @@ class Running(Declaring):
         return serve_until_ended(begin) if blocks else begin()
 
     def _begin(self, plan: RunPlan, listeners: Sequence[Listener]) -> RunHandle:
+        from buildflow_nb.runtime.handle import RunHandle
+
         if not self.registry.processors:
             msg = f"flow {self.flow_id!r} has no processor; declare one with @app.consumer(...)"
             raise UsageError(msg)
@@ -156,6 +162,8 @@ class Running(Declaring):
         Raises:
             TimeoutError: its loop does not answer, since an async processor blocks it.
         """
+        from buildflow_nb.runtime.trial import pending
+
         if self.handle is None:
             return pending(self.flow_id, self.stack, self.processors)
         found = self.handle.snapshot(timeout)
@@ -173,6 +181,8 @@ class Running(Declaring):
             UsageError: there is no such processor.
             Exception: whatever the processor raised.
         """
+        from buildflow_nb.runtime.trial import send_once
+
         spec = self.processor(processor_id)
         run = self._run_of(processor_id)
         if run is not None:

@@ -9,35 +9,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
-from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.identity import NAMELESS
-from buildflow_nb.core.operations import (
-    Operation,
-    OperationEvent,
-    OperationListener,
-    Outcome,
-    Result,
-    StepPlanned,
-    Summary,
-)
+from buildflow_nb.core.operations import Operation, OperationListener, Outcome
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.core.stack_view import StackView
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.local_cloud.client import start_cloud
-from buildflow_nb.infra.report import told
-from buildflow_nb.infra.stack import not_begun, operate, warm_up
-from buildflow_nb.infra.stack_view import view_of
-from buildflow_nb.infra.stop import Stop
-from buildflow_nb.infra.weighing import weighed
 
-__all__ = ("Confirm", "Consent", "Declared", "LocalEndpoints", "Place", "finished")
+if TYPE_CHECKING:
+    from buildflow_nb.infra.deployment import Deployment
+    from buildflow_nb.infra.local_cloud.record import CloudRecord
+    from buildflow_nb.infra.stop import Stop
+
+__all__ = ("Confirm", "Consent", "Declared", "LocalEndpoints", "Place")
 
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
@@ -74,13 +64,13 @@ class LocalEndpoints(Mapping[str, str]):
         self._project = project
 
     def __getitem__(self, service: str) -> str:
-        return start_cloud(self._project).endpoints[service]
+        return _cloud(self._project).endpoints[service]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(start_cloud(self._project).endpoints)
+        return iter(_cloud(self._project).endpoints)
 
     def __len__(self) -> int:
-        return len(start_cloud(self._project).endpoints)
+        return len(_cloud(self._project).endpoints)
 
     def __repr__(self) -> str:
         return f"LocalEndpoints({str(self._project)!r})"
@@ -104,7 +94,7 @@ class Place:
         self.stack = stack
         self._options = options
         self._flow_id = flow_id
-        self._identity = identity
+        self.identity = identity
 
     @property
     def local(self) -> bool:
@@ -145,10 +135,12 @@ class Place:
             InfraError: it cannot be started.
         """
         if self.local and any(isinstance(primitive, Managed) for primitive in primitives):
-            start_cloud(self._config.folder)
+            _cloud(self._config.folder)
 
     def expect_operations(self) -> None:
         """Get ready, in the background, for operations that are likely to come."""
+        from buildflow_nb.infra.stack import warm_up
+
         warm_up()
 
     def operate(
@@ -165,22 +157,9 @@ class Place:
         Raises:
             InfraError: it could not begin.
         """
-        if _asked(stop):
-            cancelled = not_begun(operation)
-            listener(cancelled)
-            return Outcome(cancelled)
-        events: list[OperationEvent] = []
+        from buildflow_nb.infra.operating import Operating
 
-        def hear(event: OperationEvent) -> None:
-            if not isinstance(event, Summary):
-                events.append(event)
-            listener(event)
-
-        deployment = self._deployment(declared.managed, self._attached())
-        outcome = Outcome(operate(deployment, operation, hear, stop), tuple(events))
-        if operation is Operation.PREVIEW:
-            return weighed(outcome, deployment, declared.mentioned, Operation.APPLY)
-        return outcome
+        return Operating(self, declared, listener, stop).carry_out(operation)
 
     def change(
         self,
@@ -199,42 +178,20 @@ class Place:
             RejectedError: the answer was no, or nobody was asked about deletions that need it.
             InfraError: it could not begin, it failed, or `stop` was asked.
         """
-        to_see = consent.confirm is not None or (
-            not consent.delete and self._may_delete(operation, declared.managed)
-        )
-        if to_see and not _asked(stop):
-            plan = self._plan(operation, declared, stop)
-            if plan.nothing_to_do:
-                return plan
-            if consent.delete:
-                plan = replace(plan, deletions=replace(plan.deletions, allowed=True))
-            if not _asked(stop):
-                _agreed(operation, plan, consent.confirm, listener)
-        return finished(self.operate(operation, declared, listener, stop))
+        from buildflow_nb.infra.operating import Operating
 
-    def _plan(self, operation: Operation, declared: Declared, stop: Stop | None) -> Outcome:
-        destroys = operation is Operation.DESTROY
-        wanted = replace(declared, managed=()) if destroys else declared
-        plan = finished(self.operate(Operation.PREVIEW, wanted, stop=stop))
-        return weighed(plan, self._deployment((), {}), declared.mentioned, operation)
-
-    def _may_delete(self, operation: Operation, managed: tuple[object, ...]) -> bool:
-        """Whether it may delete what is another's or was not declared, told by the state alone."""
-        view = self.view(managed)
-        if operation is Operation.DESTROY:
-            others = set(view.applied_by.values()) - {"", self._identity}
-            return bool(view.unknown or others)
-        return bool(view.unknown or view.undeclared)
+        return Operating(self, declared, listener, stop).change(operation, consent)
 
     def view(self, managed: tuple[object, ...]) -> StackView:
         """The stack as its state says, at once: neither the engine nor the local cloud is asked."""
-        return view_of(self._deployment(managed, {}), local=self.local)
+        from buildflow_nb.infra.stack_view import view_of
 
-    def _attached(self) -> Mapping[str, int]:
-        """The ports of the local cloud's providers, which is started."""
-        return start_cloud(self._config.folder).providers if self.local else {}
+        return view_of(self.deployment(managed), local=self.local)
 
-    def _deployment(self, managed: tuple[object, ...], attached: Mapping[str, int]) -> Deployment:
+    def deployment(self, managed: tuple[object, ...], *, attached: bool = False) -> Deployment:
+        """What an operation works on; `attached` to the local cloud, which is started then."""
+        from buildflow_nb.infra.deployment import Deployment
+
         config, options = self._config, self._options
         return Deployment(
             config.app if config.written else self._flow_id,
@@ -243,40 +200,19 @@ class Place:
             config.pulumi_home,
             self.env(),
             managed,
-            attached,
+            _cloud(config.folder).providers if attached and self.local else {},
             options.refresh_state,
             options.enable_destroy_protection,
-            self._identity,
+            self.identity,
             own=not config.written,
         )
 
 
-def _agreed(
-    operation: Operation, plan: Outcome, confirm: Confirm | None, listener: OperationListener
-) -> None:
-    """Go on only with consent; then `listener` hears the plan.
+def _cloud(folder: Path) -> CloudRecord:
+    """The local cloud of a project, which is started."""
+    from buildflow_nb.infra.local_cloud.client import start_cloud
 
-    Raises:
-        RejectedError: it was not given.
-    """
-    if confirm is None:
-        if plan.deletions.unseen:
-            msg = (
-                f"{operation.value} {told(plan.deletions)}; nothing was changed: leave out --yes "
-                "and confirm it, or add --delete"
-            )
-            raise RejectedError(msg)
-        return
-    if not confirm(plan):
-        msg = f"{operation.value} rejected; nothing was changed"
-        raise RejectedError(msg)
-    for event in plan.events:
-        if isinstance(event, StepPlanned):
-            listener(event)
-
-
-def _asked(stop: Stop | None) -> bool:
-    return stop is not None and stop.asked
+    return start_cloud(folder)
 
 
 def _reach_loopback_directly() -> None:
@@ -288,16 +224,3 @@ def _reach_loopback_directly() -> None:
         missing = [host for host in _LOOPBACK if host not in told]
         if missing and "*" not in told:
             os.environ[name] = ",".join([*told, *missing])
-
-
-def finished(outcome: Outcome) -> Outcome:
-    """The outcome of an operation that is done.
-
-    Raises:
-        InfraError: it failed or was interrupted; says which resource and why.
-    """
-    summary = outcome.summary
-    if summary.result is not Result.DONE:
-        msg = f"{summary.operation.value}: {summary.error}"
-        raise InfraError(msg, summary.text)
-    return outcome

@@ -15,9 +15,9 @@ from typing import Any
 
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, Listener, StateChanged
-from buildflow_nb.core.options import nearest
+from buildflow_nb.core.nearest import unknown_processor
 from buildflow_nb.core.registry import Changes, Registry
-from buildflow_nb.core.snapshot import FlowSnapshot, Passage, State
+from buildflow_nb.core.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State
 from buildflow_nb.core.snapshot_text import run_text
 from buildflow_nb.runtime.clock import SYSTEM
 from buildflow_nb.runtime.failed import Failed
@@ -29,11 +29,10 @@ from buildflow_nb.runtime.recording import Recorder
 from buildflow_nb.runtime.redo import Redone
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 
-__all__ = ("LOOK_TIMEOUT_S", "RunHandle", "unknown_processor")
+__all__ = ("RunHandle",)
 
 _LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
-LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
 
@@ -390,11 +389,3 @@ class RunHandle:
         if found is None:
             raise unknown_processor(processor_id, list(self._supervisor.ledgers))
         return found
-
-
-def unknown_processor(processor_id: str, known: list[str]) -> UsageError:
-    """The error for an id that names no processor, with the nearest that does."""
-    names = ", ".join(known) or "none is declared"
-    return UsageError(
-        f"no processor {processor_id!r}{nearest(processor_id, known)} (there is: {names})"
-    )

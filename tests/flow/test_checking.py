@@ -16,7 +16,7 @@ from buildflow_nb import Flow, FlowOptions
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.flow import checking
+from buildflow_nb.flow import checkup
 from buildflow_nb.infra.local_cloud.record import CloudRecord, local_folder
 from tests.fakes import FakeSink, FakeSource
 
@@ -144,7 +144,7 @@ class TestConnections:
         assert about(found, "price sink: Sink it").health is Health.OK
 
     def test_a_check_that_blocks_the_loop_is_given_up(self, app, monkeypatch):
-        monkeypatch.setattr(checking, "GRACE_S", 0.05)
+        monkeypatch.setattr(checkup, "GRACE_S", 0.05)
         release = threading.Event()
 
         class Blocking(Source):
@@ -178,7 +178,7 @@ class TestConnections:
         assert (found.health, found.cure) == (Health.WARNING, "the flow makes it when it runs")
 
     def test_apply_is_a_cure_for_what_the_flow_manages_alone(self, app, monkeypatch):
-        monkeypatch.setattr(checking, "find_cloud", lambda _: CloudRecord(None, {}, {}))
+        monkeypatch.setattr(checkup, "find_cloud", lambda _: CloudRecord(None, {}, {}))
         missing = Finding("InACloud it", Health.ERROR, "does not exist", "%buildflow apply")
         source = InACloud([], found=[missing])
         declare(app, source)
@@ -189,7 +189,7 @@ class TestConnections:
 
     def test_before_a_run_the_local_cloud_is_started_if_something_is_in_it(self, app, monkeypatch):
         started = []
-        monkeypatch.setattr("buildflow_nb.infra.place.start_cloud", started.append)
+        monkeypatch.setattr("buildflow_nb.infra.local_cloud.client.start_cloud", started.append)
         declare(app, Source([]))
         app.check(start=True)
         assert started == []
@@ -291,7 +291,7 @@ class TestVersionsAndPort:
 
     def test_the_engine_where_something_is_managed(self, app, monkeypatch):
         look = Finding("Pulumi engine", Health.OK, "3")
-        monkeypatch.setattr(checking, "look_at_engine", lambda: look)
+        monkeypatch.setattr(checkup, "look_at_engine", lambda: look)
         app.manage(InACloud([]))
         assert look in app.check()
 
@@ -316,7 +316,7 @@ class TestVersionsAndPort:
             msg = "no table of processes"
             raise PermissionError(msg)
 
-        monkeypatch.setattr(checking, "look_at_port", fail)
+        monkeypatch.setattr(checkup, "look_at_port", fail)
 
         @app.endpoint("/x", method="GET")
         def get(a: int) -> int:

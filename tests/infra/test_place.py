@@ -12,7 +12,7 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.operations import Op, Operation
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.infra import place as place_module
+from buildflow_nb.infra.local_cloud import client
 from buildflow_nb.infra.place import Consent, Declared, LocalEndpoints, Place
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Broken, Link, Plain, Q
@@ -58,7 +58,7 @@ def test_the_file_says_region_and_project(tmp_path, cloud):
 
 def test_the_local_cloud_is_started_for_what_is_in_a_cloud_alone(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(place_module, "start_cloud", started.append)
+    monkeypatch.setattr(client, "start_cloud", started.append)
     place(tmp_path).need([Plain("a.csv"), None])
     assert started == []
     place(tmp_path).need([Plain("a.csv"), Link("queue")])
@@ -72,7 +72,7 @@ def test_endpoints_are_looked_up_when_they_are_needed(tmp_path, monkeypatch):
         endpoints = {"sqs": "http://127.0.0.1:1"}  # noqa: RUF012
 
     asked = []
-    monkeypatch.setattr(place_module, "start_cloud", lambda f: asked.append(f) or Record())
+    monkeypatch.setattr(client, "start_cloud", lambda f: asked.append(f) or Record())
     endpoints = place(tmp_path).env().endpoints
     assert asked == []
     assert endpoints.get("sqs") == "http://127.0.0.1:1"

@@ -13,7 +13,7 @@ from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
-from buildflow_nb.infra import place as place_module
+from buildflow_nb.infra.local_cloud import client
 from buildflow_nb.infra.place import Declared, Place
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Link, Plain, Q
@@ -37,7 +37,7 @@ class Page(Q):
 @pytest.fixture
 def app(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(place_module, "start_cloud", lambda _: pytest.fail("started"))
+    monkeypatch.setattr(client, "start_cloud", lambda _: pytest.fail("started"))
     (tmp_path / "buildflow.yaml").write_text(YAML)
     return Flow()
 

@@ -15,7 +15,7 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Op, Operation, Result, StepDone, StepPlanned
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow import Flow
-from buildflow_nb.infra import place as place_module
+from buildflow_nb.infra.local_cloud import client
 from buildflow_nb.infra.place import Consent, Declared, Place
 from buildflow_nb.infra.stack import operate
 from buildflow_nb.infra.stop import Stop
@@ -42,7 +42,7 @@ class TestStop:
     @pytest.mark.parametrize("operation", ["preview", "apply", "refresh", "destroy"])
     def test_asked_before_the_start_nothing_begins(self, tmp_path, monkeypatch, operation):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(place_module, "start_cloud", lambda _: pytest.fail("begun"))
+        monkeypatch.setattr(client, "start_cloud", lambda _: pytest.fail("begun"))
         stop = Stop()
         stop.ask()
         told = []

@@ -1,0 +1,128 @@
+"""An operation from its question to its outcome; nothing is deleted that nobody has seen.
+
+Where somebody is asked, the plan comes first. Where nobody is, it is looked for whenever the state
+tells that there may be something to delete that takes more than a yes (`core/deletions.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from buildflow_nb.core.errors import InfraError, RejectedError
+from buildflow_nb.core.operations import (
+    Operation,
+    OperationEvent,
+    OperationListener,
+    Outcome,
+    Result,
+    StepPlanned,
+    Summary,
+)
+from buildflow_nb.infra.place import Confirm, Consent, Declared, Place
+from buildflow_nb.infra.report import told
+from buildflow_nb.infra.stack import not_begun, operate
+from buildflow_nb.infra.stop import Stop
+from buildflow_nb.infra.weighing import weighed
+
+__all__ = ("Operating", "finished")
+
+
+class Operating:
+    """Operations on what a flow declares, told to one listener."""
+
+    def __init__(
+        self, place: Place, declared: Declared, listener: OperationListener, stop: Stop | None
+    ) -> None:
+        self._place = place
+        self._declared = declared
+        self._listener = listener
+        self._stop = stop
+
+    def carry_out(self, operation: Operation) -> Outcome:
+        """See `Place.operate`."""
+        if self._asked_to_stop:
+            cancelled = not_begun(operation)
+            self._listener(cancelled)
+            return Outcome(cancelled)
+        events: list[OperationEvent] = []
+
+        def hear(event: OperationEvent) -> None:
+            if not isinstance(event, Summary):
+                events.append(event)
+            self._listener(event)
+
+        declared = self._declared
+        deployment = self._place.deployment(declared.managed, attached=True)
+        outcome = Outcome(operate(deployment, operation, hear, self._stop), tuple(events))
+        if operation is Operation.PREVIEW:
+            return weighed(outcome, deployment, declared.mentioned, Operation.APPLY)
+        return outcome
+
+    def change(self, operation: Operation, consent: Consent) -> Outcome:
+        """See `Place.change`."""
+        to_see = consent.confirm is not None or (not consent.delete and self._may_delete(operation))
+        if to_see and not self._asked_to_stop:
+            plan = self._plan(operation)
+            if plan.nothing_to_do:
+                return plan
+            if consent.delete:
+                plan = replace(plan, deletions=replace(plan.deletions, allowed=True))
+            if not self._asked_to_stop:
+                _agreed(operation, plan, consent.confirm, self._listener)
+        return finished(self.carry_out(operation))
+
+    def _may_delete(self, operation: Operation) -> bool:
+        """Whether it may delete what is another's or was not declared, told by the state alone."""
+        view = self._place.view(self._declared.managed)
+        if operation is Operation.DESTROY:
+            others = set(view.applied_by.values()) - {"", self._place.identity}
+            return bool(view.unknown or others)
+        return bool(view.unknown or view.undeclared)
+
+    def _plan(self, operation: Operation) -> Outcome:
+        destroys = operation is Operation.DESTROY
+        wanted = replace(self._declared, managed=()) if destroys else self._declared
+        looking = Operating(self._place, wanted, lambda _: None, self._stop)
+        plan = finished(looking.carry_out(Operation.PREVIEW))
+        return weighed(plan, self._place.deployment(()), wanted.mentioned, operation)
+
+    @property
+    def _asked_to_stop(self) -> bool:
+        return self._stop is not None and self._stop.asked
+
+
+def _agreed(
+    operation: Operation, plan: Outcome, confirm: Confirm | None, listener: OperationListener
+) -> None:
+    """Go on only with consent; then `listener` hears the plan.
+
+    Raises:
+        RejectedError: it was not given.
+    """
+    if confirm is None:
+        if plan.deletions.unseen:
+            msg = (
+                f"{operation.value} {told(plan.deletions)}; nothing was changed: leave out --yes "
+                "and confirm it, or add --delete"
+            )
+            raise RejectedError(msg)
+        return
+    if not confirm(plan):
+        msg = f"{operation.value} rejected; nothing was changed"
+        raise RejectedError(msg)
+    for event in plan.events:
+        if isinstance(event, StepPlanned):
+            listener(event)
+
+
+def finished(outcome: Outcome) -> Outcome:
+    """The outcome of an operation that is done.
+
+    Raises:
+        InfraError: it failed or was interrupted; says which resource and why.
+    """
+    summary = outcome.summary
+    if summary.result is not Result.DONE:
+        msg = f"{summary.operation.value}: {summary.error}"
+        raise InfraError(msg, summary.text)
+    return outcome
