@@ -91,6 +91,7 @@ class ControlServer:
             return error_answer(401, "a bearer token is needed", headers, close=True)
         try:
             await request.take()  # nothing is in it, but who leaves in the middle asks for nothing
+            request.let_go()
         except HttpFault as fault:
             response = error_answer(fault.status, fault.detail, fault.headers, close=True)
             await linger(request, response)

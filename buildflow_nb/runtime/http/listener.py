@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
 from buildflow_nb.core.errors import ServeError
 from buildflow_nb.runtime.http.answer import error_answer, fault_of
@@ -31,11 +32,11 @@ IDLE_S = 75.0  # seconds that a connection may be idle: longer than a common pro
 LAST_WORD_S = 0.1  # seconds that requests in flight have even without grace
 LINGER_S = 10.0  # seconds: at 100 Mbit/s enough for another 100 MB
 
-Answering = Callable[[BoundedRequest], Awaitable[web.StreamResponse]]
+Answering = Callable[[Any], Awaitable[web.StreamResponse]]  # of a BoundedRequest
 
 
 class HttpListener:
-    """One port, whose requests `answering` answers; made and used on one loop.
+    """One port, whose requests `answering` answers and lets go; made and used on one loop.
 
     `allowed_hosts` are further names under which a server on a loopback address may be called; "*"
     allows all. `body_bytes` is how many bytes of bodies all requests may hold together.
@@ -67,7 +68,7 @@ class HttpListener:
             ServeError: the port is taken, or the host is not one of this machine's.
         """
         loop = asyncio.get_running_loop()
-        self._server = _LowServer(self._answer, request_factory=self._request)
+        self._server = _LowServer(self._answering, request_factory=self._request)
         try:
             self._listener = await loop.create_server(self._server, self._host, self._port)
         except (OSError, OverflowError) as error:
@@ -87,14 +88,6 @@ class HttpListener:
         server.pre_shutdown()
         await server.shutdown(max(grace_s, LAST_WORD_S) / 2)  # aiohttp waits that long twice
         await asyncio.sleep(0)  # transports close in the loop's next turn
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        assert isinstance(request, BoundedRequest)  # noqa: S101  (made right below)
-        try:
-            return await self._answering(request)
-        finally:
-            if request.held:
-                request.let_go()
 
     def _request(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
@@ -133,8 +126,7 @@ class _Protocol(web.RequestHandler):
         aiohttp queues the error behind the request whose body it is in, which would wait for ever.
         """
         super().data_received(data)
-        fault = getattr(self._messages[-1][0], "exc", None) if self._messages else None
-        if fault is None:
+        if not self._messages or isinstance(self._messages[-1][0], RawRequestMessage):
             return
         request = self._current_request
         if len(self._messages) > 1:
@@ -144,7 +136,7 @@ class _Protocol(web.RequestHandler):
         else:
             return
         if not content.is_eof():
-            content.set_exception(web.RequestPayloadError(str(fault)))
+            content.set_exception(web.RequestPayloadError("the chunks are broken"))
 
     def handle_error(
         self,

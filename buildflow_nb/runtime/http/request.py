@@ -49,7 +49,8 @@ class BoundedRequest(web.Request):
 
     def let_go(self) -> None:
         """Count its bytes no more: it is answered, or was not read."""
-        self.bodies.give_back(self, self.held)
+        self.bodies.bytes -= self.held
+        self.held = 0
 
     def at_hand(self) -> bytes | None:
         """The body, if all of it came with the head; None where it must be read.

@@ -141,7 +141,11 @@ class Server:
             refused = guard.reading_refusal(request, writes=writes)
             if refused is not None:
                 return refused
-        response = await route.handle(request, values)
+        try:
+            response = await route.handle(request, values)
+        finally:
+            if request.held:
+                request.let_go()
         if not request.content.is_eof():
             await linger(request, response)
         return response
