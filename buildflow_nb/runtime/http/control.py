@@ -91,11 +91,13 @@ class ControlServer:
             return error_answer(401, "a bearer token is needed", headers, close=True)
         try:
             await request.take()  # nothing is in it, but who leaves in the middle asks for nothing
-            request.let_go()
         except HttpFault as fault:
-            response = error_answer(fault.status, fault.detail, fault.headers, close=True)
-            await linger(request, response)
-            return response
+            refused = error_answer(fault.status, fault.detail, fault.headers, close=True)
+        finally:
+            request.let_go()
+        if refused is not None:
+            await linger(request, refused)
+            return refused
         method = "GET" if request.method == "HEAD" else request.method
         answer = self._paths.get((method, request.path))
         if answer is not None:

@@ -48,7 +48,7 @@ class BoundedRequest(web.Request):
         return made
 
     def let_go(self) -> None:
-        """Count its bytes no more: it is answered, or was not read."""
+        """Count its bytes no more; due before what the client still sends is thrown away."""
         self.bodies.bytes -= self.held
         self.held = 0
 
@@ -127,12 +127,8 @@ class BoundedRequest(web.Request):
             if int(length) > self.client_max_size:
                 raise _too_long(self.client_max_size)
             self.bodies.refuse_full(int(length))
-        try:
-            body = await self._received()
-            return body if coding is None else await self._unpacked(body, coding)
-        except BaseException:
-            (self._first or self).let_go()  # not only once what the client still sends is over
-            raise
+        body = await self._received()
+        return body if coding is None else await self._unpacked(body, coding)
 
     async def _received(self) -> bytes:
         """The body as it was sent."""

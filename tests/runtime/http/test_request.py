@@ -241,6 +241,28 @@ def test_all_bodies_together_are_bounded(kind):
     serve(scenario, body_bytes=ROOM)
 
 
+@pytest.mark.parametrize(
+    ("head", "sent"),
+    [
+        (b"Content-Length: %d\r\n" % (ROOM + 1), b""),  # it is said to be too long
+        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n" % (9 * ROOM) + bytes(2 * ROOM)),
+    ],
+)
+def test_who_is_turned_away_holds_nothing_while_it_goes_on_sending(head, sent):
+    async def scenario(site: Site):
+        unit = await mount(site, "bytes")
+        reader, writer = await begin(site, "bytes", unit, head, b"")
+        writer.write(sent)
+        answer = await reader.readuntil(b"\r\n\r\n")  # of a body that has not ended
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in answer
+        assert site.held == 0
+        writer.close()
+        await writer.wait_closed()
+
+    serve(scenario, body_bytes=ROOM)
+
+
 GZIP = {"Content-Encoding": "gzip"}
 
 
@@ -292,13 +314,20 @@ BEGINNINGS = [
 ]
 
 
+def seen(unit) -> int:
+    """How many requests have come."""
+    shot = unit.snapshot()
+    return shot.in_flight + sum(count for _, count in shot.codes)
+
+
 async def begin(site: Site, kind: str, unit, head: bytes, sent: bytes):
     """Send the beginning of a request, and wait until it is seen."""
     host, port = site.server.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    before = seen(unit)
     path = b"/shop/x" if kind == "service" else b"/x"
     writer.write(b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % path + head + b"\r\n" + sent)
-    await until(lambda: unit.snapshot().in_flight == 1)
+    await until(lambda: seen(unit) > before)
     return reader, writer
 
 
