@@ -252,7 +252,9 @@ def test_who_is_turned_away_holds_nothing_while_it_goes_on_sending(head, sent):
     async def scenario(site: Site):
         unit = await mount(site, "bytes")
         reader, writer = await begin(site, "bytes", unit, head, b"")
-        writer.write(sent)
+        writer.write(sent[: ROOM // 2])
+        await until(lambda: site.held > 0 or not sent)
+        writer.write(sent[ROOM // 2 :])
         answer = await reader.readuntil(b"\r\n\r\n")  # of a body that has not ended
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"\r\nRetry-After: 1\r\n" in answer
