@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from buildflow_nb.core.errors import UsageError, told
-from buildflow_nb.core.nearest import cut
+from buildflow_nb.core.nearest import cut, shown
 from buildflow_nb.core.project_folder import LinkedError, make_private, read_private, write_whole
 
 __all__ = ("MARK", "unpacked")
@@ -22,6 +22,7 @@ __all__ = ("MARK", "unpacked")
 MARK = ".buildflow/unpacked"  # holds the digest of the build that a folder was made of
 BUILDS = Path(".buildflow") / "builds"
 MOST_FILES = 100_000
+MOST_SAID = 300  # letters of a reason, which may quote a name of 65,535
 # All roots of what `zipfile` raises for damaged, encrypted and unknown archives, besides OSError
 # (Python's library reference, "zipfile", and the decompressors that it uses).
 NOT_A_BUILD = (
@@ -60,10 +61,11 @@ def unpacked(build: Path, output: str | None) -> Path:
             raise UsageError(msg)
         _unpack(build, folder, digest)
     except OSError as error:
-        msg = f"run: {build} cannot be unpacked to {folder}: {told(error)}"
+        msg = f"run: {build} cannot be unpacked to {folder}: {shown(told(error), MOST_SAID)}"
         raise UsageError(msg) from error
     except NOT_A_BUILD as error:
-        msg = f"run: {build} is no build: {told(error)}; make one by buildflow build"
+        why = shown(told(error), MOST_SAID)
+        msg = f"run: {build} is no build: {why}; make one by buildflow build"
         raise UsageError(msg) from error
     return folder.absolute()
 

@@ -15,7 +15,7 @@ from buildflow_nb.core.command import WANTED, Command, Invocation, Option, secon
 from buildflow_nb.core.command_table import COMMANDS
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.line_comment import without_comment
-from buildflow_nb.core.nearest import cut, nearest
+from buildflow_nb.core.nearest import cut, nearest, shown
 
 __all__ = (
     "COMMANDS",
@@ -65,7 +65,7 @@ def _words(command: Command, rest: str) -> tuple[list[str], str]:
     try:
         return shlex.split(rest), ""
     except ValueError as error:
-        msg = f"{LINE} {command.name}: {error}: {cut(rest)}; like {LINE} {command.example}"
+        msg = f"{LINE} {command.name}: {error}: {shown(rest)}; like {LINE} {command.example}"
         raise UsageError(msg.replace("No closing", "no closing")) from error
 
 

@@ -7,14 +7,13 @@ stack `local` on the local cloud. A wrong file is refused with the line and the 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import ConfigError, told
-from buildflow_nb.core.options import nearest
+from buildflow_nb.core.nearest import cut, is_hidden, nearest, shown
 
 if TYPE_CHECKING:
     import yaml
@@ -24,8 +23,7 @@ __all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load
 FILE_NAME = "buildflow.yaml"
 _STACK_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}")  # it names files, too
 MOST_BYTES = 1 << 20  # a thousand stacks are a tenth of it
-MOST_SHOWN = 40  # letters of a wrong value, in an error
-_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of characters, ends of lines
+MOST_SAID = 200  # letters of what the parser says, which may quote a name
 CLOUDS = ("local", "real")
 PROVIDERS = ("aws", "azure", "gcp", "local")
 
@@ -80,7 +78,9 @@ class Config:
         wanted = name if name is not None else self.default_stack
         if wanted not in self.stacks:
             known = ", ".join(self.stacks)
-            msg = f"no stack {wanted!r}; {FILE_NAME} has: {known}{nearest(wanted, self.stacks)}"
+            msg = (
+                f"no stack {cut(wanted)!r}; {FILE_NAME} has: {known}{nearest(wanted, self.stacks)}"
+            )
             raise ConfigError(msg)
         return self.stacks[wanted]
 
@@ -146,7 +146,8 @@ def _composed(name: str, text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        msg = f"{name} line {line}: not YAML: {_visible(error.problem or error.context or '')}"
+        why = shown(error.problem or error.context or "", MOST_SAID)
+        msg = f"{name} line {line}: not YAML: {why}"
         raise ConfigError(msg) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -157,17 +158,8 @@ def _composed(name: str, text: str) -> yaml.Node | None:
         msg = f"{name}: not a configuration: its lists or mappings are nested too deeply"
         raise ConfigError(msg) from error
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # of a tag, an odd escape
-        msg = f"{name}: not YAML: {_visible(told(error))}"
+        msg = f"{name}: not YAML: {shown(told(error), MOST_SAID)}"
         raise ConfigError(msg) from error
-
-
-def _visible(text: str) -> str:
-    """A text with its control characters and halves of characters written out."""
-    return "".join(repr(c)[1:-1] if _hidden(c) else c for c in text)
-
-
-def _hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN
 
 
 class _Section:
@@ -197,14 +189,14 @@ class _Section:
         if not _is(node, "scalar"):
             raise self.wrong(node, "must be a text", name)
         text = str(node.value)
-        if any(map(_hidden, text)):
-            what = f"must be one line of visible characters, got {_shown(text)}"
+        if any(map(is_hidden, text)):
+            what = f"must be one line of visible characters, got {cut(text)!a}"
             raise self.wrong(node, what, name)
         return text
 
     def wrong(self, node: yaml.Node, what: str, key: str) -> ConfigError:
         """An error that names the line and the key."""
-        return ConfigError(f"{self._path.name} line {node.start_mark.line + 1}: {key} {what}")
+        return ConfigError(f"{self._path.name} line {node.start_mark.line + 1}: {cut(key)} {what}")
 
     def key(self, name: str) -> str:
         """The full name of a key."""
@@ -224,7 +216,7 @@ class _Section:
         if value is None:
             return default
         if value not in known and node is not None:
-            what = f"must be {' or '.join(known)}, got {value!r}{nearest(value, known)}"
+            what = f"must be {' or '.join(known)}, got {cut(value)!r}{nearest(value, known)}"
             raise self.wrong(node, what, self.key(name))
         return value
 
@@ -279,10 +271,6 @@ def _is(node: yaml.Node, kind: str) -> bool:
     return bool(vars(type(node))["id"] == kind)
 
 
-def _shown(text: str) -> str:
-    return ascii(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…")
-
-
 def _config(root: _Section, folder: Path) -> Config:
     app = root.text("app") or root.text("project")
     if app is None:
@@ -295,7 +283,7 @@ def _config(root: _Section, folder: Path) -> Config:
     if pulumi is not None:
         for stack in pulumi.items("stacks", _stack):
             if stack.name in stacks:
-                what = f"names two stacks {stack.name!r}; give one another name"
+                what = f"names two stacks {cut(stack.name)!r}; give one another name"
                 raise pulumi.wrong(pulumi.node, what, "pulumi_config.stacks")
             stacks[stack.name] = stack
         default = pulumi.text("default_stack")
@@ -324,7 +312,7 @@ def _config(root: _Section, folder: Path) -> Config:
 def _stack(section: _Section) -> Stack:
     name = section.text("name", required=True) or ""
     if not _STACK_NAME.fullmatch(name):
-        what = f"has letters, digits, '-', '_' and '.' alone, got {name!r}"
+        what = f"has letters, digits, '-', '_' and '.' alone, got {cut(name)!r}"
         raise section.wrong(section.node, what, section.key("name"))
     backend = section.text("backend_url")
     cloud = section.choice("cloud", CLOUDS, "real")

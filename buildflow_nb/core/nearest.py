@@ -6,13 +6,15 @@ those.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from buildflow_nb.core.errors import UsageError
 
-__all__ = ("LOG_LEVELS", "cut", "nearest", "unknown_processor")
+__all__ = ("LOG_LEVELS", "cut", "is_hidden", "nearest", "shown", "unknown_processor")
 
 LONGEST = 60  # letters of a wrong word that are shown; an error is one line
+_HIDDEN = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, halves of characters, ends of lines
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -29,6 +31,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def cut(word: str) -> str:
     """A word as an error shows it: its beginning, where it is long."""
     return word if len(word) <= LONGEST else f"{word[:LONGEST]}…"
+
+
+def shown(text: str, longest: int = LONGEST) -> str:
+    """A text as an error shows it without quotes: its beginning, with what is hidden written out.
+
+    A terminal obeys control characters, so those of a file never reach one.
+    """
+    short = text if len(text) <= longest else f"{text[:longest]}…"
+    return "".join(repr(c)[1:-1] if is_hidden(c) else c for c in short)
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a character is a control, half a character, or the end of a line."""
+    return unicodedata.category(character) in _HIDDEN
 
 
 def unknown_processor(processor_id: str, known: list[str]) -> UsageError:

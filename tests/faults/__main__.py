@@ -25,6 +25,7 @@ from tests.faults.ground import Ground
 from tests.faults.messages import poisoned, short_leases
 from tests.faults.networks import WEATHERS, frozen, through
 from tests.faults.operations import VICTIMS, operations_killed
+from tests.faults.parsers import PARSERS, fuzzed
 from tests.faults.stores import SINKS
 from tests.faults.strangers import strangers
 from tests.faults.tally import Tally, table
@@ -52,6 +53,8 @@ def _all(ground: Ground) -> Iterator[Scenario]:
     for feed in ("jsonl", "sqs", "pubsub"):
         yield f"poison {feed}", partial(poisoned, feed, 2_000, ground)
     yield "strangers", partial(strangers, 20_000, ground)
+    for name in PARSERS:
+        yield f"parser {name}", partial(fuzzed, name, 5_000, ground.rng, ground.folder("parsers"))
     for victim in VICTIMS:
         yield f"operations {victim}", partial(operations_killed, victim, 3, ground)
 
