@@ -20,6 +20,7 @@ from buildflow_nb.export import RanCell
 __all__ = ("CellSources", "recorded", "sources_of")
 
 _ATTRIBUTE = "buildflow_cell_sources"
+MOST_FAILED = 200  # cells without a success that are kept; each run is one where there are no ids
 Key = str | int  # the front end's id, or the number of the run
 
 
@@ -34,6 +35,12 @@ class CellSources:
             if source.strip()
         }
         self._before = set(self._cells)
+        self._failed: dict[Key, RanCell] = {}
+
+    @property
+    def failed(self) -> tuple[RanCell, ...]:
+        """The last cells of which no source has run without an error yet."""
+        return tuple(self._failed.values())
 
     @property
     def kept(self) -> tuple[RanCell, ...]:
@@ -50,12 +57,21 @@ class CellSources:
         if not result.success:
             if key in self._cells:
                 self._cells[key] = replace(self._cells[key], failed_since=True)
+            else:
+                self._note_failed(key, RanCell(info.raw_cell, number, cell_id=info.cell_id))
             return
+        self._failed.pop(key, None)
         for older in [n for n in self._before if self._cells[n].source == info.raw_cell]:
             self._before.discard(older)
             del self._cells[older]
         cell_id = None if info.cell_id is None else str(info.cell_id)
         self._cells[key] = RanCell(info.raw_cell, number, cell_id=cell_id, at=time.time())
+
+    def _note_failed(self, key: Key, cell: RanCell) -> None:
+        self._failed.pop(key, None)
+        self._failed[key] = replace(cell, failed=True)
+        if len(self._failed) > MOST_FAILED:
+            del self._failed[next(iter(self._failed))]
 
 
 @contextmanager

@@ -104,3 +104,13 @@ def test_a_shell_keeps_them_until_it_is_told_not_to(shell):
     assert [cell.source for cell in kept] == ["a = 1"]
     with pytest.raises(UsageError, match="%reload_ext buildflow_nb"):
         sources_of(shell)
+
+
+def test_cells_that_never_ran_well_are_known(run):
+    run("a = 1", "A")
+    run("1 / 0", "B")
+    run("2 / 0", "B")
+    run("a = ", "A")
+    assert run.sources.failed == (RanCell("2 / 0", 3, cell_id="B", failed=True),)
+    run("b = 1", "B")
+    assert run.sources.failed == ()

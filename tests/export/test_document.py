@@ -92,11 +92,12 @@ def test_a_cell_that_never_ran_stays_behind(file):
     sources, warnings, document = both(path, ran("a = 1", 1, "A"))
     assert sources == ["a = 1"]
     assert warnings == [
-        "never ran well in this kernel, so it stays behind: code cell 2; run what the flow needs"
+        "never ran well in this kernel, so it stays behind: cell [ ] (code cell no. 2); "
+        "run what the flow needs"
     ]
     (left,) = document.left_out
     assert (left.cell, left.line, left.text, left.why) == (
-        "code cell 2",
+        "cell [ ] (code cell no. 2)",
         2,
         "b = 2",
         "never ran in this kernel",
@@ -107,7 +108,8 @@ def test_what_a_cell_sets_that_never_ran_is_missing(file, tmp_path):
     path = file(code(LOAD, 1, "L"), code("rate = 2", None, "R"), code(DOUBLE, 2, "D"))
     cells = (ran(f"{LOAD}\n{NUMBERS}", 1, "L"), ran(f"{DOUBLE} * rate", 2, "D"))
     with pytest.raises(
-        UsageError, match=r"'rate' \(used in cell \[2\] line 3; set in code cell 2, "
+        UsageError,
+        match=r"'rate' \(used in cell \[2\] line 3; set in cell \[ \] \(code cell no. 2\), ",
     ):
         export_flow(cells, tmp_path / "shop", notebook=path)
 
@@ -150,8 +152,15 @@ def test_a_file_alone_tells_of_cells_that_never_ran(file):
     path = file(code("a = 1", 4), code("b = 2"), code("%load_ext x"), code("c = 3", 4))
     sources, warnings, document = both(path)
     assert sources == ["a = 1", "b = 2", "%load_ext x", "c = 3"]
-    assert warnings == ["never run when the file was saved, and exported: code cell 2"]
-    assert [cell.label for cell in document.cells] == [f"code cell {i}" for i in range(1, 5)]
+    assert warnings == [
+        "never run when the file was saved, and exported: cell [ ] (code cell no. 2)"
+    ]
+    assert [cell.label for cell in document.cells] == [
+        "cell [4] (code cell no. 1)",
+        "cell [ ] (code cell no. 2)",
+        "cell [ ] (code cell no. 3)",
+        "cell [4] (code cell no. 4)",
+    ]
 
 
 def test_a_file_that_never_ran_is_no_matter(file):

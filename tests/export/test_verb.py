@@ -91,7 +91,7 @@ def test_a_named_file_gives_the_order_and_the_title(cells, tmp_path):
     path = notebook(tmp_path, SAVED)
     shown = cells("%buildflow export shop.ipynb shop", "export").bundles[0]["text/plain"]
     assert "look at: cell [1] was edited since it ran; what ran is exported" in shown
-    assert "never ran well in this kernel, so it stays behind: code cell 7" in shown
+    assert "never ran well in this kernel, so it stays behind: cell [ ] (code cell no. 7)" in shown
     main = (tmp_path / "shop/main.py").read_text()
     assert '"""The shop."""' in main
     assert main.index("class Order") < main.index("RATE = 1.5") < main.index("def price")

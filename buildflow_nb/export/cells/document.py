@@ -16,13 +16,14 @@ Each of these is said.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from buildflow_nb.export.cells.failed_cells import refuse_failed
 from buildflow_nb.export.cells.headings import Heading, headings_in
 from buildflow_nb.export.cells.marks import mark_of, tag_of, unmarked
 from buildflow_nb.export.cells.matching import defined_in, matched, plain
-from buildflow_nb.export.cells.ran_cell import RanCell
+from buildflow_nb.export.cells.ran_cell import RanCell, label_of
 from buildflow_nb.export.cells.saved import SavedCell, SavedNotebook
 from buildflow_nb.export.findings import Findings
 from buildflow_nb.export.report import LeftOut
@@ -56,9 +57,35 @@ class Document:
 
 
 def document_of(
-    ran: Sequence[RanCell], saved: SavedNotebook | None, findings: Findings
+    cells: Sequence[RanCell], saved: SavedNotebook | None, findings: Findings
 ) -> Document:
     """Put the cells in order, and say where a file and a kernel differ."""
+    ran = [cell for cell in cells if not cell.failed]
+    found = _document_of(ran, saved, findings)
+    refuse_failed(
+        _failed(cells, saved), [(cell.label, cell.source) for cell in found.cells], findings
+    )
+    return found
+
+
+def _failed(cells: Sequence[RanCell], saved: SavedNotebook | None) -> Iterator[tuple[str, str]]:
+    """Cells that failed, with their labels; of a file, those that are still in there."""
+    there = {cell.cell_id for cell in saved.cells} if saved is not None else set()
+    texts = {plain(cell.source) for cell in saved.cells} if saved is not None else set()
+    failed = [cell for cell in cells if cell.failed]
+    for cell in failed:
+        if saved is None or cell.cell_id in there - {None} or plain(cell.source) in texts:
+            yield cell.label, cell.source
+    if saved is not None and not any(not cell.failed for cell in cells):
+        code = [cell for cell in saved.cells if cell.kind == "code"]
+        for label, one in zip(_labels(code), code, strict=True):
+            if one.failed:
+                yield label, one.source
+
+
+def _document_of(
+    ran: Sequence[RanCell], saved: SavedNotebook | None, findings: Findings
+) -> Document:
     for cell in ran:
         if cell.failed_since:
             findings.warn(
@@ -122,12 +149,10 @@ def _alone(
 
 
 def _labels(code: Sequence[SavedCell]) -> list[str]:
-    """Numbers in brackets where they are one cell's alone, else the place in the file."""
+    """Numbers in brackets, with the place in the file where they are not one cell's alone."""
     counts = Counter(cell.number for cell in code)
     return [
-        f"cell [{c.number}]"
-        if c.number is not None and counts[c.number] == 1
-        else f"code cell {c.place}"
+        label_of(c.number) if c.number is not None and counts[c.number] == 1 else c.label
         for c in code
     ]
 
@@ -160,7 +185,7 @@ def _never(found: Document, cell: SavedCell) -> list[str]:
     """Leave a cell behind that never ran; its label, if that matters."""
     if _only_magics(cell):
         return []
-    label, why = f"code cell {cell.place}", "never ran in this kernel"
+    label, why = cell.label, "never ran in this kernel"
     lines = [line for line in unmarked(cell.source).split("\n") if line.strip()]
     at = cell.source.split("\n").index(lines[0]) + 1
     found.left_out.append(LeftOut(label, at, lines[0].strip(), why))

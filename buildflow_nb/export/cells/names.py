@@ -1,8 +1,13 @@
-"""The names that a statement binds and those that it needs, by Python's own symbol tables."""
+"""The names that a statement binds and those that it needs, by Python's own symbol tables.
+
+Variables of comprehensions are not among them. Tables of Python 3.12 and later hold those together
+with the others (PEP 709, "Reference Implementation"), so they get names of their own before.
+"""
 
 from __future__ import annotations
 
 import ast
+import copy
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +16,8 @@ __all__ = ("Names", "names_of", "root_of")
 
 _AT_ONCE = ("listcomp", "setcomp", "dictcomp", "genexpr")  # functions that run where they stand
 _BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_OWN = "_of_a_comprehension_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,10 @@ class Names:
 
 def names_of(node: ast.stmt, text: str = "") -> Names:
     """Read one statement of a module, whose source is `text` (made from the tree otherwise)."""
-    table = symtable.symtable(text or ast.unparse(node), "cell", "exec")
+    table = _table(node, text)
     symbols = table.get_symbols()
     bound = {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
+    bound |= set(_walruses(node))
     now = {s.get_name() for s in symbols if s.is_referenced()}
     later: set[str] = set()
     rebinds: set[str] = set()
@@ -60,7 +68,40 @@ def names_of(node: ast.stmt, text: str = "") -> Names:
         soft |= now & bound  # a loop's own variable
         now -= bound
         later -= bound
-    return Names(*map(frozenset, (bound - {""}, now - {""}, later, soft, perhaps - bound, rebinds)))
+    found = (bound, now, later, soft, perhaps - bound, rebinds)
+    return Names(*(frozenset(n for n in names if n and not n.startswith(_OWN)) for names in found))
+
+
+def _table(node: ast.stmt, text: str) -> symtable.SymbolTable:
+    if any(isinstance(part, _COMPREHENSIONS) for part in ast.walk(node)):
+        text = ast.unparse(_Apart().visit(copy.deepcopy(node)))
+    return symtable.symtable(text or ast.unparse(node), "cell", "exec")
+
+
+def _walruses(node: ast.AST) -> Iterator[str]:
+    """What a walrus in a comprehension binds outside of it (PEP 572)."""
+    left = [node]
+    while left:
+        part = left.pop()
+        if isinstance(part, ast.NamedExpr):
+            yield part.target.id
+        if not isinstance(part, (*_BLOCKS, ast.Lambda)):
+            left.extend(ast.iter_child_nodes(part))
+
+
+class _Apart(ast.NodeTransformer):
+    """Gives the variables of comprehensions names that nothing else has."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, _COMPREHENSIONS):
+            first = {id(part) for part in ast.walk(node.generators[0].iter)}  # not inside of it
+            targets = [part for each in node.generators for part in ast.walk(each.target)]
+            own = {part.id for part in targets if isinstance(part, ast.Name)}
+            for part in ast.walk(node):
+                if isinstance(part, ast.Name) and part.id in own and id(part) not in first:
+                    part.id = f"{_OWN}{part.id}"
+        return node
 
 
 def root_of(node: ast.expr) -> ast.expr:

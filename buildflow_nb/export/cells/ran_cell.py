@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("RanCell",)
+__all__ = ("RanCell", "label_of")
 
 
 @dataclass(frozen=True, slots=True)
 class RanCell:
     """The latest source of a cell that ran without an error, and the number in its brackets.
 
-    `failed_since` says that a later source of the same cell failed. `cell_id` is the front end's,
+    `failed_since` says that a later source of the same cell failed, `failed` that none of it has
+    ever run without an error. `cell_id` is the front end's,
     where it gives one; `at` is when it ran, in seconds since 1970, where that is known.
     """
 
@@ -20,8 +21,18 @@ class RanCell:
     failed_since: bool = False
     cell_id: str | None = None
     at: float | None = None
+    failed: bool = False
 
     @property
     def label(self) -> str:
         """How a person finds it."""
-        return "a cell" if self.number is None else f"cell [{self.number}]"
+        return label_of(self.number)
+
+
+def label_of(number: int | None, place: int | None = None) -> str:
+    """A cell by what stands in its brackets; by its `place` among the cells of code, too.
+
+    The place is told where the brackets alone do not say which cell it is.
+    """
+    shown = f"cell [{' ' if number is None else number}]"
+    return shown if place is None else f"{shown} (code cell no. {place})"

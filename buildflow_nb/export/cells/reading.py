@@ -7,13 +7,17 @@ read from the syntax tree. A cell that is Python as it stands does not need it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from tokenize import TokenError
 from typing import Any
 
 from buildflow_nb.core.commands import HELP_FLAGS
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.magic_syntax import MAGIC, cell_source, magic_first
+from buildflow_nb.core.python_text import parse_python
 from buildflow_nb.export.cells.document import Cell, Document
 from buildflow_nb.export.cells.marks import KEEP, SKIP, unmarked, wrong_mark
 from buildflow_nb.export.cells.matching import defined_in
@@ -91,17 +95,23 @@ def _read(found: Notebook, reading: _Reading, findings: Findings) -> None:
         return
     try:
         text, row = _python(words, lines)
-        tree = ast.parse(text)
+        made = _statements(reading, text, row)
     except _UNREADABLE as error:
         _unreadable(found, reading, error, findings)
         return
-    shorter = len(lines) - len(lines_of(text.removesuffix("\n")))
-    own = row if words[0] == MAGIC else -1
-    found_pieces = pieces(text, tree)
-    for at, piece in enumerate(found_pieces):
-        shift = reading.blank + _shift(tree, piece.node, row, shorter)
-        made = _statement(reading, at, piece, shift, own)
-        found.statements.append(replace(made, last=piece is found_pieces[-1]))
+    found.statements += made
+
+
+def _statements(reading: _Reading, text: str, row: int) -> list[Statement]:
+    """The statements of a cell in Python."""
+    tree = parse_python(text)
+    shorter = len(reading.lines) - len(lines_of(text.removesuffix("\n")))
+    own = row if reading.words[0] == MAGIC else -1
+    made = [
+        _statement(reading, at, piece, reading.blank + _shift(tree, piece.node, row, shorter), own)
+        for at, piece in enumerate(pieces(text, tree))
+    ]
+    return [*made[:-1], *(replace(last, last=True) for last in made[-1:])]
 
 
 def _statement(reading: _Reading, at: int, piece: Piece, shift: int, row: int) -> Statement:
@@ -180,26 +190,38 @@ def _python(words: list[str], lines: list[str]) -> tuple[str, int]:
 
 def _is_python(text: str) -> bool:
     try:
-        ast.parse(text)
+        parse_python(text)
     except SyntaxError:
         return False
     return True
 
 
 def _transformed(lines: list[str]) -> str:
-    transformer = _transformer()
-    return "".join(transformer.do_token_transforms([f"{line}\n" for line in lines]))
+    with _transformer() as transformer:
+        return "".join(transformer.do_token_transforms([f"{line}\n" for line in lines]))
 
 
 def _transformed_cell(text: str) -> str:
-    changed: str = _transformer().transform_cell(text)
-    return changed
+    with _transformer() as transformer:
+        changed: str = transformer.transform_cell(text)
+        return changed
 
 
-def _transformer() -> Any:
+@contextmanager
+def _transformer() -> Iterator[Any]:
+    """IPython's own; what it warns of is for whoever runs the cell.
+
+    Raises:
+        SyntaxError: it cannot make anything of a cell.
+    """
     from IPython.core.inputtransformer2 import TransformerManager
 
-    return TransformerManager()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield TransformerManager()  # type: ignore[no-untyped-call]
+        except (LookupError, TokenError) as error:
+            raise SyntaxError(str(error)) from error
 
 
 def _shift(tree: ast.Module, node: ast.stmt, row: int, shorter: int) -> int:

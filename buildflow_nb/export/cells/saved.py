@@ -7,6 +7,7 @@ library `nbformat` is not needed for that, and would read them.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.export.cells.ran_cell import label_of
 
 __all__ = ("SavedCell", "SavedNotebook", "read_saved")
 
@@ -32,6 +34,12 @@ class SavedCell:
     cell_id: str | None = None
     number: int | None = None
     tags: tuple[str, ...] = ()
+    failed: bool = False  # when it ran last before the file was saved
+
+    @property
+    def label(self) -> str:
+        """How a person finds it: by its brackets, and its place, since those may be empty."""
+        return label_of(self.number, self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +51,17 @@ class SavedNotebook:
     at: float
 
 
+class _Output(msgspec.Struct):
+    output_type: object = None  # "pyerr" is version 3's word for an error
+
+
 class _Cell(msgspec.Struct):
     cell_type: str = ""
     source: str | list[str] = ""
     id: object = None
     execution_count: object = None
     metadata: dict[str, object] = {}
+    outputs: msgspec.Raw = msgspec.Raw(b"[]")
     input: str | list[str] = ""  # these four are version 3's
     prompt_number: object = None
     level: object = None
@@ -108,7 +121,8 @@ def _document(path: Path, data: bytes) -> _Document:
 def _lenient(path: Path, data: bytes) -> _Document:
     """Read what is JSON to Python alone: NaN in an output, half of a character."""
     try:
-        return msgspec.convert(json.loads(data.decode("utf-8-sig")), _Document)
+        whole = _whole(json.loads(data.decode("utf-8-sig")))
+        return msgspec.json.decode(json.dumps(whole, allow_nan=False), type=_Document)
     except UnicodeDecodeError as error:
         msg = f"{path} is not in UTF-8 (byte {error.start + 1}), as a notebook is; {_MEND}"
         raise UsageError(msg) from error
@@ -116,9 +130,22 @@ def _lenient(path: Path, data: bytes) -> _Document:
         where = f"line {error.lineno} column {error.colno}"
         msg = f"{path} is no notebook: not JSON at {where} ({error.msg}); {_MEND}"
         raise UsageError(msg) from error
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"{path} is no notebook: {error}; {_MEND}"
         raise UsageError(msg) from error
+
+
+def _whole(value: object) -> object:
+    """JSON without NaN, and without halves of characters, which can stand in no file."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return value
 
 
 def _refuse_other_language(path: Path, document: _Document, cells: list[_Cell]) -> None:
@@ -149,13 +176,25 @@ def _saved(cells: list[_Cell]) -> Iterator[SavedCell]:
             yield SavedCell(cell.cell_type, source)
         else:
             place += 1
-            yield SavedCell("code", source, place, _id(cell), _number(cell), _tags(cell))
+            yield SavedCell(
+                "code", source, place, _id(cell), _number(cell), _tags(cell), _has_failed(cell)
+            )
+
+
+def _has_failed(cell: _Cell) -> bool:
+    """Whether its outputs tell of an error; they are looked into only where they may."""
+    if b"error" not in bytes(cell.outputs):
+        return False
+    try:
+        outputs = msgspec.json.decode(cell.outputs, type=list[_Output])
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return any(output.output_type in ("error", "pyerr") for output in outputs)
 
 
 def _joined(source: str | list[str]) -> str:
     text = source if isinstance(source, str) else "".join(source)
-    # Half of a character can stand in JSON, but in no file.
-    return text.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _id(cell: _Cell) -> str | None:

@@ -98,6 +98,15 @@ class Statement(Effects):
         return APP in self.names.bound or any(method in _DECLARING for method in self.flow_methods)
 
     @cached_property
+    def adds(self) -> bool:
+        """Whether it adds to the flow, or takes a flow that others have made."""
+        value = getattr(self.node, "value", None)
+        empty = isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Flow")
+        return any(method in _DECLARING for method in self.flow_methods) or (
+            APP in self.names.bound and not empty
+        )
+
+    @cached_property
     def commands(self) -> bool:
         """Whether it runs, sends or deploys: what a program does under `__main__`, if at all."""
         return any(method not in _DECLARING for method in self.flow_methods)
@@ -190,7 +199,7 @@ class Statement(Effects):
         folder = call.args[-1] if call.args else None
         added = ast.unparse(call.func) in ("sys.path.insert", "sys.path.append")
         text = folder.value if added and isinstance(folder, ast.Constant) else None
-        return text if isinstance(text, str) else None
+        return text if isinstance(text, str) and "\0" not in text else None
 
     @cached_property
     def deletes(self) -> bool:

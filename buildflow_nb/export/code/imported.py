@@ -45,23 +45,28 @@ def imported_by(
     tree: ast.AST, where: Callable[[ast.stmt], str], package: str = ""
 ) -> list[Imported]:
     """All imports in a tree, those in functions included."""
-    return list(_walk(tree, where, package, guarded=False))
+    found: list[Imported] = []
+    left = [(tree, False)]  # a list of its own, since trees may be deep
+    while left:
+        node, guarded = left.pop()
+        if isinstance(node, ast.Import):
+            found += [Imported(alias.name, where(node), guarded) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [
+                Imported(module, where(node), guarded, member)
+                for module, member in _named(node, package)
+            ]
+        left += reversed(list(_inside(node, guarded=guarded)))
+    return found
 
 
-def _walk(
-    tree: ast.AST, where: Callable[[ast.stmt], str], package: str, *, guarded: bool
-) -> Iterator[Imported]:
-    if isinstance(tree, ast.Import):
-        for alias in tree.names:
-            yield Imported(alias.name, where(tree), guarded)
-    elif isinstance(tree, ast.ImportFrom):
-        for module, member in _named(tree, package):
-            yield Imported(module, where(tree), guarded, member)
+def _inside(tree: ast.AST, *, guarded: bool) -> Iterator[tuple[ast.AST, bool]]:
+    """The nodes in a node, and whether an import there may fail."""
     for field, value in ast.iter_fields(tree):
         safe = guarded or (field == "body" and _is_guard(tree))
         for node in value if isinstance(value, list) else [value]:
             if isinstance(node, ast.AST):
-                yield from _walk(node, where, package, guarded=safe)
+                yield node, safe
 
 
 def _is_guard(node: ast.AST) -> bool:

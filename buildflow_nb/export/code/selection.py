@@ -115,7 +115,7 @@ class _Chosen:
         adders = _adders(self.statements)
         roots = [s for s in self.statements if s.declares or (s.keep and _can_be_kept(s))]
         calls = [s for s in self.statements if _can_be_kept(s) and s.names.now & adders]
-        self.declares = bool(calls) or any(s.declares for s in roots)
+        self.declares = bool(calls) or any(s.adds for s in roots)
         self._take([*roots, *calls])
         if self.taken:
             self._take(self._unknown_stars)

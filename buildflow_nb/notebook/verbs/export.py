@@ -69,7 +69,7 @@ def exported(session: Session, values: Values) -> Exported:
     file = SavedFile(Path(named).expanduser()) if named else saved_file(session.names)
     said = _beside(file, cells) if not named else ""
     report = export_flow(
-        cells,
+        (*cells, *sources_of(session.shell).failed),
         folder,
         notebook=None if said else file.path,
         force=values["force"],
