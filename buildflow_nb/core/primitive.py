@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
+from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = (
     "Batch",
     "Checkable",
     "Env",
+    "Incomplete",
     "Malformed",
     "Managed",
     "Readable",
@@ -50,6 +52,7 @@ __all__ = (
     "Source",
     "Wire",
     "Writable",
+    "check_managed",
     "label_of",
 )
 
@@ -283,6 +286,15 @@ class Managed(Protocol):
 
 
 @runtime_checkable
+class Incomplete(Protocol):
+    """A managed primitive that can be made without what its cloud resources need."""
+
+    def lacks(self) -> str:
+        """What they need and it does not have, and how to give it; "" if nothing."""
+        ...
+
+
+@runtime_checkable
 class Checkable(Protocol):
     """A primitive that can be looked at without consuming or writing anything."""
 
@@ -292,6 +304,19 @@ class Checkable(Protocol):
         Never raises for what is wrong with it: that is a finding, with its cure.
         """
         ...
+
+
+def check_managed(primitive: object) -> None:
+    """Look whether a primitive's cloud resources, and those that it owns, can be declared.
+
+    Raises:
+        DeclarationError: something is missing; says how to give it.
+    """
+    if isinstance(primitive, Incomplete) and (missing := primitive.lacks()):
+        msg = f"{label_of(primitive)}: {missing}"
+        raise DeclarationError(msg)
+    for owned in primitive.owned() if isinstance(primitive, Managed) else ():
+        check_managed(owned)
 
 
 def label_of(primitive: object) -> str:

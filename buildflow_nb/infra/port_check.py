@@ -9,6 +9,7 @@ import socket
 import psutil
 
 from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.process_name import process_name
 
 __all__ = ("look_at_port",)
 
@@ -52,7 +53,6 @@ def _holder(port: int) -> str:
         pid = next((pid for pid in found if pid), None)
         if pid is None:
             return "another process"
-        whose = " (this one)" if pid == os.getpid() else ""
-        return f"process {pid} ({psutil.Process(pid).name()}){whose}"
+        return process_name(pid)
     except (psutil.Error, OSError):
         return "another process"

@@ -19,6 +19,7 @@ from pulumi.automation.errors import ConcurrentUpdateError
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, OperationListener
 from buildflow_nb.core.own_json import read_own
+from buildflow_nb.core.process_name import process_name
 from buildflow_nb.infra.adopt import adopted
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.process_id import ProcessId, end
@@ -100,7 +101,7 @@ class Recovery:
             pid = int(lock["pid"])
             if lock["host"] != socket.gethostname() or _is_engine(pid):
                 msg = (
-                    f"stack {name!r} is locked by {lock['who']} (process {pid}) "
+                    f"stack {name!r} is locked by {lock['who']} ({self._process(lock)}) "
                     f"since {lock['at']}; wait until it has ended; if it is dead, "
                     "`pulumi cancel` removes its lock"
                 )
@@ -109,6 +110,11 @@ class Recovery:
         self._say(f"removed the lock that a dead engine left on stack {name!r}")
         if self.pending(unknown=True):
             self._adopt()
+
+    def _process(self, lock: re.Match[str]) -> str:
+        """The holder of a lock; of one on another machine there is but its number."""
+        pid = int(lock["pid"])
+        return process_name(pid) if lock["host"] == socket.gethostname() else f"process {pid}"
 
     def _adopt(self) -> None:
         before = self._stack.export_stack()

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.project_folder import open_private
+from buildflow_nb.core.process_name import process_name
+from buildflow_nb.core.project_folder import open_private, read_private
 from buildflow_nb.infra.local_cloud.child import clean_environment
 from buildflow_nb.infra.local_cloud.emulators import check_installed
 from buildflow_nb.infra.local_cloud.folder import FolderLock, keeper, logs_of, make_folder, writing
@@ -74,8 +76,11 @@ def cloud_status(project: Path) -> CloudStatus:
     )
 
 
-def start_cloud(project: Path) -> CloudRecord:
+def start_cloud(project: Path, tell: Callable[[str], None] = lambda _: None) -> CloudRecord:
     """The project's local cloud, started if it does not run; kept up while this process lives.
+
+    `tell` hears, on this thread, that it is being started, which takes seconds: a line for a
+    person. It hears nothing of a cloud that runs.
 
     Raises:
         InfraError: its extra is not installed, its folder cannot be written, or it did not start;
@@ -89,7 +94,7 @@ def start_cloud(project: Path) -> CloudRecord:
         return found
     check_installed()
     _end_other_version(project)
-    return _await_record(project)
+    return _await_record(project, tell)
 
 
 def _end_other_version(project: Path) -> None:
@@ -100,16 +105,17 @@ def _end_other_version(project: Path) -> None:
     if users:
         msg = (
             f"the local cloud of {project} is of another version of buildflow_nb, and is used by"
-            f" process {', '.join(map(str, users))}; end that first, then this one starts its own"
+            f" {', '.join(map(process_name, users))}; end that first, then this one starts its own"
         )
         raise InfraError(msg)
     _log.warning("the local cloud of %s is of another version and is started again", project)
     stop_cloud(project)
 
 
-def _await_record(project: Path) -> CloudRecord:
+def _await_record(project: Path, tell: Callable[[str], None]) -> CloudRecord:
     folder = local_folder(project)
     deadline = time.monotonic() + _patience(keeper(folder))
+    tell(f"starting the local cloud of {project}; that takes a few seconds, once")
     process: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
         record = read_record(folder)
@@ -154,7 +160,10 @@ def _log_file(folder: Path) -> Path:
 
 def _not_started(folder: Path) -> str:
     log = _log_file(folder)
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+    try:
+        lines = read_private(log).decode(errors="replace").splitlines()[-LAST_LINES:]
+    except OSError as error:
+        return f"the local cloud did not start, and its log cannot be read: {error}"
     return f"the local cloud did not start; {log} ends with: {' | '.join(lines)}"
 
 
@@ -204,6 +213,6 @@ def reset_cloud(project: Path) -> None:
                     if (folder / name).exists():
                         shutil.rmtree(folder / name)
                 return
-    users = ", ".join(map(str, living_leases(folder)))
+    users = ", ".join(map(process_name, living_leases(folder)))
     msg = f"the local cloud cannot be reset while processes start it again: end {users} first"
     raise InfraError(msg)

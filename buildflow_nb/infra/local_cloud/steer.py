@@ -5,6 +5,7 @@ from __future__ import annotations
 from os import getpid
 from pathlib import Path
 
+from buildflow_nb.core.process_name import process_name
 from buildflow_nb.infra.local_cloud.client import (
     CloudStatus,
     cloud_status,
@@ -43,7 +44,7 @@ def _still_used(project: Path) -> str:
     users = cloud_status(project).users
     if not users:
         return ""
-    names = [f"process {user}" for user in users if user != getpid()]
+    names = [process_name(user) for user in users if user != getpid()]
     if getpid() in users:
         names.append(f"this process ({getpid()})")
     if len(names) == 1:
@@ -54,7 +55,7 @@ def _still_used(project: Path) -> str:
 def _described(status: CloudStatus) -> str:
     if status.record is None:
         return _unanswered(status)
-    users = ", ".join(map(str, status.users)) or "nobody; it will stop by itself"
+    users = ", ".join(map(process_name, status.users)) or "nobody; it will stop by itself"
     rows = [f"  {name:<8} {url}" for name, url in sorted(status.record.endpoints.items())]
     return "\n".join(
         [

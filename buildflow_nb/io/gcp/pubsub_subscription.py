@@ -177,6 +177,10 @@ class GCPPubSubSubscription:
         """The topic."""
         return () if self.topic is None else (self.topic,)
 
+    def lacks(self) -> str:
+        """The topic, where none is given."""
+        return "give the topic, as .options(topic=…)" if self.topic is None else ""
+
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The subscription; gives `id` and `name`.
 
@@ -186,7 +190,7 @@ class GCPPubSubSubscription:
         from pulumi_gcp import pubsub
 
         if self.topic is None:
-            msg = f"GCPPubSubSubscription {self.label!r}: give the topic, as .options(topic=…)"
+            msg = f"{label_of(self)}: {self.lacks()}"
             raise DeclarationError(msg)
         made = site.made(self.topic)
         subscription = pubsub.Subscription(

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.process_name import process_name
 from buildflow_nb.infra.local_cloud import client, emulators
 from buildflow_nb.infra.local_cloud.client import (
     cloud_status,
@@ -23,6 +24,7 @@ from buildflow_nb.infra.local_cloud.client import (
     start_cloud,
     stop_cloud,
 )
+from buildflow_nb.infra.local_cloud.folder import make_folder
 from buildflow_nb.infra.local_cloud.record import local_folder
 from buildflow_nb.infra.local_cloud.steer import steer
 from tests.infra.local_cloud.running import DEADLINE_S, descendants, project, sqs, until
@@ -180,11 +182,11 @@ def test_it_stays_while_a_process_that_uses_it_lives(project):
         assert user.stdout.readline() == b"up\n"
         assert cloud_status(project).users == (user.pid,)
         stopped = steer(project, "stop")
-        again = f"process {user.pid} uses it and will start it again when it needs it"
+        again = f"{process_name(user.pid)} uses it and will start it again when it needs it"
         assert stopped == f"the local cloud is stopped; what was in it is kept; {again}"
         start_cloud(project)
         both = steer(project, "stop")
-        assert f"process {user.pid}, this process ({os.getpid()}) use it and will" in both
+        assert f"{process_name(user.pid)}, this process ({os.getpid()}) use it and will" in both
         start_cloud(project)
         user.kill()
         user.wait(DEADLINE_S)
@@ -211,7 +213,7 @@ def test_the_words_of_a_notebook_and_a_terminal(project):
     assert "does not run" in steer(project, "status")
     told = steer(project, "start")
     record = find_cloud(project)
-    assert f"runs as process {record.process.pid}, used by: {os.getpid()}" in told
+    assert f"runs as process {record.process.pid}, used by: {process_name(os.getpid())}" in told
     assert record.endpoints["pubsub"] in told
     assert steer(project, "status") == told
     again = f"this process ({os.getpid()}) uses it and will start it again when it needs it"
@@ -222,3 +224,48 @@ def test_the_words_of_a_notebook_and_a_terminal(project):
     assert "stopped and empty" in emptied
     assert emptied.endswith(again)
     assert not (local_folder(project) / "aws").exists()
+
+
+def test_a_start_is_told_once_and_a_cloud_that_runs_is_not(project):
+    told = []
+    start_cloud(project, told.append)
+    assert told == [f"starting the local cloud of {project}; that takes a few seconds, once"]
+    start_cloud(project, told.append)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("link", ["lock", "logs", "logs/cloud.log", "logs/aws.log", "aws/x", "gcp"])
+def test_a_link_in_its_folder_is_not_followed(tmp_path, link):
+    folder = make_folder(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("mine")
+    place = folder / link
+    if place.is_dir():
+        place.rmdir()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(other if link in {"logs", "gcp"} else other / "file")
+    with pytest.raises(InfraError, match=f"{place} is a link, and none is followed there; remove"):
+        start_cloud(tmp_path)
+    assert [(p.name, p.read_text()) for p in other.iterdir()] == [("file", "mine")]
+
+
+def test_a_link_in_the_place_of_what_is_replaced_is_replaced(project):
+    folder = make_folder(project)
+    (project / "mine").write_text("{}")
+    for name in ("ports.json", "cloud.json", "children.json"):
+        (folder / name).symlink_to(project / "mine")
+    start_cloud(project)
+    assert (project / "mine").read_text() == "{}"
+    assert not any((folder / name).is_symlink() for name in ("ports.json", "cloud.json"))
+
+
+def test_nothing_in_its_folder_is_for_others(project):
+    folder = project / ".buildflow"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    record = start_cloud(project)
+    sqs(record).create_queue(QueueName="q")
+    stop_cloud(project)
+    loose = [p for p in [folder, *folder.rglob("*")] if p.stat().st_mode & 0o077]
+    assert loose == []

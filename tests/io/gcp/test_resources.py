@@ -9,6 +9,7 @@ import pytest
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed
+from buildflow_nb.core.registry import Registry
 from buildflow_nb.io.gcp import (
     GCPPubSubSubscription,
     GCPPubSubTopic,
@@ -150,7 +151,7 @@ def test_a_subscription_to_a_topic_of_others_in_the_stacks_project():
 
 
 def test_a_subscription_needs_a_topic():
-    with pytest.raises(DeclarationError, match=r"'to-ship': give the topic, as .options\(topic=…"):
+    with pytest.raises(DeclarationError, match=r"to-ship: give the topic, as .options\(topic=…"):
         GCPPubSubSubscription("p-1", "to-ship").resources(FakeSite())
 
 
@@ -197,3 +198,31 @@ def test_all_are_managed():
         assert isinstance(primitive, Managed)
     for primitive in (bucket, topic, subscription):
         assert primitive.owned() == primitive.parents() == ()
+
+
+@pytest.mark.parametrize(
+    "managed",
+    [
+        GCPPubSubSubscription("p", "to-ship"),
+        GCPPubSubSubscription("p", "to-ship").options(batch_size=5),
+        GCPPubSubSubscription(None, "to-ship"),
+    ],
+)
+def test_a_subscription_without_a_topic_is_not_managed(managed):
+    registry = Registry(lambda _: None)
+    with pytest.raises(DeclarationError, match=r"to-ship: give the topic, as \.options\(topic=…\)"):
+        registry.manage(managed.primitive_id, managed)
+    assert registry.managed == ()
+
+
+@pytest.mark.parametrize(
+    "managed",
+    [
+        GCPPubSubTopic("p", "orders"),
+        GCPPubSubSubscription("p", "to-ship").options(topic=GCPPubSubTopic("p", "orders")),
+    ],
+)
+def test_what_lacks_nothing_is_managed(managed):
+    registry = Registry(lambda _: None)
+    registry.manage(managed.primitive_id, managed)
+    assert registry.managed == (managed,)

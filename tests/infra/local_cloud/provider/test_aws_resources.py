@@ -89,7 +89,7 @@ class TestBucket(AWSContract):
         for body in (b"1", b"2"):
             s3.put_object(Bucket=resource_id, Key="a b/ä", Body=body)
         s3.delete_object(Bucket=resource_id, Key="a b/ä")
-        with pytest.raises(grpc.RpcError, match=r"BucketNotEmpty.*forceDestroy=True"):
+        with pytest.raises(grpc.RpcError, match=r"BucketNotEmpty.*\.options\(force_destroy=True"):
             aws.delete(BUCKET, resource_id, outputs)
         outputs.values["forceDestroy"] = True
         aws.delete(BUCKET, resource_id, outputs)

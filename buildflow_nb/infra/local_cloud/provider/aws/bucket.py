@@ -125,7 +125,8 @@ class Bucket(Resource[AWSCloud]):
             s3.delete_bucket(Bucket=resource_id)
         except ClientError as error:
             if code_of(error) == "BucketNotEmpty":
-                msg = f"{error}; delete its objects, or apply forceDestroy=True first"
+                mend = "or apply it with .options(force_destroy=True) first"
+                msg = f"{error}; delete its objects, {mend}"
                 raise InfraError(msg) from error
             if not is_gone(error):
                 raise

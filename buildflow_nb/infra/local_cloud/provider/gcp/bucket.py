@@ -143,7 +143,7 @@ class Bucket(Resource[GCPCloud]):
                 raise
             msg = (
                 f"The bucket you tried to delete is not empty. ({error}); delete the objects of "
-                f"{resource_id!r}, or apply force_destroy=True first"
+                f"{resource_id!r}, or apply it with .options(force_destroy=True) first"
             )
             raise InfraError(msg) from error
 
