@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from buildflow_nb.core.declarations import Collector, Consumer, Endpoint, Service
-from buildflow_nb.core.declare import collector_spec, consumer_spec, endpoint_spec
 from buildflow_nb.core.errors import DeclarationError, UsageError
 from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
 from buildflow_nb.core.flow_state import FlowState
@@ -20,7 +19,6 @@ from buildflow_nb.core.options import (
 from buildflow_nb.core.primitive import Managed
 from buildflow_nb.core.registry import Registry
 from buildflow_nb.core.surroundings import kernel
-from buildflow_nb.flow.state import flow_state
 from buildflow_nb.infra.place import Place
 
 __all__ = ("Declaring",)
@@ -48,6 +46,8 @@ class Declaring:
         """
 
         def register(target: Code) -> Code:
+            from buildflow_nb.core.declare import consumer_spec
+
             self.registry.put(consumer_spec(target, source, sink, options))
             return target
 
@@ -65,6 +65,8 @@ class Declaring:
         """
 
         def register(target: Code) -> Code:
+            from buildflow_nb.core.declare import collector_spec
+
             self.registry.put(collector_spec(target, route, method, sink, options))
             return target
 
@@ -82,6 +84,8 @@ class Declaring:
         """
 
         def register(target: Code) -> Code:
+            from buildflow_nb.core.declare import endpoint_spec
+
             service = Service(service_id=f"endpoint {target.__name__}", **options)
             self.registry.put(endpoint_spec(target, route, method, service.spec))
             return target
@@ -115,6 +119,8 @@ class Declaring:
         self.registry.put_service(service.spec)
 
         def add(endpoint: Endpoint) -> None:
+            from buildflow_nb.core.declare import endpoint_spec
+
             spec = endpoint_spec(endpoint.target, endpoint.route, endpoint.method, service.spec)
             self.registry.put(spec)
 
@@ -179,6 +185,8 @@ class Declaring:
 
     def flowstate(self) -> FlowState:
         """What is declared, as BuildFlow tells it; `to_dict()` makes it plain data."""
+        from buildflow_nb.flow.state import flow_state
+
         return flow_state(self.spec())
 
     def processor(self, processor_id: str) -> ProcessorSpec:

@@ -7,39 +7,56 @@ Python prompt. `html` and `text` are pure functions of data.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.snapshot import FlowSnapshot
-from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import cockpit
-from buildflow_nb.notebook.listings import Declared
-from buildflow_nb.notebook.replayed import SideBySide
-from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.replay import Replay
 
-__all__ = ("Shown", "html", "register", "text", "unregister")
+if TYPE_CHECKING:
+    from buildflow_nb.flow import Flow
+    from buildflow_nb.notebook.listings import Declared
+    from buildflow_nb.notebook.replayed import SideBySide
+    from buildflow_nb.runtime.handle import RunHandle
+    from buildflow_nb.runtime.replay import Replay
 
-Shown = FlowSnapshot | ProcessorSpec | Replay
-_SPECS = (ConsumerSpec, CollectorSpec, EndpointSpec)
+    Shown = FlowSnapshot | ProcessorSpec | Replay
+
+__all__ = ("html", "register", "text", "unregister")
+
+# By name, so that nothing is loaded for what may never be shown.
+_LIVE = (("buildflow_nb.flow.flow", "Flow"), ("buildflow_nb.runtime.handle", "RunHandle"))
+_DATA = (
+    ("buildflow_nb.core.snapshot", "FlowSnapshot"),
+    ("buildflow_nb.runtime.replay", "Replay"),
+    *((kind.__module__, kind.__name__) for kind in (ConsumerSpec, CollectorSpec, EndpointSpec)),
+)
 
 
 def html(value: Shown) -> str:
     """HTML of a snapshot, a spec or a replay."""
+    from buildflow_nb.notebook import cockpit
+
     if isinstance(value, FlowSnapshot):
         return cockpit.html(value)
-    if isinstance(value, Replay):
-        return SideBySide(value)._repr_html_()
-    return Declared([value], value.kind)._repr_html_()
+    return _listed(value)._repr_html_()
 
 
 def text(value: Shown) -> str:
     """Plain text of a snapshot, a spec or a replay."""
+    from buildflow_nb.notebook import cockpit
+
     if isinstance(value, FlowSnapshot):
         return cockpit.text(value)
-    if isinstance(value, Replay):
-        return repr(SideBySide(value))
-    return repr(Declared([value], value.kind))
+    return repr(_listed(value))
+
+
+def _listed(value: ProcessorSpec | Replay) -> Declared | SideBySide:
+    from buildflow_nb.notebook.listings import Declared
+    from buildflow_nb.notebook.replayed import SideBySide
+
+    if isinstance(value, (ConsumerSpec, CollectorSpec, EndpointSpec)):
+        return Declared([value], value.kind)
+    return SideBySide(value)
 
 
 def register(shell: Any, panel: Callable[[object], bool]) -> None:
@@ -52,19 +69,19 @@ def register(shell: Any, panel: Callable[[object], bool]) -> None:
 
             display(_bundle(value.snapshot()), raw=True)  # type: ignore[no-untyped-call]
 
-    for live in (Flow, RunHandle):
-        shell.display_formatter.ipython_display_formatter.for_type(live, show)
-    for kind in (FlowSnapshot, Replay, *_SPECS):
-        bundles.for_type(kind, lambda value, **_: _bundle(value))
+    for live in _LIVE:
+        shell.display_formatter.ipython_display_formatter.for_type_by_name(*live, show)
+    for kind in _DATA:
+        bundles.for_type_by_name(*kind, lambda value, **_: _bundle(value))
 
 
 def unregister(shell: Any) -> None:
     """Leave our types to their own `repr`."""
     formatter = shell.display_formatter
-    for live in (Flow, RunHandle):
-        formatter.ipython_display_formatter.pop(live, None)
-    for kind in (FlowSnapshot, Replay, *_SPECS):
-        formatter.mimebundle_formatter.pop(kind, None)
+    for module, name in _LIVE:
+        formatter.ipython_display_formatter.pop(f"{module}.{name}", None)
+    for module, name in _DATA:
+        formatter.mimebundle_formatter.pop(f"{module}.{name}", None)
 
 
 def _bundle(value: Shown) -> dict[str, str]:

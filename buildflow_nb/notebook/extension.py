@@ -12,7 +12,6 @@ from buildflow_nb.notebook.cell_sources import recorded
 from buildflow_nb.notebook.completion import matcher
 from buildflow_nb.notebook.idle_interrupt import hear_idle_interrupts
 from buildflow_nb.notebook.one_line import hide_tracebacks, show_tracebacks
-from buildflow_nb.notebook.performers import performers
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.thread_parents import without_cycles
 from buildflow_nb.runtime.logs import captured
@@ -39,7 +38,6 @@ def unload(shell: Any) -> None:
 def _install(shell: Any) -> ExitStack:
     with ExitStack() as undo:
         session = Session(shell)
-        session.desk.performers = performers(session)
         answer_to_buildflow()
         undo.enter_context(without_cycles(sys.stdout, sys.stderr))
         undo.enter_context(captured())
@@ -55,9 +53,7 @@ def _install(shell: Any) -> ExitStack:
             undo.callback(known.pop, magics.NAME, None)
         display.register(shell, session.show_if_its_own)
         undo.callback(display.unregister, shell)
-        undo.callback(
-            hear_idle_interrupts(getattr(shell, "kernel", None), session.operations.cancel)
-        )
+        undo.callback(hear_idle_interrupts(getattr(shell, "kernel", None), session.cancel))
         hide_tracebacks(shell)
         undo.callback(show_tracebacks, shell)
         session.bind()

@@ -20,7 +20,7 @@ from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.one_line import UsageError
 from buildflow_nb.notebook.session import NAME as FLOW
 from buildflow_nb.notebook.session import Session, say
-from buildflow_nb.notebook.verbs import VERBS
+from buildflow_nb.notebook.verbs import verb_of
 
 __all__ = ("NAME", "magic", "transformer")
 
@@ -101,7 +101,7 @@ def _line(session: Session, line: str) -> object:
     if asked.help:
         say(help_text(asked.command))
         return None
-    return VERBS[asked.command.name](session, asked.values)
+    return verb_of(asked.command.name)(session, asked.values)
 
 
 def _cell(session: Session, line: str, cell: str) -> None:

@@ -11,18 +11,21 @@ import shlex
 import sys
 import threading
 import weakref
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.options import nearest
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.cells import CellInfo, Cells
-from buildflow_nb.notebook.desk import Desk
-from buildflow_nb.notebook.form import Sent
-from buildflow_nb.notebook.live import Live
-from buildflow_nb.notebook.look import Look
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.panel import Found, Panel
+
+if TYPE_CHECKING:  # what shows the panel and does its clicks is loaded with the panel
+    from buildflow_nb.notebook.desk import Desk
+    from buildflow_nb.notebook.form import Sent
+    from buildflow_nb.notebook.live import Live
+    from buildflow_nb.notebook.look import Look
+    from buildflow_nb.notebook.operation_box import OperationBox
+    from buildflow_nb.notebook.panel import Found
 
 __all__ = ("NAME", "Session")
 
@@ -40,17 +43,48 @@ class Session:
         self.shell = shell
         self.cells = Cells(say)
         self.between_cells = threading.Event()
-        updates = getattr(shell, "kernel", None) is not None
-        self.live = Live(updates=updates, hears=self.between_cells.is_set)
-        self.desk = Desk(self.live.wake)
-        self.operations = OperationBox(self.live.wake)
-        self.sent = Sent()
         self.results: dict[str, str] = {}  # what the last element sent to each processor gave
         self.cell_id: str | None = None
         self._numbers: dict[str, int] = {}  # of cells, by id: what stands in their brackets
         self._last: Flow | None = None
         self._seen: weakref.WeakSet[Flow] = weakref.WeakSet()
         self._left: list[Flow] = []  # that run under no name; kept, so that they can be stopped
+
+    @cached_property
+    def live(self) -> Live:
+        """The live panel."""
+        from buildflow_nb.notebook.live import Live
+
+        updates = getattr(self.shell, "kernel", None) is not None
+        return Live(updates=updates, hears=self.between_cells.is_set)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What does the clicks."""
+        from buildflow_nb.notebook.desk import Desk
+        from buildflow_nb.notebook.performers import performers
+
+        made = Desk(self.live.wake)
+        made.performers = performers(self)
+        return made
+
+    @cached_property
+    def operations(self) -> OperationBox:
+        """The operations that buttons begin."""
+        from buildflow_nb.notebook.operation_box import OperationBox
+
+        return OperationBox(self.live.wake)
+
+    @cached_property
+    def sent(self) -> Sent:
+        """What was sent to processors."""
+        from buildflow_nb.notebook.form import Sent
+
+        return Sent()
+
+    def cancel(self) -> bool:
+        """End the operation that a button began; whether there was anything."""
+        return "operations" in vars(self) and self.operations.cancel()
 
     @property
     def names(self) -> dict[str, Any]:
@@ -107,8 +141,9 @@ class Session:
         if info is not None and info.cell_id is not None and result.execution_count is not None:
             self._numbers[info.cell_id] = result.execution_count
         self.cells.end(info, self.bound(), success=success)
-        self.live.refresh()
-        self.live.wake()
+        if "live" in vars(self):
+            self.live.refresh()
+            self.live.wake()
         self.between_cells.set()
 
     def close(self) -> None:
@@ -116,7 +151,8 @@ class Session:
         self.cells.abandon()
         for flow in list(self._seen):
             _drain(flow)
-        self.live.close()
+        if "live" in vars(self):
+            self.live.close()
 
     @property
     def live_here(self) -> bool:
@@ -125,6 +161,9 @@ class Session:
 
     def show_panel(self, look: Look | None = None) -> None:
         """Show the panel under the cell that runs; an older one becomes quiet."""
+        from buildflow_nb.notebook.look import Look
+        from buildflow_nb.notebook.panel import Panel
+
         self.flow()  # says so if there is none
         panel = Panel(
             self.flow,

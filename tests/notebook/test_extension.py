@@ -5,8 +5,11 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from buildflow_nb.flow import Flow
 from buildflow_nb.runtime.handle import RunHandle
+from tests.notebook.kernels import Kernel
 
 PRICE = "@app.consumer(numbers)\ndef price(x: int) -> int:\n    print('hi')\n    return x\n"
 
@@ -21,14 +24,18 @@ def listed(shell):
         "matchers": list(shell.Completer.custom_matchers),
         "before": list(events["pre_run_cell"]),
         "after": list(events["post_run_cell"]),
-        "bundles": dict(formatter.mimebundle_formatter.type_printers),
-        "displays": dict(formatter.ipython_display_formatter.type_printers),
+        "bundles": _printers(formatter.mimebundle_formatter),
+        "displays": _printers(formatter.ipython_display_formatter),
         "exceptions": shell.custom_exceptions,
         "streams": (sys.stdout, sys.stderr),
         "records": (logging.Logger.callHandlers,),
         "threads": (threading.Thread.start, ThreadPoolExecutor.submit),
         "attributes": {name for name in vars(shell) if "buildflow" in name},
     }
+
+
+def _printers(formatter):
+    return {**formatter.type_printers, **formatter.deferred_printers}
 
 
 def test_unload_takes_out_what_load_put_in(bare):
@@ -111,3 +118,34 @@ def test_flows_runs_and_specs_show_themselves(cells):
         assert len(out.bundles) == 1
         assert "price" in out.bundles[0]["text/html"]
         assert "graph of the flow" in out.bundles[0]["text/html"]
+
+
+HEAVY = (
+    "aiohttp",
+    "anywidget",
+    "duckdb",
+    "pandas",
+    "pulumi",
+    "buildflow_nb.export.exporting",
+    "buildflow_nb.infra.stack",
+    "buildflow_nb.io",
+    "buildflow_nb.notebook.panel",
+    "buildflow_nb.runtime.http",
+    "buildflow_nb.runtime.supervisor",
+)
+MOST = 90  # modules that a kernel has not loaded by itself; 80 when this was written
+
+
+@pytest.mark.notebook
+def test_loading_loads_what_declares_and_no_more(tmp_path):
+    """Panel, export, HTTP and clouds are loaded when they are first used."""
+    kernel = Kernel(tmp_path)
+    try:
+        kernel("import sys; before = set(sys.modules)")
+        kernel("%load_ext buildflow_nb")
+        loaded = kernel("print(*sorted(set(sys.modules) - before))").text.split()
+    finally:
+        kernel.close()
+    assert "buildflow_nb.flow.flow" in loaded
+    assert [name for name in loaded if name in HEAVY] == []
+    assert len(loaded) <= MOST, loaded

@@ -129,6 +129,7 @@ def test_a_newer_panel_makes_the_older_one_quiet(cells):
 
 
 def test_an_interrupt_between_cells_ends_what_a_button_began_and_nothing_else(cells):
+    cells("%buildflow", "c1")  # what has buttons
     cells(
         "import gc\n"
         "from buildflow_nb.infra.stop import Stop\n"
