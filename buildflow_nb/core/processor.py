@@ -136,7 +136,9 @@ def element_parameter(processor: Processor) -> Parameter:
     """
     required = [p for p in processor.parameters if p.required]
     if not processor.parameters:
-        msg = f"processor {processor.name!r} takes no parameter; it needs one, for the element"
+        gathered = _gathering(processor)
+        what = f"only {gathered}" if gathered else "no parameter"
+        msg = f"processor {processor.name!r} takes {what}; it needs one parameter, for the element"
         raise DeclarationError(msg)
     if len(required) > 1:
         names = ", ".join(repr(p.name) for p in required)
@@ -146,3 +148,11 @@ def element_parameter(processor: Processor) -> Parameter:
         )
         raise DeclarationError(msg)
     return required[0] if required else processor.parameters[0]
+
+
+def _gathering(processor: Processor) -> str:
+    """The parameters that take what is left over: `*args, **words`."""
+    target = getattr(processor.target, "process", None) if processor.is_class else processor.target
+    signs = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    found = inspect.signature(target).parameters.values() if callable(target) else ()
+    return ", ".join(f"{signs[p.kind]}{p.name}" for p in found if p.kind in signs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = ("BEFORE", "ExportReport", "LeftOut", "report_text", "warnings_text")
@@ -15,12 +15,16 @@ _MOST_LINES = 30  # of what stayed behind; the report itself is whole
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A line of a cell that stays behind, and why; `line` counts from 1."""
+    """A line of a cell that stays behind, and why; `line` counts from 1.
+
+    `source` is the whole cell, from that line on, where all of it does.
+    """
 
     cell: str
     line: int
     text: str
     why: str
+    source: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,16 @@ def test_a_variable_that_a_magic_sets_and_the_flow_reads_is_refused(tmp_path, li
         'os.environ.update({"RATE": "3"})',
         'os.environ.update(RATE="3")',
         'os.putenv("RATE", "3")',
+        'os.environ |= {"RATE": "3"}',
+        'os.environ.pop("RATE", None)',
+        'import os as system\nsystem.environ["RATE"] = "3"',
+        'from os import environ as e\ne.update(RATE="3")',
+        'def setup():\n    os.environ["RATE"] = "3"\nsetup()',
     ],
 )
 def test_a_variable_that_a_call_sets_comes_along(tmp_path, line):
     main, _ = exported(tmp_path, LOAD, IMPORT, line, NUMBERS, DEFAULTS)
-    assert line.partition("(")[0] in main
+    assert line.splitlines()[-1].partition("(")[0] in main
     assert main.index("RATE") < main.index("def rated")
 
 
@@ -67,7 +72,57 @@ def test_what_sets_nothing_is_dropped_without_a_word(tmp_path, line):
     assert not any("stays behind" in said for said in report.warnings)
 
 
-@pytest.mark.parametrize("line", ["%cd data", "%pushd data", 'os.chdir("data")'])
+@pytest.mark.parametrize(
+    ("cell", "line"),
+    [
+        ("%time os.environ['RATE'] = '3'", 1),
+        ("%%time\nx = 1\nos.environ['RATE'] = '3'", 3),
+        ("%%capture\n%env RATE=3", 2),
+    ],
+)
+def test_a_variable_that_is_set_under_another_magic_is_refused(tmp_path, cell, line):
+    (reason,) = reasons(tmp_path, LOAD, IMPORT, cell, NUMBERS, READS)
+    assert reason.startswith(f"cell [3] line {line}: ")
+    assert "sets RATE, which the flow reads" in reason
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["%%writefile orders.csv\na", "%%writefile -a ./orders.csv\na", "%%file 'orders.csv'\na"],
+)
+def test_a_file_that_a_cell_is_written_to_is_refused(tmp_path, cell):
+    (reason,) = reasons(tmp_path, LOAD, IMPORT, cell, READS_A_FILE)
+    assert reason.startswith("cell [3] line 1: %%")
+    assert "writes 'orders.csv', which the flow names" in reason
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "!echo a > orders.csv",
+        "%%bash\necho a >orders.csv",
+        "open('orders.csv', 'w').write('a')",
+        "from pathlib import Path\nPath('orders.csv').write_text('a')",
+        "import pandas as pd\npd.DataFrame().to_csv('orders.csv')",
+        "files = !cp all.csv orders.csv",
+    ],
+)
+def test_a_file_that_may_be_written_by_what_stays_behind_is_told(tmp_path, cell):
+    _, report = exported(tmp_path / "shop", LOAD, IMPORT, cell, READS_A_FILE)
+    assert any("may write 'orders.csv', which the flow names" in said for said in report.warnings)
+
+
+@pytest.mark.parametrize(
+    "cell", ["%%writefile other.csv\na", "open('orders.csv').read()", "!cat all.csv > other.csv"]
+)
+def test_other_files_are_no_matter(tmp_path, cell):
+    _, report = exported(tmp_path / "shop", LOAD, IMPORT, cell, READS_A_FILE)
+    assert not any("write" in said for said in report.warnings)
+
+
+@pytest.mark.parametrize(
+    "line", ["%cd data", "%pushd data", 'os.chdir("data")', 'import os as s\ns.chdir("data")']
+)
 def test_a_folder_that_relative_paths_depend_on_is_refused(tmp_path, line):
     (reason,) = reasons(tmp_path, LOAD, IMPORT, line, READS_A_FILE)
     assert "changes the folder in which 'orders.csv' is looked for" in reason

@@ -155,7 +155,8 @@ def _asks_for_help(words: Sequence[str]) -> bool:
 
 def _leave(found: Notebook, reading: _Reading, why: str) -> None:
     label, lines = reading.cell.label, reading.lines
-    found.left_out.append(LeftOut(label, reading.blank + 1, lines[0].strip(), why))
+    whole = "\n".join(lines)
+    found.left_out.append(LeftOut(label, reading.blank + 1, lines[0].strip(), why, whole))
     for name in defined_in("\n".join(lines)):
         found.lost[name] = f"set in {label}, {why}"
 

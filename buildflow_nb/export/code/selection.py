@@ -20,6 +20,7 @@ from buildflow_nb.export.code.left_settings import environment_of, say_left_sett
 from buildflow_nb.export.code.module_source import beside
 from buildflow_nb.export.code.reads import Reads
 from buildflow_nb.export.code.removing import without_removed
+from buildflow_nb.export.code.settings import names_of_os, settings_of_code
 from buildflow_nb.export.findings import Findings
 
 __all__ = ("Selection", "Stars", "select")
@@ -74,7 +75,7 @@ def select(
         id(notebook.statements[at]): notebook.statements[last].label for at, last in dropped.items()
     }
     chosen.say_doubts(anew, findings)
-    say_left_settings(notebook.statements, chosen.taken, findings)
+    say_left_settings(notebook.statements, chosen.taken, findings, notebook.left_out)
     return Selection(chosen.in_order(), chosen.binders, anew)
 
 
@@ -88,6 +89,7 @@ class _Chosen:
     ) -> None:
         self._all = statements
         self._reads = Reads(statements)
+        self._names_of_os = names_of_os(node for s in statements for node in s.parts)
         self._roots = roots[1:]  # the first one needs no search path
         self.binders: dict[str, list[Statement]] = {}
         self._unknown_stars: list[Statement] = []
@@ -186,7 +188,10 @@ class _Chosen:
 
     def _is_read(self, statement: Statement) -> bool:
         """Whether it sets a variable of the environment that is read by its name."""
-        return bool(environment_of(statement) & self._texts)
+        called = [f for name in statement.performs for f in self.binders.get(name, ())]
+        inside = [settings_of_code(f.parts, self._names_of_os) for f in called if f.is_block]
+        sets = {v for each in inside for one in each for v in one.variables or ()}
+        return bool((sets | environment_of(statement, self._names_of_os)) & self._texts)
 
     def _is_gathered(self, statement: Statement) -> bool:
         """Whether it is a class that a needed one hears of."""
