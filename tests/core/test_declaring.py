@@ -149,14 +149,14 @@ def _declare(app, line: str) -> None:
             "log_level must be one of DEBUG, INFO",
         ),
         ("@app.consumer(source=source)\ndef f(): ...", "'f' takes no parameter; it needs one"),
-        ("@app.consumer(source=source)\ndef f(*a): ...", "'f' takes only *a; it needs one"),
+        ("@app.consumer(source=source)\ndef f(*a): ...", r"'f' takes only \*a; it needs one"),
         (
             "@app.consumer(source=source)\ndef f(*a, **w): ...",
-            "'f' takes only *a, **w; it needs one parameter, for the element",
+            r"'f' takes only \*a, \*\*w; it needs one parameter, for the element",
         ),
         (
             "@app.consumer(source=source)\nclass f:\n    def process(self, **w): ...",
-            "'f' takes only **w; it needs one",
+            r"'f' takes only \*\*w; it needs one",
         ),
         (
             "@app.consumer(source=source)\ndef f(x, y): ...",
