@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from buildflow_nb.core.errors import ConversionError, told
-from buildflow_nb.core.explain import explain
+from buildflow_nb.core.explain import explain, half_character
 from buildflow_nb.core.primitive import Malformed
 from buildflow_nb.core.secret_fields import masker
 
@@ -72,6 +72,8 @@ def read_alone(convert: One, hint: object, plain: One | None = None) -> One:
         except ConversionError:
             raise
         except BaseException as error:
+            if half := half_character(error, raw):
+                raise ConversionError(half) from None
             if mask is not None:  # the cause would quote what it cannot convert
                 text = _without_secrets(error, mask, _tried(plain, raw))
                 raise ConversionError(text) from None

@@ -7,13 +7,14 @@ its class. Explaining an error never raises: the text of an error may be code, t
 
 from __future__ import annotations
 
+import json
 from typing import cast
 
 import msgspec
 
 from buildflow_nb.core.errors import told
 
-__all__ = ("explain",)
+__all__ = ("explain", "half_character")
 
 LONGEST = 60  # characters of a value that is quoted
 
@@ -24,6 +25,20 @@ def explain(error: BaseException, raw: object = None) -> str:
         return _explained(error, raw)
     except BaseException:  # noqa: BLE001  (texts and values of a user's own, which may be code)
         return told(error)
+
+
+def half_character(error: BaseException, raw: object) -> str:
+    """What is wrong with JSON that is whole and that msgspec takes for cut off, or "".
+
+    It says so of the first half of a surrogate pair without its second (RFC 8259, section 8.2).
+    """
+    if not isinstance(error, msgspec.DecodeError) or "truncated" not in str(error):
+        return ""
+    try:
+        json.loads(raw if isinstance(raw, (str, bytes)) else "")
+    except (ValueError, RecursionError):
+        return ""
+    return "a text holds half a character, \\ud800 to \\udbff without its second half"
 
 
 def _explained(error: BaseException, raw: object) -> str:

@@ -104,6 +104,9 @@ def test_json_becomes_each_kind_of_type(hint, raw, value):
         (Paid, b"", "truncated"),
         (dict[str, int], b'{"a":"x"}', "expected int, got str"),
         (None, b"{", "truncated"),
+        (None, b'{"a":"\\ud800"}', r"^a text holds half a character, \\ud800 to \\udbff without"),
+        (str, b'"\\udbffx"', "^a text holds half a character"),
+        (Paid, b'{"amt":"\\ud800', "truncated"),
     ],
 )
 def test_what_is_no_such_json_fails_alone(hint, raw, message):
