@@ -14,6 +14,7 @@ from typing import Protocol
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.flow import Flow
+from buildflow_nb.notebook.acknowledged import acknowledged
 
 __all__ = ("CellInfo", "Cells")
 
@@ -81,9 +82,12 @@ class Cells:
             mentions = opened.mentions if flow is opened.flow else {}
             self._manage(opened.info.cell_id, flow, mentions, replace=success)
         try:
-            opened.flow.registry.release()
+            changes = opened.flow.registry.release()
         except (BuildFlowError, TimeoutError) as error:
             self._say(f"buildflow: the running flow did not take this cell over: {error}")
+        else:
+            for line in acknowledged(opened.flow, changes):
+                self._say(f"buildflow: {line}")
         if opened.flow.handle is not None:
             for note in opened.flow.handle.notes():
                 self._say(f"buildflow: {note}")

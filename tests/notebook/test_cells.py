@@ -258,3 +258,50 @@ def test_unmanage_by_a_line(cells):
     assert managed(cells) == ["b"]
     said = str(cells("%buildflow unmanage ab").error)
     assert said == "'ab' is not managed (managed: Q b); did you mean 'b'?"
+
+
+def test_a_declaration_says_what_it_became(cells):
+    said = cells(PRICE, cell_id="a").text
+    assert said.startswith("buildflow: price: consumer of Pulse")
+    assert said.endswith("; %buildflow run starts the flow\n")
+    assert cells("x = 1", cell_id="b").text == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (PRICE.replace("numbers", "Pulse([1], 60)"), "price: added, running"),
+        ("%%buildflow endpoint '/x', method='GET'\ndef price(): return 1", "price: added, running"),
+        (
+            PRICE.replace("numbers", "File('oders.csv')").replace("int", "dict"),
+            "price: added, waiting: oders.csv does not exist",
+        ),
+        (
+            "@app.consumer(numbers)\nclass price:\n    def setup(self): 1 / 0\n"
+            "    def process(self, x: int) -> int: return x\n",
+            "price: added, failed: ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+def test_while_the_flow_runs_it_says_how_that_went(cells, code, said):
+    cells("from buildflow_nb.io.local import File, Pulse")
+    cells(PRICE.replace("price", "other"))
+    cells("%buildflow run --port 0")
+    assert f"buildflow: {said}" in cells(code, cell_id="a").text
+
+
+def test_a_swap_says_its_version(cells):
+    cells("endless = Pulse(range(1_000_000), 0.001)")
+    slow = PRICE.replace("numbers", "endless")
+    cells(slow, cell_id="a")
+    cells("%buildflow run --port 0")
+    assert cells(slow, cell_id="a").text == "buildflow: price: swapped, v2, running\n"
+    assert cells(slow, cell_id="a").text == "buildflow: price: swapped, v3, running\n"
+    assert cells("pass", cell_id="a").text == "buildflow: price: removed\n"
+
+
+def test_a_cell_of_many_tells_of_a_few(cells):
+    many = "".join(PRICE.replace("price", f"p{number}") for number in range(12))
+    lines = cells(many, cell_id="a").text.splitlines()
+    assert len(lines) == 9
+    assert lines[0].startswith("buildflow: 4 processors, which %buildflow list shows")
