@@ -10,7 +10,7 @@ text again where it is written to a sink. `Annotated[str, Secret]` marks a field
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -94,9 +94,23 @@ class AWSCredentials:
     secret_access_key: Secret | None = None
     session_token: Secret | None = None
 
+    def __post_init__(self) -> None:
+        _box(self)
+
 
 @dataclass(frozen=True, slots=True)
 class GCPCredentials:
     """A service account (its JSON text); without it the SDK's own chain decides."""
 
     service_account_info: Secret | None = None
+
+    def __post_init__(self) -> None:
+        _box(self)
+
+
+def _box(credentials: object) -> None:
+    """Put plain texts that somebody passed, whatever the types say, where nothing shows them."""
+    for field in fields(credentials):  # type: ignore[arg-type]
+        value = getattr(credentials, field.name)
+        if isinstance(value, str):
+            object.__setattr__(credentials, field.name, Secret(value))

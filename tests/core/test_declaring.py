@@ -9,7 +9,7 @@ import pytest
 
 from buildflow_nb import Flow, FlowOptions, Service, collector, consumer, endpoint
 from buildflow_nb.core.annotations import element_of
-from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.declare import join_route
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, DeclarationError, UsageError
 from buildflow_nb.core.flow_spec import ConsumerSpec
@@ -234,6 +234,13 @@ def test_the_signature_shows_the_options(app):
 def test_flow_options_are_checked_by_field(words, message):
     with pytest.raises(ConfigError, match=message):
         FlowOptions(**words)
+
+
+@pytest.mark.parametrize("kind", [AWSCredentials, GCPCredentials])
+def test_plain_texts_in_credentials_are_boxed(kind):
+    made = kind("hunter2")
+    assert "hunter2" not in repr(made)
+    assert made == kind(Secret("hunter2"))
 
 
 def test_credentials_do_not_print():
