@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.operations import (
+    Diagnostic,
     Operation,
     OperationEvent,
     OperationListener,
@@ -52,7 +53,9 @@ class Operating:
             self._listener(event)
 
         declared = self._declared
-        deployment = self._place.deployment(declared.managed, attached=True)
+        deployment = self._place.deployment(
+            declared.managed, lambda text: hear(Diagnostic("info", text))
+        )
         outcome = Outcome(operate(deployment, operation, hear, self._stop), tuple(events))
         if operation is Operation.PREVIEW:
             return weighed(outcome, deployment, declared.mentioned, Operation.APPLY)

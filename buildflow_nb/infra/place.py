@@ -188,8 +188,10 @@ class Place:
 
         return view_of(self.deployment(managed), local=self.local)
 
-    def deployment(self, managed: tuple[object, ...], *, attached: bool = False) -> Deployment:
-        """What an operation works on; `attached` to the local cloud, which is started then."""
+    def deployment(
+        self, managed: tuple[object, ...], attach: Callable[[str], None] | None = None
+    ) -> Deployment:
+        """What an operation works on; with `attach`, the local cloud is started, which hears it."""
         from buildflow_nb.infra.deployment import Deployment
 
         config, options = self._config, self._options
@@ -200,7 +202,7 @@ class Place:
             config.pulumi_home,
             self.env(),
             managed,
-            _cloud(config.folder).providers if attached and self.local else {},
+            _cloud(config.folder, attach).providers if attach and self.local else {},
             options.refresh_state,
             options.enable_destroy_protection,
             self.identity,
@@ -208,11 +210,11 @@ class Place:
         )
 
 
-def _cloud(folder: Path) -> CloudRecord:
-    """The local cloud of a project, which is started."""
+def _cloud(folder: Path, *tell: Callable[[str], None]) -> CloudRecord:
+    """The local cloud of a project, which is started; `tell` hears so where it takes a while."""
     from buildflow_nb.infra.local_cloud.client import start_cloud
 
-    return start_cloud(folder)
+    return start_cloud(folder, *tell)
 
 
 def _reach_loopback_directly() -> None:

@@ -19,6 +19,7 @@ from typing import IO
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.own_json import DamagedError, parsed
+from buildflow_nb.core.process_name import process_name
 from buildflow_nb.core.project_folder import make_private, open_private
 from buildflow_nb.infra.file_lock import try_lock
 from buildflow_nb.infra.process_id import ProcessId
@@ -100,8 +101,8 @@ def take_turn(path: Path, stack: str, operation: Operation, identity: str = "") 
 
 def _who(other: _Record) -> str:
     process = f"process {other.pid}"
-    named = f"{other.identity} ({process}, " if other.identity else f"{process} ("
-    return f"by {named}{other.operation}, since {other.since})"
+    who = f"{other.identity} ({process})" if other.identity else process_name(other.pid)
+    return f"by {who}: {other.operation} since {other.since}"
 
 
 def _read(file: IO[str]) -> _Record | None:

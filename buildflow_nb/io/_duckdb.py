@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
+from buildflow_nb.core.process_name import process_name
 
 __all__ = ("OPENING", "connect", "fault", "name_quoted", "quoted")
 
@@ -54,7 +55,7 @@ def fault(error: Exception, database: str) -> BuildFlowError:
     shown = database.partition("?")[0]
     if re.search(r"\block\b", text) and isinstance(error, duckdb.IOException):
         pid = _PID.search(text)
-        who = f"process {pid[1]}" if pid else "another process"
+        who = process_name(int(pid[1])) if pid else "another process"
         return TemporaryError(f"DuckDB file {shown} is locked by {who}; close it there")
     if isinstance(error, duckdb.ConnectionException) and "different configuration" in text:
         return TemporaryError(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
+from buildflow_nb.core.process_name import process_name
 from buildflow_nb.io._duckdb import OPENING, fault, quoted
 from buildflow_nb.io._file_check import look_to_write
 
@@ -130,5 +131,5 @@ def _refuse_others(database: str) -> None:
         for lock in _LOCK.finditer(LOCKS.read_text(encoding="ascii", errors="replace")):
             pid = int(lock["pid"])
             if lock["inode"] == inode and pid not in (os.getpid(), 0):
-                msg = f"DuckDB file {database} is open in process {pid}; close it there"
+                msg = f"DuckDB file {database} is open in {process_name(pid)}; close it there"
                 raise TemporaryError(msg)

@@ -59,6 +59,12 @@ def _running(shot: ProcessorSnapshot, changes: Changes) -> str:
     return f"{shot.processor_id}: {what}, {shot.state.value}{why}"
 
 
+def _begun(shot: ProcessorSnapshot) -> bool:
+    """Whether it has shown how it is; what only reads may wait for its source the next moment."""
+    idle = shot.kind == "consumer" and shot.state is State.RUNNING and not shot.elements_in
+    return shot.state not in _BEGINS and not idle
+
+
 def _settled(flow: Flow, names: Iterable[str]) -> dict[str, ProcessorSnapshot]:
     """How the processors are once they have begun, or after a short while."""
     ends = time.monotonic() + SETTLE_S
@@ -68,7 +74,6 @@ def _settled(flow: Flow, names: Iterable[str]) -> dict[str, ProcessorSnapshot]:
         except (BuildFlowError, TimeoutError):
             return {}  # the loop is held up, which the panel says
         found = {shot.processor_id: shot for shot in shots if shot.processor_id in names}
-        begun = all(shot.state not in _BEGINS for shot in found.values())
-        if begun or time.monotonic() >= ends:
+        if all(map(_begun, found.values())) or time.monotonic() >= ends:
             return found
         time.sleep(PACE_S)
