@@ -61,9 +61,10 @@ def _question(box: OperationBox) -> str:
         return ""
     wrong = f' <span class="err">✕ {quote(box.typed_wrong)}</span>' if box.typed_wrong else ""
     field = markup.attributes(name="typed", type="text", autocomplete="off")
-    why = "to delete them" if box.plan and box.plan.deletions.must_type else "the stack's name"
+    typed = box.plan is not None and box.plan.deletions.must_type
+    why = "to do it" if typed else "(the stack's name) to do it"
     return (
-        f'<div class="row pad"><label>type <b>{quote(box.must_type)}</b>, {why}'
+        f'<div class="row pad"><label>type <b>{quote(box.must_type)}</b> {why}'
         f"<input{field}></label>{wrong}</div>"
     )
 

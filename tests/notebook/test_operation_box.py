@@ -140,7 +140,7 @@ def test_what_is_deleted_from_a_real_stack_wants_its_name_typed(shown):
     shown.begin(FakeFlow(plan=LOSSES), Operation.DESTROY)
     shown.until(lambda: shown.box.asking)
     assert "Delete 1 resource<" in shown.html
-    assert "type <b>prod</b>, the stack" in shown.html
+    assert "type <b>prod</b> (the stack" in shown.html
     shown.box.answer(yes=True, typed="prd")
     assert shown.box.asking
     assert "type prod to confirm" in shown.html
