@@ -49,7 +49,7 @@ def _primitives(spec: FlowSpec) -> Iterator[PrimitiveState]:
             yield from told(other)
         url = getattr(primitive, "cloud_console_url", None)
         yield PrimitiveState(
-            primitive_id=primitive.primitive_id,
+            primitive_id=str(primitive.primitive_id),
             primitive_name=type(primitive).__name__,
             primitive_type=getattr(primitive, "cloud", "agnostic"),
             managed=_key(primitive) in managed,
@@ -68,7 +68,7 @@ def _groups(spec: FlowSpec) -> Iterator[ProcessorGroupState]:
             served.setdefault(one.service_id, []).append(one)
     for one in spec.processors.values():
         if isinstance(one, ConsumerSpec):
-            info = {"source_id": one.source.primitive_id, "sink_id": _id(one.sink)}
+            info = {"source_id": _id(one.source), "sink_id": _id(one.sink)}
             yield ProcessorGroupState(one.id, one.kind, (_processor(one, info),), {})
         elif isinstance(one, CollectorSpec):
             base = {"base_route": one.route}
@@ -122,7 +122,7 @@ def _needed_by(primitive: object) -> Iterator[Any]:
 
 
 def _ids(primitives: Iterable[Any]) -> dict[str, None]:
-    return dict.fromkeys(primitive.primitive_id for primitive in primitives)
+    return dict.fromkeys(str(primitive.primitive_id) for primitive in primitives)
 
 
 def _id(primitive: Any) -> str | None:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._duckdb import connect
 from buildflow_nb.io._duckdb_check import columns, look_to_read, look_to_write_table
@@ -68,9 +69,9 @@ class DuckDBTable:
         return f"DuckDBTable(database={_shown(self.database)!r}, table={self.table!r}{key}{resume})"
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The absolute path and the table."""
-        return f"{_shown(self.database)}:{self.table}"
+        return PrimitiveId(f"{_shown(self.database)}:{self.table}")
 
     @property
     def label(self) -> str:
@@ -162,10 +163,10 @@ class DuckDBQuery:
         return f"DuckDBQuery(database={_shown(self.database)!r}, query={self.query!r}{resume})"
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The absolute path and a short name of the query."""
         digest = hashlib.blake2s(self.query.encode(), digest_size=4).hexdigest()
-        return f"{_shown(self.database)}:query-{digest}"
+        return PrimitiveId(f"{_shown(self.database)}:query-{digest}")
 
     @property
     def label(self) -> str:

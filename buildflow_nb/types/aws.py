@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Self, cast
 
-from buildflow_nb.types.portable import FileChangeEvent
+from buildflow_nb.types.portable import FileChangeEvent, PortableFileChangeEventType, of_portable
 
 __all__ = ("S3ChangeStreamEventType", "S3FileChangeEvent")
 
@@ -36,6 +36,42 @@ class S3ChangeStreamEventType(Enum):
         wanted = value.removeprefix("s3:").lower()
         found = (m for m in cls if wanted in (m.value.lower(), m.name.lower()))
         return next(found, cls.UNKNOWN)
+
+    @classmethod
+    def create_event_types(cls) -> list[Self]:
+        """Those of an object that came."""
+        return [kind for kind in cls if kind.value.startswith("ObjectCreated:")]
+
+    @classmethod
+    def delete_event_types(cls) -> list[Self]:
+        """Those of an object that went."""
+        return [kind for kind in cls if kind.removed]
+
+    @classmethod
+    def from_portable_type(
+        cls, portable_type: PortableFileChangeEventType
+    ) -> S3ChangeStreamEventType:
+        """The one that covers all that happened in this way.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return of_portable(
+            cls.__name__,
+            portable_type,
+            {
+                PortableFileChangeEventType.CREATED: cls.OBJECT_CREATED_ALL,
+                PortableFileChangeEventType.DELETED: cls.OBJECT_REMOVED_ALL,
+            },
+        )
+
+    def to_portable_type(self) -> PortableFileChangeEventType:
+        """What happened, in words that every cloud knows."""
+        if self.removed:
+            return PortableFileChangeEventType.DELETED
+        created = self in self.create_event_types()
+        portable = PortableFileChangeEventType
+        return portable.CREATED if created else portable.UNKNOWN
 
     @property
     def removed(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Self, cast
 
-from buildflow_nb.types.portable import FileChangeEvent
+from buildflow_nb.types.portable import FileChangeEvent, PortableFileChangeEventType, of_portable
 
 __all__ = ("GCSChangeStreamEventType", "GCSFileChangeEvent", "MessageBytes", "PubsubMessage")
 
@@ -68,6 +68,24 @@ class GCSChangeStreamEventType(Enum):
         wanted = value.lower()
         found = (m for m in cls if wanted in (m.value, m.name.lower()))
         return next(found, cls.UNKNOWN)
+
+    @classmethod
+    def from_portable_type(
+        cls, portable_type: PortableFileChangeEventType
+    ) -> GCSChangeStreamEventType:
+        """The one that says the same of an object.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return of_portable(
+            cls.__name__,
+            portable_type,
+            {
+                PortableFileChangeEventType.CREATED: cls.OBJECT_FINALIZE,
+                PortableFileChangeEventType.DELETED: cls.OBJECT_DELETE,
+            },
+        )
 
 
 @dataclass

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Self
 
-from buildflow_nb.types.portable import FileChangeEvent
+from buildflow_nb.types.portable import FileChangeEvent, PortableFileChangeEventType, of_portable
 
 __all__ = ("FileChangeStreamEventType", "LocalFileChangeEvent")
 
@@ -24,6 +24,24 @@ class FileChangeStreamEventType(Enum):
         lower = value.lower() if isinstance(value, str) else None
         found = (m for m in cls if lower in (m.value, m.name.lower()))
         return next(found, None)
+
+    @classmethod
+    def from_portable_type(
+        cls, portable_type: PortableFileChangeEventType
+    ) -> FileChangeStreamEventType:
+        """The one that says the same of a file.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return of_portable(
+            cls.__name__,
+            portable_type,
+            {
+                PortableFileChangeEventType.CREATED: cls.CREATED,
+                PortableFileChangeEventType.DELETED: cls.DELETED,
+            },
+        )
 
 
 @dataclass

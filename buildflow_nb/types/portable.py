@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-__all__ = ("FileChangeEvent", "FileFormat", "PortableFileChangeEventType")
+__all__ = ("FileChangeEvent", "FileFormat", "PortableFileChangeEventType", "of_portable")
+
+E = TypeVar("E", bound=Enum)
 
 
 class FileFormat(Enum):
@@ -30,6 +32,23 @@ class PortableFileChangeEventType(Enum):
     CREATED = "created"
     DELETED = "deleted"
     UNKNOWN = "unknown"
+
+
+def of_portable(
+    kinds: str,
+    portable_type: PortableFileChangeEventType,
+    known: Mapping[PortableFileChangeEventType, E],
+) -> E:
+    """What a platform calls this.
+
+    Raises:
+        ValueError: it has no word for it.
+    """
+    if portable_type not in known:
+        words = ", ".join(str(kind) for kind in known)
+        msg = f"{kinds} has nothing for {portable_type!r}; give one of {words}"
+        raise ValueError(msg)
+    return known[portable_type]
 
 
 @dataclass

@@ -6,124 +6,111 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from tests.documents.buildflow_names import MEMBERS, MODULES, PRIMITIVES
+
 PAGE = Path(__file__).parents[2] / "docs" / "buildflow-parity.md"
-SURFACE = {
-    "buildflow": "Flow Service FlowOptions collector consumer endpoint __version__",
-    "buildflow.io.aws": "S3Bucket S3FileChangeStream SQSQueue AWSBucket",
-    "buildflow.io.gcp": (
-        "BigQueryDataset BigQueryTable CloudSQLDatabase CloudSQLInstance CloudSQLUser "
-        "GCSFileChangeStream GCPPubSubSubscription GCPPubSubTopic GCSBucket"
-    ),
-    "buildflow.io.local": "File LocalFileChangeStream Pulse",
-    "buildflow.io.local.empty": "Empty",
-    "buildflow.io.local.testing.pulse_with_backlog": "PulseWithBacklog",
-    "buildflow.io.duckdb": "DuckDBTable DuckDB",
-    "buildflow.io.clickhouse": "ClickhouseTable",
-    "buildflow.io.snowflake": "SnowflakeTable read_private_key_file read_private_key_file_bytes",
-    "buildflow.io.portable": "Bucket Queue AnalysisTable Topic",
-    "buildflow.io.portable.file_change_stream": "FileChangeStream",
-    "buildflow.io.portable.table": "RelationalTable",
-    "buildflow.dependencies": "Scope dependency",
-    "buildflow.dependencies.auth": (
-        "GoogleUser AuthenticatedGoogleUserDepBuilder BearerCredentials"
-    ),
-    "buildflow.dependencies.headers": "BearerCredentials SecurityHeader",
-    "buildflow.dependencies.bucket": "BucketDependencyBuilder",
-    "buildflow.dependencies.sink": "SinkDependencyBuilder",
-    "buildflow.dependencies.sqlalchemy": (
-        "SessionDepBuilder AsyncSessionDepBuilder engine async_engine"
-    ),
-    "buildflow.dependencies.flow_dependencies": "FlowCredentials",
-    "buildflow.requests": "File Form UploadFile WebSocket Request",
-    "buildflow.responses": (
-        "FileResponse HTMLResponse JSONResponse PlainTextResponse RedirectResponse Response "
-        "StreamingResponse"
-    ),
-    "buildflow.middleware": "CORSMiddleware HTTPSRedirectMiddleware SessionMiddleware",
-    "buildflow.exceptions": (
-        "HTTPException CannotConvertSourceException CannotConvertSinkException "
-        "PathNotFoundException InvalidDependencyHierarchyOrder"
-    ),
-    "buildflow.types.portable": "FileFormat FileChangeEvent PortableFileChangeEventType",
-    "buildflow.types.local": "FileChangeStreamEventType LocalFileChangeEvent",
-    "buildflow.types.aws": "S3ChangeStreamEventType S3FileChangeEvent",
-    "buildflow.types.gcp": (
-        "CloudSQLInstanceSettings CloudSQLDatabaseVersion GCSChangeStreamEventType "
-        "GCSFileChangeEvent PubsubMessage"
-    ),
-    "buildflow.core.options": (
-        "Options FlowOptions InfraOptions PulumiOptions AutoscalerOptions ProcessorOptions "
-        "RuntimeOptions"
-    ),
-    "buildflow.core.options.credentials_options": (
-        "GCPCredentialsOptions AWSCredentialsOptions CredentialsOptions"
-    ),
-    "buildflow.core.credentials": "AWSCredentials GCPCredentials EmptyCredentials CredentialType",
-    "buildflow.io.primitive": (
-        "Primitive GCPPrimtive AWSPrimtive LocalPrimtive PortablePrimtive AzurePrimtive"
-    ),
-    "buildflow.io.strategies.source": "AckInfo PullResponse SourceStrategy",
-    "buildflow.io.strategies.sink": "Batch SinkStrategy",
-}
 PROBE = """
 import importlib, json, sys
 from buildflow_nb.core.alias import answer_to_buildflow
 
 answer_to_buildflow()
-found = {}
-for module, names in json.load(sys.stdin).items():
+modules, members = json.load(sys.stdin)
+
+def there(module):
     try:
-        there = importlib.import_module(module)
-    except ModuleNotFoundError:
-        there = None
-    found[module] = [name for name in names.split() if hasattr(there, name)]
-print(json.dumps(found))
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        assert error.name.startswith("buildflow"), error
+        return None
+
+def has(kind, name):
+    return hasattr(kind, name) or name in getattr(kind, "__dataclass_fields__", {})
+
+names = [(m, n) for m, all_ in modules.items() for n in all_.split() if hasattr(there(m), n)]
+held = []
+for path, all_ in members.items():
+    module, _, name = path.rpartition(".")
+    kind = getattr(there(module), name)
+    held += [(name, one) for one in all_.split() if has(kind, one)]
+print(json.dumps([names, held]))
 """
+Pairs = set[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
-def resolved() -> set[tuple[str, str]]:
+def resolved() -> tuple[Pairs, Pairs]:
+    """The names, and the members of classes, that are there."""
     told = subprocess.run(
         [sys.executable, "-c", PROBE],
-        input=json.dumps(SURFACE),
+        input=json.dumps([MODULES, MEMBERS]),
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    return {(module, name) for module, names in json.loads(told.stdout).items() for name in names}
+    names, held = json.loads(told.stdout)
+    return {tuple(pair) for pair in names}, {tuple(pair) for pair in held}
 
 
-def rows(heading: str) -> set[tuple[str, str]]:
-    """The module and name of every row of a table."""
-    section = re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)
+def rows(heading: str) -> Pairs:
+    """Each of the first cell of every row of a table, with each of the second."""
+    section = re.split(r"^##+ ", PAGE.read_text(), flags=re.MULTILINE)
     text = next(part for part in section if part.startswith(heading))
-    found: set[tuple[str, str]] = set()
+    found: list[tuple[str, str]] = []
     for line in text.splitlines():
-        cells = [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")]
-        if len(cells) > 3 and cells[1]:
-            modules, names = cells[1], cells[2]
-            if len(modules) == 1:
-                modules *= len(names)
-            found |= set(zip(modules, names, strict=True))
-    return found
+        cells = line.split("|")
+        names = [re.findall(r"`([^`]+)`", cell) for cell in cells]
+        if len(cells) > 3 and names[2]:
+            owners = names[1] or (_class_names(PRIMITIVES) if "every primitive" in cells[1] else [])
+            found += [(owner, name) for owner in owners for name in names[2]]
+    assert len(found) == len(set(found)), "a name has two rows"
+    return set(found)
 
 
-EVERY = {(module, name) for module, names in SURFACE.items() for name in names.split()}
+def _class_names(paths: Iterable[str]) -> list[str]:
+    return [path.rpartition(".")[2] for path in paths]
+
+
+def every(names: dict[str, str]) -> Pairs:
+    return {(owner, name) for owner, all_ in names.items() for name in all_.split()}
 
 
 def test_each_name_resolves_or_is_listed_with_what_stands_for_it(resolved):
-    assert resolved
-    assert rows("What resolves") == resolved
-    assert rows("What is missing") == EVERY - resolved
+    there, _ = resolved
+    assert there
+    assert rows("What resolves") == there
+    assert rows("What is missing") == every(MODULES) - there
 
 
-def test_each_missing_name_has_something_that_stands_for_it():
-    text = PAGE.read_text().partition("## What is missing")[2].partition("## ")[0]
-    told = [line.split("|")[3].strip() for line in text.splitlines() if line.startswith("| `")]
-    assert told
-    assert all(len(words) > 5 for words in told)
+def test_each_method_and_attribute_is_there_or_listed_with_what_stands_for_it(resolved):
+    _, held = resolved
+    assert held
+    every_one = every({path.rpartition(".")[2]: names for path, names in MEMBERS.items()})
+    assert rows("Methods and attributes") == every_one - held
+
+
+def test_each_class_that_resolves_is_looked_into(resolved):
+    there, _ = resolved
+    looked_into = set(_class_names(MEMBERS))
+    told = {name for _, name in there if name[0].isupper() and not name.endswith("Exception")}
+    plain = {
+        "AWSBucket",
+        "DuckDB",
+        "Collector",
+        "Consumer",
+        "Endpoint",
+    }  # aliases, and what is called
+    assert told - looked_into == plain
+
+
+@pytest.mark.parametrize("heading", ["What is missing", "Methods and attributes"])
+def test_what_is_missing_has_something_that_stands_for_it(heading):
+    text = re.split(r"^##+ ", PAGE.read_text().partition(f"# {heading}")[2], flags=re.MULTILINE)[0]
+    lines = [line for line in text.splitlines() if line.startswith(("| `", "| every"))]
+    assert lines
+    assert all(len(line.split("|")[3].strip()) > 5 for line in lines)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._formats import format_of
@@ -75,9 +76,9 @@ class S3Bucket:
         return replace(self, force_destroy=force_destroy)
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The bucket's URL."""
-        return self.bucket_url
+        return PrimitiveId(self.bucket_url)
 
     @property
     def bucket_url(self) -> str:

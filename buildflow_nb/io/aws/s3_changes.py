@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._input_types import never_becomes
@@ -78,9 +79,9 @@ class S3FileChangeStream:
         return SQSQueue(f"{name}_queue", aws_region=self.s3_bucket.aws_region)
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The names of bucket and queue."""
-        return f"{self.s3_bucket.bucket_name}:{self.sqs_queue.queue_name}"
+        return PrimitiveId(f"{self.s3_bucket.bucket_name}:{self.sqs_queue.queue_name}")
 
     @property
     def label(self) -> str:

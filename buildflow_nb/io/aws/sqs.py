@@ -17,6 +17,7 @@ from urllib.parse import quote
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Source, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._aws_errors import Target
 from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._input_types import comes_from_elsewhere
@@ -88,9 +89,11 @@ class SQSQueue:
         return self.queue_name.endswith(".fifo")
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The name, after the region where one is given."""
-        return f"{self.aws_region}-{self.queue_name}" if self.aws_region else self.queue_name
+        return PrimitiveId(
+            f"{self.aws_region}-{self.queue_name}" if self.aws_region else self.queue_name
+        )
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._check import CHECK_S, looked, on_thread
 from buildflow_nb.io._formats import format_of
 from buildflow_nb.io._gcp_errors import Target
@@ -104,9 +105,9 @@ class GCSBucket:
         return replace(self, force_destroy=force_destroy, bucket_region=bucket_region)
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The bucket as `gcs://…`."""
-        return f"gcs://{self.bucket_name}"
+        return PrimitiveId(f"gcs://{self.bucket_name}")
 
     @property
     def bucket_url(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcs_changes import GcsChangeSource
@@ -88,9 +89,9 @@ class GCSFileChangeStream:
         )
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The names of bucket and topic."""
-        return f"{self.gcs_bucket.bucket_name}.{self.pubsub_topic.topic_name}"
+        return PrimitiveId(f"{self.gcs_bucket.bucket_name}.{self.pubsub_topic.topic_name}")
 
     @property
     def label(self) -> str:

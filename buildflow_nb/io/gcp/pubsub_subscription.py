@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._check import CHECK_S
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
@@ -109,10 +110,10 @@ class GCPPubSubSubscription:
         )
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The name, after the project where one is given."""
         name = self.subscription_name
-        return f"{self.project_id}/{name}" if self.project_id else name
+        return PrimitiveId(f"{self.project_id}/{name}" if self.project_id else name)
 
     @property
     def label(self) -> str:

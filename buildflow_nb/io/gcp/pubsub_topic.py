@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._check import CHECK_S
 from buildflow_nb.io._gcp_errors import Target
 from buildflow_nb.io._gcp_project import console_url, own_name
@@ -73,9 +74,11 @@ class GCPPubSubTopic:
         return f"projects/{project}/topics/{self.topic_name}"
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The name, after the project where one is given."""
-        return f"{self.project_id}/{self.topic_name}" if self.project_id else self.topic_name
+        return PrimitiveId(
+            f"{self.project_id}/{self.topic_name}" if self.project_id else self.topic_name
+        )
 
     @property
     def label(self) -> str:

@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, Sink, Wire, label_of
+from buildflow_nb.core.primitive_id import PrimitiveId
 
 __all__ = ("Empty",)
 
@@ -37,9 +38,9 @@ class Empty:
     cloud: ClassVar[str] = "local"
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """Always the same: one empty sink is as good as another."""
-        return "empty"
+        return PrimitiveId("empty")
 
     @property
     def label(self) -> str:

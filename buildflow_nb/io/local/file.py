@@ -17,6 +17,7 @@ from typing import ClassVar
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._check import looked, on_thread
 from buildflow_nb.io._csv import CsvReader, CsvWriter
 from buildflow_nb.io._file_check import first_of, look_to_read, look_to_write, names_in
@@ -66,9 +67,9 @@ class File:
         return Path(self.file_path)
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The absolute path."""
-        return str(self.file_path)
+        return PrimitiveId(self.file_path)
 
     @property
     def label(self) -> str:

@@ -22,18 +22,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self, cast
+from typing import ClassVar, Self, cast
 
 from buildflow_nb.core.errors import (
     BuildFlowError,
-    DeclarationError,
     PermanentError,
     TemporaryError,
 )
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env, Source, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._check import looked, on_thread
+from buildflow_nb.io._event_types import event_types_of
 from buildflow_nb.io._folder_watch import Changes, FolderWatch, missing
 from buildflow_nb.io._input_types import never_becomes
 from buildflow_nb.io._paths import absolute
@@ -68,12 +69,18 @@ class LocalFileChangeStream:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "file_path", absolute(self.file_path))
-        object.__setattr__(self, "event_types", _event_types(self.event_types))
+        kinds = event_types_of(
+            "LocalFileChangeStream",
+            FileChangeStreamEventType,
+            self.event_types,
+            tuple(FileChangeStreamEventType),
+        )
+        object.__setattr__(self, "event_types", kinds)
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The path and the event types."""
-        return f"{self.file_path}:{'+'.join(kind.value for kind in self.event_types)}"
+        return PrimitiveId(f"{self.file_path}:{'+'.join(kind.value for kind in self.event_types)}")
 
     @property
     def label(self) -> str:
@@ -307,14 +314,3 @@ def _look(path: Path) -> str:
         msg = f"folder {path} cannot be read; make it readable for you"
         raise PermanentError(msg)
     return "is there, and can be watched"
-
-
-def _event_types(given: Iterable[Any]) -> tuple[FileChangeStreamEventType, ...]:
-    values = (given,) if isinstance(given, (str, FileChangeStreamEventType)) else tuple(given)
-    known = ", ".join(member.name for member in FileChangeStreamEventType)
-    try:
-        found = tuple(dict.fromkeys(FileChangeStreamEventType(value) for value in values))
-        return found or tuple(FileChangeStreamEventType)
-    except ValueError as error:
-        msg = f"LocalFileChangeStream: event_types must be of {known}, got {values!r}"
-        raise DeclarationError(msg) from error

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, Source, Wire, label_of
+from buildflow_nb.core.primitive_id import PrimitiveId
 from buildflow_nb.io._cycle import CycleSource
 from buildflow_nb.io._pulse_items import checked_items, fingerprint
 
@@ -30,10 +31,10 @@ class PulseWithBacklog:
         object.__setattr__(self, "items", items)
 
     @property
-    def primitive_id(self) -> str:
+    def primitive_id(self) -> PrimitiveId:
         """The same for equal items, intervals and backlogs."""
         rest = (self.pulse_interval_seconds, self.backlog_size)
-        return f"pulse-with-backlog-{fingerprint(self.items, *rest)}"
+        return PrimitiveId(f"pulse-with-backlog-{fingerprint(self.items, *rest)}")
 
     @property
     def label(self) -> str:
