@@ -140,6 +140,6 @@ def _kind(text: str) -> str:
     """What kind of credentials a JSON text holds, "" where it holds none."""
     try:
         found = json.loads(text).get("type", "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return ""
     return found if isinstance(found, str) else ""

@@ -20,6 +20,7 @@ from buildflow_nb.core.commands import LINE
 from buildflow_nb.core.encode import json_bytes
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.nearest import cut
 from buildflow_nb.core.processor import Parameter, element_parameter
 from buildflow_nb.core.secret_fields import masker
 from buildflow_nb.notebook import figures, markup
@@ -56,9 +57,9 @@ class Field:
             return typed
         try:
             return json.loads(typed)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if hint in (int, float, bool) or is_record(hint) or get_origin(hint) in (list, dict):
-                msg = f"{self.name}: {typed!r} is no {type_name(hint)}; write it as JSON"
+                msg = f"{self.name}: {cut(typed)!r} is no {type_name(hint)}; write it as JSON"
                 raise UsageError(msg) from error
             return typed  # a date, an id: the converter reads text
 
@@ -190,7 +191,7 @@ def form_html(spec: ProcessorSpec, samples: Sequence[str], fill: str, off: str =
 def _values(text: str) -> dict[str, object]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = text
     return found if isinstance(found, dict) else {WHOLE: found}
 

@@ -114,6 +114,7 @@ def test_what_is_left_empty_is_left_out_where_that_may_be(spec):
         ({"sku": "x"}, "id is missing"),
         ({"id": "seven", "sku": "x"}, "id: 'seven' is no int; write it as JSON"),
         ({"id": "1", "sku": "x", "tags": "a, b"}, "tags: 'a, b' is no list"),
+        ({"id": "1", "sku": "x", "tags": "[" * 5_000}, "is no list"),
     ],
 )
 def test_what_does_not_fit_names_its_field(spec, typed, said):

@@ -117,10 +117,17 @@ def test_json_keeps_its_braces(cells):
     assert sent == [{"id": 1, "on": True, "no": None}]
 
 
-@pytest.mark.parametrize("element", ["{oops", "nobody", "1 / 0"])
+@pytest.mark.parametrize(
+    "element",
+    ["{oops", "nobody", "1 / 0", "[" * 5_000, "(" * 5_000, "not " * 5_000, "'\ud800'", "-" * 9_000],
+    ids=lambda element: element[:8].encode("unicode-escape").decode(),
+)
 def test_an_element_that_is_neither_is_one_line(cells, element):
     cells(PRICE)
-    assert isinstance(cells(f"%buildflow send price {element}").error, UsageError)
+    error = cells(f"%buildflow send price {element}").error
+    assert isinstance(error, UsageError)
+    assert len(str(error)) < 300
+    assert "\n" not in str(error)
 
 
 def test_what_the_function_raises_keeps_its_traceback(cells):

@@ -116,6 +116,6 @@ def _of_account(account: Secret) -> Any:
         info = json.loads(account.reveal())
         kind: Any = service_account.Credentials
         return kind.from_service_account_info(info, scopes=[SCOPE])
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         msg = "gcp_service_account_info is not the JSON of a service account's key; renew it"
         raise PermanentError(msg) from None  # the cause holds the key

@@ -10,6 +10,7 @@ from typing import Any
 
 from buildflow_nb.core.commands import LINE
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.nearest import cut
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.form import example_line
 from buildflow_nb.notebook.listings import Deal, Dealt, Failures, Traceback
@@ -73,10 +74,10 @@ def value_of(text: str, names: Mapping[str, Any]) -> object:
             tree = ast.Expression(tree.body.elts[0])
         return eval(compile(tree, "<element>", "eval"), dict(names))  # noqa: S307  (the user's own line)
     except SyntaxError as error:
-        msg = f"%buildflow send: {text!r} is neither JSON nor a Python expression: {error.msg}"
+        msg = f"%buildflow send: {cut(text)!r} is neither JSON nor a Python expression: {error.msg}"
         raise UsageError(msg) from error
     except Exception as error:  # whatever evaluating the user's words raises
-        msg = f"%buildflow send: {text!r} cannot be evaluated: {type(error).__name__}: {error}"
+        msg = f"%buildflow send: {cut(text)!r} cannot be evaluated: {type(error).__name__}: {error}"
         raise UsageError(msg) from error
 
 
