@@ -4,7 +4,8 @@ A click is a line of `%buildflow`, read by the same table as the magic; so what 
 be written down, and nothing that is not in the table can be asked for. A click never blocks the
 kernel: it is queued, and the lane says what came of it. What takes its time (operations on cloud
 resources, a recording, code that a person sends an element to) has a lane of its own, so that the
-flow can be steered meanwhile.
+flow can be steered meanwhile. What starts or removes something waits until no cell runs, since what
+a cell declares is all or nothing; what ends something never waits.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from buildflow_nb.core.commands import LINE, parse
@@ -24,38 +26,49 @@ __all__ = ("Desk", "Perform")
 _LOGGER = logging.getLogger(__name__)
 WAITING = 16  # clicks that wait in a lane; a person who clicks more is told to wait
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
-_STEER = frozenset({"run", "stop", "start", "remove"})
+_STEER = frozenset({"run", "start", "remove"})  # what waits for the cell that runs
+CELL_S = 3_600.0  # for so long; whoever clicked has forgotten it by then
 
 Perform = Callable[[Mapping[str, Any]], str]  # gives what to say about it, "" for nothing
 
 
 class Desk:
-    """The lanes of a kernel; clicks come from any thread.
+    """The lanes of a kernel; clicks come from any thread, also from two at once.
 
-    `changed` is called whenever there is something new to show.
+    `changed` is called whenever there is something new to show. `between_cells` is set while no
+    cell runs, and `cell` names the one that does.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        between_cells: threading.Event | None = None,
+        cell: Callable[[], str] = lambda: "a cell",
+    ) -> None:
         self.history = History()
         self.performers: dict[str, Perform] = {}
         self.said = ""
         self.tone = "mute"
         self.last = ""
         self._changed = changed
+        self._between_cells = between_cells
+        self._cell = cell
+        self._lock = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._pending: list[str] = []  # lines under way or waiting for it
+        self._waiting: set[str] = set()  # those of them that wait for the cell that runs
 
     def off(self, line: str) -> str:
         """Why a line cannot be clicked now, "" if it can."""
-        pending = [other for other in self._pending if _operates(other) == _operates(line)]
+        pending = [other for other in list(self._pending) if _operates(other) == _operates(line)]
         if line in pending:
-            return "under way"
+            return f"waits for {self._cell()}" if line in self._waiting else "under way"
         return f"{pending[0]} is under way" if pending and _operates(line) else ""
 
     def sending(self, processor_id: str) -> str:
         """Why no element can be sent to a processor now, "" if one can."""
         words = f"{LINE} send {processor_id} "
-        return "under way" if any(line.startswith(words) for line in self._pending) else ""
+        return "under way" if any(line.startswith(words) for line in list(self._pending)) else ""
 
     def click(self, line: str, shown: str = "") -> None:
         """Queue a line; `shown` is what is remembered of one that holds a secret.
@@ -68,14 +81,19 @@ class Desk:
         if perform is None:
             msg = f"{asked.command.name} is for cells; no button stands for it"
             raise UsageError(msg)
-        off = self.off(line)
+        with self._lock:
+            off = self.off(line)
+            if not off:
+                self._pending.append(line)
         if off:
             self.say(f"{shown or line}: {off}", "warn")
             return
-        self._pending.append(line)
         name = _lane_of(asked.command.name)
-        lane = self._lanes.setdefault(name, _Lane(f"buildflow {name}"))
-        if not lane.put(lambda: self._do(line, shown or line, perform, asked.values)):
+        with self._lock:
+            lane = self._lanes.setdefault(name, _Lane(f"buildflow {name}"))
+        if asked.command.name in _STEER:
+            perform = self._after_cell(line, perform)
+        if not lane.put(partial(self._do, line, shown or line, perform, asked.values)):
             self._pending.remove(line)
             self.say("too many clicks wait for their turn; this one was dropped", "warn")
             return
@@ -87,6 +105,23 @@ class Desk:
         """Show a line about what happened."""
         self.said, self.tone = text, tone
         self._changed()
+
+    def _after_cell(self, line: str, perform: Perform) -> Perform:
+        """The same, once no cell runs."""
+
+        def waited(values: Mapping[str, Any]) -> str:
+            between = self._between_cells
+            if between is not None and not between.is_set():
+                self._waiting.add(line)
+                self._changed()
+                ended = between.wait(CELL_S)
+                self._waiting.discard(line)
+                if not ended:
+                    msg = f"{self._cell()} has been running for an hour; click again after it"
+                    raise UsageError(msg)
+            return perform(values)
+
+        return waited
 
     def _do(self, line: str, shown: str, perform: Perform, values: Mapping[str, Any]) -> None:
         try:
@@ -111,7 +146,7 @@ def _operates(line: str) -> bool:
 
 
 def _lane_of(command: str) -> str:
-    """Operations exclude each other, steering never waits, the rest has a lane a word."""
+    """Operations exclude each other, and so does what starts; the rest has a lane a word."""
     if command in OPERATIONS:
         return "operations"
     return "steering" if command in _STEER else command

@@ -117,8 +117,11 @@ def attributes(**words: object) -> str:
 def button(label: str, act: str, arg: str = "", *, off: str = "", **words: object) -> str:
     """A button that asks the kernel for `act`; `words` are further attributes.
 
-    `off` says why it cannot be pressed now; a screen reader still finds it, and reads why.
+    `off` says why it cannot be pressed now; a screen reader still finds it, and reads why. What a
+    button waits for stands on it.
     """
+    if off.startswith("waits for "):
+        label = f"{label} · {off}"
     if off:
         title = words.get("title")
         words |= {"title": f"{title} ({off})" if title else off, "aria_disabled": "true"}

@@ -1,13 +1,14 @@
 """The panel: one view of the kernel's flow, with its graph, its numbers and its buttons.
 
 It is a list of named parts, each a pure function of the flow's snapshot and of what a person has
-opened. Clicks arrive on the kernel's message loop and return at once: looking changes what is
-open, doing puts a line on the desk.
+opened. Clicks arrive on the kernel's message loop, or on a subshell's beside the cell that runs,
+and return at once: looking changes what is open, doing puts a line on the desk.
 """
 
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Panel:
     cell: str
     cell_of: Callable[[str], str]
     changed: Callable[[], None]
+    running: Callable[[], str] = lambda: ""  # the cell that runs now
     tell: Callable[..., None] = lambda **_: None
     look: Look = field(default_factory=Look)
     found: Found | None = None
@@ -72,6 +74,7 @@ class Panel:
     _badge: tuple[float, Badge] | None = None
 
     def __post_init__(self) -> None:
+        self._acting = threading.Lock()
         self.details = Details(
             self.sent, self.results, self.cell_of, self.desk.off, self.desk.sending
         )
@@ -124,7 +127,8 @@ class Panel:
         pressed = str(self.look.selected == ALL).lower()
         log = markup.button("Log", "log", aria_pressed=pressed, title="%buildflow logs")
         bar = f'<div class="bar pad under">{made}{log}</div>'
-        return f"<header>{cockpit.head(snapshot)}</header>{bar}"
+        cell = markup.attributes(data_cell=self.running() or None)
+        return f"<header{cell}>{cockpit.head(snapshot)}</header>{bar}"
 
     def _said(self) -> str:
         desk = self.desk
@@ -167,7 +171,8 @@ class Panel:
         fields = message.get("fields")
         typed = dict(fields) if isinstance(fields, dict) else {}
         try:
-            self._take(act, arg, str(message.get("value", "")), typed)
+            with self._acting:
+                self._take(act, arg, str(message.get("value", "")), typed)
         except BuildFlowError as error:
             self.desk.say(str(error), "err")
         self.changed()

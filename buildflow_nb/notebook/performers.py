@@ -1,8 +1,7 @@
 """What a click does: the verbs of the panel, on a lane's thread, told in a line.
 
 Each does what its magic does in a cell, but shows its result in the panel: nothing is ever written
-into whichever cell happens to run. What changes the flow waits until no cell runs, since a cell is
-all or nothing.
+into whichever cell happens to run.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from typing import Any
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.findings import Health
 from buildflow_nb.core.operations import Operation
-from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures
 from buildflow_nb.notebook.desk import Perform
 from buildflow_nb.notebook.findings_view import Findings
@@ -31,7 +29,6 @@ from buildflow_nb.runtime.traces import describe
 __all__ = ("performers",)
 
 Values = Mapping[str, Any]
-CELL_S = 60.0  # how long a click waits for the cell that runs
 
 
 def performers(session: Session) -> dict[str, Perform]:
@@ -50,20 +47,8 @@ def _operation(session: Session, operation: Operation) -> Perform:
     return perform
 
 
-def _free(session: Session) -> Flow:
-    """The flow, once no cell runs.
-
-    Raises:
-        UsageError: a cell runs for too long.
-    """
-    if not session.between_cells.wait(CELL_S):
-        msg = f"a cell has been running for {CELL_S:.0f} s; click again when it has ended"
-        raise UsageError(msg)
-    return session.flow()
-
-
 def _run(session: Session, values: Values) -> str:
-    flow, where = _free(session), {"host": values["host"], "port": values["port"]}
+    flow, where = session.flow(), {"host": values["host"], "port": values["port"]}
     if flow.handle is None or not flow.handle.running:
         found = flow.check(timeout=CHECK_S, start=True, **where)
         bad = [finding for finding in found if finding.health is not Health.OK]
@@ -75,7 +60,7 @@ def _run(session: Session, values: Values) -> str:
 
 
 def _stop(session: Session, values: Values) -> str:
-    flow = _free(session)
+    flow = session.flow()
     if flow.handle is None or not flow.handle.running:
         msg = f"flow {flow.flow_id!r} does not run"
         raise UsageError(msg)
@@ -85,7 +70,7 @@ def _stop(session: Session, values: Values) -> str:
 
 
 def _start(session: Session, values: Values) -> str:
-    flow = _free(session)
+    flow = session.flow()
     if flow.handle is None or not flow.handle.running:
         flow.run(block=False)
         return f"flow {flow.flow_id} runs"
@@ -94,7 +79,7 @@ def _start(session: Session, values: Values) -> str:
 
 
 def _remove(session: Session, values: Values) -> str:
-    _free(session).remove(values["id"])
+    session.flow().remove(values["id"])
     return f"removed {values['id']}"
 
 

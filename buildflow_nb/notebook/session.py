@@ -45,6 +45,7 @@ class Session:
         self.between_cells = threading.Event()
         self.results: dict[str, str] = {}  # what the last element sent to each processor gave
         self.cell_id: str | None = None
+        self.cell_running = ""  # as a person finds it, "" between cells
         self._numbers: dict[str, int] = {}  # of cells, by id: what stands in their brackets
         self._last: Flow | None = None
         self._seen: weakref.WeakSet[Flow] = weakref.WeakSet()
@@ -64,7 +65,7 @@ class Session:
         from buildflow_nb.notebook.desk import Desk
         from buildflow_nb.notebook.performers import performers
 
-        made = Desk(self.live.wake)
+        made = Desk(self.live.wake, self.between_cells, lambda: self.cell_running)
         made.performers = performers(self)
         return made
 
@@ -130,7 +131,11 @@ class Session:
     def pre_run_cell(self, info: CellInfo) -> None:
         """IPython's event before a cell."""
         self.cell_id = info.cell_id
+        # IPython 9 counts a cell before this event, IPython 8 after it; both note it after it.
+        self.cell_running = f"cell [{len(self.shell.history_manager.input_hist_parsed)}]"
         self.between_cells.clear()
+        if "live" in vars(self):
+            self.live.wake()
         self.cells.begin(info, self.bound())
 
     def post_run_cell(self, result: Any) -> None:
@@ -141,6 +146,7 @@ class Session:
         if info is not None and info.cell_id is not None and result.execution_count is not None:
             self._numbers[info.cell_id] = result.execution_count
         self.cells.end(info, self.bound(), success=success)
+        self.cell_running = ""
         if "live" in vars(self):
             self.live.refresh()
             self.live.wake()
@@ -174,6 +180,7 @@ class Session:
             f"cell [{len(self.shell.history_manager.input_hist_parsed) - 1}]",
             self.cell_of,
             self.live.wake,
+            lambda: self.cell_running,
             look=look or Look(),
         )
         self.live.show(panel, live=self.live_here)

@@ -6,14 +6,15 @@ puts parts into place.
 
 Nobody looks at a view whose output was cleared or whose page was closed: nothing is sent to it. A
 page says when it shows the view and when it no longer does, and since one that is closed may say
-nothing, it is asked now and then. While a cell runs the kernel hears no answers, so nobody is given
-up then. (The widgets' own count of views is not enough: a page that is loaded again never takes its
+nothing, it is asked now and then. Where no page is heard while a cell runs, nobody is given up
+then. (The widgets' own count of views is not enough: a page that is loaded again never takes its
 earlier view off.)
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from importlib.resources import files
 from typing import Any
 
 from buildflow_nb.notebook.markup import style_sheet
+from buildflow_nb.notebook.subshell import hear_where_sent
 
 __all__ = ("WIDGET_VIEW", "View")
 
@@ -36,7 +38,8 @@ Act = Callable[[Mapping[str, Any]], None]
 class View:
     """A widget on the screen; used from any thread, made and closed on the kernel's main thread.
 
-    `act` takes what was clicked; `hears` says whether the kernel hears messages now.
+    `act` takes what was clicked, on the main thread or on that of a subshell, beside the cell that
+    runs. `hears` says whether the kernel's main thread hears messages now.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class View:
         self._pages: set[str] = set()
         self._asked_at: float | None = None
         self._asked: set[str] = set()  # pages that have not answered yet
+        self._beside = False  # whether the page's last message came on another thread than cells do
         self._widget = _widget_class()(label=label, parts=dict(parts), twin=self.twin)
         self._widget.on_msg(self._hear)
+        hear_where_sent(self._widget.comm)
 
     @property
     def watched(self) -> bool:
@@ -63,7 +68,7 @@ class View:
         if not self._pages:
             return False
         now = self._now()
-        if not self._hears():
+        if not (self._beside or self._hears()):
             self._asked_at = None  # an answer could not be heard, so the question does not count
         elif self._asked_at is None:
             self._asked_at = now
@@ -100,9 +105,12 @@ class View:
     def _hear(self, _widget: object, content: object, _buffers: object) -> None:
         if not isinstance(content, dict) or not isinstance(content.get("act"), str):
             return
+        self._beside = threading.current_thread() is not threading.main_thread()
         if content["act"] in ("here", "gone"):
             self._note(content["act"], str(content.get("arg", "")))
             return
+        if isinstance(content.get("n"), int):
+            self._widget.send({"heard": content["n"]})
         try:
             self._act(content)
         except Exception:  # a page must not end the kernel's message loop

@@ -137,9 +137,8 @@ def test_a_click_can_be_copied_and_the_clicks_be_taken_out_as_a_cell(book):
     view.locator("[data-part=head]").get_by_text("stopped").wait_for()
     book.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     view.locator("footer button[data-copy]").click()
-    view.locator("xpath=preceding-sibling::*").get_by_text("copied %buildflow stop").wait_for(
-        state="attached"
-    )
+    expect(view.locator("footer button[data-copy]")).to_have_attribute("data-told", "copied")
+    expect(view.get_by_role("status").filter(has_text="copied")).to_be_attached()
     assert book.page.evaluate("() => navigator.clipboard.readText()") == "%buildflow stop"
     before = book.count()
     book.edit_cell(4, "%buildflow history --cell")

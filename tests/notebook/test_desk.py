@@ -118,3 +118,29 @@ def test_a_line_that_holds_a_secret_is_remembered_without_it(bench):
     bench.until(lambda: bench.desk.said == '"4111"')
     assert bench.desk.history.cell() == '%buildflow send pay "****"'
     assert bench.desk.last == '%buildflow send pay "****"'
+
+
+@pytest.mark.parametrize("line", ["run", "start price", "remove price"])
+def test_what_begins_something_waits_for_the_cell_that_runs(line):
+    between, news = threading.Event(), threading.Event()
+    desk = Desk(news.set, between, lambda: "cell [4]")
+    done = threading.Event()
+    desk.performers[line.split()[0]] = lambda _: done.set() or "done"
+    while not desk.off(f"%buildflow {line}").startswith("waits"):
+        news.clear()
+        if not desk.history.clicks:
+            desk.click(f"%buildflow {line}")
+        assert news.wait(DEADLINE_S)
+    assert desk.off(f"%buildflow {line}") == "waits for cell [4]"
+    assert not done.is_set()
+    between.set()
+    assert done.wait(DEADLINE_S)
+
+
+def test_what_ends_something_never_waits_for_a_cell_nor_for_what_does():
+    stopped = threading.Event()
+    desk = Desk(lambda: None, threading.Event(), lambda: "cell [4]")
+    desk.performers |= {"run": lambda _: "", "stop": lambda _: stopped.set() or ""}
+    desk.click("%buildflow run")
+    desk.click("%buildflow stop")
+    assert stopped.wait(DEADLINE_S)

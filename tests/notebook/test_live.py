@@ -317,3 +317,19 @@ def test_the_thread_publishes_what_is_new_and_ends_with_the_panel(flow, monkeypa
     shown(live.close)
     thread.join(DEADLINE_S)
     assert threads() == []
+
+
+def test_a_page_heard_beside_the_cell_is_asked_while_the_cell_runs(bare, told):
+    view = View("panel", {}, lambda _: None, hears=lambda: False)
+    subshell = threading.Thread(target=view._hear, args=(None, {"act": "here", "arg": "a"}, []))
+    subshell.start()
+    subshell.join(DEADLINE_S)
+    assert view.watched
+    assert {"ask": True} in told
+
+
+def test_a_click_is_acknowledged_before_it_is_taken(bare, told):
+    view = View("panel", {}, lambda _: told.append("taken"))
+    told.clear()
+    view._hear(None, {"act": "select", "arg": "price", "n": 7}, [])
+    assert told == [{"heard": 7}, "taken"]

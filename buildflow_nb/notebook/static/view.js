@@ -2,8 +2,11 @@
 // sends back what a person does, and says so when the kernel is silent. No state of its own.
 
 const TYPING_MS = 250; // between two keys of a person who goes on typing
+const EVERY_MS = 250; // the kernel sends what is new at most so often
 const SILENT_MS = 15_000; // after which a page says again that it is there
-const KEPT = new Set(["open", "style"]); // what a person changed: the kernel does not know of it
+const WAIT_MS = 300; // after which a click that the kernel has not heard says what it waits for
+const TOLD_MS = 2_500; // how long a button says what came of it
+const KEPT = new Set(["open", "style", "data-sent", "data-told"]); // the page's own: not the kernel's
 const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT"]);
 
 function attributes(old, next) {
@@ -73,7 +76,7 @@ function update(place, html) {
 async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
-    return `copied ${text}`;
+    return "copied";
   } catch {
     return "this page may not use the clipboard; select the line and copy it";
   }
@@ -92,6 +95,11 @@ function fieldsOf(element) {
   if (!form) return {};
   const found = [...form.querySelectorAll("[name]")].filter((e) => FIELDS.has(e.nodeName));
   return Object.fromEntries(found.map((e) => [e.name, e.type === "checkbox" ? e.checked : e.value]));
+}
+
+// What shows that a click was made: a row has a button for it, a node of the graph stands for itself.
+function shownBy(element) {
+  return element.matches("tr") ? (element.querySelector("button") ?? element) : element;
 }
 
 // While a view lives, the true table beside it, which is what the file keeps, is not shown twice.
@@ -144,15 +152,45 @@ function render({ model, el }) {
     }
   };
 
+  // A button says in itself, for a moment or until it is heard, what came of its click.
+  const tell = (element, text) => {
+    said.textContent = text;
+    element.dataset.told = text;
+    return setTimeout(() => element.dataset.told === text && delete element.dataset.told, TOLD_MS);
+  };
+
+  // A click is grey from the start; where a cell holds the kernel up, it says so.
+  const sent = new Map();
+  let number = 0;
+  const take = (n) => {
+    const one = sent.get(n);
+    if (!one) return;
+    sent.delete(n);
+    clearTimeout(one.waits);
+    delete one.element.dataset.sent;
+    delete one.element.dataset.told;
+  };
+  const waitsFor = () => root.querySelector("[data-cell]")?.dataset.cell || "the kernel";
+  const mark = (n, element) => {
+    if (FIELDS.has(element.nodeName)) return;
+    element.dataset.sent = n;
+    const waits = setTimeout(() => clearTimeout(tell(element, `waits for ${waitsFor()}`)), WAIT_MS);
+    sent.set(n, { element, waits });
+  };
+
   const act = (element, extra = {}) => {
     if (element.getAttribute("aria-disabled") === "true") return;
+    const button = shownBy(element);
+    if (button.dataset.sent) return; // it was clicked, and is not heard yet
     const { act, arg = "" } = element.dataset;
-    send({ act, arg, fields: fieldsOf(element), ...extra });
+    number += 1;
+    mark(number, button);
+    send({ act, arg, n: number, fields: fieldsOf(element), ...extra });
   };
 
   root.addEventListener("click", async (event) => {
     const copied = event.target.closest("[data-copy]");
-    if (copied) return void (said.textContent = await copy(copied.dataset.copy));
+    if (copied) return void tell(copied, await copy(copied.dataset.copy));
     const element = event.target.closest("[data-act]");
     if (element && !FIELDS.has(element.nodeName)) act(element);
   });
@@ -184,11 +222,12 @@ function render({ model, el }) {
   const told = (message) => {
     if (message.save) save(message.save, message.text);
     if (message.ask) here();
-    if (message.said) said.textContent = message.said;
+    if (message.heard) setTimeout(take, EVERY_MS, message.heard); // what it changed comes by then
   };
   model.on("change:parts", draw);
   model.on("msg:custom", told);
-  el.append(said, root);
+  root.append(said);
+  el.append(root);
   draw();
   here();
   return () => {
