@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from buildflow_nb.core.stack_name import stack_said
+
 __all__ = ("headline", "primitive_facts", "processor_line", "state_text")
 
 
-def state_text(state: Mapping[str, Any]) -> str:
-    """Write a flow state (`core/flow_state.py`): its processors, then its primitives."""
+def state_text(state: Mapping[str, Any], cloud: str = "") -> str:
+    """Write a flow state (`core/flow_state.py`): its processors, then its primitives.
+
+    `cloud` is the one that its stack is on, which the state does not tell.
+    """
     groups = state["processor_group_states"]
     primitives = state["primitive_states"]
     return "\n".join(
         [
-            headline(state),
+            headline(state, cloud),
             "processors:" if groups else "no processor yet",
             *(line for group in groups for line in _group(group)),
             "primitives:" if primitives else "no primitive yet",
@@ -23,9 +28,9 @@ def state_text(state: Mapping[str, Any]) -> str:
     )
 
 
-def headline(state: Mapping[str, Any]) -> str:
+def headline(state: Mapping[str, Any], cloud: str = "") -> str:
     """Which flow it is, and of what it runs."""
-    head = f"flow {state['flow_id']!r} on stack {state['stack']!r}"
+    head = f"flow {state['flow_id']!r} on stack {stack_said(state['stack'], cloud)}"
     versions = f"Python {state['python_version']}, buildflow_nb {state['buildflow_version']}"
     return f"{head}  ({versions})"
 

@@ -47,13 +47,14 @@ def inspect(values: Values, terminal: Terminal) -> None:
     from buildflow_nb.cli.asked import flow_asked
     from buildflow_nb.cli.inspected import state_text
 
-    state = flow_asked(values).flowstate().to_dict()
+    flow = flow_asked(values)
+    state, cloud = flow.flowstate().to_dict(), flow.place.stack.cloud
     if terminal.lively:
         from buildflow_nb.cli.tables import state_tree
 
-        terminal.console().print(state_tree(state))
+        terminal.console().print(state_tree(state, cloud))
     else:
-        terminal.give(state, state_text(state))
+        terminal.give(state, state_text(state, cloud))
 
 
 def cloud(values: Values, terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ from buildflow_nb.cli.asked import flow_asked
 from buildflow_nb.cli.progress import Progress, progress_of
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.operations import Operation, Outcome
+from buildflow_nb.flow import Flow
 from buildflow_nb.infra.ask import answer, ask
 from buildflow_nb.infra.report import headline, plan_text
 
@@ -20,7 +21,7 @@ Values = Mapping[str, Any]
 
 def preview(values: Values, terminal: Terminal) -> None:
     """What apply would do."""
-    flow = flow_asked(values)
+    flow = _flow(values, terminal)
     with progress_of(terminal, Operation.PREVIEW) as progress:
         outcome = flow.preview(progress)
     if terminal.json:
@@ -31,7 +32,7 @@ def preview(values: Values, terminal: Terminal) -> None:
 
 def apply(values: Values, terminal: Terminal) -> None:
     """Make it as declared."""
-    flow = flow_asked(values)
+    flow = _flow(values, terminal)
     with progress_of(terminal, Operation.APPLY) as progress:
         outcome = flow.apply(
             yes=values["yes"],
@@ -44,14 +45,14 @@ def apply(values: Values, terminal: Terminal) -> None:
 
 def refresh(values: Values, terminal: Terminal) -> None:
     """Look at the cloud."""
-    flow = flow_asked(values)
+    flow = _flow(values, terminal)
     with progress_of(terminal, Operation.REFRESH) as progress:
         flow.refresh(progress)
 
 
 def destroy(values: Values, terminal: Terminal) -> None:
     """Delete everything of the stack."""
-    flow = flow_asked(values)
+    flow = _flow(values, terminal)
     with progress_of(terminal, Operation.DESTROY) as progress:
         outcome = flow.destroy(
             yes=values["yes"],
@@ -60,6 +61,13 @@ def destroy(values: Values, terminal: Terminal) -> None:
             listener=progress,
         )
     _end(outcome, terminal, progress)
+
+
+def _flow(values: Values, terminal: Terminal) -> Flow:
+    """The flow; a person reads on which stack and cloud it is about to be looked at or changed."""
+    flow = flow_asked(values)
+    terminal.note(flow.place.stack.caution or f"on stack {flow.place.stack.said}")
+    return flow
 
 
 class _Confirm:

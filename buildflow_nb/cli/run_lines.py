@@ -12,22 +12,14 @@ from contextlib import AbstractContextManager, nullcontext
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event, StateChanged
 from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.core.snapshot_text import harmless, run_text
+from buildflow_nb.core.snapshot_text import harmless, run_text, served_text
 from buildflow_nb.runtime.handle import RunHandle
 
-__all__ = ("RunLines", "served_text")
+__all__ = ("RunLines",)
 
 FAILURES = 10  # lines in each period
 PERIOD_S = 5.0
 _QUIET = (State.PENDING, State.STARTING)
-
-
-def served_text(snapshot: FlowSnapshot, runtime_address: str | None) -> str:
-    """Which flow runs, and where it answers."""
-    parts = [f"flow {snapshot.flow_id!r} runs on stack {snapshot.stack!r}"]
-    parts += [f"serving at {snapshot.address}"] if snapshot.address else []
-    parts += [f"runtime server at {runtime_address}"] if runtime_address else []
-    return ", ".join(parts)
 
 
 class RunLines:

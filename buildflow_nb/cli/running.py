@@ -1,7 +1,8 @@
 """`buildflow run`: the flow, until it ends or is asked to.
 
 The first SIGINT or SIGTERM drains, and the command ends with 0; the second ends at once, with
-128 + the signal's number. A processor that failed makes it 1, however the run ended.
+128 + the signal's number. A processor that failed, or a run whose every
+element did, makes it 1, however the run ended.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
     subscriber = _subscriber(values["event_subscriber"])
     if leash is not None:
         leash.wait_for_turn()
+    if caution := flow.caution():
+        terminal.note(caution)
     teller = Teller(face_of(terminal))
     with teller.telling():
         serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))

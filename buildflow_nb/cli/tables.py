@@ -36,9 +36,9 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
-def state_tree(state: Mapping[str, Any]) -> Tree:
+def state_tree(state: Mapping[str, Any], cloud: str = "") -> Tree:
     """Processors in their groups, then primitives."""
-    tree = Tree(Text(headline(state), "bold"))
+    tree = Tree(Text(headline(state, cloud), "bold"))
     processors = tree.add(Text("processors", "cyan"))
     for group in state["processor_group_states"]:
         base = group["group_info"].get("base_route", "")

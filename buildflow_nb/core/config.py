@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.nearest import cut, is_hidden, nearest, shown
+from buildflow_nb.core.stack_name import stack_said
 
 if TYPE_CHECKING:
     import yaml
@@ -30,11 +31,31 @@ PROVIDERS = ("aws", "azure", "gcp", "local")
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One place to deploy to; `backend_url` says where Pulumi keeps its state."""
+    """One place to deploy to; `backend_url` says where Pulumi keeps its state.
+
+    `assumed` tells that the file does not say which cloud it is.
+    """
 
     name: str
     backend_url: str | None = None
     cloud: str = "real"
+    assumed: bool = False
+
+    @property
+    def said(self) -> str:
+        """Its name, and its cloud."""
+        return stack_said(self.name, self.cloud)
+
+    @property
+    def caution(self) -> str:
+        """What to know before anything runs on it; "" for nothing."""
+        if not self.assumed:
+            return ""
+        return (
+            f"stack {self.said}: {FILE_NAME} does not say which cloud it is, so this is the real "
+            f"one, with your account; write `cloud: local` below its name to run it on this "
+            "machine, or `cloud: real` if it is meant"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,9 +336,9 @@ def _stack(section: _Section) -> Stack:
         what = f"has letters, digits, '-', '_' and '.' alone, got {cut(name)!r}"
         raise section.wrong(section.node, what, section.key("name"))
     backend = section.text("backend_url")
-    cloud = section.choice("cloud", CLOUDS, "real")
+    cloud = section.choice("cloud", CLOUDS, "")
     section.done()
-    return Stack(name, backend, cloud)
+    return Stack(name, backend, cloud or "real", assumed=not cloud)
 
 
 def _provider(section: _Section) -> CloudProvider:

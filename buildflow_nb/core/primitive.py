@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.stack_name import stack_said
 
 if TYPE_CHECKING:
     import pulumi
@@ -76,7 +77,8 @@ class Env:
     absent one means the real cloud. `aws_region` and `gcp_project` are for primitives that name
     none. `folder` is where relative paths start. `positions` is a folder in which a source may note
     how far it is, for the run that comes after this one; the runtime gives each processor one of
-    its own, made by whoever writes there first. None where nothing is kept.
+    its own, made by whoever writes there first. None where nothing is kept. `cloud` is the one that
+    the stack is on, "local" or "real", for lines that name it.
     """
 
     stack: str = "local"
@@ -87,6 +89,12 @@ class Env:
     aws_region: str | None = None
     gcp_project: str | None = None
     positions: Path | None = None
+    cloud: str = ""
+
+    @property
+    def stack_said(self) -> str:
+        """The stack's name, and its cloud."""
+        return stack_said(self.stack, self.cloud)
 
 
 @dataclass(frozen=True, slots=True)

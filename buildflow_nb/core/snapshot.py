@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from buildflow_nb.core.stack_name import stack_said
+
 __all__ = ("LOOK_TIMEOUT_S", "Failure", "FlowSnapshot", "Passage", "ProcessorSnapshot", "State")
 
 LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
@@ -117,6 +119,12 @@ class FlowSnapshot:
     processors: tuple[ProcessorSnapshot, ...]
     run_id: str = field(default="", kw_only=True)
     drained: bool = field(default=False, kw_only=True)
+    cloud: str = field(default="", kw_only=True)
+
+    @property
+    def stack_said(self) -> str:
+        """The stack's name, and its cloud."""
+        return stack_said(self.stack, self.cloud)
 
     @property
     def finished(self) -> int:

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
 
-__all__ = ("harmless", "run_text")
+__all__ = ("harmless", "run_text", "served_text")
+
+
+def served_text(snapshot: FlowSnapshot, runtime_address: str | None) -> str:
+    """Which flow runs, and where it answers."""
+    parts = [f"flow {snapshot.flow_id!r} runs on stack {snapshot.stack_said}"]
+    parts += [f"serving at {snapshot.address}"] if snapshot.address else []
+    parts += [f"runtime server at {runtime_address}"] if runtime_address else []
+    return ", ".join(parts)
 
 
 def run_text(snapshot: FlowSnapshot) -> str:
     """Write states and numbers."""
-    head = f"flow {snapshot.flow_id!r} on stack {snapshot.stack!r}: {snapshot.state.value}"
+    head = f"flow {snapshot.flow_id!r} on stack {snapshot.stack_said}: {snapshot.state.value}"
     if snapshot.address and not snapshot.state.ended:
         head += f", {snapshot.address}"
     return "\n".join([head, *(_line(processor) for processor in snapshot.processors)])

@@ -61,7 +61,7 @@ class Flow(Hands, Checking, Owning):
 
     def __repr__(self) -> str:
         snapshot = self.snapshot()
-        head = f"Flow {self.flow_id!r} on stack {self.stack!r}: {snapshot.state.value}"
+        head = f"Flow {self.flow_id!r} on stack {snapshot.stack_said}: {snapshot.state.value}"
         if not snapshot.processors:
             return f"{head}, no processor yet"
         rows = [

@@ -61,8 +61,8 @@ class Running(Declaring):
         """Run every processor; gives the handle of the run.
 
         In a kernel, and inside a running event loop, it returns at once; elsewhere it blocks until
-        the work ends or SIGINT or SIGTERM asks it to, and then drains; what fails meanwhile is
-        logged (to stderr where logging is not set up). `block` overrules that. A flow that runs
+        the work ends or SIGINT or SIGTERM asks it to, and then drains; what happens meanwhile
+        is logged (to stderr where logging is not set up). `block` overrules that. A flow that runs
         already gives the handle that it has.
 
         `serve_body_bytes` is how many bytes of bodies all requests may hold together, 256 MiB by
@@ -77,7 +77,7 @@ class Running(Declaring):
             ServeError: a port cannot be had.
             UsageError: the flow has no processor, a port or a bound is none, or a token is
                 missing.
-            RunError: when it blocked, and a processor failed.
+            RunError: when it blocked, and a processor failed or every element did.
         """
         from buildflow_nb.runtime.control import TOKEN_VARIABLE, ControlPlan
         from buildflow_nb.runtime.script_log import ScriptLog
@@ -102,7 +102,8 @@ class Running(Declaring):
 
         blocks = block if block is not None else not must_not_block()
         # Blocking outside of a kernel is a script's way; every other one has a face that shows it.
-        listeners: list[Listener] = [ScriptLog()] if blocks and kernel() is None else []
+        script = ScriptLog(self.caution()) if blocks and kernel() is None else None
+        listeners: list[Listener] = [script] if script is not None else []
         listeners += [event_subscriber] if event_subscriber is not None else []
 
         def begin() -> RunHandle:
@@ -123,7 +124,13 @@ class Running(Declaring):
                     self.handle = self._begin(plan, listeners)
                 return self.handle
 
+        if script is not None:
+            return script.serve(begin)
         return serve_until_ended(begin) if blocks else begin()
+
+    def caution(self) -> str:
+        """What to know before the flow runs: that it is on the real cloud by default; "" if not."""
+        return self.place.caution(_primitives(self.registry.processors.values()))
 
     def _begin(self, plan: RunPlan, listeners: Sequence[Listener]) -> RunHandle:
         from buildflow_nb.runtime.handle import RunHandle
@@ -165,7 +172,7 @@ class Running(Declaring):
         from buildflow_nb.runtime.trial import pending
 
         if self.handle is None:
-            return pending(self.flow_id, self.stack, self.processors)
+            return pending(self.flow_id, self.stack, self.processors, self.place.stack.cloud)
         found = self.handle.snapshot(timeout)
         known = {shot.processor_id for shot in found.processors}
         new = {name: spec for name, spec in self.processors.items() if name not in known}

@@ -116,6 +116,7 @@ class Place:
                 aws_region=provider.aws_region or LOCAL_REGION,
                 gcp_project=provider.gcp_project or LOCAL_PROJECT,
                 positions=positions,
+                cloud=self.stack.cloud,
             )
         told = next((os.environ[v] for v in _PROJECT_VARIABLES if v in os.environ), None)
         return Env(
@@ -126,6 +127,7 @@ class Place:
             aws_region=provider.aws_region,
             gcp_project=provider.gcp_project or told,
             positions=positions,
+            cloud=self.stack.cloud,
         )
 
     def need(self, primitives: Iterable[object]) -> None:
@@ -136,6 +138,11 @@ class Place:
         """
         if self.local and any(isinstance(primitive, Managed) for primitive in primitives):
             _cloud(self._config.folder)
+
+    def caution(self, primitives: Iterable[object]) -> str:
+        """What to know before these primitives are used: that they are really a cloud's."""
+        used = any(isinstance(primitive, Managed) for primitive in primitives)
+        return self.stack.caution if used else ""
 
     def expect_operations(self) -> None:
         """Get ready, in the background, for operations that are likely to come."""

@@ -112,7 +112,7 @@ class Target:
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         said = f"{code}: {text}" if text else code
         if code in MISSING:
-            msg = f"{self} does not exist in stack {self.stack!r} (run %buildflow apply)"
+            msg = f"{self} does not exist in stack {self.stack} (run %buildflow apply)"
             return TemporaryError(msg)
         if code in THROTTLED:
             return TemporaryError(f"{self} is asked too often for now ({said})")

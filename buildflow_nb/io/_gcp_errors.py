@@ -105,7 +105,7 @@ class Target:
     def _fault(self, code: str, text: str, role: str) -> BuildFlowError:
         said = f"{code}: {' '.join(text.split())}".rstrip(": ")
         if code == "NOT_FOUND":
-            msg = f"{self} does not exist in stack {self.stack!r} (run %buildflow apply)"
+            msg = f"{self} does not exist in stack {self.stack} (run %buildflow apply)"
             return TemporaryError(msg)
         if code == "RESOURCE_EXHAUSTED":
             return TemporaryError(f"{self} is asked too often for now ({said})")

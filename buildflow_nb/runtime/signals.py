@@ -23,7 +23,7 @@ def serve_until_ended(begin: Callable[[], RunHandle]) -> RunHandle:
     """Begin a run and wait for its end; drain it when asked to stop, at whatever stage it is.
 
     Raises:
-        RunError: a processor failed.
+        RunError: a processor failed, or every element did.
     """
     asked = threading.Event()
 
@@ -42,6 +42,7 @@ def serve_until_ended(begin: Callable[[], RunHandle]) -> RunHandle:
         if asked.is_set():
             handle.stop(drain=True, timeout=DRAIN_S)
         handle.wait()
+        handle.raise_if_nothing_worked()
     return handle
 
 

@@ -164,6 +164,7 @@ class Supervisor:
         return FlowSnapshot(
             flow_id=self.plan.flow_id,
             stack=self.plan.env.stack,
+            cloud=self.plan.env.cloud,
             state=self.state(),
             at=self._clock.time(),
             started_at=self.started_at,

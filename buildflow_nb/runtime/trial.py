@@ -24,10 +24,12 @@ __all__ = ("pending", "send_alone", "send_once")
 SEND_TIMEOUT_S = 60.0
 
 
-def pending(flow_id: str, stack: str, processors: Mapping[str, ProcessorSpec]) -> FlowSnapshot:
+def pending(
+    flow_id: str, stack: str, processors: Mapping[str, ProcessorSpec], cloud: str = ""
+) -> FlowSnapshot:
     """A flow that was never run."""
     found = tuple(Ledger(spec.id, SYSTEM).snapshot(spec, None) for spec in processors.values())
-    return FlowSnapshot(flow_id, stack, State.PENDING, time.time(), None, None, found)
+    return FlowSnapshot(flow_id, stack, State.PENDING, time.time(), None, None, found, cloud=cloud)
 
 
 def send_once(spec: ProcessorSpec, element: object) -> list[object]:

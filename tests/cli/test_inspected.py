@@ -46,7 +46,7 @@ def project(tmp_path, monkeypatch):
 def test_as_text(project, capsys):
     assert main(["inspect"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("flow 'shop' on stack 'local'  (Python 3.")
+    assert lines[0].startswith("flow 'shop' on stack 'local' (local cloud)  (Python 3.")
     assert lines[1:] == [
         "processors:",
         lines[2],

@@ -139,7 +139,7 @@ def test_it_stands_still_while_something_is_asked(console):
         view(StepStarted(QUEUE))
         assert view._live.is_started
     assert not view._live.is_started
-    assert "+ SQSQueue orders" in console.file.getvalue()
+    assert "SQSQueue orders\n" in console.file.getvalue()
 
 
 def test_a_preview_leaves_its_plan_alone(console):
@@ -190,5 +190,5 @@ def test_a_program_is_asked_beside_its_answer(monkeypatch, capsys):
     assert _Confirm(Terminal(json=True), face)(Outcome(DONE, (StepPlanned(QUEUE),)))
     out, error = capsys.readouterr()
     assert out == ""
-    assert "+ SQSQueue orders" in error
+    assert "SQSQueue orders\n" in error
     assert error.endswith("Apply this change? [y/N] ")

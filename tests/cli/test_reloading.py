@@ -84,7 +84,7 @@ def test_new_code_runs_and_broken_code_does_not(terminal):
     assert other.pid != process.pid
     run.signal(signal.SIGTERM)
     assert run.ended() == 0
-    assert run.said.count("flow 'greeter' on stack 'local': stopped") == 2
+    assert run.said.count("flow 'greeter' on stack 'local' (local cloud): stopped") == 2
     wait_gone(other)
 
 

@@ -24,6 +24,21 @@ def copy(row: Row) -> Row:
     print("copied", row.n)
     return row
 """
+BROKEN = (
+    COPY.replace('"copy"', '"breaks"')
+    .replace("def copy", "def broken")
+    .replace('print("copied", row.n)', "if True: raise ValueError(row.n)")
+)
+MANAGED = COPY.replace(
+    "@app.consumer",
+    """
+class Owned(File):
+    def owned(self): return ()
+    def parents(self): return ()
+    def resources(self, site): return {}
+
+@app.consumer""",
+).replace('File("out.csv")', 'Owned("out.csv")')
 SERVE = """
 from buildflow import Flow
 
@@ -90,10 +105,44 @@ def test_until_drained(terminal):
     assert (found.returncode, found.stderr) == (0, "")
     assert (terminal.folder / "out.csv").read_text() == rows(3)
     said = found.stdout.splitlines()
-    assert "flow 'copy' runs on stack 'local'" in said
+    assert "flow 'copy' runs on stack 'local' (local cloud)" in said
     assert "copied 2" in said, "what a processor prints goes where it always goes"
     assert said[-1] == "  copy  consumer  done  3 in  3 out  0 failed"
     assert "\x1b" not in found.stdout
+
+
+@pytest.mark.parametrize("bound", [("--until", "drained"), ("--count", "3")])
+@pytest.mark.parametrize("json_", [(), ("--json",)])
+def test_a_run_of_which_nothing_worked_is_no_success(terminal, bound, json_):
+    terminal.file("main.py", BROKEN)
+    terminal.file("in.csv", rows(3))
+    found = terminal("run", *bound, "--port", "0", *json_)
+    assert found.returncode == 1
+    assert "nothing worked: all 3 elements of consumer 'broken' failed" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_run_of_which_something_worked_is_one(terminal):
+    terminal.file("main.py", BROKEN.replace("if True", "if row.n != 1"))
+    terminal.file("in.csv", rows(3))
+    found = terminal("run", "--until", "drained", "--port", "0")
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("cloud", ["", ", cloud: real"])
+def test_a_stack_that_is_real_by_default_is_told_before_it_runs(terminal, cloud):
+    terminal.file(
+        "buildflow.yaml",
+        "app: shop\nentry_point: main:app\npulumi_config:\n  default_stack: local\n"
+        f"  pulumi_home: .buildflow\n  stacks: [{{name: local{cloud}}}]\n",
+    )
+    terminal.file("main.py", MANAGED)
+    terminal.file("in.csv", rows(1))
+    found = terminal("run", "--until", "drained", "--port", "0")
+    assert found.returncode == 0, found.stderr
+    cautions = [line for line in found.stderr.splitlines() if "does not say which cloud" in line]
+    assert len(cautions) == (not cloud)
+    assert "runs on stack 'local' (real cloud)" in found.stdout
 
 
 def test_json_is_all_that_stdout_holds(terminal):

@@ -96,7 +96,7 @@ def test_a_second_signal_ends_at_once_even_if_code_is_stuck(start):
     assert process.stderr is not None
     assert process.stdout.readline() == "got 1\n"
     os.kill(process.pid, signal.SIGINT)
-    assert process.stderr.readline() == "draining; once more ends at once\n"
+    assert "draining; once more ends at once\n" in process.stderr
     os.kill(process.pid, signal.SIGINT)
     code, _, err = finish(process)
     assert code == 130
@@ -112,7 +112,17 @@ app.run()
 print(sink.tape.pushed)
 """
     code, out, err = finish(start(body, endless=False))
-    assert (code, out, err) == (0, "[1, 2, 3]\n", "")
+    assert (code, out) == (0, "[1, 2, 3]\n")
+    lines = err.splitlines()
+    # the run may be over before anybody could say that it began
+    assert sorted(lines[:2]) == [
+        "flow 'script' runs on stack 'local' (local cloud)",
+        "same is done",
+    ]
+    assert lines[2:] == [
+        "flow 'script' on stack 'local' (local cloud): done",
+        "  same  consumer  done  3 in  3 out  0 failed",
+    ]
 
 
 def test_a_failed_processor_ends_the_script_with_one_clear_line(start):
@@ -175,7 +185,7 @@ print(set(sink.tape.pushed))
 """
     hide = "sys.modules['uvloop'] = None\n" if hidden else ""
     code, out, err = finish(start(hide + body, endless=False))
-    assert (code, err) == (0, "")
+    assert code == 0, err
     assert ("uvloop" in out) is not hidden
 
 
@@ -190,11 +200,100 @@ app.run()
 """
     code, out, err = finish(start(body, endless=False))
     assert (code, out) == (0, "")
-    assert err.splitlines() == [
+    assert [line for line in err.splitlines() if "failed" in line] == [
         "work: an element failed: ValueError: not 2 (given back)",
         "work: an element failed: ValueError: not 3 (given back)",
         "work: 2 elements failed in all",
+        "  work  consumer  done  3 in  1 out  2 failed",
     ]
+
+
+@pytest.mark.parametrize("graves", ["", ", dead_letter=FakeSink(primitive_id='graves')"])
+def test_a_script_of_which_nothing_worked_says_so_and_ends_with_an_error(start, graves):
+    body = f"""
+@app.consumer(source=source, sink=sink, retries=0{graves})
+def work(x: int) -> int:
+    raise ValueError(f"not {{x}}")
+app.run()
+"""
+    code, out, err = finish(start(body, endless=False))
+    assert (code, out) == (1, "")
+    assert "work: 3 elements failed in all\n" in err
+    last = "nothing worked: all 3 elements of consumer 'work' failed; what failed is listed above"
+    assert err.endswith(f"RunError: {last}\n")
+
+
+@pytest.mark.parametrize("other", ["x", "None"])
+def test_a_script_of_which_something_worked_ends_with_zero(start, other):
+    body = f"""
+@app.consumer(source=source, sink=sink, retries=0)
+def work(x: int) -> int:
+    raise ValueError(f"not {{x}}")
+@app.consumer(source=FakeSource([[1]], primitive_id="other"), sink=sink)
+def works(x: int) -> int | None:
+    return {other}
+app.run()
+"""
+    code, _, err = finish(start(body, endless=False))
+    assert code == 0, err
+
+
+def test_a_script_to_which_nothing_came_ends_with_zero(start):
+    body = """
+@app.consumer(source=FakeSource([]), sink=sink)
+def work(x: int) -> int:
+    return x
+app.run()
+"""
+    code, _, err = finish(start(body))
+    assert code == 0, err
+    assert "work  consumer  done  0 in  0 out  0 failed" in err
+
+
+SET_UP = """
+import logging
+logging.basicConfig(format="%(levelname)s:%(name)s:%(message)s", level=logging.{level})
+@app.consumer(source=source, sink=sink, retries=0)
+def work(x: int) -> int:
+    return 1 // (x - 1)
+app.run()
+"""
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", True), ("WARNING", False)])
+def test_a_script_that_has_set_up_logging_is_told_by_that_alone(start, level, told):
+    code, out, err = finish(start(SET_UP.format(level=level), endless=False))
+    assert (code, out) == (0, "")
+    lines = [line for line in err.splitlines() if "buildflow_nb.run" in line]
+    assert lines == err.splitlines() or told  # nothing is said a second time
+    assert "WARNING:buildflow_nb.run:work: 1 element failed in all" in lines
+    begun = "INFO:buildflow_nb.run:flow 'script' runs on stack 'local' (local cloud)"
+    assert (begun in lines) is told
+
+
+@pytest.mark.parametrize(
+    ("cloud", "said"), [("", True), (", cloud: real", False), (", cloud: local", False)]
+)
+def test_a_stack_that_is_real_by_default_is_told_loudly(start, tmp_path, cloud, said):
+    (tmp_path / "buildflow.yaml").write_text(
+        "app: shop\nentry_point: main:app\npulumi_config:\n  default_stack: local\n"
+        f"  pulumi_home: .buildflow\n  stacks: [{{name: local{cloud}}}]\n"
+    )
+    body = """
+from buildflow_nb.io.aws import SQSQueue
+@app.consumer(source=source, sink=SQSQueue("orders"))
+def work(x: int) -> int:
+    return x
+print("caution:", app.caution())
+"""
+    code, out, err = finish(start(body))
+    assert (code, err) == (0, "")
+    caution = (
+        "stack 'local' (real cloud): buildflow.yaml does not say which cloud it is, so this is "
+        "the real one, with your account; write `cloud: local` below its name to run it on this "
+        "machine, or `cloud: real` if it is meant"
+    )
+    assert out == f"caution: {caution if said else ''}\n"
 
 
 def test_a_script_whose_source_cannot_go_on_says_so_and_ends_with_an_error(start):

@@ -146,7 +146,7 @@ class S3Bucket:
         return f"https://console.aws.amazon.com/s3/buckets/{self.bucket_name}{region}"
 
     def _store(self, env: Env) -> S3Store:
-        target = Target("bucket", self.bucket_name, env.stack)
+        target = Target("bucket", self.bucket_name, env.stack_said)
         return S3Store(lambda: connect(env, "s3", self.aws_region), target)
 
     @property

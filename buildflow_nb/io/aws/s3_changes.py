@@ -151,7 +151,7 @@ class S3FileChangeStream:
         return {"arn": queue["arn"], "url": queue["url"]}
 
     def _s3_client(self, env: Env) -> object:
-        with Target("bucket", self.s3_bucket.bucket_name, env.stack).faults("s3:GetObject"):
+        with Target("bucket", self.s3_bucket.bucket_name, env.stack_said).faults("s3:GetObject"):
             return connect(env, "s3", self.s3_bucket.aws_region)
 
     def _subscribed(self) -> list[str]:

@@ -178,5 +178,5 @@ class SQSQueue:
         return f"{url}?region={region}#/queues/{quote(own, safe='')}".rstrip("/")
 
     def _link(self, env: Env) -> QueueLink:
-        target = Target("queue", self.queue_name, env.stack)
+        target = Target("queue", self.queue_name, env.stack_said)
         return QueueLink(lambda: connect(env, "sqs", self.aws_region), target, self.aws_account_id)

@@ -176,7 +176,7 @@ class GCSBucket:
         return console_url(f"storage/browser/{self.bucket_name}", self.project_id)
 
     def _store(self, env: Env) -> GcsStore:
-        target = Target("bucket", self.bucket_name, env.stack)
+        target = Target("bucket", self.bucket_name, env.stack_said)
         return GcsStore(lambda: storage_client(env, self.project_id), target)
 
     @property

@@ -198,5 +198,5 @@ class GCSFileChangeStream:
         return name if name[0].isalpha() else f"B{name}"
 
     def _storage_client(self, env: Env) -> object:
-        with Target("bucket", self.gcs_bucket.bucket_name, env.stack).faults(READER):
+        with Target("bucket", self.gcs_bucket.bucket_name, env.stack_said).faults(READER):
             return storage_client(env, self.gcs_bucket.project_id)

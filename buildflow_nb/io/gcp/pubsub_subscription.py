@@ -207,7 +207,7 @@ class GCPPubSubSubscription:
         return {"id": subscription.id, "name": subscription.name}
 
     def _link(self, env: Env) -> PubSubLink:
-        target = Target("subscription", self.subscription_name, env.stack)
+        target = Target("subscription", self.subscription_name, env.stack_said)
         project = resolved_project(self.project_id, env, f"subscription {self.label!r}")
         name = f"projects/{project}/subscriptions/{self.subscription_name}"
         return PubSubLink(

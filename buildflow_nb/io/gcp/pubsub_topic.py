@@ -142,7 +142,7 @@ class GCPPubSubTopic:
         return {"id": topic.id, "name": topic.name}
 
     def _link(self, env: Env) -> PubSubLink:
-        target = Target("topic", self.topic_name, env.stack)
+        target = Target("topic", self.topic_name, env.stack_said)
         name = self.topic_id_in(env)
         return PubSubLink(
             lambda: pubsub_address(env), target, "topic", name, "roles/pubsub.publisher"
