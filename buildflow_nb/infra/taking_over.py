@@ -1,8 +1,9 @@
 """Cloud resources that were applied under another name: taken over, or left to whoever has them.
 
 Where no `buildflow.yaml` names the app, each flow has a state of its own in the stack's folder.
-The notebooks of a folder used to share one, and a notebook that is renamed is a new flow; so what a
-flow declares is looked for in the other states before it is made again. What nobody there can claim
+The notebooks of a folder used to share one, a notebook that is renamed is a new flow, and a file
+that names the app comes or goes; so what a flow declares is looked for in the other states of the
+local cloud before it is made again. What nobody there can claim
 any more moves into the flow's state, once. What is another's stays, and is refused here: a resource
 belongs to one flow.
 
@@ -67,9 +68,9 @@ def take_over(deployment: Deployment, operation: Operation) -> str:
     Raises:
         InfraError: what the flow declares was applied by another, who is still there.
     """
-    mine = deployment.state
-    if not deployment.own or mine is None:
-        return ""
+    mine, stack = deployment.state, deployment.stack
+    if mine is None or stack.backend_url is not None or stack.cloud != "local":
+        return ""  # a place that is named may be shared with other projects
     wanted = keys_of(deployment.managed)
     said = []
     for other in _others(mine):
@@ -77,8 +78,13 @@ def take_over(deployment: Deployment, operation: Operation) -> str:
         found = wanted & shared.keys()
         if not found:
             continue
-        for key in sorted(found):
-            _refuse_others(deployment, key, shared[key])
+        taken = {key for key in found if _others_claim(deployment, shared[key])}
+        if taken and operation is not Operation.DESTROY:
+            key = min(taken)
+            raise _refusal(key, shared[key])
+        found = found - taken
+        if not found:
+            continue
         with _locked(deployment, other, operation):
             said.append(_taken(deployment, other.path, found))
     return "; ".join(filter(None, said))
@@ -88,8 +94,8 @@ def take_over(deployment: Deployment, operation: Operation) -> str:
 def _locked(deployment: Deployment, other: _State, operation: Operation) -> Iterator[None]:
     """Keep everybody else from the other state, by the locks of this version and the one before."""
     with ExitStack() as stack:
-        for own in (True, False):
-            lock = replace(deployment, project=other.project, own=own).lock
+        kinds = (replace(deployment, project=other.project, own=own) for own in (True, False))
+        for lock in [kind.lock for kind in kinds if kind.lock != deployment.lock]:
             turn = stack.enter_context(
                 take_turn(lock, deployment.stack.name, operation, deployment.identity)
             )
@@ -114,15 +120,21 @@ def _taken(deployment: Deployment, path: Path, keys: Set[str]) -> str:
     return said + (rest if left else "") if moved else ""
 
 
-def _refuse_others(deployment: Deployment, key: str, node: Mapping[str, Any]) -> None:
-    who = str((node.get("outputs") or {}).get(APPLIED_BY) or "")
-    if not who or who == deployment.identity or not (deployment.folder / who).exists():
-        return
-    msg = (
-        f"{key} was applied by {who}, and a cloud resource belongs to one flow; use it here "
-        "without app.manage(…), or destroy it there first"
+def _applied_by(node: Mapping[str, Any]) -> str:
+    return str((node.get("outputs") or {}).get(APPLIED_BY) or "")
+
+
+def _others_claim(deployment: Deployment, node: Mapping[str, Any]) -> bool:
+    """Whether a primitive was applied by somebody else who is still there."""
+    who = _applied_by(node)
+    return bool(who) and who != deployment.identity and (deployment.folder / who).exists()
+
+
+def _refusal(key: str, node: Mapping[str, Any]) -> InfraError:
+    return InfraError(
+        f"{key} was applied by {_applied_by(node)}, and a cloud resource belongs to one flow; use "
+        "it here without app.manage(…), or destroy it there first"
     )
-    raise InfraError(msg)
 
 
 def _others(mine: Path) -> Iterator[_State]:

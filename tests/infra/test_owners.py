@@ -166,3 +166,14 @@ def without_names(state):
     for one in whole["checkpoint"]["latest"]["resources"]:
         (one.get("outputs") or {}).pop("applied_by", None)
     state.write_text(json.dumps(whole))
+
+
+def test_a_file_that_names_the_app_may_come_and_go(notebook):
+    before = notebook("a.ipynb")
+    before.apply(Q("came-1"))
+    app = Config("app", before.config.folder, {"local": before.place.stack}, "local")
+    during = notebook("a.ipynb", app)
+    assert during.apply(Q("came-1"), Q("came-2")) == {Op.CREATE: 1}
+    assert (before.held, during.held) == (set(), {"came-1", "came-2"})
+    assert before.apply(Q("came-1"), Q("came-2")) == {}
+    assert (before.held, during.held) == ({"came-1", "came-2"}, set())

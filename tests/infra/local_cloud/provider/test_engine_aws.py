@@ -146,7 +146,7 @@ def test_import_and_the_deletion_of_what_is_not_empty(ports, program, s3, tmp_pa
     s3.put_object(Bucket=bucket, Key="left over", Body=b"1")
     with pytest.raises(Exception, match="The bucket you tried to delete is not empty") as failed:
         taker.destroy(mine())
-    assert "forceDestroy" in str(failed.value)
+    assert "force_destroy=True" in str(failed.value)
     forced = mine(bucket={"force_destroy": True})
     assert paths(taker.up(forced))["Lake"] == {"forceDestroy": "update"}
     taker.destroy(forced)
