@@ -26,9 +26,26 @@ _COLUMNS = {  # and from which width on a narrow page they go
     "p95": "hide3",
     "p99": "",
 }
+_SPARK = "trend"
+_QUANTILE = (
+    "of the elements of the last two minutes took no longer than this, from pull to settled, "
+    "waiting included (a route: from request to answer); Elements shows the call alone"
+)
+_MEANT = {  # what is measured, for whoever points at a head
+    "in/s": "elements pulled (requests taken) a second, over the last 5 s",
+    "out/s": "results written (answers given) a second, over the last 5 s",
+    "total": "elements pulled since it was started",
+    "in flight": "pulled, and not settled yet",
+    "backlog": "what waits at the source, as the source tells; a dash where it cannot",
+    "failed": "failed for good: dropped, given back to the source or written to the dead letter",
+    "retries": "how often an element was tried again after an error",
+    "p50": f"half {_QUANTILE}",
+    "p95": f"95 of 100 {_QUANTILE}",
+    "p99": f"99 of 100 {_QUANTILE}",
+    _SPARK: "elements pulled in each of the last seconds, five minutes of them at most",
+}
 _HEADS = tuple(_COLUMNS)
 _FAILED = _HEADS.index("failed") - _LEFT
-_SPARK = "last 5 min"
 
 
 def facts(snapshot: FlowSnapshot) -> object:
@@ -60,13 +77,23 @@ def head(snapshot: FlowSnapshot) -> str:
     """Name, stack, state and address of the flow, as HTML."""
     begun = None if snapshot.state.ended else snapshot.started_at
     since = "" if begun is None else f" since {figures.clock(begun)}"
-    address = f"<span><code>{quote(snapshot.address)}</code></span>" if snapshot.address else ""
+    address = "" if snapshot.state.ended else _address(snapshot.address)
     return (
         f"<h3>{quote(snapshot.flow_id, 80)}</h3>"
         f'<span class="mute">stack <b>{quote(snapshot.stack, 80)}</b></span>'
-        f"<span>{markup.chip(snapshot.state)}{since}</span>"
+        f"<span>{markup.chip(snapshot.state, figures.bad(*snapshot.processors))}{since}</span>"
         f'<span class="grow"></span>{address}'
     )
+
+
+def _address(address: str | None) -> str:
+    """Where routes are served, as a link to their documentation."""
+    if not address:
+        return ""
+    named = markup.attributes(
+        href=f"{address}/docs", target="_blank", rel="noopener", title="what is served, to be tried"
+    )
+    return f"<a{named}><code>{quote(address)}</code></a>"
 
 
 def table(snapshot: FlowSnapshot, *, live: bool = False, selected: str = "") -> str:
@@ -76,19 +103,39 @@ def table(snapshot: FlowSnapshot, *, live: bool = False, selected: str = "") -> 
             '<pre class="mute">no processors yet; write one in a cell under '
             "%%buildflow consumer source=…</pre>"
         )
-    heads: list[Cell] = [*_COLUMNS.items(), (_SPARK, "l hide2")]
-    rows = [_row(p, live=live) for p in snapshot.processors]
-    marks = [
-        markup.attributes(
-            data_key=p.processor_id,
-            data_act="select" if live else None,
-            data_arg=p.processor_id if live else None,
-            aria_current="true" if p.processor_id == selected else None,
+    heads: list[Cell] = [_head(name, kind) for name, kind in _COLUMNS.items()]
+    heads.append(_head(_SPARK, "l hide2"))
+    rows: list[list[Cell]] = []
+    marks: list[str] = []
+    for p in snapshot.processors:
+        why = _why(p)
+        named = {
+            "data_act": "select" if live else None,
+            "data_arg": p.processor_id if live else None,
+            "aria_current": "true" if p.processor_id == selected else None,
+        }
+        rows.append(_row(p, live=live))
+        marks.append(
+            markup.attributes(data_key=p.processor_id, class_="has-why" if why else None, **named)
         )
-        for p in snapshot.processors
-    ]
+        if why:
+            rows.append([(why, "w why")])
+            marks.append(markup.attributes(data_key=f"{p.processor_id} why", **named))
     made = markup.table("Processors", heads, rows, marks)
     return f'<div class="wide" role="group" aria-label="numbers" tabindex="0">{made}</div>'
+
+
+def _head(name: str, kind: str) -> Cell:
+    meant = _MEANT.get(name)
+    return (f"<span{markup.attributes(title=meant)}>{name}</span>" if meant else name), kind
+
+
+def _why(p: ProcessorSnapshot) -> str:
+    """What stands beneath a row, where a sentence has room: the reason, and a route's codes."""
+    tone = figures.mark(p.state)[1]
+    reason = f'<div class="{tone}">{quote(p.reason, 400)}</div>' if p.reason else ""
+    codes = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
+    return reason + (f'<div class="mute">{codes}</div>' if codes else "")
 
 
 def _footer(snapshot: FlowSnapshot, note: str) -> str:
@@ -102,20 +149,15 @@ def _footer(snapshot: FlowSnapshot, note: str) -> str:
 
 
 def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
-    name, failed = quote(processor.processor_id, 80), figures.count(processor.failed)
-    path = quote(_path(processor), 200)
-    shown = f'<b title="{path}">{name}</b>'
+    failed = figures.count(processor.failed)
+    named = processor.processor_id
+    title = f"{named}: {_path(processor)}"
+    shown = f"<b{markup.attributes(class_='name', title=title)}>{quote(named, 200)}</b>"
     if live:
-        shown = markup.button(
-            processor.processor_id,
-            "select",
-            processor.processor_id,
-            class_="text",
-            title=_path(processor),
-        )
+        shown = markup.button(named, "select", named, class_="text name", title=title)
         shown = f"<b>{shown}</b>"
-    state = markup.chip(processor.state, processor.reason) + _codes(processor)
-    cells: list[Cell] = [(shown, "l"), (state, "w")]
+    bad = figures.bad(processor)
+    cells: list[Cell] = [(shown, "l"), (markup.chip(processor.state, bad), "l")]
     cells += zip(_values(processor), list(_COLUMNS.values())[_LEFT:], strict=True)
     if processor.failed:
         if live:
@@ -124,17 +166,8 @@ def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
                 aria_label=f"{failed} failed, show them",
             )  # fmt: skip
         cells[_LEFT + _FAILED] = (failed, "err")
-    tone = "err" if processor.state is State.FAILED else "ok"
-    label = f"{processor.processor_id} in the last 5 minutes"
-    return [*cells, (markup.sparkline(processor.history, label, tone), "l hide2")]
-
-
-def _codes(p: ProcessorSnapshot) -> str:
-    """How a route answered: each status code, how often."""
-    if not p.codes:
-        return ""
-    shown = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
-    return f'<div class="mute">{shown}</div>'
+    tone = "err" if processor.state is State.FAILED else bad or "ok"
+    return [*cells, (markup.sparkline(processor.history, named, tone), "l hide2")]
 
 
 def _values(p: ProcessorSnapshot) -> tuple[str, ...]:

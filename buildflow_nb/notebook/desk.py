@@ -13,7 +13,9 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,15 +23,25 @@ from buildflow_nb.core.commands import LINE, parse
 from buildflow_nb.core.errors import BuildFlowError, RejectedError, UsageError
 from buildflow_nb.notebook.history import History
 
-__all__ = ("Desk", "Perform")
+__all__ = ("Desk", "Perform", "Said")
 
 _LOGGER = logging.getLogger(__name__)
 WAITING = 16  # clicks that wait in a lane; a person who clicks more is told to wait
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
 _STEER = frozenset({"run", "start", "remove"})  # what waits for the cell that runs
+GONE_S = 60.0  # after which what went well is no news
 CELL_S = 3_600.0  # for so long; whoever clicked has forgotten it by then
 
-Perform = Callable[[Mapping[str, Any]], str]  # gives what to say about it, "" for nothing
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What came of a line; `tone` is "ok", "warn" or "err"."""
+
+    text: str
+    tone: str = "ok"
+
+
+Perform = Callable[[Mapping[str, Any]], Said | str]  # a text is "ok", "" says nothing
 
 
 class Desk:
@@ -49,6 +61,7 @@ class Desk:
         self.performers: dict[str, Perform] = {}
         self.said = ""
         self.tone = "mute"
+        self._said_at = 0.0
         self.last = ""
         self._changed = changed
         self._between_cells = between_cells
@@ -88,6 +101,7 @@ class Desk:
         if off:
             self.say(f"{shown or line}: {off}", "warn")
             return
+        self.say("")  # what was said of an earlier line is not of this one
         name = _lane_of(asked.command.name)
         with self._lock:
             lane = self._lanes.setdefault(name, _Lane(f"buildflow {name}"))
@@ -103,13 +117,19 @@ class Desk:
 
     def say(self, text: str, tone: str = "mute") -> None:
         """Show a line about what happened."""
-        self.said, self.tone = text, tone
+        self.said, self.tone, self._said_at = text, tone, time.monotonic()
         self._changed()
+
+    @property
+    def news(self) -> str:
+        """What was said last, as long as it is news: what went well is so for a minute."""
+        old = self.tone == "ok" and time.monotonic() - self._said_at > GONE_S
+        return "" if old else self.said
 
     def _after_cell(self, line: str, perform: Perform) -> Perform:
         """The same, once no cell runs."""
 
-        def waited(values: Mapping[str, Any]) -> str:
+        def waited(values: Mapping[str, Any]) -> Said | str:
             between = self._between_cells
             if between is not None and not between.is_set():
                 self._waiting.add(line)
@@ -127,14 +147,17 @@ class Desk:
         try:
             said = perform(values)
         except RejectedError as error:
-            self.say(str(error), "warn")
+            self.say(str(error))  # the person's own no
         except (BuildFlowError, TimeoutError) as error:
             self.say(str(error), "err")
         except Exception as error:  # the lane's boundary: user code, an SDK
             _LOGGER.exception("%s failed", shown)
             self.say(f"{type(error).__name__}: {error}", "err")
         else:
-            self.say(said, "ok")
+            if isinstance(said, Said):
+                self.say(said.text, said.tone)
+            elif said:
+                self.say(said, "ok")
         finally:
             self._pending.remove(line)
             self._changed()

@@ -12,6 +12,7 @@ __all__ = (
     "NOTHING",
     "SHAPES",
     "TONES",
+    "bad",
     "brief",
     "clean",
     "clock",
@@ -19,6 +20,7 @@ __all__ = (
     "dated",
     "label",
     "latency",
+    "mark",
     "rate",
     "shown",
 )
@@ -39,6 +41,7 @@ SHAPES = {
     State.STOPPED: "■",
     State.FAILED: "✕",
 }
+TROUBLED = "▲"  # it came to its end, but not with everything
 TONES = {
     State.PENDING: "mute",
     State.STARTING: "info",
@@ -49,6 +52,13 @@ TONES = {
     State.STOPPED: "mute",
     State.FAILED: "err",
 }
+
+
+def bad(*processors: ProcessorSnapshot) -> str:
+    """How bad the failures are: "err" where every tenth failed, else "warn"; "" without any."""
+    failed = sum(p.failed for p in processors)
+    settled = sum(p.elements_in - p.in_flight for p in processors)
+    return "" if not failed else "err" if failed * 10 >= settled else "warn"
 
 
 def count(number: int | None) -> str:
@@ -109,7 +119,14 @@ def shown(value: object, limit: int = LONGEST) -> str:
 
 def label(processor: ProcessorSnapshot) -> str:
     """Shape and word of a state."""
-    return f"{SHAPES[processor.state]} {processor.state.value}"
+    return f"{mark(processor.state, bad(processor))[0]} {processor.state.value}"
+
+
+def mark(state: State, failures: str = "") -> tuple[str, str]:
+    """Shape and tone of a state; what is well in itself is not where elements fail."""
+    if not failures or TONES[state] != "ok":
+        return SHAPES[state], TONES[state]
+    return TROUBLED if state is State.DONE else SHAPES[state], failures
 
 
 class _Repr(reprlib.Repr):

@@ -61,7 +61,7 @@ def _node(node: Node, found: dict[str, ProcessorSnapshot], badge: Badge, *, live
     if node.kind == "processor":
         shot = found.get(node.title)
         if shot is not None:
-            tone, mark = figures.TONES[shot.state], figures.SHAPES[shot.state]
+            mark, tone = figures.mark(shot.state, figures.bad(shot))
             title = f'<tspan class="{tone}">{mark}</tspan> {title}'
             note = quote(f"{node.note} · {shot.state.value} · v{shot.version}", LONGEST + 8)
         if live:

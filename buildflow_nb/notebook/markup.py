@@ -13,8 +13,8 @@ from html import escape
 from importlib.resources import files
 from itertools import repeat
 
-from buildflow_nb.core.snapshot import State
-from buildflow_nb.notebook.figures import NOTHING, SHAPES, TONES, clean
+from buildflow_nb.core.snapshot import HISTORY_S, State
+from buildflow_nb.notebook.figures import NOTHING, clean, mark
 
 __all__ = (
     "Cell",
@@ -60,11 +60,10 @@ def _short(text: str, limit: int | None) -> str:
     return escape(clean(text, limit), quote=True)
 
 
-def chip(state: State, note: str = "") -> str:
-    """A state as shape, word and colour, with a note after it (plain text)."""
-    said = f"{state.value}{': ' if note else ''}{quote(note, 200)}"
-    shape = f'<i aria-hidden="true">{SHAPES[state]}</i>'
-    return f'<span class="chip {TONES[state]}">{shape}{said}</span>'
+def chip(state: State, failures: str = "") -> str:
+    """A state as shape, word and colour; `failures` says how bad they are (`figures.bad`)."""
+    shape, tone = mark(state, failures)
+    return f'<span class="chip {tone}"><i aria-hidden="true">{shape}</i>{state.value}</span>'
 
 
 def table(
@@ -75,16 +74,23 @@ def table(
 ) -> str:
     """A table; heads and cells are HTML with classes (`l` left, `w` wraps).
 
-    `marks` are the attributes of each row, ready quoted.
+    `marks` are the attributes of each row, ready quoted. A row of one cell is as wide as all.
     """
     top = "".join(f'<th scope="col" class="{kind}">{html}</th>' for html, kind in heads)
     body = "".join(
-        f"<tr{mark}>" + "".join(f'<td class="{kind}">{html}</td>' for html, kind in row) + "</tr>"
-        for row, mark in zip(rows, marks or repeat(""), strict=False)
+        f"<tr{named}>{_cells(row, len(heads))}</tr>"
+        for row, named in zip(rows, marks or repeat(""), strict=False)
     )
     opened = f'<table aria-label="{quote(label)}">'
     head = f"<thead><tr>{top}</tr></thead>" if top else ""
     return f"{opened}{head}<tbody>{body}</tbody></table>"
+
+
+def _cells(row: Sequence[Cell], columns: int) -> str:
+    if len(row) == 1 < columns:
+        html, kind = row[0]
+        return f'<td class="{kind}" colspan="{columns}">{html}</td>'
+    return "".join(f'<td class="{kind}">{html}</td>' for html, kind in row)
 
 
 def card(label: str, header: str, body: str, footer: str = "", *, twin: str = "") -> str:
@@ -152,7 +158,8 @@ def sparkline(history: tuple[int, ...], label: str, tone: str = "info") -> str:
         f"{i * step:.0f},{HEIGHT - 2 - (HEIGHT - 4) * value / top:.1f}"
         for i, value in enumerate(points)
     )
-    said = f"{quote(label)}: now {history[-1]:,}/s, at most {max(history):,}/s"
+    span = f"{len(history)} s" if len(history) < HISTORY_S else f"{HISTORY_S // 60} minutes"
+    said = f"{quote(label)}, last {span}: now {history[-1]:,}/s, at most {max(history):,}/s"
     opened = (
         f'<svg class="{tone}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{said}">'
     )

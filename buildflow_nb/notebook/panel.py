@@ -132,10 +132,11 @@ class Panel:
 
     def _said(self) -> str:
         desk = self.desk
-        if not desk.said:
+        said = desk.news
+        if not said:
             return ""
         shape = {"ok": "✓", "warn": "▲", "err": "✕"}.get(desk.tone, "·")
-        lines = desk.said.splitlines()
+        lines = said.splitlines()
         text = "<br>".join(quote(line, 400) for line in lines[:12])
         close = markup.button("✕", "close-said", class_="text", aria_label="close this message")
         return (

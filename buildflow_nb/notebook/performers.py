@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, UsageError
-from buildflow_nb.core.findings import Health
+from buildflow_nb.core.findings import Health, counted, worst
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.notebook import figures
-from buildflow_nb.notebook.desk import Perform
+from buildflow_nb.notebook.desk import Perform, Said
 from buildflow_nb.notebook.findings_view import Findings
 from buildflow_nb.notebook.listings import Dealt
 from buildflow_nb.notebook.replayed import SideBySide
@@ -29,6 +29,7 @@ from buildflow_nb.runtime.traces import describe
 __all__ = ("performers",)
 
 Values = Mapping[str, Any]
+_TONES = {Health.OK: "ok", Health.WARNING: "warn", Health.ERROR: "err"}
 
 
 def performers(session: Session) -> dict[str, Perform]:
@@ -47,16 +48,18 @@ def _operation(session: Session, operation: Operation) -> Perform:
     return perform
 
 
-def _run(session: Session, values: Values) -> str:
+def _run(session: Session, values: Values) -> Said:
     flow, where = session.flow(), {"host": values["host"], "port": values["port"]}
+    tone = "ok"
     if flow.handle is None or not flow.handle.running:
         found = flow.check(timeout=CHECK_S, start=True, **where)
         bad = [finding for finding in found if finding.health is not Health.OK]
         if bad:
+            tone = _TONES[worst(bad)]
             session.show_found(Findings(bad, "before the run"))
     handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
     serving = f", serving {handle.address}" if handle.address else ""
-    return f"flow {flow.flow_id} runs{serving}"
+    return Said(f"flow {flow.flow_id} runs{serving}", tone)
 
 
 def _stop(session: Session, values: Values) -> str:
@@ -120,11 +123,11 @@ def _record(session: Session, values: Values) -> str:
     return f"recorded into {_near(path)}; %buildflow replay {values['id']} runs the code on it"
 
 
-def _check(session: Session, values: Values) -> str:
+def _check(session: Session, values: Values) -> Said:
     found = Findings(session.flow().check(values["ids"] or None), "check")
-    bad = [finding for finding in found if finding.health is not Health.OK]
     session.show_found(found)
-    return f"{len(bad)} of {len(found)} to look at" if bad else "all is well"
+    tone = _TONES[worst(found)]
+    return Said("all is well" if tone == "ok" else counted(found), tone)
 
 
 def _near(path: Path) -> str:

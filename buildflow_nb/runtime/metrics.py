@@ -46,12 +46,12 @@ class Rate:
         return recent / span
 
     def history(self, now: float) -> tuple[int, ...]:
-        """One count a second, oldest first, without leading zeros."""
+        """One count a second, oldest first, without leading zeros, nor the second under way."""
         found = dict(self._buckets)
         if not found:
             return ()
-        first = max(min(found), int(now) - HISTORY_S + 1)
-        return tuple(found.get(second, 0) for second in range(first, int(now) + 1))
+        first = max(min(found), int(now) - HISTORY_S)
+        return tuple(found.get(second, 0) for second in range(first, int(now)))
 
 
 class Histogram:

@@ -6,7 +6,7 @@ import pytest
 
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.notebook import cockpit, figures, markup
-from tests.notebook.shots import PRICE, shot
+from tests.notebook.shots import PRICE, WORST, shot
 
 
 class Balance(HTMLParser):
@@ -40,7 +40,7 @@ def read(html):
 
 def test_html_shows_states_by_shape_and_word_and_numbers_with_units():
     page = read(cockpit.html(shot()))
-    for said in ("shop", "●running", "◐waiting: no table yet", "2,140", "512,906", "1.2 ms"):
+    for said in ("shop", "●running", "◐waiting", "no table yet", "2,140", "512,906", "1.2 ms"):
         assert said in page.text
     assert re.search(r"as of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", page.text)
     assert "%buildflow failures price" in page.text
@@ -50,7 +50,7 @@ def test_tables_and_graphs_are_named_for_screen_readers():
     tags = read(cockpit.html(shot())).tags
     assert [t for t, a in tags if t == "section" and a["role"] == "region" and a["aria-label"]]
     assert [a["aria-label"] for t, a in tags if t == "svg"] == [
-        "price in the last 5 minutes: now 9/s, at most 9/s"
+        "price, last 4 s: now 9/s, at most 9/s"
     ]
     assert all(a.get("scope") == "col" for t, a in tags if t == "th")
 
@@ -152,3 +152,54 @@ def test_a_sparkline_is_thinned_and_needs_two_points():
     assert markup.sparkline((0, 0, 0), "x").startswith("<span")
     drawn = markup.sparkline(tuple(range(300)), "x")
     assert len(re.findall(r"[\d.]+,[\d.]+", drawn.split("points=")[1])) == markup.POINTS
+
+
+def test_a_long_reason_stands_in_a_row_of_its_own_beneath_and_a_long_name_is_cut_by_the_page():
+    reason, name = "no such table: " + "x" * 300, "a_name_of_very_many_letters" * 4
+    bad = replace(WORST, processor_id=name, reason=reason, codes=((200, 12), (404, 1)))
+    page = read(cockpit.html(shot(bad)))
+    (wide,) = [a for t, a in page.tags if t == "td" and a.get("colspan")]
+    assert wide["colspan"] == str(len([t for t, _ in page.tags if t == "th"]))
+    assert "200: 12 · 404: 1" in page.text
+    assert any(t == "b" and a.get("class") == "name" and name in a["title"] for t, a in page.tags)
+
+
+def test_every_row_is_told_apart_by_its_key_also_the_ones_beneath():
+    tags = read(cockpit.table(shot(), live=True)).tags
+    keys = [a["data-key"] for t, a in tags if t == "tr" and "data-key" in a]
+    assert keys == ["price", "worst", "worst why"]
+
+
+@pytest.mark.parametrize(
+    ("state", "failed", "shown"),
+    [
+        (State.RUNNING, 0, ("●", "ok")),
+        (State.RUNNING, 9, ("●", "warn")),
+        (State.RUNNING, 50, ("●", "err")),
+        (State.DONE, 0, ("✓", "ok")),
+        (State.DONE, 1, ("▲", "warn")),
+        (State.DONE, 100, ("▲", "err")),
+        (State.STOPPED, 50, ("■", "mute")),
+    ],
+)
+def test_nothing_is_green_where_elements_failed(state, failed, shown):
+    p = replace(PRICE, state=state, elements_in=100, in_flight=0, failed=failed)
+    assert figures.mark(state, figures.bad(p)) == shown
+    assert figures.label(p) == f"{shown[0]} {state.value}"
+    assert f'class="chip {shown[1]}"' in cockpit.html(shot(p, state=state))
+
+
+def test_the_address_is_a_link_and_gone_with_the_run():
+    links = [a["href"] for t, a in read(cockpit.html(shot())).tags if t == "a"]
+    assert links == ["http://127.0.0.1:8000/docs"]
+    assert "127.0.0.1:8000" not in read(cockpit.html(shot(state=State.STOPPED))).text
+
+
+def test_every_number_says_what_is_measured():
+    heads = [a for t, a in read(cockpit.html(shot())).tags if t == "span" and "title" in a]
+    assert len(heads) == len(cockpit._COLUMNS) - cockpit._LEFT + 1
+
+
+def test_a_sparkline_says_the_span_that_it_has():
+    assert "last 4 s" in markup.sparkline((1, 5, 3, 9), "price")
+    assert "last 5 minutes" in markup.sparkline((1,) * 300, "price")

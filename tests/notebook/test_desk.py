@@ -6,7 +6,7 @@ import pytest
 
 from buildflow_nb.core.errors import InfraError, RejectedError, UsageError
 from buildflow_nb.notebook import desk as desk_module
-from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook.desk import Desk, Said
 
 DEADLINE_S = 10
 
@@ -88,7 +88,7 @@ def test_operations_exclude_each_other_but_not_the_rest(bench):
 
 @pytest.mark.parametrize(
     ("error", "tone"),
-    [(InfraError("no engine"), "err"), (RejectedError("no"), "warn"), (KeyError("x"), "err")],
+    [(InfraError("no engine"), "err"), (RejectedError("no"), "mute"), (KeyError("x"), "err")],
 )
 def test_what_goes_wrong_is_one_line_and_the_lane_goes_on(bench, error, tone):
     def fail(_values):
@@ -144,3 +144,25 @@ def test_what_ends_something_never_waits_for_a_cell_nor_for_what_does():
     desk.click("%buildflow run")
     desk.click("%buildflow stop")
     assert stopped.wait(DEADLINE_S)
+
+
+@pytest.mark.parametrize(("said", "tone"), [("fine", "ok"), (Said("2 errors", "err"), "err")])
+def test_what_is_said_has_the_tone_of_what_was_found(bench, said, tone):
+    bench.desk.performers["check"] = lambda _: said
+    bench.desk.click("%buildflow check")
+    bench.until(lambda: bench.desk.said)
+    assert bench.desk.tone == tone
+
+
+def test_what_was_said_goes_when_the_next_line_begins_and_when_it_is_no_news(bench, monkeypatch):
+    bench.desk.say("preview: no such stack", "err")
+    bench.desk.performers["check"] = bench.slow
+    bench.desk.click("%buildflow check")
+    assert bench.began.acquire(timeout=DEADLINE_S)
+    assert bench.desk.said == ""
+    bench.go_on.set()
+    bench.until(lambda: bench.desk.news == "done")
+    monkeypatch.setattr(desk_module, "GONE_S", -1.0)
+    assert bench.desk.news == ""
+    bench.desk.say("it failed", "err")
+    assert bench.desk.news == "it failed"
