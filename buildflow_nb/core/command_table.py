@@ -81,8 +81,8 @@ _TABLE = (
     Command("list", "show what is declared: kinds, sources, sinks, routes", example="list"),
     Command(
         "remove",
-        "take a processor out of the flow",
-        (_processor("processor to remove"),),
+        "take processors out of the flow",
+        (Option("ids", "processors to remove", many="+", wants="processor"),),
         example="remove price",
     ),
     Command(

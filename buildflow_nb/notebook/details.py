@@ -15,7 +15,7 @@ from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.form import Sent, form_html, samples_of
-from buildflow_nb.notebook.listings import Passages
+from buildflow_nb.notebook.listings import Passages, passed
 from buildflow_nb.notebook.log_view import LogView
 from buildflow_nb.notebook.look import ALL, Look
 from buildflow_nb.notebook.markup import quote
@@ -92,7 +92,8 @@ class Details:
             given = self.results.get(spec.id)
             said = f'<pre class="wrap">{quote(given)}</pre>' if given else ""
             busy = self.sending(spec.id)
-            return form_html(spec, self._samples_of(flow, spec, look), look.fill, busy) + said
+            samples, (field, wrong) = self._samples_of(flow, spec, look), look.wrong
+            return form_html(spec, samples, look.fill, busy, {field: wrong}) + said
         return _elements(flow, spec)
 
     def _samples_of(self, flow: Flow, spec: ProcessorSpec, look: Look) -> list[str]:
@@ -182,7 +183,7 @@ def _tabs(look: Look, shot: ProcessorSnapshot | None) -> str:
 
 
 def _elements(flow: Flow, spec: ProcessorSpec) -> str:
-    found = Passages(reversed(flow.peek(spec.id, ROWS)), spec.id)
+    found = Passages(reversed(passed(flow, spec.id, ROWS)), spec.id)
     if not found:
         return '<pre class="mute">nothing passed yet</pre>'
     rows = [

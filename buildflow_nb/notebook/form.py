@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
 from buildflow_nb.core.annotations import is_record, optional_of, record_hints, type_name
@@ -26,12 +27,21 @@ from buildflow_nb.core.secret_fields import masker
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.markup import quote
 
-__all__ = ("Field", "Sent", "fields_of", "form_html", "line_of")
+__all__ = ("Field", "FieldError", "Sent", "fields_of", "form_html", "line_of")
 
 KEPT = 20  # elements sent that are kept for each processor
 WHOLE = "element"  # the one field of a type without fields of its own
 MASK = "****"
 LONGEST = 4_000  # characters of an element that a form may be filled with
+
+
+class FieldError(UsageError):
+    """What was typed into one field cannot be taken; `field` is its name."""
+
+    def __init__(self, field: str, said: str) -> None:
+        super().__init__(f"{field}: {said}")
+        self.field = field
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Field:
         """What was typed, as a plain value.
 
         Raises:
-            UsageError: it is not what the type asks for.
+            FieldError: it is not what the type asks for.
         """
         hint = optional_of(self.hint)[0]
         if isinstance(text, bool):
@@ -135,15 +145,14 @@ def line_of(spec: ProcessorSpec, typed: Mapping[str, object]) -> tuple[str, str]
     """The line that a filled form stands for, and the same with secrets masked, to be shown.
 
     Raises:
-        UsageError: a field is missing, or does not fit its type.
+        FieldError: it is missing, or does not fit its type.
     """
     found, shown = {}, {}
     for field in fields_of(spec):
         text = typed.get(field.name, "")
         if text in ("", MASK):
             if field.required and optional_of(field.hint)[0] is not str:
-                msg = f"{spec.id}: {field.name} is missing"
-                raise UsageError(msg)
+                raise FieldError(field.name, "it is missing")
             if not field.required:
                 continue
         found[field.name] = field.read(text)
@@ -171,15 +180,27 @@ def _example(field: Field) -> object:
     return made.get(get_origin(hint) or hint, "…")
 
 
-def form_html(spec: ProcessorSpec, samples: Sequence[str], fill: str, off: str = "") -> str:
+def form_html(
+    spec: ProcessorSpec,
+    samples: Sequence[str],
+    fill: str,
+    off: str = "",
+    wrong: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The form as HTML.
 
-    `samples` are elements to fill it with, `fill` the number of the one that was chosen; `off` says
-    why it cannot be sent now.
+    `samples` are elements to fill it with, `fill` the one that was chosen, which stays whatever
+    else there is to choose from; `off` says why it cannot be sent now, `wrong` what is wrong with
+    which field.
     """
-    chosen = int(fill) if fill.isdecimal() and int(fill) < len(samples) else 0
+    if fill and fill not in samples:
+        samples = [fill, *samples]
+    chosen = samples.index(fill) if fill else 0
     values = _values(samples[chosen]) if samples else {}
-    rows = "".join(_row(spec.id, field, values.get(field.name)) for field in fields_of(spec))
+    rows = "".join(
+        _row(spec.id, field, values.get(field.name), wrong.get(field.name, ""))
+        for field in fields_of(spec)
+    )
     send = markup.button("Send", "send", spec.id, off=off, class_="primary default")
     note = '<span class="mute">through the real code; nothing is written</span>'
     return (
@@ -222,11 +243,9 @@ def _plain(spec: ProcessorSpec, element: object) -> object:
 def _samples(samples: Sequence[str], chosen: int) -> str:
     if not samples:
         return ""
-    options = _options(
-        [(str(i), figures.clean(text, 90)) for i, text in enumerate(samples)], chosen
-    )
+    options = _options([(text, figures.clean(text, 90)) for text in samples], chosen)
     named = markup.attributes(data_act="fill", style="max-width:100%")
-    return f'<div class="row"><label>fill with <select{named}>{options}</select></label></div>'
+    return f'<div class="row gap"><label>fill with <select{named}>{options}</select></label></div>'
 
 
 def _options(pairs: Sequence[tuple[str, str]], chosen: int) -> str:
@@ -236,17 +255,24 @@ def _options(pairs: Sequence[tuple[str, str]], chosen: int) -> str:
     )
 
 
-def _row(owner: str, field: Field, value: object) -> str:
+def _row(owner: str, field: Field, value: object, wrong: str = "") -> str:
     identity = f"bf-{quote(owner)}-{quote(field.name)}"
-    kind = f'<span class="mute">{quote(type_name(field.hint), 60)}</span>'
+    said = "secret" if field.secret else quote(type_name(field.hint), 60)
+    kind = f'<code class="mute">{said}</code>'
     must = "" if field.required else " (optional)"
     label = f'<label for="{identity}">{quote(field.name)}{must} {kind}</label>'
-    return label + _input(identity, field, value)
+    typed = _input(identity, field, value, bool(wrong))
+    if wrong:
+        said = f'<div class="err" id="{identity}-wrong" role="alert">✕ {quote(wrong, 300)}</div>'
+        typed = f"<div>{typed}{said}</div>"
+    return label + typed
 
 
-def _input(identity: str, field: Field, value: object) -> str:
+def _input(identity: str, field: Field, value: object, wrong: bool) -> str:
     hint = optional_of(field.hint)[0]
     named: dict[str, object] = {"id": identity, "name": field.name}
+    if wrong:
+        named |= {"aria_invalid": "true", "aria_describedby": f"{identity}-wrong"}
     choices = _choices(hint)
     if hint is bool and field.required:
         return f"<input{markup.attributes(type='checkbox', checked=bool(value), **named)}>"

@@ -13,19 +13,32 @@ from typing import Generic, TypeVar
 from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Readable, Writable, label_of
 from buildflow_nb.core.snapshot import Failure, Passage
+from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.cockpit import aligned
 from buildflow_nb.notebook.markup import Cell, quote
 from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.logs import LogLine
 
-__all__ = ("Deal", "Dealt", "Declared", "Failures", "Lines", "Listing", "Passages", "Traceback")
+__all__ = (
+    "WELL",
+    "Deal",
+    "Dealt",
+    "Declared",
+    "Failures",
+    "Lines",
+    "Listing",
+    "Passages",
+    "Traceback",
+    "passed",
+)
 
 Record = TypeVar("Record")
 MOST_ROWS = 200  # rows shown; the list itself is whole
 _LONGEST_NAME = 120  # characters of a primitive's name
 _TEXT_WIDTH = 70  # characters of a value in plain text
 _WENT = {"passed": "✓", "failed again": "✕", "not tried": "○", "discarded": figures.NOTHING}
+WELL = frozenset({"passed", "discarded"})  # how a failure went that needs nothing more
 _TONES = {"WARNING": "warn", "ERROR": "err", "CRITICAL": "err", "STDERR": "warn"}
 
 
@@ -71,14 +84,33 @@ class Listing(list[Record], Generic[Record]):
         return f"{self.title} · {len(self):,}{more}"
 
 
-class Passages(Listing[Passage]):
-    """Elements that went through a processor, newest last."""
+def passed(flow: Flow, processor_id: str, count: int) -> list[Passage | Failed]:
+    """The last elements of a processor, those that failed among them, newest last.
+
+    Raises:
+        UsageError: there is no such processor.
+    """
+    found: list[Passage | Failed] = [*flow.peek(processor_id, count)]
+    found += flow.failures(processor_id)[-count:]
+    return sorted(found, key=lambda each: each.at)[-count:]
+
+
+class Passages(Listing[Passage | Failed]):
+    """The last elements of a processor and what became of them, newest last."""
 
     heads = ("at", "took", "element", "results")
     left = 2
 
-    def row(self, record: Passage) -> tuple[str, ...]:
-        """Time, duration, element, results."""
+    def row(self, record: Passage | Failed) -> tuple[str, ...]:
+        """Time, duration, element, results or error."""
+        if isinstance(record, Failed):
+            failed = f"✕ {record.error}; {record.fate}"
+            return (
+                figures.clock(record.at),
+                figures.NOTHING,
+                figures.shown(record.element),
+                figures.clean(failed, figures.LONGEST),
+            )
         results = ", ".join(figures.shown(result) for result in record.results) or "dropped"
         return (
             figures.clock(record.at),

@@ -122,6 +122,13 @@ class Live:
                 bundle = _twin(flow, snapshot, note, twin)
                 update_display(bundle, raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
                 self._twins[display_id] = (flow, twin, found)
+                self._keep(twin, bundle)
+
+    def _keep(self, twin: str, bundle: dict[str, str]) -> None:
+        """Tell the page its twin, too: one that was loaded again knows no output by its name."""
+        view = self._view
+        if view is not None and view.twin == twin:
+            view.keep(bundle)
 
     def _look(self, flow: Flow) -> FlowSnapshot | None:
         """The flow at this moment; None where it does not answer, for which no cell shall wait."""

@@ -28,6 +28,7 @@ class Look:
     text: str = ""
     paused: bool = False
     fill: str = ""
+    wrong: tuple[str, str] = ("", "")  # a field of the form, and what is wrong with it
     opened: int = 0
 
     def after(self, act: str, arg: str, value: str) -> Look:
@@ -36,7 +37,15 @@ class Look:
         if change is None:
             return self
         opened = self.opened + (act in _OPENS)
-        return replace(self, opened=opened, **change(self, arg, value))
+        return replace(self, opened=opened, wrong=("", ""), **change(self, arg, value))
+
+    def sent(self, text: str) -> Look:
+        """After an element was sent: the form keeps what was typed."""
+        return replace(self, fill=text, wrong=("", ""))
+
+    def refused(self, field: str, said: str) -> Look:
+        """After a field was found wrong."""
+        return replace(self, wrong=(field, said))
 
 
 def _select(look: Look, arg: str, _value: str) -> Changed:

@@ -1,8 +1,8 @@
 """An operation that a button began: the plan, the question, the progress, the end.
 
 The operation runs on a lane's thread; what it asks is shown in the panel, and the lane waits for
-the answer, for a bounded time. Cancel and the kernel's ■ end it after the step under way, and a
-second time at once. Nothing of this ever blocks a cell.
+the answer, for a bounded time. Cancel and the kernel's ■ end it after the step under way; Kill, or
+■ a second time, at once. Nothing of this ever blocks a cell.
 """
 
 from __future__ import annotations
@@ -51,6 +51,11 @@ class OperationBox:
         """Whether an operation is under way or asks."""
         return self.stop is not None
 
+    @property
+    def ending(self) -> bool:
+        """Whether it was asked to end, and has not yet."""
+        return self.stop is not None and self.stop.asked
+
     def carry_out(self, operation: Operation, flow: Flow, values: Mapping[str, Any]) -> str:
         """Carry an operation out on this thread.
 
@@ -83,8 +88,13 @@ class OperationBox:
             self.view.take(outcome, show=False)
         return ""  # the box itself tells how it ended
 
+    def end_soon(self) -> None:
+        """End what is under way after its step; asked twice (a double click), it stays at that."""
+        if self.stop is not None and not self.stop.asked:
+            self.cancel()
+
     def cancel(self) -> bool:
-        """End what is under way; whether there was anything."""
+        """End what is under way, the second time at once; whether there was anything."""
         stop = self.stop
         if stop is None:
             return False

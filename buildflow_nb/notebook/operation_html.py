@@ -29,9 +29,11 @@ def operation_html(box: OperationBox) -> str:
 
 
 def _header(box: OperationBox, view: OperationView) -> str:
-    said = headline(box.plan) if box.asking and box.plan else view.state()
+    said, tone = (headline(box.plan), "mute") if box.asking and box.plan else view.stands()
+    if box.ending:
+        said, tone = "ends after the step under way …", "warn"
     end = f'<span class="grow"></span><span class="bar">{_buttons(box, view)}</span>'
-    asked = f'<span class="mute" role="status">{quote(said, 300)}</span>'
+    asked = f'<span class="{tone}" role="status">{quote(said, 300)}</span>'
     return f"<header><b>{quote(view.title)}</b>{asked}{end}</header>{_question(box)}"
 
 
@@ -42,9 +44,7 @@ def _buttons(box: OperationBox, view: OperationView) -> str:
         kind = "danger default" if deletes else "primary default"
         return no + markup.button(_label(box.plan), "yes", class_=kind)
     if box.stop is not None:
-        label = "Kill" if box.stop.asked else "Cancel"
-        why = "asked to end after the step under way; again ends it at once"
-        return markup.button(label, "cancel", title=why if box.stop.asked else None)
+        return markup.button("Cancel", "cancel", off="it is ending" if box.ending else "")
     return markup.button("Close", "close-operation", aria_label=f"close {view.title}")
 
 
@@ -88,4 +88,13 @@ def _progress(box: OperationBox) -> str:
     share = 100 * done / total if total else 0
     meter = f'<div class="meter"{bar}><b style="width:{share:.0f}%"></b></div>'
     now = quote(f"{said} · {now}" if now else said)
-    return f'<div class="pad">{meter}<div class="mute">{now}</div></div>'
+    return f'<div class="pad">{meter}<div class="mute">{now}</div>{_kill(box)}</div>'
+
+
+def _kill(box: OperationBox) -> str:
+    """What ends it at once: away from Cancel, so that a double click does not."""
+    if not box.ending:
+        return ""
+    kill = markup.button("Kill", "kill", class_="danger")
+    why = "ends it in the middle of a step; the next operation finds out how that step went"
+    return f'<div class="row">{kill}<span class="mute">{why}</span></div>'

@@ -38,8 +38,10 @@ __all__ = ("OperationView",)
 
 EVERY_S = 0.25  # between two updates of the view
 _TONES = {Op.CREATE: "ok", Op.UPDATE: "warn", Op.REPLACE: "warn", Op.DELETE: "err"}
+_MARKS = {"err": "✕ ", "warn": "▲ "}
 _HEADS: list[markup.Cell] = [("change", "l"), ("resource", "l"), ("state", "")]
 _STATES = {StepPlanned: "planned", StepStarted: "…", StepFailed: "failed"}
+_AT_LAST = {"…": "interrupted"}  # of a step that the end of the operation finds under way
 
 
 class OperationView:
@@ -75,6 +77,8 @@ class OperationView:
             self._steps[event.step.urn] = (event.step, state)
         elif isinstance(event, Summary):
             self._summary = event
+            for urn, (step, state) in self._steps.items():
+                self._steps[urn] = (step, _AT_LAST.get(state, state))
         else:
             self._said.append(event)
 
@@ -120,9 +124,10 @@ class OperationView:
         header = f"<b>{quote(self.title)}</b><span class='grow'></span>{self._chip()}"
         return markup.card(self.title, header, self.body())
 
-    def state(self) -> str:
-        """How it stands, in one line."""
-        return self._headline()
+    def stands(self) -> tuple[str, str]:
+        """How it stands, in one line, and in which tone."""
+        shape = _MARKS.get(self._tone(), "")
+        return f"{shape}{self._headline()}", self._tone() if shape else "mute"
 
     def body(self) -> str:
         """The steps, and what was said, as HTML."""
@@ -145,7 +150,20 @@ class OperationView:
     def _headline(self) -> str:
         if self._summary is None:
             return "running …"
-        return self._summary.error or headline(self._outcome(self._summary))
+        told = self._summary.error or headline(self._outcome(self._summary))
+        return f"{self._share()}{told}" if self._summary.error else told
+
+    def _share(self) -> str:
+        """How much was done of what failed or was interrupted: "12 of 124 done; "."""
+        steps = [
+            (step, state)
+            for step, state in self._steps.values()
+            if step.op in SIGNS and not step.of_primitive
+        ]
+        done = [step for step, state in steps if state.endswith(" s")]
+        if not done or self._operation is Operation.PREVIEW:
+            return ""
+        return f"{len(done)} of {len(steps)} done; "
 
     def _chip(self) -> str:
         return f'<span class="{self._tone()}">{quote(self._headline(), 300)}</span>'

@@ -22,7 +22,7 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import cockpit, figures, markup
 from buildflow_nb.notebook.desk import Desk
 from buildflow_nb.notebook.details import Details
-from buildflow_nb.notebook.form import Sent, line_of
+from buildflow_nb.notebook.form import FieldError, Sent, line_of
 from buildflow_nb.notebook.graph import Graph, Node, graph_of
 from buildflow_nb.notebook.graph_svg import Badge, drawn
 from buildflow_nb.notebook.log_view import as_file, lines_of
@@ -184,7 +184,8 @@ class Panel:
             "send": lambda: self._send(arg, typed),
             "yes": lambda: self.operations.answer(yes=True, typed=str(typed.get("typed", ""))),
             "no": lambda: self.operations.answer(yes=False),
-            "cancel": self.operations.cancel,
+            "cancel": self.operations.end_soon,
+            "kill": self.operations.cancel,
             "end-recording": lambda: self._end_recording(arg),
             "close-operation": self.operations.close,
             "close-said": lambda: self.desk.say(""),
@@ -197,8 +198,14 @@ class Panel:
             self.look = self.look.after(act, arg, value)
 
     def _send(self, processor_id: str, typed: Mapping[str, Any]) -> None:
-        line, shown = line_of(self.flow().processor(processor_id), typed)
-        self.sent.add(processor_id, shown.split(maxsplit=3)[3])
+        try:
+            line, shown = line_of(self.flow().processor(processor_id), typed)
+        except FieldError as error:
+            self.look = self.look.refused(error.field, error.said)
+            return
+        text = shown.split(maxsplit=3)[3]
+        self.sent.add(processor_id, text)
+        self.look = self.look.sent(text)
         self.desk.click(line, shown)
 
     def _end_recording(self, processor_id: str) -> None:
@@ -228,7 +235,7 @@ def _silent(at: float) -> str:
     since = figures.dated(at)
     return (
         f'<div class="silent">▲ No sign from the kernel since {since}. What follows is how it was '
-        "then; after a restart Run All brings it back, %buildflow status shows the stack.</div>"
+        "then; after a restart of the kernel, Run All brings it back.</div>"
     )
 
 

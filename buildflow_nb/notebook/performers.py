@@ -18,11 +18,12 @@ from buildflow_nb.core.operations import Operation
 from buildflow_nb.notebook import figures
 from buildflow_nb.notebook.desk import Perform, Said
 from buildflow_nb.notebook.findings_view import Findings
-from buildflow_nb.notebook.listings import Dealt
+from buildflow_nb.notebook.listings import WELL, Dealt
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
 from buildflow_nb.notebook.verbs.export import exported
+from buildflow_nb.notebook.verbs.kernel import removed
 from buildflow_nb.notebook.verbs.running import CHECK_S
 from buildflow_nb.runtime.traces import describe
 
@@ -82,33 +83,35 @@ def _start(session: Session, values: Values) -> str:
 
 
 def _remove(session: Session, values: Values) -> str:
-    session.flow().remove(values["id"])
-    return f"removed {values['id']}"
+    return removed(session.flow(), values["ids"])
 
 
-def _send(session: Session, values: Values) -> str:
+def _send(session: Session, values: Values) -> Said:
     flow, chosen = session.flow(), values["id"]
     try:
         results = sent(flow, chosen, json.loads(values["element"]))
-    except BuildFlowError:
-        raise
-    except Exception as error:  # whatever the user's code raises
-        raise UsageError(describe(error)) from error
+    except Exception as error:  # noqa: BLE001  (whatever the user's code raises)
+        said = str(error) if isinstance(error, BuildFlowError) else describe(error)
+        session.results[chosen] = f"✕ {said}"
+        return Said(f"{chosen}: {said}", "err")
     shown = "\n".join(map(figures.shown, results))
     session.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
-    return f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}"
+    return Said(f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}")
 
 
-def _failures(session: Session, values: Values) -> str:
+def _failures(session: Session, values: Values) -> Said:
     number = values["number"]
     found = session.flow().failures(values["id"])
     chosen = [failed for failed in found if number is None or failed.number == number]
     deals = discarded(chosen) if values["discard"] else retried(chosen)
-    said = Dealt(deals, values["id"])
+    well = sum(deal.went in WELL for deal in deals)
+    tone = "ok" if well == len(deals) else "warn"
     if len(deals) == 1:
-        return f"no. {deals[0].failure.number}: {deals[0].went}, {deals[0].said}"
-    session.show_found(said)
-    return said.title
+        return Said(f"no. {deals[0].failure.number}: {deals[0].went}, {deals[0].said}", tone)
+    if well < len(deals):
+        session.show_found(Dealt(deals, values["id"]))
+    word = "discarded" if values["discard"] else "passed"
+    return Said(f"{values['id']}: {well:,} of {len(deals):,} {word}", tone)
 
 
 def _replay(session: Session, values: Values) -> str:

@@ -93,6 +93,11 @@ class View:
         with widget.hold_sync():
             widget.label, widget.parts = label, dict(parts)
 
+    def keep(self, bundle: Mapping[str, str]) -> None:
+        """Let the pages that show it put this in the place of its twin, where that is another."""
+        if self._pages:
+            self._widget.send({"keep": dict(bundle)})
+
     def tell(self, **message: str) -> None:
         """Send the page something that is no state: a text to save, or to read out."""
         self._widget.send(message)

@@ -137,3 +137,19 @@ def test_a_request_that_would_leave_the_machine_is_seen_and_goes_nowhere(noteboo
     assert reached is False
     assert made.strangers == ["https://outside.invalid/"]
     made.strangers.clear()
+
+
+def test_the_file_keeps_the_newest_table_also_after_the_page_was_loaded_again(running):
+    running.reload()
+    board(running).locator("xpath=self::*[contains(@class, 'bf-live')]").wait_for()
+    running.edit_cell(3, "%buildflow stop")
+    running.run_cell(3)
+    running.wait_output(3, "stopped")
+    running.page.wait_for_function(
+        "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.outputs.toJSON()"
+        ".some(o => o.data?.['text/plain']?.includes?.('stopped'))",
+        arg=BOARD,
+    )
+    (twin,) = [o for o in running.save().cells[BOARD].outputs if "data-bf-twin" in str(o)]
+    assert "stopped" in "".join(twin.data["text/plain"])
+    assert not running.output(BOARD).locator("[data-bf-twin]").is_visible()

@@ -16,7 +16,7 @@ from buildflow_nb.core.errors import UsageError
             "stop a 'b' --no-drain --timeout 2m",
             {"ids": ["a", "b"], "no_drain": True, "timeout": 120},
         ),
-        ("remove price", {"id": "price"}),
+        ("remove price double", {"ids": ["price", "double"]}),
         ('send price   {"a b": "--port"}', {"id": "price", "element": '{"a b": "--port"}'}),
         ("send price -1", {"id": "price", "element": "-1"}),
         ("peek -n 5 price", {"id": "price", "n": 5}),

@@ -111,7 +111,7 @@ def test_what_is_left_empty_is_left_out_where_that_may_be(spec):
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"sku": "x"}, "id is missing"),
+        ({"sku": "x"}, "id: it is missing"),
         ({"id": "seven", "sku": "x"}, "id: 'seven' is no int; write it as JSON"),
         ({"id": "1", "sku": "x", "tags": "a, b"}, "tags: 'a, b' is no list"),
         ({"id": "1", "sku": "x", "tags": "[" * 5_000}, "is no list"),
@@ -147,21 +147,22 @@ def void(html):
 
 def test_the_form_has_a_labelled_field_for_each_and_is_filled_with_what_was_chosen(spec):
     samples = ['{"id": 1, "sku": "a"}', '{"id": 2, "sku": "<b>"}']
-    page = read(void(form_html(spec(Order), samples, "1")))
+    page = read(void(form_html(spec(Order), samples, samples[1])))
     labels = {a["for"] for t, a in page.tags if t == "label" and "for" in a}
     fields = {a["id"]: a for t, a in page.tags if t in ("input", "select") and "id" in a}
     assert labels == set(fields)
     assert fields["bf-code-id"]["value"] == "2"
     assert fields["bf-code-sku"]["value"] == "<b>"
     chosen = [a["value"] for t, a in page.tags if t == "option" and "selected" in a]
-    assert chosen == ["1", "", "", ""]  # the sample; what has a default is left to it
+    assert chosen == [samples[1], "", "", ""]  # the sample; what has a default is left to it
 
 
 def test_what_has_a_default_is_left_out_untouched_and_shown_where_it_is_known(spec):
-    html = form_html(spec(Order), ['{"id": 1, "sku": "a", "rush": true, "size": "L"}'], "")
+    sample = '{"id": 1, "sku": "a", "rush": true, "size": "L"}'
+    html = form_html(spec(Order), [sample], "")
     tags = read(void(html)).tags
     assert [a["value"] for t, a in tags if t == "option" and "selected" in a] == [
-        "0",
+        sample,
         "true",
         "",
         "L",
@@ -194,3 +195,21 @@ def test_the_last_twenty_are_kept_newest_first():
     assert sent.of("price")[:3] == ["20", "24", "23"]
     assert len(sent.of("price")) == 20
     assert sent.of("other") == []
+
+
+@pytest.mark.parametrize("samples", [[], ['{"id":1,"sku":"plum"}'], ['{"id":9,"sku":"fig"}']])
+def test_what_was_chosen_stays_whatever_else_there_is_to_choose_from(spec, samples):
+    chosen = '{"id":9,"sku":"fig"}'
+    tags = read(void(form_html(spec(Order), samples, chosen))).tags
+    values = {a["name"]: a["value"] for t, a in tags if t == "input"}
+    assert (values["id"], values["sku"]) == ("9", "fig")
+    assert next(a["value"] for t, a in tags if t == "option" and "selected" in a) == chosen
+
+
+def test_what_is_wrong_stands_at_its_field(spec):
+    page = read(void(form_html(spec(Order), [], "", wrong={"sku": "it is <missing>"})))
+    (sku,) = [a for t, a in page.tags if t == "input" and a["name"] == "sku"]
+    assert sku["aria-invalid"] == "true"
+    assert any(a.get("id") == sku["aria-describedby"] for _, a in page.tags)
+    assert "it is <missing>" in page.text
+    assert sum("aria-invalid" in a for _, a in page.tags) == 1

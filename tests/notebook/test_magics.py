@@ -150,13 +150,19 @@ def test_a_day_of_commands(cells):
     assert "running" in out.bundles[0]["text/plain"]
     assert isinstance(cells("%buildflow status").value, FlowSnapshot)
     assert cells("%buildflow status").value.processor("price").elements_in == 40
-    assert [p.element for p in cells("%buildflow peek price -n 2").value] == [38, 39]
+    assert [p.element for p in cells.app.peek("price", 2)] == [38, 39]
+    last = cells("%buildflow peek price -n 3").value
+    assert sorted(p.element for p in last) == [3, 38, 39]  # what failed among them
+    assert "✕ ValueError: bad three; dropped" in repr(last)
     assert [f.element for f in cells("%buildflow failures").value] == [3]
     assert "bad three" in cells("%buildflow failures price --traceback 1").value
     assert "got 39" in {line.text for _, line in cells("%buildflow logs price").value}
     assert not [x for x in cells("%buildflow logs --level ERROR").value if "got" in x[1].text]
     assert [spec.id for spec in cells("%buildflow list").value] == ["price"]
-    assert "removed price" in cells("%buildflow remove price").text
+    assert "no processor 'prise'" in str(cells("%buildflow remove price prise").error)
+    assert list(cells.app.processors) == ["price"]
+    cells("%%buildflow consumer source=numbers\ndef double(x: int) -> int:\n    return x", "c3")
+    assert "removed price, double" in cells("%buildflow remove price double price").text
     assert not cells.app.processors
 
 

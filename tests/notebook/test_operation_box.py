@@ -1,5 +1,6 @@
 """An operation that a button began: asked, answered, cancelled, shown."""
 
+import re
 import threading
 
 import pytest
@@ -20,6 +21,7 @@ from buildflow_nb.core.operations import (
 from buildflow_nb.notebook import operation_box
 from buildflow_nb.notebook.operation_box import OperationBox
 from buildflow_nb.notebook.operation_html import operation_html
+from buildflow_nb.notebook.operation_view import OperationView
 
 DEADLINE_S = 10
 QUEUE = Step("urn:queue", Op.CREATE, "aws:sqs/queue:Queue", "orders", "SQSQueue orders")
@@ -182,6 +184,50 @@ def test_progress_is_a_bar_of_steps_and_cancel_asks_the_engine(shown):
     shown.end()
     assert "interrupted" in str(shown.error)
     assert not shown.box.cancel()
+
+
+def test_a_double_click_on_cancel_kills_nothing_and_kill_stands_elsewhere(shown):
+    times, killed = [], threading.Event()
+
+    def work(listener, stop):
+        def interrupt():
+            times.append(1)
+            if len(times) == 2:
+                killed.set()
+
+        listener(StepStarted(QUEUE))
+        with stop.heard_by(interrupt):
+            assert killed.wait(DEADLINE_S)
+        msg = "apply: killed"
+        raise InfraError(msg)
+
+    shown.begin(FakeFlow(work=work))
+    shown.until(lambda: shown.box.asking)
+    shown.box.answer(yes=True)
+    shown.until(lambda: shown.box.under_way)
+    assert 'data-act="kill"' not in shown.html
+    shown.box.end_soon()
+    shown.box.end_soon()
+    assert times == [1]
+    assert "ends after the step under way" in shown.html
+    (cancel,) = re.findall('<button[^>]*data-act="cancel"[^>]*>', shown.html)
+    assert 'aria-disabled="true"' in cancel
+    assert shown.html.index('data-act="kill"') > shown.html.index('role="progressbar"')
+    shown.box.cancel()
+    shown.end()
+    assert times == [1, 1]
+
+
+def test_an_interrupted_operation_says_how_much_was_done_and_of_each_step_how_it_ended():
+    view = OperationView(Operation.APPLY, "local")
+    for event in (StepPlanned(QUEUE), StepPlanned(BUCKET), StepStarted(QUEUE)):
+        view.note(event)
+    view.note(StepDone(QUEUE, 0.5))
+    view.note(StepStarted(BUCKET))
+    view.note(Summary(Operation.APPLY, Result.FAILED, {}, error="apply: interrupted"))
+    assert view.stands() == ("✕ 1 of 2 done; apply: interrupted", "err")
+    assert "…" not in view.body()
+    assert "interrupted" in view.body()
 
 
 def test_a_cancel_while_it_asks_is_a_no(shown):

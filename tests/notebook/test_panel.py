@@ -192,3 +192,17 @@ def test_a_flow_that_is_no_longer_bound_is_said_and_breaks_nothing(made):
     made.act("select", "price")
     made.act("send", "nobody")
     assert "no processor 'nobody'" in made.panel.desk.said
+
+
+def test_a_field_that_does_not_fit_is_told_at_the_field_and_nothing_is_sent(made):
+    made.act("select", "price")
+    made.act("tab", "send")
+    made.act("send", "price", element="")
+    assert made.lines == []
+    assert made.panel.desk.said == ""
+    assert "✕ it is missing" in made.panel.parts(shot())["details"]
+    made.act("send", "price", element="5")
+    assert [line for line, _ in made.lines] == ["%buildflow send price 5"]
+    details = made.panel.parts(shot())["details"]
+    assert "missing" not in details
+    assert 'value="5"' in details  # the form keeps what was sent

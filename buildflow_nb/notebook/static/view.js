@@ -111,6 +111,19 @@ function hideTwin(id) {
   return () => style.remove();
 }
 
+// A page that was loaded again knows no output by the kernel's name for it, so that the file would
+// keep an old table: it is found in the notebook by its mark. Elsewhere than in JupyterLab there is
+// nothing to find.
+function keep(manager, id, data) {
+  for (const cell of manager?.context?.model?.cells ?? []) {
+    for (let i = 0; i < (cell.outputs?.length ?? 0); i += 1) {
+      const html = String(cell.outputs.get(i).data["text/html"] ?? "");
+      if (!html.includes(`data-bf-twin="${id}"`) || html === data["text/html"]) continue;
+      cell.outputs.set(i, { output_type: "display_data", data, metadata: {} });
+    }
+  }
+}
+
 function render({ model, el }) {
   const page = crypto.getRandomValues(new Uint32Array(2)).join("-");
   const root = document.createElement("section");
@@ -222,6 +235,7 @@ function render({ model, el }) {
   const told = (message) => {
     if (message.save) save(message.save, message.text);
     if (message.ask) here();
+    if (message.keep) keep(model.widget_manager, model.get("twin"), message.keep);
     if (message.heard) setTimeout(take, EVERY_MS, message.heard); // what it changed comes by then
   };
   model.on("change:parts", draw);

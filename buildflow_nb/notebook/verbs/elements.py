@@ -13,7 +13,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.nearest import cut
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.form import example_line
-from buildflow_nb.notebook.listings import Deal, Dealt, Failures, Traceback
+from buildflow_nb.notebook.listings import WELL, Deal, Dealt, Failures, Traceback
 from buildflow_nb.notebook.look import Look
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
@@ -81,7 +81,7 @@ def value_of(text: str, names: Mapping[str, Any]) -> object:
         raise UsageError(msg) from error
 
 
-def _failures(session: Session, values: Values) -> Failures | Traceback | Dealt:
+def _failures(session: Session, values: Values) -> Failures | Traceback | Dealt | None:
     chosen = values["id"]
     found = session.flow().failures(chosen)
     who = chosen or "all processors"
@@ -95,7 +95,11 @@ def _failures(session: Session, values: Values) -> Failures | Traceback | Dealt:
     if values["retry"]:
         return Dealt(retried(found), f"{who} · retried")
     if values["discard"]:
-        return Dealt(discarded(found), f"{who} · discarded")
+        dealt = Dealt(discarded(found), f"{who} · discarded")
+        if all(deal.went in WELL for deal in dealt):  # nothing to read but how many they were
+            say(f"{who}: {len(dealt):,} failure{'' if len(dealt) == 1 else 's'} discarded")
+            return None
+        return dealt
     return Failures(found, f"{who} · failed")
 
 

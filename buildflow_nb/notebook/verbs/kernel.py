@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures
 from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
-__all__ = ("VERBS",)
+__all__ = ("VERBS", "removed")
 
 _NEST_WARNING = (
     "nest_asyncio is applied: every event loop of this kernel is patched until it restarts. "
@@ -18,9 +19,21 @@ _NEST_WARNING = (
 )
 
 
+def removed(flow: Flow, ids: Sequence[str]) -> str:
+    """Remove processors, all of them or, where one is not there, none; says which.
+
+    Raises:
+        UsageError: there is no such processor.
+    """
+    for each in ids:
+        flow.processor(each)
+    for each in dict.fromkeys(ids):
+        flow.remove(each)
+    return f"removed {', '.join(dict.fromkeys(ids))}"
+
+
 def _remove(session: Session, values: Values) -> None:
-    session.flow().remove(values["id"])
-    say(f"removed {values['id']}")
+    say(removed(session.flow(), values["ids"]))
 
 
 def _nest_asyncio(session: Session, values: Values) -> None:  # noqa: ARG001

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildflow_nb.notebook.listings import Declared, Lines, Passages
+from buildflow_nb.notebook.listings import Declared, Lines, Passages, passed
 from buildflow_nb.notebook.log_view import lines_of
 from buildflow_nb.notebook.look import ALL
 from buildflow_nb.notebook.session import Session
@@ -25,7 +25,7 @@ def _list(session: Session, values: Values) -> Declared:  # noqa: ARG001
 
 
 def _peek(session: Session, values: Values) -> Passages:
-    found = session.flow().peek(values["id"], values["n"])
+    found = passed(session.flow(), values["id"], values["n"])
     return Passages(found, f"{values['id']} · last elements")
 
 
