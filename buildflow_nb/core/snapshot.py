@@ -106,6 +106,8 @@ class ProcessorSnapshot:
 class FlowSnapshot:
     """A whole run at one moment; `at` is seconds since the epoch, `run_id` what it is called.
 
+    `since` is when its state began, in seconds since the epoch.
+
     `drained` says that every source is at its end, or was found empty after everything that any
     processor had in flight was settled.
     """
@@ -120,6 +122,7 @@ class FlowSnapshot:
     run_id: str = field(default="", kw_only=True)
     drained: bool = field(default=False, kw_only=True)
     cloud: str = field(default="", kw_only=True)
+    since: float | None = field(default=None, kw_only=True)
 
     @property
     def stack_said(self) -> str:

@@ -75,12 +75,13 @@ def title(snapshot: FlowSnapshot) -> str:
 
 def head(snapshot: FlowSnapshot) -> str:
     """Name, stack, state and address of the flow, as HTML."""
-    begun = None if snapshot.state.ended else snapshot.started_at
+    begun = snapshot.started_at if snapshot.since is None else snapshot.since
     since = "" if begun is None else f" since {figures.clock(begun)}"
+    cloud = f" · {snapshot.cloud} cloud" if snapshot.cloud else ""
     address = "" if snapshot.state.ended else _address(snapshot.address)
     return (
         f"<h3>{quote(snapshot.flow_id, 80)}</h3>"
-        f'<span class="mute">stack <b>{quote(snapshot.stack, 80)}</b></span>'
+        f'<span class="mute">stack <b>{quote(snapshot.stack, 80)}</b>{cloud}</span>'
         f"<span>{markup.chip(snapshot.state, figures.bad(*snapshot.processors))}{since}</span>"
         f'<span class="grow"></span>{address}'
     )
@@ -196,8 +197,9 @@ def text(snapshot: FlowSnapshot) -> str:
 
 def undated(snapshot: FlowSnapshot) -> str:
     """The text without its date: two of them differ where there is something new to read."""
-    head = f"{snapshot.flow_id} · stack {snapshot.stack} · {snapshot.state.value}"
-    if snapshot.address:
+    cloud = f"{snapshot.cloud} cloud · " if snapshot.cloud else ""
+    head = f"{snapshot.flow_id} · stack {snapshot.stack} · {cloud}{snapshot.state.value}"
+    if snapshot.address and not snapshot.state.ended:
         head += f" · {snapshot.address}"
     lines = [figures.clean(head)]
     rows = [

@@ -210,7 +210,7 @@ class Live:
 
 def _unseen(flow: Flow) -> FlowSnapshot:
     """A flow that has not answered yet: what it declares."""
-    return pending(flow.flow_id, flow.stack, flow.processors)
+    return pending(flow.flow_id, flow.stack, flow.processors, flow.place.stack.cloud)
 
 
 def _twin(flow: Flow, snapshot: FlowSnapshot, note: str, twin: str) -> dict[str, str]:

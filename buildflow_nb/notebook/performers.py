@@ -24,7 +24,7 @@ from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
 from buildflow_nb.notebook.verbs.export import exported
 from buildflow_nb.notebook.verbs.kernel import removed
-from buildflow_nb.notebook.verbs.running import CHECK_S
+from buildflow_nb.notebook.verbs.running import CHECK_S, ended
 from buildflow_nb.runtime.traces import describe
 
 __all__ = ("performers",)
@@ -68,9 +68,7 @@ def _stop(session: Session, values: Values) -> str:
     if flow.handle is None or not flow.handle.running:
         msg = f"flow {flow.flow_id!r} does not run"
         raise UsageError(msg)
-    ids = values["ids"] or None
-    flow.handle.stop(ids, drain=not values["no_drain"], timeout=values["timeout"])
-    return f"stopped {', '.join(ids) if ids else f'flow {flow.flow_id}'}"
+    return ended(flow.handle, values, session.desk.say)
 
 
 def _start(session: Session, values: Values) -> str:

@@ -64,7 +64,7 @@ class Supervisor:
         self.plan = plan
         self.units: dict[str, Unit] = {}
         self.ledgers: dict[str, Ledger] = {}
-        self.started_at = clock.time()
+        self.started_at = self._since = clock.time()
         self.ended = asyncio.Event()
         self._clock = clock
         self._emit = emit
@@ -142,7 +142,7 @@ class Supervisor:
 
     async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
         """End the run."""
-        self._stopping = True
+        self._stopping, self._since = True, self._clock.time()
         async with self._turn:
             units = list(self.units.values())
             await asyncio.gather(
@@ -172,6 +172,7 @@ class Supervisor:
             processors=tuple(unit.snapshot() for unit in self.units.values()),
             run_id=self.plan.run_id,
             drained=self.drained(),
+            since=self._since,
         )
 
     def drained(self) -> bool:
@@ -368,6 +369,7 @@ class Supervisor:
     def _end(self) -> None:
         if not self.ended.is_set():
             self.ended.set()
+            self._since = self._clock.time()
             if self._control is not None:
                 self._closing = asyncio.create_task(self._control.stop())
             self._emit(StateChanged(self._clock.time(), None, self.state(), ""))

@@ -203,3 +203,12 @@ def test_every_number_says_what_is_measured():
 def test_a_sparkline_says_the_span_that_it_has():
     assert "last 4 s" in markup.sparkline((1, 5, 3, 9), "price")
     assert "last 5 minutes" in markup.sparkline((1,) * 300, "price")
+
+
+def test_the_head_says_since_when_its_state_is_and_which_cloud_it_is_on():
+    html = cockpit.html(shot(state=State.DRAINING, since=1_700_000_000.0, cloud="real"))
+    assert f"since {figures.clock(1_700_000_000.0)}" in html
+    assert "stack <b>local</b> · real cloud" in html
+    assert "stack local · real cloud · draining" in cockpit.text(
+        shot(state=State.DRAINING, cloud="real")
+    )

@@ -261,7 +261,7 @@ def test_a_flow_that_has_not_answered_yet_is_shown_as_it_is_declared(flow, live,
 
     monkeypatch.setattr(flow, "snapshot", silent)
     (bundle,) = shown(lambda: live.show(panel_of(flow, live), live=False))
-    assert "shop · stack local · pending" in bundle["text/plain"]
+    assert "shop · stack local · local cloud · pending" in bundle["text/plain"]
 
 
 def test_a_picture_that_cannot_be_drawn_does_not_end_those_that_follow(flow, monkeypatch, caplog):

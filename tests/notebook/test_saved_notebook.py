@@ -31,7 +31,7 @@ def test_a_run_that_ended_is_saved_with_its_final_numbers(tmp_path):
     (output,) = made.cells[3].outputs
     for form in ("text/plain", "text/html"):
         assert ">40<" in output.data[form] or " 40 " in output.data[form]
-        assert "✓" in output.data[form]
+        assert "▲" in output.data[form]
         assert "done" in output.data[form]
     assert "widgets" not in made.metadata
 
