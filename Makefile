@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KERNEL6 := $(VENV)/ipykernel6
 
-.PHONY: faults help setup pulumi browser demo lab test lint format bench notebooks picture lock clean
+.PHONY: faults help setup pulumi browser demo lab test pythons lint format bench notebooks picture lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -40,6 +40,9 @@ lab: pulumi  ## Open the quickstart in JupyterLab
 test: pulumi browser $(KERNEL6)/.ready lint  ## Run every check and every test; those of kernels on ipykernel 7 and 6
 	$(BIN)/python -m pytest
 	BUILDFLOW_IPYKERNEL=6.31 $(KERNEL6)/bin/python -m pytest -m notebook tests/notebook tests/kernels
+
+pythons: $(READY) pulumi  ## Run the tests on every Python that pyproject.toml names (all but the browser's and the engine's)
+	$(BIN)/python -m tools.pythons
 
 lint: $(READY)  ## Check style, types, layers and spelling
 	$(BIN)/ruff check .
