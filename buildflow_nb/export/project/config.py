@@ -51,7 +51,8 @@ def config_text(config: Config) -> str:
 
 
 def _stack(stack: Stack) -> dict[str, str]:
-    told = {"name": stack.name, "backend_url": stack.backend_url, "cloud": stack.cloud}
+    cloud = None if stack.assumed else stack.cloud  # what nobody has decided stays so, and is told
+    told = {"name": stack.name, "backend_url": stack.backend_url, "cloud": cloud}
     return {key: value for key, value in told.items() if value is not None}
 
 
