@@ -164,7 +164,8 @@ def test_a_queue_that_is_not_there_yet_is_waited_for(cells):
     shown = cells("until(lambda: 'apply' in app.snapshot().processors[0].reason)")
     assert shown.error is None
     reason = cells.value("app.snapshot().processors[0].reason")
-    assert "queue 'orders' does not exist in stack 'local' (run %buildflow apply)" in reason
+    missing = "queue 'orders' does not exist in stack 'local' (local cloud) (run %buildflow apply)"
+    assert missing in reason
     assert cells("%buildflow apply --yes").error is None
     sending = (
         "import boto3\n"
