@@ -5,9 +5,13 @@ Imported when an operation begins, since it loads the SDK.
 
 from __future__ import annotations
 
+import os
+import re
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from pulumi import automation
 from pulumi.automation.errors import (
@@ -31,9 +35,12 @@ from buildflow_nb.infra.report import gist
 from buildflow_nb.infra.taking_over import take_over
 from buildflow_nb.infra.turn import Turn, take_turn
 
-__all__ = ("Work",)
+__all__ = ("KEPT_FILES", "Work", "prune")
 
 KEPT_FILES = 40  # logs, and files of its history, four an operation
+# What the engine (3.259) names them: the log of a command, of a stack's update, and its history.
+_LOG = re.compile(r"(?:pulumi-\d{8}T\d{6}-\d+-\w+|[^+]+\+[^+]+\+[^+]+-\d{8}T\d{6})\.log")
+_HISTORY = re.compile(r".+-\d{16,}\.(?:history|checkpoint)\.json(?:\.gz)?(?:\.attrs|\.bak)?")
 
 # An engine that is killed cuts its stream of events; the operation itself says so.
 warnings.filterwarnings("ignore", "Error in event stream", UserWarning)
@@ -80,7 +87,7 @@ class Work:
             except CommandError as error:  # of a command before the operation itself
                 failure = error
             self._end(turn, recovery)
-            self._prune()
+            prune(found)
         return self._summary(failure, time.monotonic() - began)
 
     def _take_over(self, turn: Turn) -> None:
@@ -194,14 +201,20 @@ class Work:
         told = next(iter(self._narrator.errors), "") or first_error(text)
         return reason(text, told, self._deployment.stack.name, self._operation)
 
-    def _prune(self) -> None:
-        """Keep the newest of what the engine leaves behind at every command."""
-        found = self._deployment
-        places = [found.home / "logs"]
-        if found.stack.backend_url is None and found.state is not None:
-            history = found.state.parents[2] / "history" / found.name / found.stack.name
-            places.append(history)
-        for place in places:
-            files = sorted(place.glob("*"), key=lambda path: path.stat().st_mtime)
-            for path in files[:-KEPT_FILES]:
-                path.unlink(missing_ok=True)
+
+def prune(found: Deployment) -> None:
+    """Keep the newest of what the engine leaves behind at every command."""
+    _thin_out(found.home / "logs", _LOG)
+    if found.stack.backend_url is None and found.state is not None:
+        history = found.state.parents[2] / "history" / found.name / found.stack.name
+        _thin_out(history, _HISTORY)
+
+
+def _thin_out(place: Path, names: re.Pattern[str]) -> None:
+    """Delete the oldest files of these names: the folder may be one that others keep files in."""
+    with suppress(OSError):  # no such folder, or a file that another operation deleted
+        with os.scandir(place) as entries:
+            ours = [entry for entry in entries if names.fullmatch(entry.name)]
+        files = [entry for entry in ours if entry.is_file(follow_symlinks=False)]
+        for entry in sorted(files, key=lambda one: one.stat().st_mtime)[:-KEPT_FILES]:
+            Path(entry).unlink(missing_ok=True)
