@@ -69,8 +69,8 @@ class Field:
             return json.loads(typed)
         except (ValueError, RecursionError) as error:
             if hint in (int, float, bool) or is_record(hint) or get_origin(hint) in (list, dict):
-                msg = f"{self.name}: {cut(typed)!r} is no {type_name(hint)}; write it as JSON"
-                raise UsageError(msg) from error
+                msg = f"{cut(typed)!r} is no {type_name(hint)}; write it as JSON"
+                raise FieldError(self.name, msg) from error
             return typed  # a date, an id: the converter reads text
 
 
@@ -261,11 +261,9 @@ def _row(owner: str, field: Field, value: object, wrong: str = "") -> str:
     kind = f'<code class="mute">{said}</code>'
     must = "" if field.required else " (optional)"
     label = f'<label for="{identity}">{quote(field.name)}{must} {kind}</label>'
-    typed = _input(identity, field, value, bool(wrong))
-    if wrong:
-        said = f'<div class="err" id="{identity}-wrong" role="alert">✕ {quote(wrong, 300)}</div>'
-        typed = f"<div>{typed}{said}</div>"
-    return label + typed
+    said = quote(wrong, 300)
+    told = f'<div class="err" id="{identity}-wrong" role="alert">✕ {said}</div>' if wrong else ""
+    return f"{label}<div>{_input(identity, field, value, bool(wrong))}{told}</div>"
 
 
 def _input(identity: str, field: Field, value: object, wrong: bool) -> str:

@@ -138,7 +138,7 @@ def test_a_click_can_be_copied_and_the_clicks_be_taken_out_as_a_cell(book):
     book.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     view.locator("footer button[data-copy]").click()
     expect(view.locator("footer button[data-copy]")).to_have_attribute("data-told", "copied")
-    expect(view.get_by_role("status").filter(has_text="copied")).to_be_attached()
+    expect(view.locator(".said")).to_have_text("copied")
     assert book.page.evaluate("() => navigator.clipboard.readText()") == "%buildflow stop"
     before = book.count()
     book.edit_cell(4, "%buildflow history --cell")
@@ -244,7 +244,8 @@ def test_an_element_is_sent_by_a_form_made_from_its_type(book):
     view.get_by_label("id int").fill("7")
     view.get_by_label("qty int").fill("x")
     act(view, "send").click()
-    view.get_by_text("qty: 'x' is no int; write it as JSON").wait_for()
+    view.get_by_text("'x' is no int; write it as JSON").wait_for()
+    assert view.get_by_label("qty int").input_value() == "x"  # what was typed stands still
     view.get_by_label("qty int").fill("3")
     act(view, "send").click()
     view.get_by_text("Priced(id=7, price=6.0)").wait_for()
@@ -467,4 +468,4 @@ def test_a_flood_of_lines_does_not_freeze_the_page(notebook):
     assert late < 2_000  # frames go on being drawn; a frozen page has none for many seconds
     assert log.evaluate("e => e.innerText.split('\\n').length") <= 201
     assert log.get_attribute("aria-live") == "off"
-    assert made.text(PANEL - 1) == ""  # nothing of it reached a cell
+    assert "line" not in made.text(PANEL - 1)  # nothing of it reached a cell

@@ -147,6 +147,17 @@ function render({ model, el }) {
   const here = () => send({ act: "here", arg: page });
   const calling = setInterval(() => Date.now() - heard > SILENT_MS && here(), SILENT_MS);
 
+  // A click is grey from the start; where a cell holds the kernel up, it says so.
+  const sent = new Map();
+  let number = 0;
+  const take = (n) => {
+    const one = sent.get(n);
+    if (!one) return;
+    sent.delete(n);
+    clearTimeout(one.waits);
+    delete one.element.dataset.sent;
+    delete one.element.dataset.told;
+  };
   const draw = () => {
     heard = Date.now();
     const parts = model.get("parts");
@@ -163,6 +174,7 @@ function render({ model, el }) {
       if (part.html !== html) update(part.place, html);
       part.html = html;
     }
+    for (const [n, one] of [...sent]) if (one.heard) take(n);
   };
 
   // A button says in itself, for a moment or until it is heard, what came of its click.
@@ -172,16 +184,13 @@ function render({ model, el }) {
     return setTimeout(() => element.dataset.told === text && delete element.dataset.told, TOLD_MS);
   };
 
-  // A click is grey from the start; where a cell holds the kernel up, it says so.
-  const sent = new Map();
-  let number = 0;
-  const take = (n) => {
+  // What it changed comes with the next picture, or there is nothing that it changed.
+  const heardOf = (n) => {
     const one = sent.get(n);
     if (!one) return;
-    sent.delete(n);
+    one.heard = true;
     clearTimeout(one.waits);
-    delete one.element.dataset.sent;
-    delete one.element.dataset.told;
+    setTimeout(take, 2 * EVERY_MS, n);
   };
   const waitsFor = () => root.querySelector("[data-cell]")?.dataset.cell || "the kernel";
   const mark = (n, element) => {
@@ -236,7 +245,7 @@ function render({ model, el }) {
     if (message.save) save(message.save, message.text);
     if (message.ask) here();
     if (message.keep) keep(model.widget_manager, model.get("twin"), message.keep);
-    if (message.heard) setTimeout(take, EVERY_MS, message.heard); // what it changed comes by then
+    if (message.heard) heardOf(message.heard);
   };
   model.on("change:parts", draw);
   model.on("msg:custom", told);
