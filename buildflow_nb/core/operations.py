@@ -90,7 +90,8 @@ class Step:
 
     `type` is the engine's ("aws:sqs/queue:Queue"), `name` the resource's name in the program.
     `owner` names the primitive that it belongs to by class and id ("SQSQueue orders"); the step of
-    the primitive itself has the type `buildflow:CLASS`, and says by whom it was applied before.
+    the primitive itself has the type `buildflow:CLASS`. `applied_by` is who applied the primitive
+    before, where that is told.
     """
 
     urn: str
@@ -149,7 +150,8 @@ class Diagnostic:
 class Summary:
     """How it ended: steps by kind, without those that stay the same.
 
-    `error` is the one line that says what failed, `text` everything that the engine said.
+    `error` is the one line that says what failed, `text` everything that the engine said. `mark` is
+    of the state that it left: while it is the same, nobody has changed the stack.
     """
 
     operation: Operation
@@ -159,6 +161,7 @@ class Summary:
     seconds: float = 0.0
     error: str = ""
     text: str = ""
+    mark: str = ""
 
 
 OperationEvent = StepPlanned | StepStarted | StepDone | StepFailed | Diagnostic | Summary

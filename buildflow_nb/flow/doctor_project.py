@@ -25,6 +25,7 @@ from buildflow_nb.infra.found_keys import aws_keys, gcp_keys
 from buildflow_nb.infra.last_state import ROOM_BYTES
 from buildflow_nb.infra.local_cloud.client import cloud_status
 from buildflow_nb.infra.port_check import look_at_port
+from buildflow_nb.infra.taking_over import left_behind
 
 __all__ = ("looks_at_project",)
 
@@ -43,6 +44,7 @@ def looks_at_project(folder: Path) -> Mapping[str, Look]:
         "local cloud": lambda: _cloud(folder),
         "port": lambda: [look_at_port("127.0.0.1", PORT)],
         "locks": lambda: _locks(folder),
+        "left behind": lambda: _left_behind(folder),
         "disk": lambda: _disk(folder),
     }
 
@@ -119,6 +121,15 @@ def _locks(folder: Path) -> Iterator[Finding]:
             yield finding
     if not held:
         yield Finding("locks", Health.OK, "no stack is being changed")
+
+
+def _left_behind(folder: Path) -> Iterator[Finding]:
+    """Cloud resources whose notebook or program is gone: nothing else would tell of them."""
+    config = _config(folder)
+    for stack in config.stacks.values():
+        for text in left_behind(_deployment(config, stack)):
+            what, _, cure = text.partition("; ")
+            yield Finding(f"stack {stack.name}", Health.WARNING, what, cure)
 
 
 def _deployments(config: Config, stack: Stack) -> Iterator[Deployment]:

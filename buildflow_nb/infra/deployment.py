@@ -34,7 +34,8 @@ class Deployment:
     `attached` maps a provider's name to the port where it listens already: the local cloud's.
     With `refresh` the engine looks at the cloud first; with `protect` it refuses to delete.
     `identity` is who declares (`core/identity.py`). With `own`, the state is this flow's and
-    `project` its name; otherwise it belongs to the app that `buildflow.yaml` names.
+    `project` its name; otherwise it belongs to the app that `buildflow.yaml` names. `expected` is
+    the mark of the state that is to be worked on, "" for whichever there is.
     """
 
     project: str
@@ -48,6 +49,7 @@ class Deployment:
     protect: bool = False
     identity: str = NAMELESS
     own: bool = False
+    expected: str = ""
 
     @property
     def name(self) -> str:

@@ -66,6 +66,7 @@ class Narrator:
         self._began: dict[str, float] = {}
         self._reading: set[str] = set()
         self._ends: dict[str, Op] = {}
+        self._applied_by: dict[str, str] = {}
         self.errors: list[str] = []
 
     @property
@@ -91,7 +92,12 @@ class Narrator:
 
     def _before(self, meta: StepEventMetadata) -> None:
         step = _step(meta)
-        if step is None or step.op is Op.SAME:
+        if step is None:
+            return
+        if step.of_primitive:  # told before what belongs to it, unless that is deleted
+            self._applied_by[step.owner] = step.applied_by
+        step = replace(step, applied_by=self._applied_by.get(step.owner, ""))
+        if step.op is Op.SAME:
             return
         if step.op is Op.READ:
             self._reading.add(step.urn)

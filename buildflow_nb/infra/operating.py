@@ -1,7 +1,9 @@
 """An operation from its question to its outcome; nothing is deleted that nobody has seen.
 
 Where somebody is asked, the plan comes first. Where nobody is, it is looked for whenever the state
-tells that there may be something to delete that takes more than a yes (`core/deletions.py`).
+tells that there may be something to delete that takes more than a yes (`core/deletions.py`). What
+was agreed to is done only to the stack that the plan was made of: if somebody else has changed it
+meanwhile, it is refused.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from buildflow_nb.core.operations import (
 from buildflow_nb.infra.place import Confirm, Consent, Declared, Place
 from buildflow_nb.infra.report import told
 from buildflow_nb.infra.stack import not_begun, operate
+from buildflow_nb.infra.state_mark import state_mark
 from buildflow_nb.infra.stop import Stop
 from buildflow_nb.infra.weighing import weighed
 
@@ -38,6 +41,7 @@ class Operating:
         self._declared = declared
         self._listener = listener
         self._stop = stop
+        self._expected = ""  # the mark of the state that the plan was made of
 
     def carry_out(self, operation: Operation) -> Outcome:
         """See `Place.operate`."""
@@ -56,6 +60,7 @@ class Operating:
         deployment = self._place.deployment(
             declared.managed, lambda text: hear(Diagnostic("info", text))
         )
+        deployment = replace(deployment, expected=self._expected)
         outcome = Outcome(operate(deployment, operation, hear, self._stop), tuple(events))
         if operation is Operation.PREVIEW:
             return weighed(outcome, deployment, declared.mentioned, Operation.APPLY)
@@ -63,9 +68,11 @@ class Operating:
 
     def change(self, operation: Operation, consent: Consent) -> Outcome:
         """See `Place.change`."""
+        self._expected = state_mark(self._place.deployment(()))
         to_see = consent.confirm is not None or (not consent.delete and self._may_delete(operation))
         if to_see and not self._asked_to_stop:
             plan = self._plan(operation)
+            self._expected = plan.summary.mark
             if plan.nothing_to_do:
                 return plan
             if consent.delete:
@@ -77,10 +84,9 @@ class Operating:
     def _may_delete(self, operation: Operation) -> bool:
         """Whether it may delete what is another's or was not declared, told by the state alone."""
         view = self._place.view(self._declared.managed)
-        if operation is Operation.DESTROY:
-            others = set(view.applied_by.values()) - {"", self._place.identity}
-            return bool(view.unknown or others)
-        return bool(view.unknown or view.undeclared)
+        others = set(view.applied_by.values()) - {"", self._place.identity}
+        undeclared = operation is Operation.APPLY and view.undeclared
+        return bool(view.unknown or others or undeclared)
 
     def _plan(self, operation: Operation) -> Outcome:
         destroys = operation is Operation.DESTROY
@@ -103,7 +109,7 @@ def _agreed(
         RejectedError: it was not given.
     """
     if confirm is None:
-        if plan.deletions.unseen:
+        if plan.deletions.must_type:
             msg = (
                 f"{operation.value} {told(plan.deletions)}; nothing was changed: leave out --yes "
                 "and confirm it, or add --delete"

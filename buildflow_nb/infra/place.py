@@ -178,7 +178,7 @@ class Place:
     ) -> Outcome:
         """Carry out an operation; where somebody is asked, preview it first, on this thread.
 
-        Where nobody is, what `core/deletions.py` calls unseen is not deleted.
+        Where nobody is, what has to be typed (`core/deletions.py`) is not deleted.
         After a yes `listener` hears each step of the plan first, so that it knows what is to come.
 
         Raises:

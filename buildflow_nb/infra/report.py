@@ -107,19 +107,20 @@ def plan_text(outcome: Outcome) -> str:
 
 def warnings(deletions: Deletions) -> list[str]:
     """A line about deletions that a person would not expect."""
-    return [f"! this {told(deletions)}"] if deletions.unseen or deletions.by_others else []
+    return [f"! this {told(deletions)}"] if deletions.must_type or deletions.by_others else []
 
 
 def told(deletions: Deletions) -> str:
     """What is deleted, how much of it, and whose it is: "deletes 3 resources: …"."""
-    count = deletions.count
+    count = deletions.count + deletions.replaced
     others = [f"{_listed(what)} (applied by {who})" for who, what in deletions.by_others.items()]
     theirs = {one for what in deletions.by_others.values() for one in what}
     rest = [one for one in deletions.unmentioned if one not in theirs]
     if rest and not deletions.all_wanted:
         others.append(f"{_listed(rest)} (not declared in this session)")
     whose = f": {'; '.join(others)}" if others else f", and creates {deletions.created}"
-    return f"deletes {_resources(count)}{whose}"
+    word = "replaces" if count == deletions.replaced else "deletes"
+    return f"{word} {_resources(count)}{whose}"
 
 
 def _listed(names: Sequence[str]) -> str:

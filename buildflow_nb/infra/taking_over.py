@@ -3,9 +3,8 @@
 Where no `buildflow.yaml` names the app, each flow has a state of its own in the stack's folder.
 The notebooks of a folder used to share one, a notebook that is renamed is a new flow, and a file
 that names the app comes or goes; so what a flow declares is looked for in the other states of the
-local cloud before it is made again. What nobody there can claim
-any more moves into the flow's state, once. What is another's stays, and is refused here: a resource
-belongs to one flow.
+local cloud before it is made again. What nobody there can claim any more moves into the flow's
+state, once. What is another's stays, and is refused here: a resource belongs to one flow.
 
 A state is a checkpoint of the engine's file backend, version 3 (`sdk/go/common/apitype` in Pulumi's
 repository, `CheckpointV3`); a resource names its stack, its project and itself in its URN.
@@ -29,7 +28,7 @@ from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.turn import take_turn
 from buildflow_nb.infra.urn import APPLIED_BY, owner_of
 
-__all__ = ("take_over",)
+__all__ = ("left_behind", "take_over")
 
 _PROVIDERS = "pulumi:providers:"
 _ROOT = "pulumi:pulumi:Stack"
@@ -59,48 +58,88 @@ class _State:
         found: Resources = self.latest.get("resources") or []
         return found
 
+    @property
+    def primitives(self) -> dict[str, dict[str, Any]]:
+        """Their nodes, by class and id."""
+        named = ((owner_of(one["urn"]), one) for one in self.resources)
+        return {key: node for key, node in named if key}
+
 
 def take_over(deployment: Deployment, operation: Operation) -> str:
     """Move what the flow declares and nobody claims into its state; says so, or "".
 
-    Called by whoever holds the stack's turn.
+    Called by whoever holds the stack's turn. A destroy takes nothing over: it deletes what the
+    flow has, and what a plan of it has shown.
 
     Raises:
-        InfraError: what the flow declares was applied by another, who is still there.
+        InfraError: what the flow declares was applied by another, who is still there, or whose
+            last operation was cut off.
     """
-    mine, stack = deployment.state, deployment.stack
-    if mine is None or stack.backend_url is not None or stack.cloud != "local":
-        return ""  # a place that is named may be shared with other projects
+    mine = _place_of(deployment)
+    if mine is None or operation is Operation.DESTROY:
+        return ""
+    here = _State(mine, _read(mine) or {"checkpoint": {}}).primitives
     wanted = keys_of(deployment.managed)
     said = []
     for other in _others(mine):
-        shared = {owner_of(one["urn"]): one for one in other.resources} if wanted else {}
-        found = wanted & shared.keys()
-        if not found:
-            continue
-        taken = {key for key in found if _others_claim(deployment, shared[key])}
-        if taken and operation is not Operation.DESTROY:
-            key = min(taken)
-            raise _refusal(key, shared[key])
-        found = found - taken
-        if not found:
-            continue
-        with _locked(deployment, other, operation):
-            said.append(_taken(deployment, other.path, found))
+        found = wanted & other.primitives.keys()
+        for key in sorted(found - here.keys()):
+            if _others_claim(deployment, other, key):
+                raise _refusal(key, other)
+        found = frozenset(k for k in found if not _others_claim(deployment, other, k))
+        if found:
+            with _locked(deployment, other, operation):
+                said.append(_taken(deployment, other.path, found))
     return "; ".join(filter(None, said))
+
+
+def left_behind(deployment: Deployment) -> list[str]:
+    """What flows have applied whose notebook or program is gone, a line for each."""
+    mine = _place_of(deployment)
+    found = []
+    for other in _others(mine) if mine is not None else ():
+        gone = [
+            key
+            for key, node in other.primitives.items()
+            if _applied_by(node) and not _is_there(deployment, _applied_by(node))
+        ]
+        if gone:
+            name = repr(other.project)
+            found.append(
+                f"{', '.join(sorted(gone))}: applied as {name}, whose file is gone; declare it "
+                f"to take it over, or Flow({name}).destroy() deletes it"
+            )
+    return found
+
+
+def _place_of(deployment: Deployment) -> Path | None:
+    """Where the states lie that may be looked into: a place that is named may be shared."""
+    stack = deployment.stack
+    local = stack.cloud == "local" and stack.backend_url is None
+    return deployment.state if local else None
 
 
 @contextmanager
 def _locked(deployment: Deployment, other: _State, operation: Operation) -> Iterator[None]:
-    """Keep everybody else from the other state, by the locks of this version and the one before."""
+    """Keep everybody else from the other state, by the locks of this version and the one before.
+
+    Raises:
+        InfraError: somebody works on it, or was cut off at it and has to mend it first.
+    """
     with ExitStack() as stack:
         kinds = (replace(deployment, project=other.project, own=own) for own in (True, False))
         for lock in [kind.lock for kind in kinds if kind.lock != deployment.lock]:
             turn = stack.enter_context(
                 take_turn(lock, deployment.stack.name, operation, deployment.identity)
             )
-            if turn.unfinished is None:
-                stack.callback(turn.finish)
+            if turn.unfinished is not None:
+                turn.leave()
+                msg = (
+                    f"an operation of {other.project!r} was cut off; Flow({other.project!r})."
+                    "refresh() mends what it left, and then it can be taken over"
+                )
+                raise InfraError(msg)
+            stack.callback(turn.finish)
         yield
 
 
@@ -114,9 +153,9 @@ def _taken(deployment: Deployment, path: Path, keys: Set[str]) -> str:
     if other.latest.get("pending_operations"):
         return ""  # an operation was cut off there: its own flow looks up what came of it
     moved = _moved(other, deployment, mine, keys)
-    left = {owner_of(one["urn"]) for one in other.resources} - keys - {""}
+    left = other.primitives.keys() - keys
     rest = f"; left there: {', '.join(sorted(left))}, which Flow({other.project!r}) has"
-    said = f"took over {', '.join(sorted(keys))}, applied before as {other.project!r}"
+    said = f"took over {', '.join(sorted(moved))}, applied before as {other.project!r}"
     return said + (rest if left else "") if moved else ""
 
 
@@ -124,48 +163,66 @@ def _applied_by(node: Mapping[str, Any]) -> str:
     return str((node.get("outputs") or {}).get(APPLIED_BY) or "")
 
 
-def _others_claim(deployment: Deployment, node: Mapping[str, Any]) -> bool:
-    """Whether a primitive was applied by somebody else who is still there."""
-    who = _applied_by(node)
-    return bool(who) and who != deployment.identity and (deployment.folder / who).exists()
+def _is_there(deployment: Deployment, who: str) -> bool:
+    return (deployment.folder / who).exists()
 
 
-def _refusal(key: str, node: Mapping[str, Any]) -> InfraError:
+def _others_claim(deployment: Deployment, other: _State, key: str) -> bool:
+    """Whether a primitive was applied by somebody else who is still there.
+
+    One file may make several flows, each with a state of its own; only the app's changes hands with
+    the file that names it.
+    """
+    who = _applied_by(other.primitives[key])
+    if who == deployment.identity:
+        has_own = (deployment.home / "flows" / other.project).exists()
+        return deployment.own and has_own
+    return bool(who) and _is_there(deployment, who)
+
+
+def _refusal(key: str, other: _State) -> InfraError:
+    who = f"{_applied_by(other.primitives[key])} (flow {other.project!r})"
     return InfraError(
-        f"{key} was applied by {_applied_by(node)}, and a cloud resource belongs to one flow; use "
-        "it here without app.manage(…), or destroy it there first"
+        f"{key} was applied by {who}, and a cloud resource belongs to one flow; use it here "
+        "without app.manage(…), or destroy it there first"
     )
 
 
 def _others(mine: Path) -> Iterator[_State]:
-    """The other flows' states of the same stack, those that can be read."""
+    """The other flows' states of the same stack, those that can be read, on the local cloud."""
     for path in sorted(mine.parent.parent.glob(f"*/{mine.name}")):
-        if path == mine:
-            continue
-        state = _read(path)
-        if state is not None:
+        state = _read(path) if path != mine else None
+        if state is not None and _on_local_cloud(_State(path, state)):
             yield _State(path, state)
+
+
+def _on_local_cloud(state: _State) -> bool:
+    """Whether its providers call this machine: the stack may have been a real cloud's before."""
+    providers = [one for one in state.resources if str(one["type"]).startswith(_PROVIDERS)]
+    return all("127.0.0.1" in json.dumps(one.get("inputs")) for one in providers)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        state = read_own(path, dict[str, Any])
-        whole: dict[str, Any] = state if state["checkpoint"] else {}
-        _State(path, whole).resources[:1]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        whole = read_own(path, dict[str, Any])
+        found = _State(path, whole).resources
+        sound = all(isinstance(one["urn"], str) and isinstance(one["type"], str) for one in found)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None  # a damaged one is its own flow's to mend
-    return whole
+    return whole if sound else None
 
 
-def _moved(other: _State, deployment: Deployment, mine: Path, keys: Set[str]) -> bool:
-    """Move primitives with their resources; False where they had been moved and were left, too."""
-    before = _State(mine, (_read(mine) if mine.exists() else None) or {"checkpoint": {}})
-    here = {owner_of(one["urn"]) for one in before.resources}
-    going = _below(other.resources, keys)
-    new = not keys & here
+def _moved(other: _State, deployment: Deployment, mine: Path, keys: Set[str]) -> Set[str]:
+    """Move primitives with their resources; gives those that were not here yet.
+
+    What is here already was moved before, and the end came between the two states.
+    """
+    before = _State(mine, _read(mine) or {"checkpoint": {}})
+    new = keys - before.primitives.keys()
     if new:
-        made = _State(mine, _renamed(other, going, deployment))
+        made = _State(mine, _renamed(other, _below(other.resources, new), deployment))
         _write(mine, _joined(before, made) if before.resources else made.whole)
+    going = _below(other.resources, keys)
     _write(other.path, _with(other, _used([r for r in other.resources if r["urn"] not in going])))
     return new
 

@@ -48,6 +48,7 @@ class Turn:
 
     def __init__(self, file: IO[str], operation: Operation, identity: str) -> None:
         self._file = file
+        self._found = _text(file)
         before = _read(file)
         self.unfinished = (
             ProcessId(before.engine, before.engine_began) if before is not None else None
@@ -61,6 +62,10 @@ class Turn:
         found = ProcessId.of(pid) or ProcessId(pid, 0.0)
         self._record = replace(self._record, engine=pid, engine_began=found.began)
         self._write(json.dumps(asdict(self._record)))
+
+    def leave(self) -> None:
+        """Leave the file as it was found: somebody else recovers."""
+        self._write(self._found)
 
     def finish(self) -> None:
         """Nothing is left to recover."""
@@ -103,6 +108,11 @@ def _who(other: _Record) -> str:
     process = f"process {other.pid}"
     who = f"{other.identity} ({process})" if other.identity else process_name(other.pid)
     return f"by {who}: {other.operation} since {other.since}"
+
+
+def _text(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 def _read(file: IO[str]) -> _Record | None:

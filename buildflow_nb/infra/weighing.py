@@ -21,16 +21,23 @@ def weighed(
     A deletion belongs to whoever applied it last; of a state that does not say so, to nobody.
     """
     gone = [step for step in plan.steps if step.op is Op.DELETE and step.of_primitive]
+    replaced = [
+        step
+        for step in plan.steps
+        if step.op is Op.REPLACE and step.applied_by not in ("", deployment.identity)
+    ]
     by_others: dict[str, tuple[str, ...]] = {}
-    for step in sorted(gone, key=lambda step: step.owner):
+    for step in sorted((*gone, *replaced), key=lambda step: step.owner):
         if step.applied_by not in ("", deployment.identity):
-            by_others[step.applied_by] = (*by_others.get(step.applied_by, ()), step.owner)
+            there = by_others.get(step.applied_by, ())
+            by_others[step.applied_by] = there if step.owner in there else (*there, step.owner)
     known = keys_of(mentioned)
     return replace(
         plan,
         deletions=Deletions(
             plan.summary.changes.get(Op.DELETE, 0),
             plan.summary.changes.get(Op.CREATE, 0),
+            len({step.urn for step in replaced}),
             by_others,
             tuple(sorted(step.owner for step in gone if step.owner not in known)),
             all_wanted=operation is Operation.DESTROY,

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pulumi import automation
@@ -32,7 +33,8 @@ from buildflow_nb.infra.pulumi_cli import Cli
 from buildflow_nb.infra.reason import reason
 from buildflow_nb.infra.recover import Recovery
 from buildflow_nb.infra.report import gist
-from buildflow_nb.infra.taking_over import take_over
+from buildflow_nb.infra.state_mark import mark_of, state_mark
+from buildflow_nb.infra.taking_over import left_behind, take_over
 from buildflow_nb.infra.turn import Turn, take_turn
 
 __all__ = ("KEPT_FILES", "Work", "prune")
@@ -73,6 +75,7 @@ class Work:
         stack = found.stack.name
         with take_turn(found.lock, stack, self._operation, found.identity) as turn:
             self._engine.on_start = turn.engine
+            self._refuse_changed(turn)
             last = LastState(found)
             said = last.mend()
             if said:
@@ -87,8 +90,43 @@ class Work:
             except CommandError as error:  # of a command before the operation itself
                 failure = error
             self._end(turn, recovery)
+            self._tell_left()
+            mark = self._mark(engine) if self._operation is Operation.PREVIEW else ""
             prune(found)
-        return self._summary(failure, time.monotonic() - began)
+        return replace(self._summary(failure, time.monotonic() - began), mark=mark)
+
+    def _refuse_changed(self, turn: Turn) -> None:
+        """Work only on the state that the plan was made of.
+
+        Raises:
+            InfraError: it is another one by now.
+        """
+        found = self._deployment
+        if not found.expected or self._mark(None) == found.expected:
+            return
+        if turn.unfinished is None:
+            turn.finish()  # nothing was begun
+        msg = (
+            f"stack {found.stack.name!r} was changed by somebody else since it was looked at; "
+            "nothing was changed here: look at it again"
+        )
+        raise InfraError(msg)
+
+    def _mark(self, engine: LeanStack | None) -> str:
+        """The mark of the state as it is now, which the engine is asked for where it is away."""
+        if self._deployment.state is not None:
+            return state_mark(self._deployment)
+        try:
+            kept = (engine or self._stack()).export_stack().deployment or {}
+        except CommandError:
+            return ""
+        return mark_of(kept.get("resources") or ())
+
+    def _tell_left(self) -> None:
+        """After a destroy, say what files that are gone have left, which nothing else would."""
+        if self._operation is Operation.DESTROY:
+            for text in left_behind(self._deployment):
+                self._tell(Diagnostic("warning", text))
 
     def _take_over(self, turn: Turn) -> None:
         try:
@@ -165,14 +203,21 @@ class Work:
     def _operations(self, stack: LeanStack) -> dict[Operation, Callable[[], object]]:
         hear = self._narrator.hear
         refresh = self._deployment.refresh or None
+        # The local cloud may have moved to other ports since the state was written.
+        renewed = True if refresh and self._deployment.attached else None
         return {
             Operation.PREVIEW: lambda: stack.preview(
-                color="never", on_event=hear, refresh=refresh, suppress_progress=True
+                color="never",
+                on_event=hear,
+                refresh=refresh,
+                run_program=renewed,
+                suppress_progress=True,
             ),
             Operation.APPLY: lambda: stack.up(
                 color="never",
                 on_event=hear,
                 refresh=refresh,
+                run_program=renewed,
                 suppress_progress=True,
                 suppress_outputs=True,
             ),

@@ -43,10 +43,23 @@ def test_code_in_no_file_has_buildflows_own_name(tmp_path):
     assert printed(tmp_path, "-c", SHOW) == NAMELESS
 
 
-def test_a_program_elsewhere_is_told_by_its_name(tmp_path):
+def test_programs_elsewhere_are_told_apart_by_their_path(tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "main.py").write_text(SHOW)
-    assert printed(tmp_path / "work", "../main.py") == "main.py"
+    (tmp_path / "work" / "main.py").write_text(SHOW)
+    assert printed(tmp_path / "work", "../main.py") == (tmp_path / "main.py").as_posix()
+    assert printed(tmp_path / "work", "main.py") == "main.py"
+
+
+def test_what_calls_it_for_a_program_is_passed_over(tmp_path):
+    (tmp_path / "main.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from functools import partial\n"
+        "from buildflow_nb import Flow\n"
+        "with ThreadPoolExecutor() as pool:\n"
+        "    print(pool.submit(partial(Flow)).result().flow_id)\n"
+    )
+    assert printed(tmp_path, "main.py") == "main.py"
 
 
 def test_a_folder_behind_a_link_is_the_same(tmp_path):

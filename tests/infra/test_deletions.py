@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,30 +41,41 @@ def plan(created: int, **gone: str) -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("found", "typed", "unseen"),
+    ("found", "typed"),
     [
-        (plan(1), "", False),
-        (plan(1, a="me.ipynb"), "", False),  # a renamed queue
-        (plan(0, a="me.ipynb"), "delete 1", True),  # more than it creates
-        (plan(5, a="other.ipynb"), "delete 1", True),  # another's
-        (plan(5, a=""), "", False),  # of a state that does not say
-        (plan(5, b="me.ipynb"), "", True),  # not declared in this session
-        (plan(2, a="me.ipynb", b="me.ipynb", c="other.ipynb"), "delete 3", True),
+        (plan(1), ""),
+        (plan(1, a="me.ipynb"), ""),  # a renamed queue
+        (plan(0, a="me.ipynb"), "delete 1"),  # more than it creates
+        (plan(5, a="other.ipynb"), "delete 1"),  # another's
+        (plan(5, a=""), ""),  # of a state that does not say
+        (plan(5, b="me.ipynb"), "delete 1"),  # not declared in this session
+        (plan(2, a="me.ipynb", b="me.ipynb", c="other.ipynb"), "delete 3"),
     ],
 )
-def test_what_needs_more_than_a_yes(found, typed, unseen):
+def test_what_needs_more_than_a_yes(found, typed):
     deletions = weighed(found, MINE, (Q("a"),), Operation.APPLY).deletions
-    assert (deletions.must_type, deletions.unseen) == (typed, unseen)
+    assert deletions.must_type == typed
 
 
 def test_a_destroy_is_asked_only_about_what_others_applied():
     mine = weighed(plan(0, a="me.ipynb", b=""), MINE, (), Operation.DESTROY).deletions
-    assert (mine.must_type, mine.unseen) == ("", False)
+    assert mine.must_type == ""
     theirs = weighed(plan(0, a="me.ipynb", b="you.py"), MINE, (), Operation.DESTROY).deletions
-    assert (theirs.must_type, theirs.unseen) == ("delete 2", True)
+    assert theirs.must_type == "delete 2"
     assert theirs.by_others == {"you.py": ("Q b",)}
 
 
 def test_who_asked_for_deletions_beforehand_is_asked_no_more():
-    agreed = Deletions(3, 0, {"a": ("Q a",)}, ("Q a",), allowed=True)
-    assert (agreed.must_type, agreed.unseen) == ("", False)
+    agreed = Deletions(3, 0, 0, {"a": ("Q a",)}, ("Q a",), allowed=True)
+    assert agreed.must_type == ""
+
+
+def test_anothers_that_is_replaced_is_gone_as_well():
+    step = Step("u", Op.REPLACE, "aws:sqs/queue:Queue", "a", "Q a", applied_by="you.ipynb")
+    summary = Summary(Operation.PREVIEW, Result.DONE, {Op.REPLACE: 1})
+    found = weighed(Outcome(summary, (StepPlanned(step),)), MINE, (Q("a"),), Operation.APPLY)
+    assert found.deletions.must_type == "delete 1"
+    assert found.deletions.by_others == {"you.ipynb": ("Q a",)}
+    mine = replace(step, applied_by="me.ipynb")
+    own = weighed(Outcome(summary, (StepPlanned(mine),)), MINE, (Q("a"),), Operation.APPLY)
+    assert own.deletions.must_type == ""

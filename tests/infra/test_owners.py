@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.operations import Diagnostic, Op, Operation
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.infra import taking_over
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.place import Consent, Declared, Place
 from buildflow_nb.infra.stack import operate
@@ -117,7 +119,7 @@ def test_in_an_app_that_is_shared_anothers_are_not_deleted_unseen(notebook, queu
 def test_what_another_applied_is_not_applied_again(notebook, queues):
     one, other = notebook("a.ipynb"), notebook("b.ipynb")
     one.apply(Q("taken"))
-    with pytest.raises(InfraError, match=rf"Q taken was applied by {one.path.name}"):
+    with pytest.raises(InfraError, match=rf"Q taken was applied by {one.path.name} .flow"):
         other.apply(Q("taken"), Q("free"))
     assert queues("free") == []
     other.apply(Q("free"))  # nothing is left of the refusal
@@ -177,3 +179,95 @@ def test_a_file_that_names_the_app_may_come_and_go(notebook):
     assert (before.held, during.held) == (set(), {"came-1", "came-2"})
     assert before.apply(Q("came-1"), Q("came-2")) == {}
     assert (before.held, during.held) == ({"came-1", "came-2"}, set())
+
+
+def test_what_is_changed_while_a_person_thinks_is_looked_at_again(notebook, queues, tmp_path):
+    stack = Stack("local", f"file://{tmp_path}", "local")
+    shared = Config("thinking", notebook("x").config.folder, {"local": stack}, "local")
+    one, other = notebook("a.ipynb", shared), notebook("b.ipynb", shared)
+
+    def meanwhile(_):
+        other.apply(Q("think-b"))
+        return True
+
+    with pytest.raises(InfraError, match="changed by somebody else since it was looked at"):
+        one.apply(Q("think-a"), consent=Consent(meanwhile))
+    assert queues("think-") == ["think-b"]
+
+
+def test_anothers_is_not_replaced_unseen(notebook, tmp_path):
+    stack = Stack("local", f"file://{tmp_path}", "local")
+    shared = Config("replacing", notebook("x").config.folder, {"local": stack}, "local")
+    one, other = notebook("a.ipynb", shared), notebook("b.ipynb", shared)
+    one.apply(Q("whole"))
+    with pytest.raises(RejectedError, match="replaces 1 resource: Q whole"):
+        other.apply(Q("whole", fifo=True))
+    assert one.apply(Q("whole", fifo=True)) == {Op.REPLACE: 1}  # its own
+
+
+def test_a_destroy_takes_nothing_over_and_tells_what_is_left(notebook, queues):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    one.apply(Q("left-a"))
+    other.apply(Q("left-b"))
+    one.path.unlink()
+    heard = []
+    done = other.place.change(
+        Operation.DESTROY, Declared((Q("left-a"), Q("left-b"))), YES, heard.append
+    )
+    assert done.summary.changes == {Op.DELETE: 1}
+    assert queues("left-") == ["left-a"]
+    (told,) = [one.message for one in heard if isinstance(one, Diagnostic)]
+    assert "Q left-a: applied as" in told
+
+
+def test_a_move_that_was_cut_off_in_the_middle_loses_nothing(notebook, monkeypatch):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    one.apply(Q("cut-1"), Q("cut-2"))
+    one.path.unlink()
+    write, left = taking_over._write, [True]
+
+    def once(path, state):
+        if left.pop():
+            left.append(False)
+            write(path, state)
+            return
+        raise OSError(errno.EIO, "the machine stops here")
+
+    monkeypatch.setattr(taking_over, "_write", once)
+    with pytest.raises(InfraError, match="the machine stops here"):
+        other.apply(Q("cut-1"))
+    monkeypatch.setattr(taking_over, "_write", write)
+    assert other.apply(Q("cut-1"), Q("cut-2")) == {}
+    assert (one.held, other.held) == (set(), {"cut-1", "cut-2"})
+
+
+@pytest.mark.parametrize("odd", [[1], [{"type": "x"}], "abc", None, [{"urn": 1, "type": 2}]])
+def test_an_odd_state_of_a_neighbour_stops_nobody(notebook, odd):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    one.apply(Q("odd-a"))
+    state = one.place.deployment(()).state
+    whole = state.read_text()
+    state.write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"resources": odd}}}))
+    assert other.apply(Q("odd-b")) == {Op.CREATE: 1}
+    state.write_text(whole)
+
+
+def test_two_flows_of_one_file_take_nothing_from_each_other(notebook):
+    one = notebook("a.ipynb")
+    other = Notebook(one.config.folder, one.path.name)
+    other.place = Place(one.config, one.place.stack, FlowOptions(), "second", one.path.name)
+    one.apply(Q("first"))
+    with pytest.raises(InfraError, match="Q first was applied by"):
+        other.apply(Q("first"))
+
+
+def test_what_hangs_on_another_cloud_is_not_taken(notebook):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    one.apply(Q("away"))
+    one.path.unlink()
+    state = one.place.deployment(()).state
+    state.write_text(state.read_text().replace("127.0.0.1", "sqs.example"))
+    assert other.apply(Q("here")) == {Op.CREATE: 1}
+    assert other.place.operate(Operation.PREVIEW, Declared((Q("away"), Q("here")))).summary.changes
+    assert "away" not in other.held
+    state.write_text(state.read_text().replace("sqs.example", "127.0.0.1"))

@@ -115,7 +115,7 @@ def test_values(value, shown):
 PLAIN = plan(resource(Op.CREATE), create=1)
 LOSSES = Outcome(
     Summary(Operation.PREVIEW, Result.DONE, {Op.CREATE: 1, Op.DELETE: 3}),
-    deletions=Deletions(3, 1, {"a.ipynb": ("SQSQueue a", "SQSQueue b")}, ("SQSQueue b", "Q c")),
+    deletions=Deletions(3, 1, 0, {"a.ipynb": ("SQSQueue a", "SQSQueue b")}, ("SQSQueue b", "Q c")),
 )
 
 
@@ -156,7 +156,7 @@ def test_where_nobody_can_type_it_the_way_out_is_named():
 
 def test_a_warning_names_a_few_of_many():
     many = tuple(f"Q {number}" for number in range(140))
-    text = told(Deletions(140, 1, {"a.ipynb": many}))
+    text = told(Deletions(140, 1, 0, {"a.ipynb": many}))
     assert (
         text == "deletes 140 resources: Q 0, Q 1, Q 2, Q 3, Q 4 and 135 more (applied by a.ipynb)"
     )
