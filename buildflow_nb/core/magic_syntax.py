@@ -140,7 +140,7 @@ def _open(text: str) -> bool:
             pass
     except tokenize.TokenError as error:
         return "EOF in multi-line" in str(error) or "unexpected EOF" in str(error)
-    except SyntaxError:
+    except (SyntaxError, UnicodeEncodeError):  # half a character, since Python 3.12
         pass  # the parser says it better
     return False
 

@@ -108,7 +108,7 @@ def test_a_file_that_runs_code_is_refused(tmp_path):
         (b'app: "\\ud800"', r"app must be one line of visible characters, got '\ud800'"),
         (b'app: "' + b"a" * 5_000 + b'\\n"', "app must be one line of visible characters"),
         (b'"a\\e": 1', "a key must be one line of visible characters"),
-        (b'app: "\\UFFFFFFFF"', "not YAML: Python int too large"),
+        (b'app: "\\UFFFFFFFF"', "buildflow.yaml: not YAML: "),
         (b"app: a\napp: b", "line 2: app stands there twice, first in line 1; keep one of them"),
         (
             b"app: a\npulumi_config:\n  stacks: []\n  stacks: []",

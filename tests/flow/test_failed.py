@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from buildflow_nb.core.errors import ConversionError, TemporaryError, UsageError
+from buildflow_nb.core.errors import ConversionError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime import redo
@@ -532,7 +532,10 @@ def test_only_the_newest_errors_are_kept(app):
     def never(x: int) -> int:
         raise ValueError(x)
 
-    app.run()
+    with pytest.raises(
+        RunError, match="nothing worked: all 30 elements of consumer 'never' failed"
+    ):
+        app.run()
     found = app.failures("never")
     assert [f.exception is not None for f in found] == [False] * 10 + [True] * EXCEPTIONS
     assert "ValueError: 0" in found[0].traceback

@@ -94,7 +94,7 @@ def _words(line: str) -> list[str]:
             found.append(token.string)
             if len(found) == 3:  # noqa: PLR2004  (async def name)
                 break
-    except (tokenize.TokenError, SyntaxError):
+    except (tokenize.TokenError, SyntaxError, UnicodeEncodeError):  # the last since Python 3.12
         pass
     return found
 
