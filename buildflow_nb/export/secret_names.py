@@ -33,10 +33,14 @@ _WORDS = frozenset(
         "privatekey",
         "authorization",
     }
+    | {"passwort", "kennwort", "contraseña", "contrasena", "motdepasse", "senha", "wachtwoord"}
 )
 _PAIRS = frozenset(
     (first, key)
-    for first in ("access", "api", "private", "secret", "account", "signing", "encryption", "auth")
+    for first in (
+        *("access", "api", "private", "secret", "account", "signing", "encryption", "auth"),
+        *("fernet", "hmac", "jwt", "aes"),
+    )
     for key in ("key", "keys")
 )
 _ABOUT = frozenset(  # what tells of a secret without being one: secret_name, token_url

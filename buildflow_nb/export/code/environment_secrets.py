@@ -17,6 +17,7 @@ from buildflow_nb.export.cells.pieces import lines_of
 from buildflow_nb.export.cells.statement import Statement
 from buildflow_nb.export.code.secret_comments import comments_in, secrets_told
 from buildflow_nb.export.code.secret_flow import flowing_into_secrets
+from buildflow_nb.export.code.secret_sayings import told_in
 from buildflow_nb.export.code.secret_texts import (
     Known,
     SecretText,
@@ -103,7 +104,7 @@ class Secrets:
     def masked(self, text: str) -> str:
         """A text for people, without any value, nor what looks like a secret."""
         text = self.without_values(text)
-        for _, secret in shapes_in(text):
+        for _, secret in (*shapes_in(text), *told_in(text)):
             text = text.replace(secret, MASK)
         return text
 

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import tokenize
 from collections.abc import Iterator
 
 from buildflow_nb.export.code.secret_flow import flowing_into_secrets
-from buildflow_nb.export.secret_names import is_secret_name, shapes_in
+from buildflow_nb.export.code.secret_sayings import told_in
+from buildflow_nb.export.secret_names import shapes_in
 
 __all__ = ("comments_in", "secrets_told")
-
-_TOLD = re.compile(r"([A-Za-z_][\w-]*)\s*[:=]\s*[\"'`]?([^\s\"'`()\[\]{}<>$,;]{6,})")
 
 
 def secrets_told(text: str) -> list[str]:
     """The secrets in a line for people."""
     plain = text.strip().lstrip("#").strip()
-    found = [secret for _, secret in shapes_in(plain)]
-    for name, value in _TOLD.findall(plain):
-        mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
-        if is_secret_name(name) and mixed and not value.startswith("os.environ"):
-            found.append(value)
+    found = [secret for _, secret in (*shapes_in(plain), *told_in(plain))]
     return found + [value for value in _in_code(plain) if value not in found]
 
 

@@ -23,7 +23,10 @@ from buildflow_nb.export.code.bindings import (
     bindings_of,
     last_name,
 )
+from buildflow_nb.export.code.secret_likely import likely_places
 from buildflow_nb.export.code.secret_places import secret_classes, secret_places
+from buildflow_nb.export.code.secret_sayings import is_likely
+from buildflow_nb.export.secret_names import shape_of
 
 __all__ = ("Flowing", "flowing_into_secrets")
 
@@ -84,6 +87,8 @@ def flowing_into_secrets(trees: Sequence[ast.AST], wanted: Iterable[str] = ()) -
     for name in wanted:
         for bound in bindings.module.names.get(name, ()):
             flow.follow(name, bound)
+    for name, bound in likely_places(trees, bindings):
+        flow.follow(name, bound, likely=True)
     return flow.found
 
 
@@ -92,22 +97,34 @@ class _Flow:
         self.found = Flowing()
         self._bindings = bindings
         self._classes = classes
-        self._seen: set[tuple[int, tuple[object, ...]]] = set()
+        self._likely = False
+        self._seen: set[tuple[int, tuple[object, ...], str]] = set()
 
-    def follow(self, name: str, start: Bound) -> None:
-        """Take the texts of which something given to the secret `name` is made."""
+    def follow(self, name: str, start: Bound, *, likely: bool = False) -> None:
+        """Take the texts of which something given to the secret `name` is made.
+
+        With `likely` only those that look like a secret, too.
+        """
+        self._likely = likely
         left, steps = [start], 0
         while left and steps < _MOST:
             steps += 1
             step = left.pop()
-            if (id(step.value), step.path) in self._seen or len(step.path) > _DEEPEST:
+            seen = (id(step.value), step.path, name if likely else "")
+            if seen in self._seen or len(step.path) > _DEEPEST:
                 continue
-            self._seen.add((id(step.value), step.path))
+            self._seen.add(seen)
             if isinstance(step.value, ast.Constant):
-                self._take(step.value, name)
+                given = step.value.value
+                if not likely or (is_likely(name, given) and not shape_of(given)):
+                    self._take(step.value, name)
             else:
                 way = _WAYS.get(type(step.value))
                 left.extend(way(self, step.value, step) if way is not None else ())
+
+    def _wants(self, name: str) -> None:
+        if not self._likely:  # another module would be searched whatever its texts look like
+            self.found.unbound.add(name)
 
     def _take(self, text: ast.Constant, name: str) -> None:
         written = isinstance(text.value, (str, bytes)) and text.value and hasattr(text, "lineno")
@@ -122,13 +139,13 @@ class _Flow:
         """What a name is bound to."""
         found = step.scope.find(node.id)
         if not found:
-            self.found.unbound.add(node.id)
+            self._wants(node.id)
         for bound in found:
             yield Bound(bound.value, bound.path + step.path, bound.scope)
 
     def attribute(self, node: ast.Attribute, step: Bound) -> Iterator[Bound]:
         """What any attribute of that name is set to; `.value` is an enum's member itself."""
-        self.found.unbound.add(node.attr)
+        self._wants(node.attr)
         for bound in self._bindings.attributes.get(node.attr, ()):
             yield Bound(bound.value, bound.path + step.path, bound.scope)
         if node.attr == "value":

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from buildflow_nb.export.code.secret_sayings import told_in
 from buildflow_nb.export.secret_names import GAP, is_secret_name, shape_of, shapes_in
 
 __all__ = (
@@ -36,16 +37,18 @@ class SecretText:
     """One text that is a secret: `name` is what it is given to, or what its shape says it is.
 
     `fixed` says that it stands where nothing can take its place: in an f-string, as a docstring.
+    `told` is the secret where the text tells it among other things.
     """
 
     node: ast.Constant
     name: str
     fixed: bool = False
+    told: str = ""
 
     @property
     def value(self) -> str:
         """The secret itself, for whoever has to keep it out of texts."""
-        value = self.node.value
+        value = self.told or self.node.value
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
@@ -101,10 +104,12 @@ def secret_texts(
             name = flowing.get(spot_of(node), "") or _shape(node)
             if name:
                 found[id(node)] = SecretText(node, names.get(id(node), name))
+            else:
+                found.update(_telling(node))
     if not found:
         return []
     fixed = _fixed(nodes)
-    made = [SecretText(f.node, f.name, id(f.node) in fixed) for f in found.values()]
+    made = [replace(f, fixed=f.fixed or id(f.node) in fixed) for f in found.values()]
     return sorted(made, key=lambda one: (one.node.lineno, one.node.col_offset))
 
 
@@ -121,6 +126,13 @@ def _shape(node: ast.Constant) -> str:
     return next((name for name, _ in shapes_in(node.value)), "")
 
 
+def _telling(node: ast.Constant) -> Iterator[tuple[int, SecretText]]:
+    """A text that tells a secret among other things; what is left of it would be of no use."""
+    value = node.value.decode(errors="replace") if isinstance(node.value, bytes) else node.value
+    for name, told in told_in(value) if isinstance(value, str) else ():
+        yield id(node), SecretText(node, name, fixed=True, told=told)
+
+
 def _in_pieces(node: ast.JoinedStr) -> Iterator[tuple[int, SecretText]]:
     """An f-string that is a secret as a whole: `f"postgres://me:hunter2@{host}/shop"`."""
     texts = [part for part in node.values if isinstance(part, ast.Constant)]
@@ -132,10 +144,10 @@ def _in_pieces(node: ast.JoinedStr) -> Iterator[tuple[int, SecretText]]:
 
 
 def _fixed(nodes: Sequence[ast.AST]) -> set[int]:
-    """Texts in f-strings and sums, and those that are statements."""
+    """Texts in f-strings and sums, patterns, and those that are statements."""
     found: set[int] = set()
     for node in nodes:
-        if isinstance(node, (ast.JoinedStr, ast.BinOp)):
+        if isinstance(node, (ast.JoinedStr, ast.BinOp, ast.MatchValue)):
             found |= {id(part) for part in ast.walk(node)}
         elif isinstance(node, ast.Expr):
             found.add(id(node.value))
