@@ -16,7 +16,7 @@ __all__ = ("is_likely", "looks_random", "looks_typed", "told_in")
 
 _TOLD = re.compile(
     r"(?P<name>[^\W\d][\w-]*)[\"'`*]*(?:\s+(?:for|of|to|in|on)(?:\s+[\w.-]+){1,3}?)?"
-    r"(?:\s*(?:[:=]=?|[-=]>|→)\s*|\s+(?:ist?|was|are|war|lautet)\s*:?\s+)"
+    r"(?:\s*(?:[:=]=?|[-=]>|→)\s*|\s+(?:i(?:s|st)|was|are|war|lautet)\s*:?\s+)"
     r"[\"'`*]*(?P<value>[^\s\"'`()\[\]{}<>$,;]{6,})"
 )
 _SHORTEST = 6  # letters of a secret; fewer are an example's

@@ -48,7 +48,9 @@ _PAGE = """\
 """
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "object-src 'none'; base-uri 'none'"
+    "object-src 'none'; base-uri 'none'; form-action 'self'; "
+    # A notebook of this machine shows it in a frame; "Execute" is for no page of elsewhere.
+    "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*"
 )
 
 

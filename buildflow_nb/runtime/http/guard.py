@@ -15,9 +15,10 @@ questions, each of another header:
   link that a person follows, and from pages whose `Referer` is a loopback one; `/docs`, which
   changes nothing, always is.
 
-A client that is no browser sends none of the last two. A server bound to another address leaves all
-this to whatever stands before it; so does one on a JupyterHub, where no browser runs on this
-machine and the hub's proxy sends its own name.
+Where a browser sends neither of the last two, a `Referer` (RFC 9110 section 10.1.3) that it does
+send must be a known one for what writes. A client that is no browser sends none of the three. A
+server bound to another address leaves all this to whatever stands before it; so does one on a
+JupyterHub, where no browser runs on this machine and the hub's proxy sends its own name.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Guard:
         """The answer to a stranger, or None; with it the connection is closed, unread."""
         headers = request.headers
         host = headers.get(hdrs.HOST)
-        plain = hdrs.ORIGIN not in headers and _SITE not in headers
+        plain = hdrs.ORIGIN not in headers and _SITE not in headers and hdrs.REFERER not in headers
         if not self._on or (plain and host in self._good_hosts):
             return None
         for name in headers.getall(hdrs.HOST, ()):
@@ -81,8 +82,12 @@ class Guard:
         origins = headers.getall(hdrs.ORIGIN, ())
         if origins:
             known = len(origins) == 1 and self._is_known(origins[0], host)
+        elif request.method in SAFE_METHODS:
+            known = True
+        elif _SITE not in headers and hdrs.REFERER in headers:
+            known = self._referred(request)
         else:
-            known = request.method in SAFE_METHODS or not self._from_elsewhere(request)
+            known = not self._from_elsewhere(request)
         return None if known else _strange_page()
 
     def reading_refusal(self, request: web.BaseRequest, *, writes: bool) -> web.Response | None:

@@ -1,10 +1,11 @@
-"""The runtime server's bearer token, as bytes on the wire."""
+"""The runtime server's bearer token, as bytes on the wire, and its page."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
+from aiohttp import ClientSession
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
@@ -81,3 +82,16 @@ def test_any_token_of_the_environment_can_be_said(token):
 def test_an_empty_token_is_none_that_anybody_could_say(token):
     with pytest.raises(UsageError, match="token is empty; set a longer one in BUILDFLOW_RUNTIME"):
         ControlPlan(dict, token=Secret(token))
+
+
+def test_no_page_frames_the_page_of_a_run():
+    async def scenario(_site: Site):
+        async with controlled() as (_run, address), ClientSession() as session:
+            answer = await session.get(address)
+            policy = answer.headers["Content-Security-Policy"].split("; ")
+            assert {"frame-ancestors 'none'", "form-action 'self'", "default-src 'none'"} < set(
+                policy
+            )
+            assert 'action="/runtime/drain"' in await answer.text()
+
+    serve(scenario)

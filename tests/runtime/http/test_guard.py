@@ -151,8 +151,16 @@ ROWS = [
     ((("Sec-Fetch-Site", "same-site"), ("Host", "10.0.0.1:8000")), {OPEN}),
     ((("Sec-Fetch-Site", "same-site"), ("Host", "my.name")), {OPEN}),
     # An old browser, which says less.
-    ((("Referer", "https://evil.example/"),), {WRITE, READ, OPEN}),
+    ((("Referer", "https://evil.example/"),), SOME),
+    ((("Referer", "http://203.0.113.5:8000/x"),), SOME),
+    ((("Referer", "http://localhost@evil.example/"),), SOME),
+    ((("Referer", "https://evil.example"), ("Referer", "http://localhost/")), SOME),
+    ((("Referer", "about:blank"),), SOME),
     ((("Referer", "http://127.0.0.1:8888/"),), ALL),
+    ((("Referer", "http://localhost:8888/lab?x=1"),), ALL),
+    ((("Referer", "http://10.0.0.1:8000/docs"), ("Host", "10.0.0.1:8000")), ALL),
+    ((("Referer", "https://evil.example/"), ("Origin", "http://localhost:3000")), ALL),
+    ((("Referer", "https://evil.example/"), ("Sec-Fetch-Site", "same-origin")), ALL),
 ]
 
 

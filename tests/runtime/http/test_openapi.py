@@ -183,7 +183,10 @@ def test_the_page_works_behind_any_path_and_loads_nothing_from_elsewhere():
             page = await site.get(path)
             assert page.status == 200
             assert page.headers["Content-Type"] == "text/html; charset=utf-8"
-            assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+            policy = page.headers["Content-Security-Policy"].split("; ")
+            assert "default-src 'self'" in policy
+            assert "form-action 'self'" in policy
+            assert "frame-ancestors 'self' http://localhost:* http://127.0.0.1:*" in policy
             links = re.findall(r'(?:src|href)="([^"]*)"', page.body.decode())
             assert links
             for link in links:
