@@ -125,11 +125,16 @@ def _locks(folder: Path) -> Iterator[Finding]:
 
 def _left_behind(folder: Path) -> Iterator[Finding]:
     """Cloud resources whose notebook or program is gone: nothing else would tell of them."""
-    config = _config(folder)
+    config, told = _config(folder), False
     for stack in config.stacks.values():
         for text in left_behind(_deployment(config, stack)):
+            told = True
             what, _, cure = text.partition("; ")
             yield Finding(f"stack {stack.name}", Health.WARNING, what, cure)
+    if not told:
+        yield Finding(
+            "left behind", Health.OK, "every applied resource has its notebook or program"
+        )
 
 
 def _deployments(config: Config, stack: Stack) -> Iterator[Deployment]:

@@ -160,4 +160,10 @@ class Deployment:
             raise ConfigError(msg)
         if not url.startswith("file://"):
             return None
-        return (self.folder / Path(unquote(url.removeprefix("file://"))).expanduser()).resolve()
+        try:
+            path = Path(unquote(url.removeprefix("file://"))).expanduser()
+            return (self.folder / path).resolve()
+        except (ValueError, RuntimeError, OSError) as error:  # a NUL, no such user, a loop of links
+            why = str(error).rstrip(".")
+            msg = f"stack {self.stack.name!r}: backend_url {url!r} names no folder: {why}"
+            raise ConfigError(msg) from error

@@ -25,7 +25,7 @@ from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.project_folder import make_private, write_whole
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.managed import keys_of
-from buildflow_nb.infra.turn import take_turn
+from buildflow_nb.infra.turn import take_turn, worked_on
 from buildflow_nb.infra.urn import APPLIED_BY, owner_of
 
 __all__ = ("left_behind", "take_over")
@@ -80,6 +80,8 @@ def take_over(deployment: Deployment, operation: Operation) -> str:
         return ""
     here = _State(mine, _read(mine) or {"checkpoint": {}}).primitives
     wanted = keys_of(deployment.managed)
+    if operation is Operation.APPLY:
+        _refuse_at_once(deployment, wanted - here.keys())
     said = []
     for other in _others(mine):
         found = wanted & other.primitives.keys()
@@ -91,6 +93,20 @@ def take_over(deployment: Deployment, operation: Operation) -> str:
             with _locked(deployment, other, operation):
                 said.append(_taken(deployment, other.path, found))
     return "; ".join(filter(None, said))
+
+
+def _refuse_at_once(deployment: Deployment, new: Set[str]) -> None:
+    """Two that apply the same new primitive at once would both own it; each sees the other here.
+
+    Raises:
+        InfraError: another flow is at it.
+    """
+    name = deployment.lock.name
+    for lock in (deployment.home / name, *(deployment.home / "flows").glob(f"*/{name}")):
+        who, keys = worked_on(lock) if lock != deployment.lock else ("", frozenset[str]())
+        if new & keys:
+            msg = f"{min(new & keys)} is being applied {who}; a cloud resource belongs to one flow"
+            raise InfraError(msg)
 
 
 def left_behind(deployment: Deployment) -> list[str]:
@@ -133,13 +149,11 @@ def _locked(deployment: Deployment, other: _State, operation: Operation) -> Iter
                 take_turn(lock, deployment.stack.name, operation, deployment.identity)
             )
             if turn.unfinished is not None:
-                turn.leave()
                 msg = (
                     f"an operation of {other.project!r} was cut off; Flow({other.project!r})."
                     "refresh() mends what it left, and then it can be taken over"
                 )
                 raise InfraError(msg)
-            stack.callback(turn.finish)
         yield
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from buildflow_nb.core.project_folder import make_private, open_private
 from buildflow_nb.infra.file_lock import try_lock
 from buildflow_nb.infra.process_id import ProcessId
 
-__all__ = ("Turn", "take_turn")
+__all__ = ("Turn", "take_turn", "worked_on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class _Record:
     """Who works on the stack; `engine` is the process id of the engine, 0 while there is none.
 
     `engine_began` tells it from a later process of its number. `identity` is the notebook or
-    program, as a person knows it.
+    program, as a person knows it. `keys` are the primitives that it works on, by class and id.
     """
 
     operation: str
@@ -41,20 +41,22 @@ class _Record:
     engine: int = 0
     identity: str = ""
     engine_began: float = 0.0
+    keys: tuple[str, ...] = ()
 
 
 class Turn:
     """A lock that is held. `unfinished` is the engine, or none yet, if the last holder died."""
 
-    def __init__(self, file: IO[str], operation: Operation, identity: str) -> None:
+    def __init__(self, file: IO[str], record: _Record) -> None:
         self._file = file
-        self._found = _text(file)
         before = _read(file)
         self.unfinished = (
             ProcessId(before.engine, before.engine_began) if before is not None else None
         )
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        self._record = _Record(operation.value, os.getpid(), now, identity=identity)
+        self._record = record
+
+    def begin(self) -> None:
+        """Say who works; until `finish`, a sudden end leaves something to recover."""
         self._write(json.dumps(asdict(self._record)))
 
     def engine(self, pid: int) -> None:
@@ -62,10 +64,6 @@ class Turn:
         found = ProcessId.of(pid) or ProcessId(pid, 0.0)
         self._record = replace(self._record, engine=pid, engine_began=found.began)
         self._write(json.dumps(asdict(self._record)))
-
-    def leave(self) -> None:
-        """Leave the file as it was found: somebody else recovers."""
-        self._write(self._found)
 
     def finish(self) -> None:
         """Nothing is left to recover."""
@@ -79,8 +77,10 @@ class Turn:
 
 
 @contextmanager
-def take_turn(path: Path, stack: str, operation: Operation, identity: str = "") -> Iterator[Turn]:
-    """Hold the stack's lock; call `finish` on it when the state is known to be whole.
+def take_turn(
+    path: Path, stack: str, operation: Operation, identity: str = "", keys: Iterable[str] = ()
+) -> Iterator[Turn]:
+    """Hold the stack's lock; `begin` says so, `finish` that the state is known to be whole.
 
     Raises:
         InfraError: another process works on the stack, which is named; or its lock's file cannot
@@ -101,18 +101,28 @@ def take_turn(path: Path, stack: str, operation: Operation, identity: str = "") 
                 "wait until it has ended, or interrupt it"
             )
             raise InfraError(" ".join(msg.split()))
-        yield Turn(file, operation, identity)
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        record = _Record(operation.value, os.getpid(), now, identity=identity, keys=tuple(keys))
+        yield Turn(file, record)
+
+
+def worked_on(path: Path) -> tuple[str, frozenset[str]]:
+    """Who holds a stack's lock, and which primitives it applies there; "" if nobody does."""
+    try:
+        handle = open_private(path, os.O_RDWR)
+    except OSError:
+        return "", frozenset()
+    with os.fdopen(handle, "r+", encoding="utf-8", errors="replace") as file:
+        found = None if try_lock(file.fileno()) else _read(file)
+    if found is None or found.operation != Operation.APPLY.value:
+        return "", frozenset()
+    return _who(found), frozenset(found.keys)
 
 
 def _who(other: _Record) -> str:
     process = f"process {other.pid}"
     who = f"{other.identity} ({process})" if other.identity else process_name(other.pid)
     return f"by {who}: {other.operation} since {other.since}"
-
-
-def _text(file: IO[str]) -> str:
-    file.seek(0)
-    return file.read()
 
 
 def _read(file: IO[str]) -> _Record | None:

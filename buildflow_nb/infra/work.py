@@ -27,6 +27,7 @@ from buildflow_nb.core.operations import Diagnostic, Operation, OperationListene
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.engine import Engine, LeanStack
 from buildflow_nb.infra.last_state import LastState
+from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.narrate import Narrator, first_error
 from buildflow_nb.infra.program import program
 from buildflow_nb.infra.pulumi_cli import Cli
@@ -73,7 +74,9 @@ class Work:
         found = self._deployment
         found.prepare()
         stack = found.stack.name
-        with take_turn(found.lock, stack, self._operation, found.identity) as turn:
+        keys = keys_of(found.managed)
+        with take_turn(found.lock, stack, self._operation, found.identity, keys) as turn:
+            turn.begin()
             self._engine.on_start = turn.engine
             self._refuse_changed(turn)
             last = LastState(found)

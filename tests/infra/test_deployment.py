@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from buildflow_nb.core.config import Stack
-from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.errors import ConfigError, InfraError
 from buildflow_nb.core.operations import Op
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import private_folder
@@ -35,6 +35,16 @@ def test_a_folder_of_the_state_is_the_same_for_the_engine_and_for_us(tmp_path, u
     found = deployment(tmp_path, backend=url)
     assert found.backend == (tmp_path / path).as_uri()
     assert found.state == tmp_path / path / ".pulumi/stacks/shop/local.json"
+
+
+@pytest.mark.parametrize(
+    "url", ["file://%00", "file://a%00b/c", "file://~nobodyx/", "file://~nobodyx"]
+)
+def test_a_folder_that_cannot_be_is_told_by_its_stack(tmp_path, url):
+    found = deployment(tmp_path, backend=url)
+    for asked in (lambda: found.backend, lambda: found.state, found.prepare):
+        with pytest.raises(ConfigError, match=r"stack 'local': backend_url '.*' names no folder: "):
+            asked()
 
 
 def test_other_backends_are_passed_on(tmp_path):

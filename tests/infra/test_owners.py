@@ -15,6 +15,7 @@ from buildflow_nb.infra import taking_over
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.place import Consent, Declared, Place
 from buildflow_nb.infra.stack import operate
+from buildflow_nb.infra.turn import take_turn
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q
 
@@ -271,3 +272,15 @@ def test_what_hangs_on_another_cloud_is_not_taken(notebook):
     assert other.place.operate(Operation.PREVIEW, Declared((Q("away"), Q("here")))).summary.changes
     assert "away" not in other.held
     state.write_text(state.read_text().replace("sqs.example", "127.0.0.1"))
+
+
+def test_two_that_apply_the_same_new_thing_at_once_do_not_both_own_it(notebook):
+    one, other = notebook("a.ipynb"), notebook("b.ipynb")
+    lock = one.place.deployment(()).lock
+    with take_turn(lock, "local", Operation.APPLY, one.path.name, ["Q same"]) as turn:
+        turn.begin()
+        with pytest.raises(InfraError, match=f"Q same is being applied by {one.path.name}"):
+            other.apply(Q("same"))
+        assert other.apply(Q("different")) == {Op.CREATE: 1}
+        turn.finish()
+    assert other.apply(Q("same"), Q("different")) == {Op.CREATE: 1}
