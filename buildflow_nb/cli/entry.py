@@ -45,7 +45,7 @@ def load_flow(folder: Path, entry: str | None = None) -> Flow:
     told = f"--app {entry!r}" if entry else f"entry_point {config.entry_point or DEFAULT!r}"
     entry = entry or config.entry_point or DEFAULT
     module_name, colon, variable = entry.partition(":")
-    if not module_name.strip() or (colon and not variable.isidentifier()):
+    if not _is_module(module_name) or (colon and not variable.isidentifier()):
         msg = f"{told} must be module:name, like main:app, or a file, like main.py"
         raise ConfigError(msg)
     roots, name = _place(module_name, config.folder)
@@ -77,6 +77,14 @@ def _declared(module: ModuleType, name: str, variable: str, told: str) -> Flow:
         msg = f"{told}: {where} must hold one Flow, it holds: {names}{which}"
         raise ConfigError(msg)
     return next(iter(flows.values()))
+
+
+def _is_module(name: str) -> bool:
+    """Whether it is a file, or names of packages and a module: no dots before them or doubled."""
+    if "\0" in name:
+        return False
+    parts = [name] if name.endswith(".py") else name.replace("/", ".").split(".")
+    return all(part.strip() for part in parts)
 
 
 def _flows(module: ModuleType) -> dict[str, Flow]:

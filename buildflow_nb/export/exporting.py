@@ -69,7 +69,7 @@ def export_flow(  # noqa: PLR0913  (each is a choice of its own)
         UsageError: it cannot be exported; says why, by cell and line, and all of it at once.
     """
     base = Path.cwd() if notebook is None else notebook.parent
-    if folder.resolve() == base.resolve():
+    if _resolved(folder) == _resolved(base):
         msg = f"{folder} is the folder of the notebook; name another one, like shop"
         raise UsageError(msg)
     check_folder(folder, force=force)
@@ -106,6 +106,14 @@ def ran_of(notebook: Path, cells: Sequence[RanCell]) -> bool:
     """
     code = [cell for cell in read_saved(notebook).cells if cell.kind == "code"]
     return bool(matched(code, cells))
+
+
+def _resolved(folder: Path) -> Path:
+    try:
+        return folder.resolve()
+    except (ValueError, RuntimeError, OSError) as error:  # a NUL, a loop of links
+        msg = f"{str(folder)!r} can be no folder: {error}; name another one, like shop"
+        raise UsageError(msg) from error
 
 
 @dataclass(slots=True)

@@ -148,6 +148,16 @@ def test_a_declaration_that_is_refused_has_its_line(project):
 
 
 @pytest.mark.parametrize(
+    "entry",
+    ["../x:app", "./main:app", "/x:app", "..:app", "main..x:app", ".main", "a\0b:app", "\0.py"],
+)
+def test_what_names_no_module_is_told_in_one_line(project, entry):
+    folder = project({"main.py": FLOW.format("a")}, "main:app")
+    with pytest.raises(ConfigError, match="must be module:name, like main:app, or a file"):
+        load_flow(folder, entry)
+
+
+@pytest.mark.parametrize(
     ("text", "entry", "said"),
     [
         ("app = 1\n", "main:app", "is no Flow; declare one: app = Flow()"),

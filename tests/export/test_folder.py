@@ -14,6 +14,7 @@ import pytest
 
 from buildflow_nb.core.config import load_config
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.export import export_flow
 from buildflow_nb.export.folder.folder import check_folder, write_files
 from buildflow_nb.export.folder.manifest import MANIFEST
 from tests.export.programs import TEXT, program, texts, written
@@ -300,3 +301,10 @@ def test_nothing_is_removed_through_a_link_out_of_the_folder(shop, tmp_path):
     with pytest.raises(UsageError, match="shop/more is a link"):
         write_files(shop, {"main.py": ""})
     assert (tmp_path / "elsewhere" / "known.txt").read_text() == "known"
+
+
+@pytest.mark.parametrize("name", ["out\0", "loop", "loop/out"])
+def test_a_folder_that_cannot_be(tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UsageError, match=r"can be no folder|is a link to|cannot be written"):
+        export_flow((), tmp_path / name, notebook=tmp_path / "x.ipynb")

@@ -159,3 +159,13 @@ def test_all_that_is_wrong_is_shown(cells, tmp_path):
     assert reasons[1].startswith("  no cell that ran defines 'gone' (used in cell [4] line 2)")
     assert refused.traceback == [refused.error]
     assert not (tmp_path / "shop").exists()
+
+
+@pytest.mark.parametrize("typed", ["out\0", "~nobodyx/out", "loop"])
+def test_a_folder_that_cannot_be_is_told_in_one_line(cells, tmp_path, typed):
+    (tmp_path / "loop").symlink_to("loop")
+    assert cells(CELLS["load"], "load").error is None
+    asked = f"get_ipython().run_line_magic('buildflow', {'export ' + typed!r})"
+    found = cells(asked, "export")
+    assert "UsageError" in str(found.error)
+    assert "name " in str(found.error)

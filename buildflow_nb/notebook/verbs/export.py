@@ -63,10 +63,10 @@ class Exported:
 
 def exported(session: Session, values: Values) -> Exported:
     """Write the project: of the cells that ran here, and of the saved notebook if there is one."""
-    folder = Path(values["folder"]).expanduser()
+    folder = _path(values["folder"])
     cells = sources_of(session.shell).kept
     named = values.get("notebook")
-    file = SavedFile(Path(named).expanduser()) if named else saved_file(session.names)
+    file = SavedFile(_path(named)) if named else saved_file(session.names)
     said = _beside(file, cells) if not named else ""
     report = export_flow(
         (*cells, *sources_of(session.shell).failed),
@@ -78,6 +78,14 @@ def exported(session: Session, values: Values) -> Exported:
     differs = _differences(report, session.bound())
     warnings = (*((said,) if said else ()), *report.warnings, *differs)
     return Exported(replace(report, warnings=warnings))
+
+
+def _path(typed: str) -> Path:
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError as error:
+        msg = f"{typed}: there is no such user, so no home folder; name the folder itself"
+        raise UsageError(msg) from error
 
 
 def _differences(report: ExportReport, flow: Flow | None) -> list[str]:
