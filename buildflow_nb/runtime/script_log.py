@@ -114,6 +114,7 @@ def _shown() -> Iterator[None]:
         yield
         return
     handler, level = logging.StreamHandler(), _LOGGER.level
+    handler.addFilter(lambda _: not _heard(handler))
     _LOGGER.addHandler(handler)
     if level == logging.NOTSET:
         _LOGGER.setLevel(logging.INFO)
@@ -122,3 +123,10 @@ def _shown() -> Iterator[None]:
     finally:
         _LOGGER.removeHandler(handler)
         _LOGGER.setLevel(level)
+
+
+def _heard(ours: logging.Handler) -> bool:
+    """Whether somebody else writes it by now: `logging.warning` in a processor sets logging up."""
+    above = _LOGGER.parent if _LOGGER.propagate else None
+    others = any(one is not ours for one in _LOGGER.handlers)
+    return others or (above is not None and above.hasHandlers())

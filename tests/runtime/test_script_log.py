@@ -8,7 +8,7 @@ import pytest
 
 from buildflow_nb.core.events import ElementFailed, StateChanged
 from buildflow_nb.core.snapshot import Failure, State
-from buildflow_nb.runtime.script_log import ScriptLog
+from buildflow_nb.runtime.script_log import ScriptLog, _shown
 
 
 @pytest.fixture
@@ -63,3 +63,30 @@ def test_states_are_told_once_by_their_weight(said):
         ("INFO", "work is running"),
         ("ERROR", "work is failed: no table"),
     ]
+
+
+def make_bare(monkeypatch):
+    """Let nobody have set logging up, as in a script; pytest does, for each part of a test."""
+    for name in ("", "buildflow_nb", "buildflow_nb.run"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
+
+
+@pytest.mark.parametrize("owner", ["", "buildflow_nb", "buildflow_nb.run"])
+def test_each_line_is_written_once_whoever_sets_logging_up_meanwhile(monkeypatch, capfd, owner):
+    make_bare(monkeypatch)
+    log = ScriptLog()
+    with _shown():
+        log(failed("work", 1))
+        logging.getLogger(owner).addHandler(logging.StreamHandler())
+        log(failed("work", 2))
+    said = capfd.readouterr().err.splitlines()
+    assert said == [f"work: an element failed: ValueError: {n} (dropped)" for n in (1, 2)]
+
+
+def test_a_logger_that_passes_nothing_on_is_still_heard(monkeypatch, capfd):
+    make_bare(monkeypatch)
+    monkeypatch.setattr(logging.getLogger("buildflow_nb.run"), "propagate", False)
+    with _shown():
+        logging.getLogger().addHandler(logging.StreamHandler())
+        ScriptLog()(failed("work", 1))
+    assert capfd.readouterr().err == "work: an element failed: ValueError: 1 (dropped)\n"
