@@ -35,6 +35,7 @@ __all__ = ("not_begun", "operate", "warm_up")
 
 EVENTS = 1_000  # told but not yet heard; the engine waits when a listener is slower
 HEAR_S = 0.2  # how soon an interrupt is noticed
+BEGIN_S = 2.0  # for a thread to begin whose start was interrupted
 
 
 def operate(
@@ -54,6 +55,7 @@ def operate(
     job = _Job(deployment, operation)
     with stop.heard_by(job.interrupt) if stop is not None else nullcontext():
         try:
+            job.start()  # an interrupt may come in the middle of it
             return job.hear_out(listener)
         except BaseException:
             job.interrupt()  # a listener that fails must not leave an engine at work behind
@@ -92,10 +94,14 @@ class _Job:
         self._lock = threading.Lock()  # between what was asked and who is to hear it
         self._asked = 0
         self._error: BaseException | None = None
+        self._began = False
         self._summary: Summary | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"pulumi {operation.value}", daemon=True
         )
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     def hear_out(self, listener: OperationListener) -> Summary:
@@ -125,16 +131,19 @@ class _Job:
                 self._work.interrupt()
 
     def join(self) -> None:
-        """Wait for the end, hearing nothing."""
-        while self._thread.is_alive():
+        """Wait for the end, hearing nothing; of a thread that never began there is none."""
+        ends = time.monotonic() + BEGIN_S
+        while self._thread.is_alive() or (not self._began and time.monotonic() < ends):
             with suppress(queue.Empty):
-                self._events.get(timeout=HEAR_S)
+                if self._events.get(timeout=HEAR_S) is None:
+                    return
 
     def _run(self) -> None:
-        from buildflow_nb.infra.work import Work
-
+        self._began = True
         began = time.monotonic()
         try:
+            from buildflow_nb.infra.work import Work
+
             cli = get_cli()
             work = Work(self._deployment, self._operation, cli, self._events.put)
             with self._lock:
