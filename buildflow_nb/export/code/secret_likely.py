@@ -7,7 +7,9 @@ compared with, what a loop gives it: there words of a language are as likely (`t
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from buildflow_nb.export.code.bindings import ANY, Bindings, Bound, last_name
 from buildflow_nb.export.secret_names import is_secret_name
@@ -19,6 +21,7 @@ _COMPARING = ("compare_digest", "safe_str_cmp", "constant_time_compare", "__eq__
 # Functions that take a key by place: which, and at which.
 _TAKING = {"hmac.new": 0, "hmac.digest": 0, "hmac.HMAC": 0, "jwt.encode": 1, "jwt.decode": 1}
 _PAIR = 2
+_GAPS = re.compile(r"([^\W\d][\w-]*)[\"']?\s*[:=]\s*[\"']?[%{]")  # `password=%s`
 _Found = Iterator[tuple[str, ast.expr]]
 
 
@@ -59,6 +62,8 @@ def _given(node: ast.AST) -> _Found:
             yield name, node.elts[1]
     elif isinstance(node, (ast.Match, ast.If)):
         yield from _told_apart(node)
+    elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
+        yield from _put_in(node)
     else:
         yield from _keys(node)
 
@@ -78,6 +83,42 @@ def _called(node: ast.Call) -> _Found:
             yield from ((asked, value) for value in (*node.args[at + 1 :], *words))
     elif name == "Fernet" and node.args:
         yield "secret", node.args[0]
+    elif isinstance(node.func, ast.Attribute):
+        yield from _asked_of(node.func, node)
+
+
+def _asked_of(func: ast.Attribute, node: ast.Call) -> _Found:
+    """`token.startswith(…)`, and `"password={}".format(…)`."""
+    name = _name(func.value) if func.attr in ("startswith", "endswith") else ""
+    if func.attr == "format":
+        name = _before_gap(_text(func.value))
+    if is_secret_name(name):
+        yield from ((name, value) for value in (*node.args, *(w.value for w in node.keywords)))
+
+
+def _before_gap(text: str) -> str:
+    """The name of a secret in front of what is put into a text; "" for none."""
+    return next((name for name in _GAPS.findall(text) if is_secret_name(name)), "")
+
+
+def _put_in(node: ast.JoinedStr | ast.BinOp) -> _Found:
+    if isinstance(node, ast.BinOp):
+        name = _before_gap(_text(node.left)) if isinstance(node.op, ast.Mod) else ""
+        if name:
+            yield name, node.right
+        return
+    for before, value in pairwise(node.values):
+        name = _before_gap(_text(before) + "{")
+        if name and isinstance(value, ast.FormattedValue):
+            yield name, value.value
+
+
+def _described(node: ast.Dict) -> _Found:
+    """`{"name": "password", "value": "…"}`, as containers have their settings."""
+    found = {_text(key).lower(): v for key, v in zip(node.keys, node.values, strict=True)}
+    name = _text(found.get("name") or found.get("key"))
+    if is_secret_name(name) and "value" in found:
+        yield name, found["value"]
 
 
 def _beside(values: Sequence[ast.expr], otherwise: str = "") -> _Found:
@@ -118,6 +159,7 @@ def _keys(node: ast.AST) -> _Found:
     elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
         pairs = [(_name(node.target), node.value)]
     elif isinstance(node, ast.Dict):
+        yield from _described(node)
         pairs = [(_text(key), v) for key, v in zip(node.keys, node.values, strict=True)]
     elif isinstance(node, ast.arguments):
         plain = [*node.posonlyargs, *node.args]

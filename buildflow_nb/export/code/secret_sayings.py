@@ -19,6 +19,12 @@ _TOLD = re.compile(
     r"(?:\s*(?:[:=]=?|[-=]>|→)\s*|\s+(?:i(?:s|st)|was|are|war|lautet)\s*:?\s+)"
     r"[\"'`*]*(?P<value>[^\s\"'`()\[\]{}<>$,;]{6,})"
 )
+# Of a command's options and of a `.netrc`, XML's, and what curl takes as a login.
+_GIVEN = re.compile(
+    r"(?:(?<!\S)(?:-u|--user)\s+[\"']?[\w.@-]+:|(?<!\S)--?(?P<option>[^\W\d][\w-]*)\s+|\b(?P<word>password|passwd|passwort|pwd)\s+\(?"
+    r"|<(?P<tag>[^\W\d][\w-]*)>\s*)"
+    r"[\"'`*]*(?P<value>[^\s\"'`()\[\]{}<>$,;]{6,})"
+)
 _SHORTEST = 6  # letters of a secret; fewer are an example's
 _RANDOM, _HEX = 16, 32  # letters of a key; of one in hexadecimal digits
 # Names of forms, which have digits and are no secrets: "token: base64".
@@ -38,7 +44,7 @@ _PATH = re.compile(r"[.~]{0,2}/[\w.-]+(?:/[\w.-]*)+|\w[\w.-]*://.*")
 
 def told_in(text: str) -> list[tuple[str, str]]:
     """The secrets that a text tells, line by line, each with the name that it has there."""
-    if ":" not in text and "=" not in text and " " not in text:
+    if not any(sign in text for sign in ":= >"):
         return []
     found = [] if "{" not in text else list(_in_json(text))
     for line in text.splitlines():
@@ -47,6 +53,10 @@ def told_in(text: str) -> list[tuple[str, str]]:
             called = line[match.end() : match.end() + 1] in ("(", "[")
             if not called and is_likely(name, value):
                 found.append((name, value))
+        for match in _GIVEN.finditer(line):
+            name = match["option"] or match["word"] or match["tag"] or "password"
+            if is_likely(name, match["value"]):
+                found.append((name, match["value"]))
     return found
 
 
