@@ -134,6 +134,17 @@ class FlowSnapshot:
         """Elements that are done with, over all processors."""
         return sum(p.elements_in - p.in_flight for p in self.processors)
 
+    @property
+    def nothing_worked(self) -> str:
+        """That every element that came to a consumer has failed, "" where one did not."""
+        consumers = [p for p in self.processors if p.kind == "consumer"]
+        came = sum(p.elements_in - p.in_flight for p in consumers)
+        failed = [p for p in consumers if p.failed]
+        if not failed or sum(p.failed for p in failed) < came:
+            return ""
+        said = (f"all {p.failed:,} elements of consumer {p.processor_id!r}" for p in failed)
+        return f"nothing worked: {', '.join(said)} failed; what failed is listed above"
+
     def processor(self, processor_id: str) -> ProcessorSnapshot | None:
         """The processor of that id, if it is there."""
         return next((p for p in self.processors if p.processor_id == processor_id), None)

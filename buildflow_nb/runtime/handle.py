@@ -269,18 +269,10 @@ class RunHandle:
         return self._result()
 
     def raise_if_nothing_worked(self) -> None:
-        """Tell apart a run that got nothing done from one that lost some elements.
-
-        Raises:
-            RunError: elements came to its consumers, and every one of them failed.
-        """
-        consumers = [p for p in self.snapshot().processors if p.kind == "consumer"]
-        came = sum(p.elements_in - p.in_flight for p in consumers)
-        failed = [p for p in consumers if p.failed]
-        if failed and sum(p.failed for p in failed) >= came:
-            said = (f"all {p.failed:,} elements of consumer {p.processor_id!r}" for p in failed)
-            msg = f"nothing worked: {', '.join(said)} failed; what failed is listed above"
-            raise RunError(msg)
+        """Raise a RunError where elements came to its consumers, and every one of them failed."""
+        said = self.snapshot().nothing_worked
+        if said:
+            raise RunError(said)
 
     def wait_a_moment(self, seconds: float) -> None:
         """Wait for the end of the run, for `seconds` at most."""

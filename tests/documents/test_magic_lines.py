@@ -33,9 +33,9 @@ def price(order: Order) -> float:
     return 9.5 / order.qty
 """
 ENDPOINT = """\
-%%buildflow endpoint "/total/{qty}", method="GET"
-def total(qty: int) -> int:
-    return qty
+%%buildflow endpoint "/double/{n}", method="GET"
+def double(n: int) -> int:
+    return 2 * n
 """
 
 
