@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from buildflow_nb import Flow
-from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.primitive import Env, Wire
 from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.supervisor import RunPlan
@@ -104,6 +104,18 @@ class Late:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.primitive, name)
+
+    @property
+    def primitive_id(self) -> str:  # these are looked for in the class, since Python 3.12
+        return self.primitive.primitive_id
+
+    @property
+    def source_wire(self) -> Wire:
+        return self.primitive.source_wire
+
+    @property
+    def max_pullers(self) -> int:
+        return self.primitive.max_pullers
 
     @asynccontextmanager
     async def source(self, env: Env):

@@ -57,7 +57,7 @@ def origins_of_faults(primitive):
 
 class TestJson:
     def test_a_line_that_is_too_deep_fails_alone(self, tmp_path):
-        deep = '{"id":1,"c":' + "[" * 5_000 + "]" * 5_000 + "}"
+        deep = '{"id":1,"c":' + "[" * 100_000 + "]" * 100_000 + "}"
         lines = ['{"id":1}'] * 500 + [deep] + ['{"id":1}'] * 500
         (tmp_path / "in.jsonl").write_text("\n".join(lines))
         file = File(tmp_path / "in.jsonl")

@@ -53,7 +53,7 @@ def ran(app, source, hint=dict) -> Run:
 
 
 def test_json_lines_with_one_that_is_too_deep(app, tmp_path):
-    deep = '{"id":1,"c":' + "[" * 5_000 + "]" * 5_000 + "}"
+    deep = '{"id":1,"c":' + "[" * 100_000 + "]" * 100_000 + "}"
     lines = ['{"id":1}'] * 500 + [deep] + ['{"id":1}'] * 500
     (tmp_path / "in.jsonl").write_text("\n".join(lines))
     run = ran(app, File("in.jsonl"))
