@@ -21,6 +21,7 @@ from types import ModuleType
 
 from buildflow_nb.core.config import FILE_NAME, find_config
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError
+from buildflow_nb.core.surroundings import BEING_LOADED
 from buildflow_nb.flow import Flow
 
 __all__ = ("ProgramError", "load_flow")
@@ -50,14 +51,7 @@ def load_flow(folder: Path, entry: str | None = None) -> Flow:
         raise ConfigError(msg)
     roots, name = _place(module_name, config.folder)
     module = _imported(name, roots, config.folder, told)
-    flow = _declared(module, name, variable, told)
-    if flow.handle is not None:
-        msg = (
-            f"{told}: {module.__file__ or name} runs its flow when it is imported; guard that by "
-            'if __name__ == "__main__":'
-        )
-        raise ConfigError(msg)
-    return flow
+    return _declared(module, name, variable, told)
 
 
 def _declared(module: ModuleType, name: str, variable: str, told: str) -> Flow:
@@ -109,6 +103,7 @@ def _place(name: str, folder: Path) -> tuple[tuple[Path, ...], str]:
 
 def _imported(name: str, roots: tuple[Path, ...], folder: Path, told: str) -> ModuleType:
     with _loading(name, roots, folder):
+        loading = BEING_LOADED.set(True)
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
@@ -125,6 +120,8 @@ def _imported(name: str, roots: tuple[Path, ...], folder: Path, told: str) -> Mo
             raise _broken(error, folder) from error
         except Exception as error:  # whatever the user's module raises
             raise _broken(error, folder) from error
+        finally:
+            BEING_LOADED.reset(loading)
 
 
 @contextmanager

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextvars import ContextVar
 
-__all__ = ("kernel", "must_not_block")
+__all__ = ("BEING_LOADED", "kernel", "must_not_block")
+
+BEING_LOADED: ContextVar[bool] = ContextVar("being_loaded", default=False)
+"""Whether a program is imported for its declarations alone: nothing in it may run then."""
 
 
 def kernel() -> object | None:

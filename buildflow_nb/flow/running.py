@@ -21,7 +21,7 @@ from buildflow_nb.core.events import Listener
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
-from buildflow_nb.core.surroundings import kernel, must_not_block
+from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 
 if TYPE_CHECKING:  # what runs is loaded when something is to run
@@ -84,6 +84,10 @@ class Running(Declaring):
         from buildflow_nb.runtime.signals import serve_until_ended
         from buildflow_nb.runtime.supervisor import RunPlan
 
+        if BEING_LOADED.get():
+            cure = 'guard that by if __name__ == "__main__":'
+            msg = f"the file runs its flow when it is imported; {cure}"
+            raise UsageError(msg)
         if self.registry.held:
             self.registry.release()
         if not 0 <= serve_port <= 65535:  # noqa: PLR2004  (the range of TCP ports)

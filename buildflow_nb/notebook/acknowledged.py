@@ -36,7 +36,10 @@ def acknowledged(flow: Flow, changes: Changes) -> Iterator[str]:
         shot = shots.get(name)
         begins = "" if runs or name != changed[-1] else "; %buildflow run starts the flow"
         spec = flow.processors[name]
-        yield _running(shot, changes) if shot is not None else f"{_declared(spec)}{begins}"
+        if shot is None:
+            yield f"{_declared(spec)}{begins}"
+        else:
+            yield f"{_running(shot, changes)}{_failed(flow, shot)}"
     for name in changes.removed:
         yield f"{name}: removed"
 
@@ -61,8 +64,18 @@ def _running(shot: ProcessorSnapshot, changes: Changes) -> str:
 
 def _begun(shot: ProcessorSnapshot) -> bool:
     """Whether it has shown how it is; what only reads may wait for its source the next moment."""
-    idle = shot.kind == "consumer" and shot.state is State.RUNNING and not shot.elements_in
+    done = shot.elements_out + shot.dropped + shot.failed
+    idle = shot.kind == "consumer" and shot.state is State.RUNNING and not done
     return shot.state not in _BEGINS and not idle
+
+
+def _failed(flow: Flow, shot: ProcessorSnapshot) -> str:
+    """What went wrong with the first elements already, as it does where a type does not fit."""
+    if not shot.failed:
+        return ""
+    last = flow.failures(shot.processor_id)[-1:]
+    why = f": {last[0].error}" if last else ""
+    return f"; {shot.failed:,} of {shot.elements_in:,} failed{why}"
 
 
 def _settled(flow: Flow, names: Iterable[str]) -> dict[str, ProcessorSnapshot]:

@@ -129,7 +129,7 @@ class Cells:
         if gone:
             self._say(
                 f"buildflow: {', '.join(gone)} {'is' if len(gone) == 1 else 'are'} managed no "
-                "longer; the next apply deletes what was applied of it, once confirmed"
+                "longer; the next apply deletes what was applied, once confirmed"
             )
 
     def _undo(self, opened: _Open) -> None:

@@ -54,10 +54,12 @@ def test_deletions_are_counted_red_and_typed(notebook):
     one.shot("owners-typed", one_view)
     yes.click()
     one_view.get_by_text("type delete 1 to confirm").wait_for()
+    one_view.locator('button[data-act="yes"]:not([data-sent])').wait_for()
     field = one_view.locator('input[name="typed"]')
     field.fill("delete 2")
     yes.click()
     one_view.get_by_text("type delete 1 to confirm").wait_for()
+    one_view.locator('button[data-act="yes"]:not([data-sent])').wait_for()  # no double click
     field.fill("delete 1")
     yes.click()
     one_view.get_by_text("1 deleted in").wait_for()

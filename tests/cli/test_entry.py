@@ -210,10 +210,11 @@ def test_an_installed_package_below_the_folder_is_kept(project):
 
 def test_a_module_that_runs_its_flow_is_told_to_guard_that(project):
     text = (
-        FLOW.format("a") + "from buildflow_nb.io.local import File, Empty\n"
-        "@app.consumer(File('in.csv'), Empty())\ndef copy(x: dict) -> dict: ...\n"
+        FLOW.format("a") + "from buildflow_nb.io.local import File\n"
+        "@app.consumer(File('in.csv'), File('out.csv'))\ndef copy(x: dict) -> dict: ...\n"
         "app.run(serve_port=0)\n"
     )
     folder = project({"main.py": text, "in.csv": "a\n"})
-    with contextlib.chdir(folder), pytest.raises(ConfigError, match="runs its flow when it is im"):
+    with contextlib.chdir(folder), pytest.raises(Exception, match="guard that by if __name__"):
         load_flow(folder)
+    assert not (folder / "out.csv").exists()  # and nothing of it has run

@@ -85,6 +85,7 @@ def test_documents_are_one_for_each_event(capsys):
         "seconds": 1.25,
         "error": "",
         "text": "",
+        "mark": "",
     }
 
 

@@ -157,8 +157,8 @@ class TestConnections:
             found = about(app.check(timeout=0.05), "connections")
         finally:
             release.set()
-        assert found.health is Health.ERROR
-        assert "the loop thread did not answer" in found.said
+        assert found.health is Health.WARNING  # it may be a slow machine
+        assert "not looked at: no answer within 0.05 s" in found.said
 
     def test_a_source_that_the_flow_makes_is_no_error(self, app):
         missing = Finding("Source it", Health.ERROR, "does not exist (yet)", "make it", "source")

@@ -282,6 +282,11 @@ def test_a_declaration_says_what_it_became(cells):
             "    def process(self, x: int) -> int: return x\n",
             "price: added, failed: ZeroDivisionError: division by zero",
         ),
+        (
+            "@app.consumer(Pulse([1, 2], 0.001), retries=0)\n"
+            "def price(x: int) -> int:\n    return x.nothing\n",
+            r"price: added, .*; \d+ of \d+ failed: AttributeError: 'int' object has no attribute",
+        ),
     ],
 )
 def test_while_the_flow_runs_it_says_how_that_went(cells, code, said):

@@ -1,5 +1,7 @@
 """The magics in a real shell; runs are short and every wait has a deadline."""
 
+import sys
+
 import pytest
 from IPython.core.error import UsageError
 
@@ -117,9 +119,13 @@ def test_json_keeps_its_braces(cells):
     assert sent == [{"id": 1, "on": True, "no": None}]
 
 
+# From Python 3.12 on the tokenizer refuses half a character before any magic is asked.
+HALF = "'\\ud800'" if sys.version_info >= (3, 12) else "'\ud800'"
+
+
 @pytest.mark.parametrize(
     "element",
-    ["{oops", "nobody", "1 / 0", "[" * 5_000, "(" * 5_000, "not " * 5_000, "'\ud800'", "-" * 9_000],
+    ["{oops", "nobody", "1 / 0", "[" * 5_000, "(" * 5_000, "not " * 5_000, HALF, "-" * 9_000],
     ids=lambda element: element[:8].encode("unicode-escape").decode(),
 )
 def test_an_element_that_is_neither_is_one_line(cells, element):

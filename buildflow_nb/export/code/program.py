@@ -60,7 +60,7 @@ def made_flow(statements: Sequence[Statement]) -> tuple[str, str] | None:
 def module_text(part: Arranged, outline: Outline, made: tuple[str, str] | None = None) -> str:
     """Imports and statements, with the flow made where it is needed first."""
     rest, groups = part.rest, part.groups
-    wanted = {name for s in rest for name in s.names.wanted}
+    wanted = {APP, *(name for s in rest for name in s.names.wanted)}  # which is run at the end
     more = (*outline.more, *([made[0]] if made else ()))
     chunks = [_Chunk(outline.imports.block(part.imports, wanted, more))]
     headed = _anchors(rest, groups)

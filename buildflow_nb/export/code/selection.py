@@ -69,6 +69,12 @@ def select(
             "nothing to export: no cell that ran declares a processor or manages a resource; "
             "write one under %%buildflow consumer source=…"
         )
+    for statement in chosen.binders.get(APP, ()):
+        if isinstance(statement.node, ast.ImportFrom) and statement.node.module == "main":
+            findings.refuse(
+                f"{statement.label} line {statement.line()}: {APP} is that of main.py, which is a "
+                "program already; run or build that, or export a notebook that declares a flow"
+            )
     chosen.refuse_what_needs_a_notebook(findings)
     chosen.refuse_missing({**_OF_IPYTHON, **notebook.lost}, findings)
     anew = {

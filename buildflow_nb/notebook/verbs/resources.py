@@ -75,7 +75,7 @@ def _told(values: Values, operation: Callable[[], Outcome]) -> None:
 
 def _unmanage(session: Session, values: Values) -> None:
     keys = session.flow().unmanage(*values["ids"])
-    say(f"no longer managed: {', '.join(keys)}; the next apply deletes what was applied of it")
+    say(f"no longer managed: {', '.join(keys)}; the next apply deletes what was applied")
 
 
 def _cloud(session: Session, values: Values) -> None:
