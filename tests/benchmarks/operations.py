@@ -102,7 +102,7 @@ def _sdk_stack(deployment: Deployment) -> automation.Stack:
     root = get_cli().path.parent.parent
     workspace = automation.LocalWorkspace(
         work_dir=str(deployment.work_dir),
-        program=program(deployment.managed, deployment.env),
+        program=program(deployment.managed, deployment.env, deployment.identity),
         env_vars=deployment.environment(),
         project_settings=automation.ProjectSettings(deployment.name, runtime="python"),
         pulumi_command=automation.PulumiCommand(root=str(root)),
