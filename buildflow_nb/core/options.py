@@ -31,6 +31,21 @@ __all__ = (
 SPELLINGS = {"num_concurrent_tasks": "num_concurrency", "min_replics": "min_replicas"}
 MAX_REPLICAS = 1000  # BuildFlow's default ceiling
 
+# Taken as BuildFlow's programs give them: the engine in this process does not scale by itself.
+KEPT_ALONE = frozenset(
+    {
+        "num_cpus",
+        "enable_autoscaler",
+        "min_replicas",
+        "max_replicas",
+        "autoscale_frequency_secs",
+        "consumer_backlog_burn_threshold",
+        "consumer_cpu_percent_target",
+        "target_num_ongoing_requests_per_replica",
+        "log_level",
+    }
+)
+
 F = TypeVar("F", bound=Callable[..., object])
 
 

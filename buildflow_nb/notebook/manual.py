@@ -7,7 +7,7 @@ from dataclasses import fields
 from buildflow_nb.core.commands import COMMANDS, LINE, help_text
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.magic_syntax import KINDS, MAGIC
-from buildflow_nb.core.options import nearest
+from buildflow_nb.core.options import KEPT_ALONE, nearest
 
 __all__ = ("TOPICS", "manual")
 
@@ -51,8 +51,10 @@ def _overview() -> str:
 
 def _kind(name: str) -> str:
     kind = KINDS[name]
-    options = [f"  {f.name} = {f.default!r}" for f in fields(kind.options)]
+    known = {f.name: f"  {f.name} = {f.default!r}" for f in fields(kind.options)}
+    acts = [text for option, text in known.items() if option not in KEPT_ALONE]
+    kept = [text for option, text in known.items() if option in KEPT_ALONE]
     first = f"{MAGIC} {name} {', '.join(kind.arguments)}, options"
-    return "\n".join(
-        [first, "", "Options and their defaults:", *options, "", f"Like {kind.example}"]
-    )
+    said = "Taken from BuildFlow's programs, and of no effect here (nothing scales by itself):"
+    parts = [first, "", "Options and their defaults:", *acts, "", said, *kept]
+    return "\n".join([*parts, "", f"Like {kind.example}"])

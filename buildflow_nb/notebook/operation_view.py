@@ -170,7 +170,11 @@ class OperationView:
 
     def _tone(self) -> str:
         tones: Mapping[Result, str] = {Result.DONE: "ok", Result.FAILED: "err"}
-        return "info" if self._summary is None else tones.get(self._summary.result, "warn")
+        if self._summary is None:
+            return "info"
+        if self._operation is Operation.PREVIEW and self._summary.changes.get(Op.DELETE):
+            return "err"  # what is to be deleted is no good news
+        return tones.get(self._summary.result, "warn")
 
 
 def _rows(step: Step, state: str) -> list[list[markup.Cell]]:

@@ -263,3 +263,12 @@ def test_a_terminal_waits_for_the_body_as_it_does_for_other_cell_magics(cells, l
             complete(typed)[0] == complete(typed.replace("buildflow", "timeit"))[0] == "incomplete"
         )
     assert complete(f"{typed}\n")[0] == "complete"
+
+
+def test_help_says_which_options_do_nothing_here(cells):
+    said = cells("%%buildflow consumer -h\npass").text
+    acts, _, kept = said.partition("of no effect here")
+    assert "retries" in acts
+    assert "enable_autoscaler" not in acts
+    assert "enable_autoscaler" in kept
+    assert "max_replicas" in kept
