@@ -81,16 +81,19 @@ class Cells:
             self._own(opened.info.cell_id, flow, before, replace=success)
             mentions = opened.mentions if flow is opened.flow else {}
             self._manage(opened.info.cell_id, flow, mentions, replace=success)
+        said: list[str] = []
         try:
             changes = opened.flow.registry.release()
         except (BuildFlowError, TimeoutError) as error:
             self._say(f"buildflow: the running flow did not take this cell over: {error}")
         else:
-            for line in acknowledged(opened.flow, changes):
+            said = list(acknowledged(opened.flow, changes))
+            for line in said:
                 self._say(f"buildflow: {line}")
         if opened.flow.handle is not None:
             for note in opened.flow.handle.notes():
-                self._say(f"buildflow: {note}")
+                if not any(note.partition(": ")[2] in line for line in said):
+                    self._say(f"buildflow: {note}")
 
     def _own(
         self,
