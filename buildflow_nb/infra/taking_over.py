@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.project_folder import make_private, write_whole
@@ -117,7 +118,8 @@ def left_behind(deployment: Deployment) -> list[str]:
         gone = [
             key
             for key, node in other.primitives.items()
-            if _applied_by(node) and not _is_there(deployment, _applied_by(node))
+            if _applied_by(node) not in ("", NAMELESS)  # which was no file
+            and not _is_there(deployment, _applied_by(node))
         ]
         if gone:
             name = repr(other.project)
