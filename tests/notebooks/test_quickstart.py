@@ -93,6 +93,7 @@ def test_send_peek_and_failures_show_what_they_should(text):
     assert "carrier='HA'" in text["send"]
     assert "delay=1272.0" in text["send"]
     assert text["peek"].count("Flight(") == 7
+    assert text["peek"].count("✕") == 1  # the one whose departure is "late"
     assert "dropped" in text["peek"]
     assert "Arrival(" in text["peek"]
     assert "flights.csv line 336778" in text["failures"]
