@@ -54,6 +54,7 @@ __all__ = (
     "Wire",
     "Writable",
     "check_managed",
+    "key_of",
     "label_of",
 )
 
@@ -325,6 +326,11 @@ def check_managed(primitive: object) -> None:
         raise DeclarationError(msg)
     for owned in primitive.owned() if isinstance(primitive, Managed) else ():
         check_managed(owned)
+
+
+def key_of(primitive: object) -> str:
+    """What tells primitives apart, class and id: a topic and a subscription may share their id."""
+    return f"{type(primitive).__name__} {getattr(primitive, 'primitive_id', '')}"
 
 
 def label_of(primitive: object) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from buildflow_nb.core.flow_spec import ProcessorSpec, ServiceSpec
-from buildflow_nb.core.primitive import check_managed
+from buildflow_nb.core.primitive import check_managed, key_of
 
 __all__ = ("Changes", "Registry")
 
@@ -99,14 +99,14 @@ class Registry:
         with self._lock:
             self._services[service.id] = service
 
-    def manage(self, primitive_id: str, primitive: object) -> None:
+    def manage(self, primitive: object) -> None:
         """Add a managed primitive, or replace the one of the same class and id.
 
         Raises:
             DeclarationError: its cloud resources can never be made as it is.
         """
         check_managed(primitive)
-        key = f"{type(primitive).__name__} {primitive_id}"
+        key = key_of(primitive)
         with self._lock:
             self._managed[key] = primitive
             self._mentioned[key] = (self._mentioned.get(key, (0, None))[0] + 1, primitive)

@@ -16,7 +16,7 @@ from buildflow_nb.core.options import (
     ServiceOptions,
     takes_options,
 )
-from buildflow_nb.core.primitive import Managed
+from buildflow_nb.core.primitive import Managed, key_of
 from buildflow_nb.core.registry import Registry
 from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.infra.place import Place
@@ -140,7 +140,7 @@ class Declaring:
                 msg = f"manage takes primitives (a queue, a bucket), got {primitive!r}"
                 raise DeclarationError(msg)
         for primitive in primitives:
-            self.registry.manage(primitive.primitive_id, primitive)  # type: ignore[attr-defined]
+            self.registry.manage(primitive)
         if kernel() is not None and any(isinstance(p, Managed) for p in primitives):
             self.place.expect_operations()
 
@@ -153,7 +153,7 @@ class Declaring:
         Raises:
             UsageError: one of them is not managed, or an id is that of several.
         """
-        known = {_key(primitive): primitive for primitive in self.registry.managed}
+        known = {key_of(primitive): primitive for primitive in self.registry.managed}
         keys = tuple(_managed_key(one, known) for one in primitives)
         for key in keys:
             self.registry.unmanage(key)
@@ -207,14 +207,10 @@ def _expect(value: object, kind: type, method: str, maker: str) -> None:
         raise DeclarationError(msg)
 
 
-def _key(primitive: object) -> str:
-    return f"{type(primitive).__name__} {getattr(primitive, 'primitive_id', '')}"
-
-
 def _managed_key(named: object, known: Mapping[str, object]) -> str:
     """Class and id of what is managed, however it is named."""
     if not isinstance(named, str):
-        named = _key(named)
+        named = key_of(named)
     found = [key for key in known if named in (key, key.partition(" ")[2])]
     if len(found) > 1:
         msg = f"{named!r} is the id of several: {', '.join(map(repr, found))}; say which"

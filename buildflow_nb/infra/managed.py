@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Managed
+from buildflow_nb.core.primitive import Managed, key_of
 
-__all__ = ("in_order", "key_of", "keys_of", "managed_above")
+__all__ = ("in_order", "keys_of", "managed_above")
 
 
 def in_order(managed: Iterable[object]) -> list[Managed]:
@@ -30,11 +30,6 @@ def in_order(managed: Iterable[object]) -> list[Managed]:
 def keys_of(managed: Iterable[object]) -> frozenset[str]:
     """What tells these primitives apart, and those that they own."""
     return frozenset(_with_owned(managed))
-
-
-def key_of(primitive: Managed) -> str:
-    """What tells primitives apart: a topic and a subscription may share their id."""
-    return f"{type(primitive).__name__} {primitive.primitive_id}"
 
 
 def _with_owned(managed: Iterable[object]) -> dict[str, Managed]:

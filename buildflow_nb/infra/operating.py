@@ -93,6 +93,8 @@ class Operating:
         wanted = replace(self._declared, managed=()) if destroys else self._declared
         looking = Operating(self._place, wanted, lambda _: None, self._stop)
         plan = finished(looking.carry_out(Operation.PREVIEW))
+        if not destroys:
+            return plan  # a preview is weighed as an apply
         return weighed(plan, self._place.deployment(()), wanted.mentioned, operation)
 
     @property

@@ -11,8 +11,8 @@ from typing import Any
 
 import pulumi
 
-from buildflow_nb.core.primitive import Env, Managed
-from buildflow_nb.infra.managed import in_order, key_of, managed_above
+from buildflow_nb.core.primitive import Env, Managed, key_of
+from buildflow_nb.infra.managed import in_order, managed_above
 from buildflow_nb.infra.providers import Providers
 from buildflow_nb.infra.urn import APPLIED_BY, COMPONENT
 

@@ -211,7 +211,7 @@ def test_all_are_managed():
 def test_a_subscription_without_a_topic_is_not_managed(managed):
     registry = Registry(lambda _: None)
     with pytest.raises(DeclarationError, match=r"to-ship: give the topic, as \.options\(topic=…\)"):
-        registry.manage(managed.primitive_id, managed)
+        registry.manage(managed)
     assert registry.managed == ()
 
 
@@ -224,5 +224,5 @@ def test_a_subscription_without_a_topic_is_not_managed(managed):
 )
 def test_what_lacks_nothing_is_managed(managed):
     registry = Registry(lambda _: None)
-    registry.manage(managed.primitive_id, managed)
+    registry.manage(managed)
     assert registry.managed == (managed,)
