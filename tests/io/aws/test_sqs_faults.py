@@ -212,6 +212,7 @@ def test_a_poison_message_holds_nobody_up(env, sqs, name):
     with running(env, fussy, **words) as handle:
         until(lambda: left(sqs, dead) == (1, 0))
         until(lambda: len(seen) == 29)
+        until(handle.failures)  # it is recorded once the dead letter has been taken
         (failure,) = handle.failures()
     (message,) = sqs.receive_message(QueueUrl=dead)["Messages"]
     assert json.loads(message["Body"])["error"] == "ValueError: poison"
