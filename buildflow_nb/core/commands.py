@@ -19,6 +19,8 @@ from buildflow_nb.core.nearest import cut, nearest, shown
 
 __all__ = (
     "COMMANDS",
+    "HELP_FLAGS",
+    "LINE",
     "Command",
     "Invocation",
     "Option",

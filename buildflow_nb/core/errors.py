@@ -13,6 +13,7 @@ __all__ = (
     "ConfigError",
     "ConversionError",
     "DeclarationError",
+    "DeniedError",
     "InfraError",
     "PartialPushError",
     "PermanentError",
@@ -59,6 +60,10 @@ class TemporaryError(BuildFlowError):
 
 class PermanentError(BuildFlowError):
     """A source or sink can never work as declared; its processor stops and says so."""
+
+
+class DeniedError(PermanentError):
+    """The credentials are known, and may not do what was asked."""
 
 
 class PartialPushError(BuildFlowError):

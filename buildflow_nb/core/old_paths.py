@@ -27,7 +27,8 @@ OLD_PATHS: Mapping[str, Mapping[str, str]] = {
     "io.duckdb.duckdb": {"io.duckdb": "DuckDBTable"},
     "io.endpoint": {"types.method": "Method"},
     "io.gcp.gcs_file_change_stream": {"io.gcp": "GCSFileChangeStream"},
-    "io.gcp.pubsub": {"io.gcp": "GCPPubSubSubscription GCPPubSubTopic"},
+    "io.gcp.pubsub_subscription": {"io.gcp": "GCPPubSubSubscription"},
+    "io.gcp.pubsub_topic": {"io.gcp": "GCPPubSubTopic"},
     "io.gcp.storage": {"io.gcp": "GCSBucket"},
     "io.local.file_change_stream": {"io.local": "LocalFileChangeStream"},
 }

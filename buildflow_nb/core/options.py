@@ -17,7 +17,9 @@ from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
 
 __all__ = (
+    "KEPT_ALONE",
     "LOG_LEVELS",
+    "SPELLINGS",
     "CollectorOptions",
     "ConsumerOptions",
     "EndpointOptions",

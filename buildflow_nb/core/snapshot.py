@@ -11,7 +11,15 @@ from enum import Enum
 
 from buildflow_nb.core.stack_name import stack_said
 
-__all__ = ("LOOK_TIMEOUT_S", "Failure", "FlowSnapshot", "Passage", "ProcessorSnapshot", "State")
+__all__ = (
+    "HISTORY_S",
+    "LOOK_TIMEOUT_S",
+    "Failure",
+    "FlowSnapshot",
+    "Passage",
+    "ProcessorSnapshot",
+    "State",
+)
 
 LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
 HISTORY_S = 300  # seconds of throughput that a snapshot carries, for a five-minute sparkline

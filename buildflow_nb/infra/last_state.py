@@ -17,7 +17,7 @@ from buildflow_nb.core.own_json import DamagedError, read_own
 from buildflow_nb.core.project_folder import read_private, write_whole
 from buildflow_nb.infra.deployment import Deployment
 
-__all__ = ("LastState",)
+__all__ = ("ROOM_BYTES", "LastState")
 
 ROOM_BYTES = 16 << 20  # a state of a thousand resources is about 4 MB, and is written beside itself
 

@@ -1,1 +1,1 @@
-"""Primitives: one file each, for its configuration, its source or sink, and its resources."""
+"""Primitives, by connector: their configuration, source, sink and cloud resources."""

@@ -27,7 +27,16 @@ from buildflow_nb.core.secret_fields import masker
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.markup import quote
 
-__all__ = ("Field", "FieldError", "Sent", "fields_of", "form_html", "line_of")
+__all__ = (
+    "Field",
+    "FieldError",
+    "Sent",
+    "example_line",
+    "fields_of",
+    "form_html",
+    "line_of",
+    "samples_of",
+)
 
 KEPT = 20  # elements sent that are kept for each processor
 WHOLE = "element"  # the one field of a type without fields of its own

@@ -21,6 +21,7 @@ from buildflow_nb.runtime.failed import Failed
 from buildflow_nb.runtime.logs import LogLine
 
 __all__ = (
+    "MOST_ROWS",
     "WELL",
     "Deal",
     "Dealt",

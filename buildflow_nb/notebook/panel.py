@@ -31,7 +31,7 @@ from buildflow_nb.notebook.markup import quote
 from buildflow_nb.notebook.operation_box import OperationBox
 from buildflow_nb.notebook.operation_html import operation_html
 
-__all__ = ("VOLATILE", "Panel", "graph_html", "twin_html")
+__all__ = ("VOLATILE", "Found", "Panel", "graph_html", "twin_html")
 
 STACK_S = 2.0  # between two looks at the stack's state
 VOLATILE = ("silent", "foot")  # parts that hold the time of the look, and nothing else that is new

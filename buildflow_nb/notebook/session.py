@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # what shows the panel and does its clicks is loaded with the
     from buildflow_nb.notebook.operation_box import OperationBox
     from buildflow_nb.notebook.panel import Found
 
-__all__ = ("NAME", "Session")
+__all__ = ("NAME", "Session", "say")
 
 NAME = "app"
 DRAIN_S = 10.0  # how long an old flow may finish what it has in flight

@@ -24,7 +24,16 @@ from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.project_folder import make_private, open_private, replacing
 from buildflow_nb.runtime.tagged import tagged
 
-__all__ = ("FORMAT", "Header", "Recorder", "Row", "header_of", "read_recording", "write_recording")
+__all__ = (
+    "FORMAT",
+    "MAX_INPUTS",
+    "Header",
+    "Recorder",
+    "Row",
+    "header_of",
+    "read_recording",
+    "write_recording",
+)
 
 FORMAT = "buildflow recording"
 VERSION = 1

@@ -22,8 +22,8 @@ from botocore.config import Config
 from buildflow_nb import Flow
 from buildflow_nb.core.credentials import AWSCredentials, Secret
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.io._sqs_source import MAX_CALLS as THREADS
 from buildflow_nb.io.aws import SQSQueue
+from buildflow_nb.io.aws.sqs.source import MAX_CALLS as THREADS
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.supervisor import RunPlan
 from tests.benchmarks.measure import interleave, table

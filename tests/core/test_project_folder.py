@@ -209,9 +209,9 @@ ELSEWHERE = {
     "export/folder/placing.py": "an exported project",
     "flow/autoload.py": "a start file of IPython",
     "flow/hands.py": "a nameless file, to see whether a folder can be written",
-    "io/_appender.py": "a sink of the flow's",
-    "io/_duckdb.py": "a sink of the flow's",
-    "io/_parquet.py": "a sink of the flow's",
+    "io/files/appender.py": "a sink of the flow's",
+    "io/duckdb/connection.py": "a sink of the flow's",
+    "io/files/parquet.py": "a sink of the flow's",
 }
 WRITERS = {
     "copy2", "copyfile", "copytree", "hardlink_to", "makedirs", "mkdir",

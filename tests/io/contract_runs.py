@@ -17,7 +17,7 @@ from buildflow_nb.core.snapshot import State
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.supervisor import RunPlan
 from tests.fakes import PATIENCE_S, FakeSink
-from tests.io.aws.flows import running, until
+from tests.io.flows import running, until
 
 __all__ = ("RunContract",)
 

@@ -16,10 +16,10 @@ import pytest
 from buildflow_nb.core.errors import TemporaryError
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.io._progress import Progress
-from buildflow_nb.io._spans import MOST, Spans
 from buildflow_nb.io.duckdb import DuckDBQuery, DuckDBTable
 from buildflow_nb.io.local import File
+from buildflow_nb.io.resuming.progress import Progress
+from buildflow_nb.io.resuming.spans import MOST, Spans
 from tests.io.contract import pushed, run
 from tests.io.contract_resume import WORKER, ResumeContract
 
@@ -274,7 +274,7 @@ class TestSpans:
 
 class TestProgress:
     def test_an_element_that_is_never_done_keeps_the_place_and_little_else(self):
-        from buildflow_nb.io._place import Place
+        from buildflow_nb.io.resuming.place import Place
 
         progress = Progress()
         for batch in range(5_000):

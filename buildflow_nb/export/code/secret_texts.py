@@ -14,14 +14,7 @@ from types import MappingProxyType
 from buildflow_nb.export.code.secret_sayings import told_in
 from buildflow_nb.export.secret_names import GAP, is_secret_name, shape_of, shapes_in
 
-__all__ = (
-    "Known",
-    "SecretText",
-    "Spot",
-    "known_of",
-    "secret_texts",
-    "spot_of",
-)
+__all__ = ("Known", "SecretText", "Spot", "Takes", "known_of", "secret_texts", "spot_of")
 
 Takes = Mapping[str, tuple[str, ...]]  # the names of the arguments of functions
 _NOTHING: Takes = MappingProxyType({})

@@ -13,7 +13,7 @@ from buildflow_nb.export.project.requirements import WHEELS
 from buildflow_nb.export.project.requirements_text import REQUIREMENTS
 from buildflow_nb.runtime.control import TOKEN_VARIABLE
 
-__all__ = ("DOCKERFILE", "IGNORED", "dockerfile", "dockerignore")
+__all__ = ("DOCKERFILE", "IGNORED", "PORT", "dockerfile", "dockerignore")
 
 DOCKERFILE = "Dockerfile"
 IGNORED = ".dockerignore"

@@ -17,7 +17,15 @@ from buildflow_nb.core.project_folder import check_tree, make_private
 from buildflow_nb.infra.local_cloud.child import Command
 from buildflow_nb.infra.local_cloud.ports import HOST
 
-__all__ = ("EXTRA", "PORTS", "check_installed", "commands", "endpoints")
+__all__ = (
+    "EVENT_PROJECT",
+    "EVENT_TOPIC",
+    "EXTRA",
+    "PORTS",
+    "check_installed",
+    "commands",
+    "endpoints",
+)
 
 EXTRA = "pip install 'buildflow_nb[local]'"
 PORTS = ("aws", "pubsub", "storage", "storage-emulator")

@@ -41,7 +41,7 @@ from buildflow_nb.infra.local_cloud.record import (
 )
 from buildflow_nb.infra.process_id import this_process
 
-__all__ = ("Supervisor",)
+__all__ = ("IDLE_S", "Supervisor")
 
 IDLE_S = 600.0
 LOOK_EVERY_S = 2.0

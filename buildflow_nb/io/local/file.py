@@ -18,16 +18,15 @@ from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.primitive import Env, Sink, Source, Wire
 from buildflow_nb.core.primitive_id import PrimitiveId
-from buildflow_nb.io._check import looked, on_thread
-from buildflow_nb.io._csv import CsvReader, CsvWriter
-from buildflow_nb.io._file_check import first_of, look_to_read, look_to_write, names_in
-from buildflow_nb.io._formats import format_of
-from buildflow_nb.io._json_lines import JsonLinesReader, JsonLinesWriter
-from buildflow_nb.io._parquet import ParquetReader, ParquetWriter
-from buildflow_nb.io._paths import absolute
-from buildflow_nb.io._place import PlacedReader
-from buildflow_nb.io._resuming import source_over
 from buildflow_nb.io.blocking import BlockingSink, Writer
+from buildflow_nb.io.checks import looked, on_thread
+from buildflow_nb.io.files.checks import first_of, look_to_read, look_to_write, names_in
+from buildflow_nb.io.files.csv import CsvReader, CsvWriter
+from buildflow_nb.io.files.json_lines import JsonLinesReader, JsonLinesWriter
+from buildflow_nb.io.files.parquet import ParquetReader, ParquetWriter
+from buildflow_nb.io.files.paths import absolute, format_of
+from buildflow_nb.io.resuming.place import PlacedReader
+from buildflow_nb.io.resuming.source import source_over
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("File",)

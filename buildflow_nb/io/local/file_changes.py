@@ -33,12 +33,12 @@ from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env, Source, Wire
 from buildflow_nb.core.primitive_id import PrimitiveId
-from buildflow_nb.io._check import looked, on_thread
-from buildflow_nb.io._event_types import event_types_of
-from buildflow_nb.io._folder_watch import Changes, FolderWatch, missing
-from buildflow_nb.io._input_types import never_becomes
-from buildflow_nb.io._paths import absolute
-from buildflow_nb.io._seen_files import Found, SeenFiles
+from buildflow_nb.io.checks import looked, on_thread
+from buildflow_nb.io.fields import event_types_of
+from buildflow_nb.io.files.paths import absolute
+from buildflow_nb.io.input_types import never_becomes
+from buildflow_nb.io.local.folder_watch import Changes, FolderWatch, missing
+from buildflow_nb.io.local.seen_files import Found, SeenFiles
 from buildflow_nb.types.local import FileChangeStreamEventType, LocalFileChangeEvent
 
 __all__ = ("LocalFileChangeStream",)

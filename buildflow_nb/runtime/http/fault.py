@@ -15,7 +15,7 @@ import msgspec
 
 from buildflow_nb.core.errors import told
 
-__all__ = ("HttpFault", "details", "missing", "not_json")
+__all__ = ("Detail", "HttpFault", "details", "missing", "not_json")
 
 Detail = dict[str, Any]
 Place = Sequence[str | int]

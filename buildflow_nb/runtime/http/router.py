@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.route_template import Segment, Template, parse_template
 
-__all__ = ("Match", "Routed", "Router", "split_path")
+__all__ = ("NO_VALUES", "Match", "Routed", "Router", "split_path")
 
 NO_VALUES: Mapping[str, str] = {}
 

@@ -17,7 +17,7 @@ from buildflow_nb.io.gcp import (
     GCSFileChangeStream,
 )
 from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent
-from tests.io.aws.flows import until
+from tests.io.flows import until
 from tests.io.gcp.vendor import PROJECT, PubSub
 
 pytestmark = [

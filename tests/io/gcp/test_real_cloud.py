@@ -25,9 +25,10 @@ import asyncio, sys
 import google.auth
 from google.oauth2.credentials import Credentials
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.io.gcp import _client, GCPPubSubSubscription, GCPPubSubTopic
+from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
+from buildflow_nb.io.gcp.pubsub import client
 
-_client.PUBSUB = sys.argv[1]
+client.PUBSUB = sys.argv[1]
 google.auth.default = lambda scopes: (Credentials(sys.argv[2]), "p-1")
 
 async def go():

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, Source, Wire, label_of
 from buildflow_nb.core.primitive_id import PrimitiveId
-from buildflow_nb.io._cycle import CycleSource
-from buildflow_nb.io._pulse_items import checked_items, fingerprint
+from buildflow_nb.io.local.pulse import CycleSource, checked_items, fingerprint
 
 __all__ = ("PulseWithBacklog",)
 

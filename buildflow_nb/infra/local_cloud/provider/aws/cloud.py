@@ -20,7 +20,7 @@ from buildflow_nb.infra.local_cloud.provider.codec import UNKNOWN, Plain, Unknow
 from buildflow_nb.infra.local_cloud.provider.loopback import loopback
 from buildflow_nb.infra.local_cloud.provider.pool import Pool
 
-__all__ = ("AWSCloud",)
+__all__ = ("REGION", "AWSCloud")
 
 CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
 ATTEMPTS = 2  # the second for a connection that the emulator had closed in the meantime

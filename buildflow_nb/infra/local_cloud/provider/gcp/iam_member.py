@@ -26,7 +26,7 @@ from buildflow_nb.infra.local_cloud.provider.properties import Properties
 from buildflow_nb.infra.local_cloud.provider.resource import Resource
 from buildflow_nb.infra.local_cloud.provider.schema import Input
 
-__all__ = ("MEMBER_INPUTS", "IAMMember", "Policy")
+__all__ = ("MEMBER_INPUTS", "VERSION", "IAMMember", "Policy")
 
 Policy = dict[str, Any]  # the JSON form: bindings [{role, members, condition}], etag, version
 

@@ -1,0 +1,206 @@
+"""Blocking calls to one SQS queue, batch entry by batch entry.
+
+The queue is looked up by name with the first call, and again after a call that found it missing or
+unreachable, so a queue that is made later, or an emulator that comes back elsewhere, is found
+without a restart. Threads may share a client.
+
+Limits: Amazon SQS Developer Guide, "Message quotas"; batches: API Reference, "SendMessageBatch".
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
+from buildflow_nb.io.aws.errors import THROTTLED, Target
+
+__all__ = (
+    "BATCH",
+    "LONG_POLL_S",
+    "SHORT_POLL_S",
+    "Counts",
+    "Failures",
+    "Message",
+    "QueueClient",
+    "RefusedError",
+    "in_tens",
+)
+
+T = TypeVar("T")
+
+BATCH = 10  # entries of a batch call, at most
+LONG_POLL_S = 20  # the most that AWS takes; polling without a wait spins and costs money
+SHORT_POLL_S = 1  # the least with which SQS asks all of its servers, so that "none" means none
+LEASE_S = 30  # for a queue whose visibility timeout is 0, which would deliver for ever
+TIMES = "ApproximateReceiveCount"
+COUNTS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+FIFO = ".fifo"  # the end of the name of every FIFO queue, and of no other
+
+Failures = dict[int, Exception]  # by position in the batch
+
+
+class Message(NamedTuple):
+    """A message that was received; `times` counts how often it was, as SQS estimates it."""
+
+    id: str
+    handle: str
+    body: str
+    times: int = 1
+
+
+class Counts(NamedTuple):
+    """Messages of a queue, roughly: that wait, that somebody has received, that are not due yet."""
+
+    visible: int
+    hidden: int
+    delayed: int
+
+
+class RefusedError(ConversionError):
+    """SQS refuses one entry of a batch for good, because of what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    url: str
+    lease_s: int
+    max_bytes: int
+
+
+class QueueClient:
+    """A queue by name; `connect` gives the client, `account` owns the queue where it is another."""
+
+    def __init__(self, connect: Callable[[], Any], target: Target, account: str | None) -> None:
+        self._connect = connect
+        self._target = target
+        self._owner = {"QueueOwnerAWSAccountId": account} if account else {}
+        self._found: _Facts | None = None
+        self.fifo = target.name.endswith(FIFO)
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self._target.name
+
+    @property
+    def lease_s(self) -> int:
+        """Seconds for which a received message is hidden from others."""
+        return self._facts().lease_s
+
+    @property
+    def max_bytes(self) -> int:
+        """The size of a message's body in UTF-8, at most."""
+        return self._facts().max_bytes
+
+    def receive(self, wait_s: int) -> list[Message]:
+        """Wait so many seconds (1 to 20) for up to ten messages; none is an answer too.
+
+        Raises:
+            TemporaryError: the queue is missing, throttled or out of reach.
+            PermanentError: it refuses us.
+        """
+        facts = self._facts()
+        # A FIFO queue that is asked again with the same id, since the answer was lost, gives the
+        # same messages again instead of locking their groups until the lease ends.
+        attempt = {"ReceiveRequestAttemptId": uuid.uuid4().hex} if self.fifo else {}
+        reply = self._call(
+            "receive_message",
+            "sqs:ReceiveMessage",
+            MaxNumberOfMessages=BATCH,
+            WaitTimeSeconds=min(wait_s, LONG_POLL_S),
+            VisibilityTimeout=facts.lease_s,
+            AttributeNames=[TIMES],  # by its older name, which every boto3 knows
+            **attempt,
+        )
+        return [
+            Message(m["MessageId"], m["ReceiptHandle"], m["Body"], _times(m))
+            for m in reply.get("Messages", ())
+        ]
+
+    def delete(self, handles: Sequence[str]) -> Failures:
+        """Delete up to ten received messages; gives what failed."""
+        entries = [{"Id": str(i), "ReceiptHandle": handle} for i, handle in enumerate(handles)]
+        return self._batch("delete_message_batch", "sqs:DeleteMessage", entries)
+
+    def change_visibility(self, handles: Mapping[str, int]) -> Failures:
+        """Hide up to ten received messages, each for so many seconds from now; gives what failed.
+
+        0 shows a message at once.
+        """
+        entries = [
+            {"Id": str(i), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+            for i, (handle, seconds) in enumerate(handles.items())
+        ]
+        action = "sqs:ChangeMessageVisibility"
+        return self._batch("change_message_visibility_batch", action, entries)
+
+    def send(self, entries: Sequence[Mapping[str, str]]) -> Failures:
+        """Send up to ten messages, given as SendMessageBatch has them but for `Id`."""
+        numbered = [{"Id": str(i), **entry} for i, entry in enumerate(entries)]
+        return self._batch("send_message_batch", "sqs:SendMessage", numbered)
+
+    def load(self) -> None:
+        """Make the client. Raises as `receive`."""
+        with self._target.faults("sqs:GetQueueUrl"):
+            self._connect()
+
+    def count(self) -> Counts:
+        """How many messages there are."""
+        reply = self._call("get_queue_attributes", _ATTRIBUTES, AttributeNames=list(COUNTS))
+        return Counts(*(int(reply["Attributes"].get(name, 0)) for name in COUNTS))
+
+    def _batch(self, operation: str, action: str, entries: list[dict[str, Any]]) -> Failures:
+        reply = self._call(operation, action, Entries=entries)
+        return {int(entry["Id"]): _failure(entry) for entry in reply.get("Failed", ())}
+
+    def _call(self, operation: str, action: str, **words: Any) -> Any:
+        facts = self._facts()
+        try:
+            with self._target.faults(action):
+                return getattr(self._connect(), operation)(QueueUrl=facts.url, **words)
+        except BuildFlowError:
+            self._found = None  # it may be another queue when it is there again
+            raise
+
+    def _facts(self) -> _Facts:
+        found = self._found
+        if found is None:
+            found = self._found = self._look_up()
+        return found
+
+    def _look_up(self) -> _Facts:
+        wanted = ["VisibilityTimeout", "MaximumMessageSize"]
+        with self._target.faults("sqs:GetQueueUrl"):
+            client = self._connect()
+            url = client.get_queue_url(QueueName=self.name, **self._owner)["QueueUrl"]
+        with self._target.faults(_ATTRIBUTES):
+            reply = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+        lease_s, max_bytes = (int(reply["Attributes"][name]) for name in wanted)
+        return _Facts(url, lease_s or LEASE_S, max_bytes)
+
+
+_ATTRIBUTES = "sqs:GetQueueAttributes"
+
+
+def _times(message: Mapping[str, Any]) -> int:
+    return int(message.get("Attributes", {}).get(TIMES, 1))
+
+
+def _failure(entry: Mapping[str, Any]) -> Exception:
+    code = str(entry.get("Code", ""))
+    said = f"{code}: {entry.get('Message', '')}".rstrip(": ")
+    if entry.get("SenderFault") and code not in THROTTLED:
+        return RefusedError(f"SQS refuses it ({said})")
+    return TemporaryError(f"SQS cannot take it for now ({said})")
+
+
+def in_tens(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items in pieces that a batch call takes."""
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))

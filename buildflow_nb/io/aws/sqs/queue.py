@@ -1,0 +1,183 @@
+"""An SQS queue: a source of texts and a sink for them.
+
+Delivery is at least once, element by element; see `source.py` and `sink.py`. Names ending in
+`.fifo` are FIFO queues (Amazon SQS Developer Guide, "FIFO queues"): messages of a group keep their
+order, and SQS drops one that it has seen in the last five minutes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+from urllib.parse import quote
+
+from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Source, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.io.aws.clients import connect, default_region
+from buildflow_nb.io.aws.errors import Target
+from buildflow_nb.io.aws.sqs.client import QueueClient
+from buildflow_nb.io.aws.sqs.sink import Fifo, SqsSink
+from buildflow_nb.io.aws.sqs.source import SqsSource
+from buildflow_nb.io.blocking import BlockingSink
+from buildflow_nb.io.checks import looked, on_thread
+from buildflow_nb.io.fields import check_texts
+from buildflow_nb.io.input_types import comes_from_elsewhere
+
+__all__ = ("SQSQueue",)
+
+LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,75}\.fifo|[A-Za-z0-9_-]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class SQSQueue:
+    """The queue `queue_name`, in another account and region than one's own where they are given.
+
+    `group_by` and `deduplicate_by` are for sinks that are FIFO queues; see `options`.
+
+    Raises:
+        DeclarationError: SQS has no such names, a field is no text, or the options are for FIFO
+            queues only.
+    """
+
+    cloud: ClassVar[str] = "aws"
+
+    queue_name: str
+    aws_account_id: str | None = None
+    aws_region: str | None = None
+    group_by: str | None = field(default=None, kw_only=True)
+    deduplicate_by: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        optional = ("aws_account_id", "aws_region", "group_by", "deduplicate_by")
+        check_texts(self, ("queue_name",), optional)
+        if not LEGAL_NAME.fullmatch(self.queue_name):
+            msg = (
+                f"SQSQueue {self.queue_name!r}: a name has 1 to 80 letters, digits, '-' and '_', "
+                "and may end in '.fifo'"
+            )
+            raise DeclarationError(msg)
+        if (self.group_by or self.deduplicate_by) and not self.fifo:
+            msg = (
+                f"SQSQueue {self.queue_name!r}: group_by and deduplicate_by are for FIFO queues; "
+                "name it with '.fifo' at the end"
+            )
+            raise DeclarationError(msg)
+
+    @classmethod
+    def from_aws_options(cls, aws_options: object, queue_name: str) -> Self:
+        """The queue in the region that options of a cloud provider name."""
+        return cls(queue_name, aws_region=default_region(aws_options))
+
+    def options(self, *, group_by: str | None = None, deduplicate_by: str | None = None) -> Self:
+        """This queue with other options.
+
+        `group_by` names a field of the JSON messages whose value is the message's group (without
+        it all messages are one group), `deduplicate_by` one whose value SQS takes a message for
+        the same by (without it, its text).
+        """
+        return replace(self, group_by=group_by, deduplicate_by=deduplicate_by)
+
+    @property
+    def fifo(self) -> bool:
+        """Whether it is a FIFO queue."""
+        return self.queue_name.endswith(".fifo")
+
+    @property
+    def primitive_id(self) -> PrimitiveId:
+        """The name, after the region where one is given."""
+        return PrimitiveId(
+            f"{self.aws_region}-{self.queue_name}" if self.aws_region else self.queue_name
+        )
+
+    @property
+    def label(self) -> str:
+        """The queue's name."""
+        return self.queue_name
+
+    @property
+    def source_wire(self) -> Wire:
+        """The text of a message."""
+        return Wire.TEXT
+
+    @property
+    def max_pullers(self) -> int:
+        """One: the source makes several calls at once by itself."""
+        return 1
+
+    @property
+    def sink_wire(self) -> Wire:
+        """The text of a message."""
+        return Wire.TEXT
+
+    @property
+    def max_push(self) -> int:
+        """Messages in one push: ten batches, which overlap."""
+        return 100
+
+    @property
+    def linger_s(self) -> float:
+        """Not at all: under load batches fill by themselves."""
+        return 0.0
+
+    def check_input(self, hint: object) -> str:
+        """What is wrong with a parameter of this type, if anything is."""
+        return comes_from_elsewhere(self, hint)
+
+    def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
+        """Open a source; the queue is looked up by the first pull."""
+        return SqsSource(self._client(env))
+
+    def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
+        """Open a sink."""
+        return BlockingSink(SqsSink(self._client(env), Fifo(self.group_by, self.deduplicate_by)))
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look the queue up and count what waits; nothing is received."""
+        client = self._client(env)
+
+        async def look() -> str:
+            waiting = (await on_thread(client.count)).visible
+            return f"is there, with about {waiting} message{'s' if waiting != 1 else ''} waiting"
+
+        return await looked(self, look, load=lambda: on_thread(client.load))
+
+    def owned(self) -> tuple[Managed, ...]:
+        """Nothing."""
+        return ()
+
+    def parents(self) -> tuple[Managed, ...]:
+        """Nothing."""
+        return ()
+
+    def resources(self, site: Site) -> Mapping[str, Any]:
+        """The queue; gives `arn`, `url` and `name`."""
+        from pulumi_aws import sqs
+
+        queue = sqs.Queue(
+            self.primitive_id,
+            name=self.queue_name,
+            fifo_queue=self.fifo or None,
+            opts=site.aws(self.aws_region, self.aws_account_id),
+        )
+        return {"arn": queue.arn, "url": queue.url, "name": queue.name}
+
+    def cloud_console_url(self) -> str:
+        """Where the queue is in Amazon's console: its page, or where that needs more, the list."""
+        region = self.aws_region
+        url = "https://console.aws.amazon.com/sqs/v3/home"
+        if region is None:
+            return f"{url}#/queues"
+        account, name = self.aws_account_id, self.queue_name
+        own = f"https://sqs.{region}.amazonaws.com/{account}/{name}" if account else ""
+        return f"{url}?region={region}#/queues/{quote(own, safe='')}".rstrip("/")
+
+    def _client(self, env: Env) -> QueueClient:
+        target = Target("queue", self.queue_name, env.stack_said)
+        return QueueClient(
+            lambda: connect(env, "sqs", self.aws_region), target, self.aws_account_id
+        )

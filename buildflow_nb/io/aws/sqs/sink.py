@@ -1,0 +1,207 @@
+"""Sends texts to an SQS queue, in batches of up to ten messages.
+
+What SQS cannot take (Amazon SQS Developer Guide, "Message quotas", for the size; API Reference,
+"SendMessage", for characters and ids) fails alone, before anything is sent. The batches of a push
+overlap, since a standard queue keeps no order anyway; those of a FIFO queue go one after the other,
+and one that fails keeps the later ones from being sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import msgspec
+
+from buildflow_nb.core.errors import (
+    BuildFlowError,
+    ConversionError,
+    PartialPushError,
+    TemporaryError,
+)
+from buildflow_nb.io.aws.sqs.client import BATCH, Failures, QueueClient
+from buildflow_nb.io.threads import Threads
+
+__all__ = ("Fifo", "SqsSink")
+
+
+# XML 1.0, section 2.2, has no other characters, and SQS follows it.
+UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+GROUP = "buildflow"  # of all messages that name none: one order for the whole queue
+ID_LENGTH = 128  # characters of a group or a deduplication id
+UNFIT_FOR_IDS = re.compile("[^!-~]")
+
+Entry = dict[str, str]
+_DECODER = msgspec.json.Decoder()
+
+
+def checked_size(text: str, limit: int) -> int:
+    """The size of a message in bytes.
+
+    Raises:
+        ConversionError: SQS will not take it.
+    """
+    if not text:
+        msg = "the message is empty, and SQS takes none that is; return None to send nothing"
+        raise ConversionError(msg)
+    if (found := UNSENDABLE.search(text)) is not None:
+        msg = f"SQS takes no character {found.group()!r} (at {found.start()}); encode it first"
+        raise ConversionError(msg)
+    size = len(text.encode())
+    if size > limit:
+        msg = f"the message has {size:,} bytes, and the queue takes at most {limit:,}"
+        raise ConversionError(msg)
+    return size
+
+
+@dataclass(frozen=True, slots=True)
+class Fifo:
+    """What a FIFO queue wants to know of each message.
+
+    The fields are of messages that are JSON objects. Without `group_by` all are one group, without
+    `deduplicate_by` messages with the same text are one for five minutes.
+    """
+
+    group_by: str | None = None
+    deduplicate_by: str | None = None
+
+    def stamp(self, text: str) -> Entry:
+        """The ids of a message.
+
+        Raises:
+            ConversionError: it has no such field.
+        """
+        fields = self._fields(text) if self.group_by or self.deduplicate_by else {}
+        group = GROUP if self.group_by is None else _id_of(fields, self.group_by)
+        if self.deduplicate_by is None:
+            once = hashlib.sha256(text.encode()).hexdigest()
+        else:
+            once = _id_of(fields, self.deduplicate_by)
+        return {"MessageGroupId": group, "MessageDeduplicationId": once}
+
+    def _fields(self, text: str) -> dict[str, Any]:
+        try:
+            found = _DECODER.decode(text)
+        except msgspec.DecodeError as error:
+            name = self.group_by or self.deduplicate_by
+            msg = f"the message is no JSON, so it has no field {name!r}, which its FIFO queue needs"
+            raise ConversionError(msg) from error
+        return found if isinstance(found, dict) else {}
+
+
+def _id_of(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None or value == "":
+        msg = f"the message has nothing in field {name!r}, which its FIFO queue needs"
+        raise ConversionError(msg)
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if len(text) <= ID_LENGTH and not UNFIT_FOR_IDS.search(text):
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+MAX_CALLS = 8  # a push of a hundred elements is ten calls
+OLD_LIMIT = 256 << 10  # bytes of a batch that every SQS takes; a queue with a higher limit more
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A message that can be sent, and its position in the push."""
+
+    place: int
+    size: int
+    entry: Entry
+
+
+class SqsSink:
+    """Sends to one queue; `fifo` says how its messages are grouped, if it is a FIFO queue."""
+
+    def __init__(self, client: QueueClient, fifo: Fifo) -> None:
+        self._client = client
+        self._fifo = fifo if client.fifo else None
+        self._threads = Threads(f"sqs-{client.name}", MAX_CALLS)
+
+    def open(self) -> None:
+        """Look the queue up."""
+        _ = self._client.max_bytes
+
+    def write(self, items: Sequence[object]) -> None:
+        """Send the texts.
+
+        Raises:
+            PartialPushError: all were sent but some.
+            TemporaryError: none was sent, since the queue is missing or out of reach.
+            PermanentError: the queue refuses us.
+        """
+        limit = self._client.max_bytes
+        entries: list[_Entry] = []
+        failed: Failures = {}
+        for place, item in enumerate(items):
+            try:
+                entries.append(self._entry(place, cast("str", item), limit))
+            except ConversionError as error:
+                failed[place] = error
+        failed |= self._send(list(_packs(entries, max(limit, OLD_LIMIT))))
+        if failed:
+            _report(dict(sorted(failed.items())), len(items))
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.close()
+
+    def _entry(self, place: int, text: str, limit: int) -> _Entry:
+        size = checked_size(text, limit)
+        stamp = self._fifo.stamp(text) if self._fifo is not None else {}
+        return _Entry(place, size, {"MessageBody": text, **stamp})
+
+    def _send(self, packs: list[list[_Entry]]) -> Failures:
+        failed: Failures = {}
+        if self._fifo is None:
+            calls = [self._threads.submit(partial(self._post, pack)) for pack in packs]
+            for call in calls:
+                failed |= call.result()
+            return failed
+        for pack in packs:
+            if any(isinstance(error, TemporaryError) for error in failed.values()):
+                failed |= {entry.place: _held_back() for entry in pack}
+            else:
+                failed |= self._post(pack)
+        return failed
+
+    def _post(self, pack: list[_Entry]) -> Failures:
+        """Send one batch; gives what failed, by position in the push."""
+        try:
+            failures = self._client.send([entry.entry for entry in pack])
+        except TemporaryError as error:
+            return {entry.place: error for entry in pack}
+        return {pack[i].place: error for i, error in failures.items()}
+
+
+def _packs(entries: Sequence[_Entry], most_bytes: int) -> Iterator[list[_Entry]]:
+    pack: list[_Entry] = []
+    size = 0
+    for entry in entries:
+        if pack and (len(pack) == BATCH or size + entry.size > most_bytes):
+            yield pack
+            pack, size = [], 0
+        pack.append(entry)
+        size += entry.size
+    if pack:
+        yield pack
+
+
+def _held_back() -> BuildFlowError:
+    return TemporaryError("a message before it in the FIFO queue could not be sent yet")
+
+
+def _report(failed: Failures, count: int) -> None:
+    """Raise what says best that these of `count` messages were not sent."""
+    first = next(iter(failed.values()))
+    if len(failed) == count and all(isinstance(e, TemporaryError) for e in failed.values()):
+        raise first
+    msg = f"{len(failed)} of {count} messages cannot be sent; the first: {first}"
+    raise PartialPushError(msg, failed)

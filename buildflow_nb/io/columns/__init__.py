@@ -1,0 +1,1 @@
+"""Python values to columns and back: kinds of columns, their layout, Arrow."""

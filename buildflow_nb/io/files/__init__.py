@@ -1,0 +1,1 @@
+"""Files of records: formats, paths, and what they hold."""

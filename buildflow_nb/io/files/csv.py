@@ -1,0 +1,271 @@
+"""CSV files: rows of text out of a file, columns of values into one.
+
+Format: RFC 4180 with a header, UTF-8 with or without a byte-order mark, any line ends. Reading
+is done in C, some thousand lines at a time (see `_csv_rows`); a row that cannot be parsed fails
+alone. Writing quotes where needed and ends lines with a line feed. Nothing in a field
+means no value; what has no text form of its own (lists, dicts) is JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import decimal
+import io
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from buildflow_nb.core.errors import PermanentError
+from buildflow_nb.core.json_forms import value_json
+from buildflow_nb.core.primitive import Batch, Malformed
+from buildflow_nb.io.columns.layout import (
+    ELEMENT_FAULTS,
+    Layout,
+    declared_layout,
+    fitted_layout,
+    seen_layout,
+    write_sound,
+)
+from buildflow_nb.io.files.appender import Appender
+from buildflow_nb.io.files.csv_rows import CsvRows, Row, Rows
+from buildflow_nb.io.files.foreign import UTF8_MARK
+from buildflow_nb.io.files.text_file import TextFile
+from buildflow_nb.io.resuming.place import Place
+
+__all__ = ("CsvReader", "CsvWriter", "csv_header", "csv_rows")
+
+# Types whose text by `str` is what a reader expects.
+_PLAIN = frozenset(
+    {
+        type(None),
+        str,
+        int,
+        float,
+        bool,
+        dt.datetime,
+        dt.date,
+        dt.time,
+        decimal.Decimal,
+        uuid.UUID,
+    }
+)
+
+
+class CsvReader:
+    """Reads a CSV file as dicts of text; a field that is one of `missing` counts as empty."""
+
+    goes_on: ClassVar[bool] = True
+
+    def __init__(
+        self, path: str, missing: Sequence[str] = (), *, whole_lines: bool = False
+    ) -> None:
+        self._path = path
+        self._name = Path(path).name
+        self._missing = frozenset(missing)
+        self._whole_lines = whole_lines
+        self._file: TextFile | None = None
+        self._rows = CsvRows(_no_lines, len)
+        self._header: list[str] = []
+        self._line = 1
+        self._number = 0
+        self.began = Place()
+
+    def open(self) -> None:
+        """Open the file and read its header."""
+        self.close()
+        self._file = TextFile(self._path, whole_lines=self._whole_lines)
+        self._rows = CsvRows(self._file.take, self._file.give_back)
+        self._number = 0
+        self._header, lines = csv_names(self._path, self._rows)
+        self._line = 1 + lines
+
+    def read(self) -> Batch | None:
+        """The next rows."""
+        file = self._file
+        if file is None:
+            return None
+        while True:
+            if self._whole_lines:
+                self.began = Place("", self._number, file.mark(self._line))
+            found = self._rows.next(file.batch)
+            if not found.lines:
+                return None
+            batch = self._batch(found, self._line)
+            self._line += found.lines
+            self._number += len(batch.items)
+            if batch.items:
+                return batch
+
+    @property
+    def here(self) -> Place:
+        """Where the next lines begin."""
+        at = {} if self._file is None else self._file.mark(self._line)
+        return Place("", self._number, at)
+
+    def still(self, place: Place) -> bool:
+        """Whether the file up to a place of an earlier run is what it was."""
+        return self._file is not None and self._file.is_still(place.at)
+
+    def go_to(self, place: Place, number: int) -> bool:  # noqa: ARG002  (it begins with the place)
+        """Go on at a place of an earlier run; False where the file is another one by now."""
+        line = self._file.go_to(place.at) if self._file is not None else None
+        if line is None:
+            return False
+        self._line, self._number = line, place.number
+        return True
+
+    def left(self) -> int | None:
+        """Rows left, guessed from their length so far."""
+        return self._file.left() if self._file is not None else None
+
+    @property
+    def waits_for(self) -> str:
+        """What was not read, since it may still be written."""
+        return f"the last line of {self._path}" if self._file and self._file.left_open else ""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _batch(self, found: Rows, first: int) -> Batch:
+        header, name, rows, starts = self._header, self._name, found.rows, found.starts
+        if self._missing:
+            rows = [self._emptied(row) for row in rows]
+        lengths = {len(row) if type(row) is list else -1 for row in rows}
+        if lengths == {len(header)}:
+            items = [dict(zip(header, row)) for row in cast("list[list[str]]", rows)]  # noqa: B905
+            return Batch(items, origin=lambda i: f"{name} line {first + starts[i]}")
+        kept = [(start, self._item(row)) for start, row in zip(starts, rows, strict=True) if row]
+        items_of_many = [item for _, item in kept]
+        return Batch(items_of_many, origin=lambda i: f"{name} line {first + kept[i][0]}")
+
+    def _emptied(self, row: Row) -> Row:
+        missing = self._missing
+        if isinstance(row, Malformed) or missing.isdisjoint(row):
+            return row
+        return ["" if field in missing else field for field in row]
+
+    def _item(self, row: Row) -> object:
+        if isinstance(row, Malformed):
+            return row
+        if len(row) == len(self._header):
+            return dict(zip(self._header, row, strict=True))
+        return Malformed(row, f"{len(row)} columns, but the header has {len(self._header)}")
+
+
+def _no_lines(_count: int) -> list[bytes]:
+    return []
+
+
+def csv_names(path: str, rows: CsvRows) -> tuple[list[str], int]:
+    """The first row that is not empty, none for an empty file, and how many lines were read.
+
+    Raises:
+        PermanentError: it cannot be parsed or names a column twice.
+    """
+    read = 0
+    while True:
+        found = rows.next(1)
+        read += found.lines
+        if not found.lines:
+            return [], read
+        (header,) = found.rows
+        if isinstance(header, Malformed):
+            msg = f"file {path} has a header that cannot be read: {header.reason}"
+            raise PermanentError(msg)
+        twice = {name for name in header if header.count(name) > 1}
+        if twice:
+            msg = f"file {path} has two columns named {min(twice)!r}; rename one in its header"
+            raise PermanentError(msg)
+        if header:
+            return header, read
+
+
+class CsvWriter:
+    """Appends to a CSV file; the header comes from the type, the file or the first push.
+
+    A file that cannot be continued is refused, and left as it is.
+    """
+
+    def __init__(self, path: str, element: object) -> None:
+        self._path = path
+        self._layout = declared_layout(element)
+        self._appender = Appender(path, self._look)
+
+    def open(self) -> None:
+        """Make the file, or compare its header with the declared columns, and mend it."""
+        self._appender.mend()
+
+    def write(self, items: Sequence[object]) -> None:
+        """Append the items as rows."""
+        layout = self._layout or seen_layout(items)
+        write_sound(items, lambda sound: self._append(layout, sound), ELEMENT_FAULTS)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _look(self, start: bytes) -> None:
+        """Compare the header of the file, of which this is the beginning.
+
+        Raises:
+            PermanentError: it is another one, or none.
+        """
+        file = io.BytesIO(start.removeprefix(UTF8_MARK))
+        rows = CsvRows(lambda count: list(islice(file, count)), partial(_rewind, file))
+        header, _ = csv_names(self._path, rows)
+        if header:
+            self._layout = fitted_layout(self._layout, header, f"file {self._path}")
+
+    def _append(self, layout: Layout, items: Sequence[object]) -> None:
+        header, body = csv_header(layout), csv_rows(layout, items)
+        self._appender.append(lambda size: body if size else header + body)
+        self._layout = layout
+
+
+def _rewind(file: io.BytesIO, spare: Sequence[bytes]) -> None:
+    file.seek(-sum(map(len, spare)), io.SEEK_CUR)
+
+
+def csv_header(layout: Layout) -> bytes:
+    """The line that names the columns."""
+    return _rendered([layout.names]).encode()
+
+
+def csv_rows(layout: Layout, items: Sequence[object]) -> bytes:
+    """The items as rows of these columns.
+
+    Raises:
+        ConversionError: an item has a field that is no column; the other `ELEMENT_FAULTS` too.
+    """
+    return _rendered(zip(*map(_texts, layout.columns(items)), strict=True)).encode()
+
+
+def _rendered(rows: Iterable[Sequence[Any]]) -> str:
+    rows = list(rows)
+    text = _quoted(rows, csv.QUOTE_MINIMAL)
+    # The csv module quotes a carriage return only where it ends lines itself.
+    return _quoted(rows, csv.QUOTE_ALL) if "\r" in text else text
+
+
+def _quoted(rows: Iterable[Sequence[Any]], quoting: Any) -> str:
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer, lineterminator="\n", quoting=quoting).writerows(rows)
+    return buffer.getvalue()
+
+
+def _texts(values: Sequence[Any]) -> Sequence[Any]:
+    if set(map(type, values)) <= _PLAIN:
+        return values
+    return [value if type(value) in _PLAIN else _text(value) for value in values]
+
+
+def _text(value: Any) -> Any:
+    text = value_json(value).decode()
+    return json.loads(text) if text.startswith('"') else text

@@ -1,0 +1,150 @@
+"""A Pub/Sub topic: a sink for bytes, with attributes where the elements are messages.
+
+Delivery is at least once and in order; see `sink.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
+from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.io.checks import CHECK_S
+from buildflow_nb.io.fields import check_texts
+from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
+from buildflow_nb.io.gcp.errors import Target
+from buildflow_nb.io.gcp.pubsub.checks import check_name, looked_at
+from buildflow_nb.io.gcp.pubsub.client import PubSubClient, messages, pubsub_address
+from buildflow_nb.io.gcp.pubsub.sink import PubSubSink
+
+__all__ = ("GCPPubSubTopic", "PubSubTopic")
+
+
+@dataclass(frozen=True, slots=True)
+class GCPPubSubTopic:
+    """The topic `topic_name` of a project, or of the stack's project where that is None.
+
+    Raises:
+        DeclarationError: a field is no text, or Pub/Sub has no such names.
+    """
+
+    cloud: ClassVar[str] = "gcp"
+
+    project_id: str | None
+    topic_name: str
+
+    def __post_init__(self) -> None:
+        check_texts(self, ("topic_name",), ("project_id",))
+        check_name("GCPPubSubTopic", self.topic_name)
+
+    @classmethod
+    def from_gcp_options(cls, gcp_options: object, topic_name: str | None = None) -> Self:
+        """The topic in the project that options of a cloud provider name.
+
+        Without a name it is one of the project's own, `buildflow_topic_…`.
+
+        Raises:
+            DeclarationError: there is no name, and the options name no project to make one of.
+        """
+        project = default_project(gcp_options)
+        return cls(project, topic_name or own_name(cls.__name__, "buildflow_topic", project))
+
+    @property
+    def topic_id(self) -> str:
+        """The full name, `projects/…/topics/…`.
+
+        Raises:
+            DeclarationError: the topic names no project.
+        """
+        return self.topic_id_in(Env())
+
+    def topic_id_in(self, env: Env) -> str:
+        """The full name in a stack.
+
+        Raises:
+            DeclarationError: neither the topic nor the stack names a project.
+        """
+        project = resolved_project(self.project_id, env, f"GCPPubSubTopic {self.topic_name!r}")
+        return f"projects/{project}/topics/{self.topic_name}"
+
+    @property
+    def primitive_id(self) -> PrimitiveId:
+        """The name, after the project where one is given."""
+        return PrimitiveId(
+            f"{self.project_id}/{self.topic_name}" if self.project_id else self.topic_name
+        )
+
+    @property
+    def label(self) -> str:
+        """The topic's name."""
+        return self.topic_name
+
+    @property
+    def sink_wire(self) -> Wire:
+        """The data of a message."""
+        return Wire.BYTES
+
+    @property
+    def max_push(self) -> int:
+        """Messages in one push: five requests, one of which is made while another is sent."""
+        return 5_000
+
+    @property
+    def linger_s(self) -> float:
+        """Not at all: under load requests fill by themselves."""
+        return 0.0
+
+    @asynccontextmanager
+    async def sink(self, env: Env, element: object) -> AsyncIterator[Sink]:  # noqa: ARG002
+        """Open a sink; the topic is met by the first push."""
+        async with PubSubSink(self._client(env)) as sink:
+            yield sink
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """Look whether the topic is there; nothing is published."""
+
+        async def look(client: PubSubClient) -> str:
+            known = messages()
+            request = known.GetTopicRequest(topic=client.name)
+            await client.look("Publisher/GetTopic", request, known.Topic, CHECK_S)
+            return "is there"
+
+        return await looked_at(self, lambda: self._client(env), look)
+
+    def cloud_console_url(self) -> str:
+        """Where the topic is in Google's console."""
+        return console_url(f"cloudpubsub/topic/detail/{self.topic_name}", self.project_id)
+
+    def owned(self) -> tuple[Managed, ...]:
+        """Nothing."""
+        return ()
+
+    def parents(self) -> tuple[Managed, ...]:
+        """Nothing."""
+        return ()
+
+    def resources(self, site: Site) -> Mapping[str, Any]:
+        """The topic; gives `id` and `name`."""
+        from pulumi_gcp import pubsub
+
+        topic = pubsub.Topic(
+            self.primitive_id,  # with its "/": no project and no name has one, so no two meet
+            name=self.topic_name,
+            project=self.project_id,
+            opts=site.gcp(self.project_id),
+        )
+        return {"id": topic.id, "name": topic.name}
+
+    def _client(self, env: Env) -> PubSubClient:
+        target = Target("topic", self.topic_name, env.stack_said)
+        name = self.topic_id_in(env)
+        return PubSubClient(
+            lambda: pubsub_address(env), target, "topic", name, "roles/pubsub.publisher"
+        )
+
+
+PubSubTopic = GCPPubSubTopic  # the name that BuildFlow's documents use

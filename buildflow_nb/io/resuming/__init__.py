@@ -1,0 +1,1 @@
+"""Sources that go on where the last run was done."""

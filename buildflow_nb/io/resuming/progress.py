@@ -1,0 +1,146 @@
+"""How far a source has been worked off: a place, and what is done behind it, for each piece.
+
+Elements are settled in any order, and some never are. So the place of a piece is where the batch
+with its first element that is not done begins; the numbers that are done from there on are kept
+with it, and left out when they are read again. That is right only as long as they are the same
+elements. So the furthest place that was reached is kept, too, and no number behind it: whoever
+leaves numbers out can look first whether everything up to there is what it was. All of it is safe
+to use from several threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from buildflow_nb.io.resuming.place import Place
+from buildflow_nb.io.resuming.spans import Spans
+
+__all__ = ("Progress", "Receipt")
+
+MOST_PLACES = 1_000  # kept of a piece, while an early element of it is not done
+VERSION = 2
+Receipt = tuple[str, int]  # a piece and a number in it
+
+
+class _Piece:
+    def __init__(self, place: Place, done: Spans, reached: Place | None = None) -> None:
+        self.places = [place]
+        self.done = done
+        self.reached = reached or place
+
+    @property
+    def first_left(self) -> int:
+        return self.done.first_gap(self.places[0].number)
+
+    def begin(self, place: Place) -> None:
+        if place.known_to > self.reached.known_to:
+            self.reached = place
+        if place.number > self.places[-1].number:
+            self.places.append(place)
+            if len(self.places) > MOST_PLACES:
+                del self.places[1::2]  # the coarser they lie, the more is read again to be left out
+
+    def settle(self, numbers: Iterable[int]) -> None:
+        self.done.add_all(numbers)
+        first = self.first_left
+        passed = sum(place.number <= first for place in self.places) - 1
+        del self.places[:passed]
+        self.done.forget_below(self.places[0].number)
+
+
+class Progress:
+    """What is done of the pieces of a source; made from what `document` gave, or from nothing."""
+
+    def __init__(self, document: Any = None) -> None:
+        self._lock = threading.Lock()
+        self._pieces = _pieces(document)
+
+    def starts(self) -> list[tuple[Place, int, Place | None]]:
+        """Where each piece is to be read on, and its first number that is not done.
+
+        With the place up to which it must be what it was, where numbers behind that one are done.
+        """
+        with self._lock:
+            return [
+                (
+                    piece.places[0],
+                    piece.first_left,
+                    piece.reached
+                    if piece.done.meets(piece.first_left, piece.reached.known_to)
+                    else None,
+                )
+                for piece in self._pieces.values()
+            ]
+
+    def forget(self, piece: str) -> None:
+        """Take nothing of a piece for done any more."""
+        with self._lock:
+            del self._pieces[piece]
+
+    def begin(self, place: Place, count: int) -> Sequence[int]:
+        """Note that so many elements were read from a place on; gives those that are not done.
+
+        They are counted from 0.
+        """
+        with self._lock:
+            piece = self._pieces.get(place.piece)
+            if piece is None:
+                piece = self._pieces[place.piece] = _Piece(place, Spans())
+            piece.begin(place)
+            first, end = place.number, place.number + count
+            if not piece.done.meets(first, end):
+                return range(count)
+            return [i for i, number in enumerate(range(first, end)) if number not in piece.done]
+
+    def reach(self, place: Place) -> None:
+        """Note that a piece was read up to a place."""
+        with self._lock:
+            piece = self._pieces.get(place.piece)
+            if piece is not None:
+                piece.begin(place)
+
+    def settle(self, receipts: Sequence[Receipt]) -> None:
+        """Note that these elements are done."""
+        numbers: dict[str, list[int]] = {}
+        for piece, number in receipts:
+            numbers.setdefault(piece, []).append(number)
+        with self._lock:
+            for name, found in numbers.items():
+                self._pieces[name].settle(found)
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        with self._lock:
+            pieces = {
+                name: [
+                    _as_list(piece.places[0]),
+                    _as_list(piece.reached),
+                    piece.done.spans(below=piece.reached.known_to),
+                ]
+                for name, piece in self._pieces.items()
+            }
+        return {"version": VERSION, "pieces": pieces}
+
+
+def _pieces(document: Any) -> dict[str, _Piece]:
+    """What a document says; nothing where it makes no sense."""
+    if not isinstance(document, Mapping) or document.get("version") != VERSION:
+        return {}
+    found = {}
+    try:
+        for name, (place, reached, done) in document["pieces"].items():
+            found[name] = _Piece(_place(name, place), Spans(done), _place(name, reached))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
+    return found
+
+
+def _as_list(place: Place) -> list[Any]:
+    return [place.number, dict(place.at), place.vouches]
+
+
+def _place(name: str, found: Sequence[Any]) -> Place:
+    number, at, vouches = found
+    return Place(name, int(number), dict(at), int(vouches))
