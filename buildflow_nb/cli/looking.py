@@ -60,8 +60,8 @@ def inspect(values: Values, terminal: Terminal) -> None:
 def cloud(values: Values, terminal: Terminal) -> None:
     """The local cloud."""
     from buildflow_nb.core.config import find_config
-    from buildflow_nb.infra.local_cloud.client import cloud_status
-    from buildflow_nb.infra.local_cloud.steer import steer
+    from buildflow_nb.local_cloud.client import cloud_status
+    from buildflow_nb.local_cloud.steer import steer
 
     folder = find_config(Path.cwd()).folder
     said = steer(folder, values["action"])

@@ -36,9 +36,11 @@ __all__ = (
     "read_private",
     "replacing",
     "tighten",
+    "try_lock",
     "write_once",
     "write_whole",
 )
+
 
 PRIVATE = ".buildflow"
 Put = Callable[[str, str, int | None], None]
@@ -309,3 +311,19 @@ def _check_named(above: Path, parts: tuple[str, ...], *, make: bool) -> None:
             raise LinkedError(place)
         if make:
             place.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file, if no other process has; closing the file lets go of it.
+
+    Windows has no such lock in Python's library; there it is always granted.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -24,8 +24,8 @@ from buildflow_nb.core.stack_view import StackView
 
 if TYPE_CHECKING:
     from buildflow_nb.infra.deployment import Deployment
-    from buildflow_nb.infra.local_cloud.record import CloudRecord
     from buildflow_nb.infra.stop import Stop
+    from buildflow_nb.local_cloud.record import CloudRecord
 
 __all__ = ("Confirm", "Consent", "Declared", "LocalEndpoints", "Place")
 
@@ -219,7 +219,7 @@ class Place:
 
 def _cloud(folder: Path, *tell: Callable[[str], None]) -> CloudRecord:
     """The local cloud of a project, which is started; `tell` hears so where it takes a while."""
-    from buildflow_nb.infra.local_cloud.client import start_cloud
+    from buildflow_nb.local_cloud.client import start_cloud
 
     return start_cloud(folder, *tell)
 

@@ -9,7 +9,7 @@ import socket
 import psutil
 
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.process_name import process_name
+from buildflow_nb.core.process_id import process_name
 
 __all__ = ("look_at_port",)
 

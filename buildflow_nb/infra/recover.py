@@ -19,10 +19,9 @@ from pulumi.automation.errors import ConcurrentUpdateError
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, OperationListener
 from buildflow_nb.core.own_json import read_own
-from buildflow_nb.core.process_name import process_name
+from buildflow_nb.core.process_id import ProcessId, end, process_name
 from buildflow_nb.infra.adopt import adopted
 from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.process_id import ProcessId, end
 
 if TYPE_CHECKING:
     from buildflow_nb.infra.engine import LeanStack

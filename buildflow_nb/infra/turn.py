@@ -19,10 +19,8 @@ from typing import IO
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.own_json import DamagedError, parsed
-from buildflow_nb.core.process_name import process_name
-from buildflow_nb.core.project_folder import make_private, open_private
-from buildflow_nb.infra.file_lock import try_lock
-from buildflow_nb.infra.process_id import ProcessId
+from buildflow_nb.core.process_id import ProcessId, process_name
+from buildflow_nb.core.project_folder import make_private, open_private, try_lock
 
 __all__ = ("Turn", "take_turn", "worked_on")
 

@@ -18,12 +18,12 @@ from buildflow_nb.core.operations import Operation, Result
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.engine import Engine
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
 from buildflow_nb.infra.place import Place
 from buildflow_nb.infra.program import program
 from buildflow_nb.infra.pulumi_cli import get_cli
 from buildflow_nb.infra.stack import operate
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.benchmarks.measure import interleave, table
 
 ROUNDS = 7

@@ -82,7 +82,7 @@ class Server:
     """Pub/Sub as a process of its own, with Google's clients."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "buildflow_nb.infra.local_cloud.pubsub"]
+        command = [sys.executable, "-m", "buildflow_nb.local_cloud.pubsub"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         address = f"127.0.0.1:{json.loads(self._process.stdout.readline())['port']}"

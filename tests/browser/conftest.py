@@ -13,7 +13,7 @@ import pytest
 from nbformat import NotebookNode
 from playwright.sync_api import BrowserContext
 
-from buildflow_nb.infra.local_cloud.client import stop_cloud
+from buildflow_nb.local_cloud.client import stop_cloud
 from tests.browser.lab import Notebook, write
 from tools.jupyterlab import Lab, jupyterlab, open_browser
 

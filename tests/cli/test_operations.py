@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.infra.local_cloud.client import stop_cloud
+from buildflow_nb.local_cloud.client import stop_cloud
 from tests.cli.typed import Typed, in_a_terminal
 
 pytestmark = [pytest.mark.pulumi, pytest.mark.emulator]

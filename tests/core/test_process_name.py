@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from buildflow_nb.core.process_name import process_name
+from buildflow_nb.core.process_id import process_name
 
 DEADLINE_S = 10.0
 WAITS = "import sys; print(1, flush=True); sys.stdin.read()"

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from buildflow_nb.core.commands import COMMANDS, parse
-from buildflow_nb.infra.local_cloud.client import stop_cloud
+from buildflow_nb.local_cloud.client import stop_cloud
 from tests.documents.magic_lines import DOCUMENTS, ROOT, blocks, magic_lines, quoted
 from tests.notebook.kernels import Kernel
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb import Flow
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.documents.snippets import ADD_METHODS, DECORATORS, FLOW, MANAGE, OPTIONS, STACKS
 from tests.documents.ways import WAYS
 from tests.fakes import PATIENCE_S

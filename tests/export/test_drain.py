@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from buildflow_nb.export.exported_program import Import
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.export.programs import program, written
 from tests.notebooks import proof
 from tests.notebooks.exported import Program

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from buildflow_nb.infra.local_cloud.client import find_cloud, start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import find_cloud, start_cloud, stop_cloud
 from tests.faults.feeds import sqs_client
 from tests.faults.ground import Ground
 from tests.faults.networks import emulator_of

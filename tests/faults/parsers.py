@@ -24,12 +24,12 @@ from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.magic_syntax import cell_source
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.project_folder import PRIVATE
-from buildflow_nb.infra.local_cloud.client import cloud_status
-from buildflow_nb.infra.local_cloud.left_behind import end_left
-from buildflow_nb.infra.local_cloud.ports import Ports
-from buildflow_nb.infra.local_cloud.record import local_folder
-from buildflow_nb.infra.local_cloud.storage.kept_file import KeptFile
 from buildflow_nb.infra.passphrase import passphrase
+from buildflow_nb.local_cloud.client import cloud_status
+from buildflow_nb.local_cloud.left_behind import end_left
+from buildflow_nb.local_cloud.ports import Ports
+from buildflow_nb.local_cloud.record import local_folder
+from buildflow_nb.local_cloud.storage.kept_file import KeptFile
 from tests.faults.tally import Tally
 
 __all__ = ("PARSERS", "fuzzed", "odd")
@@ -58,7 +58,8 @@ LINES = (
 )
 COMMANDS = ("run --until drained --timeout 5m", "send price {'a': [1]}", "record price 100 --to x")
 RECORD = (
-    b'{"format": 1, "process": {"pid": 1, "began": 1.5}, "endpoints": {"sqs": "http://127.0.0.1:1"}'
+    b'{"format": "2 buildflow_nb.local_cloud", "process": {"pid": 1, "began": 1.5}'
+    b', "endpoints": {"sqs": "http://127.0.0.1:1"}'
     b', "providers": {"aws": 1}, "children": [{"pid": 1, "began": 2.5}], "aws": 1234}'
 )
 ODDITIES = (

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.faults.collectors import collector_killed
 from tests.faults.consumers import Kills, killed
 from tests.faults.disks import full

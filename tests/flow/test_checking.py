@@ -17,7 +17,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.flow import checkup
-from buildflow_nb.infra.local_cloud.record import CloudRecord, local_folder
+from buildflow_nb.local_cloud.record import CloudRecord, local_folder
 from tests.fakes import FakeSink, FakeSource
 
 SECRETS = ("AKIAEXAMPLE", "hush", "-----BEGIN")
@@ -189,7 +189,7 @@ class TestConnections:
 
     def test_before_a_run_the_local_cloud_is_started_if_something_is_in_it(self, app, monkeypatch):
         started = []
-        monkeypatch.setattr("buildflow_nb.infra.local_cloud.client.start_cloud", started.append)
+        monkeypatch.setattr("buildflow_nb.local_cloud.client.start_cloud", started.append)
         declare(app, Source([]))
         app.check(start=True)
         assert started == []

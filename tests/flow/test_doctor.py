@@ -21,7 +21,7 @@ from buildflow_nb.core.findings import Finding, Health, told, worst
 from buildflow_nb.flow import doctor, doctor_install, doctor_project
 from buildflow_nb.flow.autoload import StartupFile
 from buildflow_nb.flow.doctor import examine
-from buildflow_nb.infra.local_cloud.record import local_folder
+from buildflow_nb.local_cloud.record import local_folder
 
 Usage = namedtuple("Usage", "free")
 LOOKS = {

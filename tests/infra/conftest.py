@@ -13,10 +13,10 @@ from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.operations import Operation, OperationEvent, Outcome, Summary
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
-from buildflow_nb.infra.local_cloud.record import CloudRecord
 from buildflow_nb.infra.place import Place
 from buildflow_nb.infra.stack import operate
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.record import CloudRecord
 
 # The SDK leaves its event loop open where a program fails, and warns of its own deprecated classes.
 ENGINE = [

@@ -12,8 +12,8 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.operations import Op, Operation
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.infra.local_cloud import client
 from buildflow_nb.infra.place import Consent, Declared, LocalEndpoints, Place
+from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Broken, Link, Plain, Q
 

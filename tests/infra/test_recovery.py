@@ -20,10 +20,10 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, Op, Operation, Result
-from buildflow_nb.infra.local_cloud.provider.aws.queue import Queue
-from buildflow_nb.infra.local_cloud.provider.gcp.topic import Topic
-from buildflow_nb.infra.local_cloud.provider.server import ProviderServers
 from buildflow_nb.infra.recover import Recovery
+from buildflow_nb.local_cloud.provider.aws.queue import Queue
+from buildflow_nb.local_cloud.provider.gcp.topic import Topic
+from buildflow_nb.local_cloud.provider.server import ProviderServers
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q, T
 

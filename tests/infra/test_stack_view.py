@@ -13,8 +13,8 @@ from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
-from buildflow_nb.infra.local_cloud import client
 from buildflow_nb.infra.place import Declared, Place
+from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Link, Plain, Q
 

@@ -15,10 +15,10 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Op, Operation, Result, StepDone, StepPlanned
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow import Flow
-from buildflow_nb.infra.local_cloud import client
 from buildflow_nb.infra.place import Consent, Declared, Place
 from buildflow_nb.infra.stack import operate
 from buildflow_nb.infra.stop import Stop
+from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q, T
 from tests.infra.test_recovery import held, topics  # noqa: F401  (fixtures)

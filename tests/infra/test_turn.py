@@ -11,7 +11,7 @@ import pytest
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation
-from buildflow_nb.infra.process_id import this_process
+from buildflow_nb.core.process_id import this_process
 from buildflow_nb.infra.turn import take_turn
 
 HOLDER = """

@@ -8,7 +8,7 @@ import sys
 import boto3
 import pytest
 
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.notebook.kernels import Kernel
 
 pytestmark = [pytest.mark.notebook, pytest.mark.pulumi, pytest.mark.emulator]

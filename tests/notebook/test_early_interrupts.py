@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from buildflow_nb.infra.local_cloud.client import stop_cloud
+from buildflow_nb.local_cloud.client import stop_cloud
 from tests.notebook.kernels import DEADLINE_S, Kernel
 
 pytestmark = [pytest.mark.notebook, pytest.mark.pulumi, pytest.mark.emulator]

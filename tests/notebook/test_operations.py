@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.infra.local_cloud.client import stop_cloud
+from buildflow_nb.local_cloud.client import stop_cloud
 from tests.notebook.kernels import DEADLINE_S, Kernel
 
 pytestmark = [pytest.mark.notebook, pytest.mark.pulumi, pytest.mark.emulator]
@@ -169,7 +169,7 @@ def test_a_queue_that_is_not_there_yet_is_waited_for(cells):
     assert cells("%buildflow apply --yes").error is None
     sending = (
         "import boto3\n"
-        "from buildflow_nb.infra.local_cloud.client import find_cloud\n"
+        "from buildflow_nb.local_cloud.client import find_cloud\n"
         "sqs = boto3.client('sqs', endpoint_url=app.place.env().endpoints['sqs'], "
         "region_name='us-east-1', aws_access_key_id='000000000000', aws_secret_access_key='x')\n"
         "url = sqs.get_queue_url(QueueName='orders')['QueueUrl']\n"

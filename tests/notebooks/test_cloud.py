@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from buildflow_nb.infra.local_cloud.client import stop_cloud
+from buildflow_nb.local_cloud.client import stop_cloud
 from tests.notebooks.watch import Watch
 from tools.notebooks import NOTEBOOKS, execute
 

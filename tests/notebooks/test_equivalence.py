@@ -17,7 +17,7 @@ import nbformat
 import pytest
 
 from buildflow_nb.export import export_flow
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.notebooks import proof
 from tests.notebooks.exported import COMMAND, Program
 from tests.notebooks.scenarios import SCENARIOS

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.infra.file_lock import try_lock
+from buildflow_nb.core.project_folder import try_lock
 
 __all__ = ("STAGE", "mend", "place")
 

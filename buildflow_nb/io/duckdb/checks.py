@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
-from buildflow_nb.core.process_name import process_name
+from buildflow_nb.core.process_id import process_name
 from buildflow_nb.io.duckdb.connection import OPENING, fault, quoted
 from buildflow_nb.io.files.checks import look_to_write
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
-from buildflow_nb.core.process_name import process_name
+from buildflow_nb.core.process_id import process_name
 
 __all__ = ("OPENING", "connect", "fault", "name_quoted", "quoted")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Operation, Outcome
 from buildflow_nb.infra.ask import answer
-from buildflow_nb.infra.local_cloud.steer import steer
 from buildflow_nb.infra.report import headline
+from buildflow_nb.local_cloud.steer import steer
 from buildflow_nb.notebook.operation_view import OperationView
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb

@@ -57,7 +57,7 @@ class Emulator:
         log = (self._folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "buildflow_nb.infra.local_cloud.ministack"],
+                [sys.executable, "-m", "buildflow_nb.local_cloud.ministack"],
                 env={**os.environ, **words},
                 stdout=log,
                 stderr=log,

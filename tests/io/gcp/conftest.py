@@ -10,7 +10,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.infra.local_cloud.client import start_cloud, stop_cloud
+from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.io import contract_runs, contract_sinks, contract_sources, driving
 from tests.io.gcp.vendor import PROJECT, PubSub
 

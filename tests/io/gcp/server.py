@@ -40,7 +40,7 @@ class Server:
         """Start, and wait until it serves."""
         words = ["--port", str(self._port), "--state", str(self._folder)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "buildflow_nb.infra.local_cloud.pubsub", *words],
+            [sys.executable, "-m", "buildflow_nb.local_cloud.pubsub", *words],
             stdout=subprocess.PIPE,
             text=True,
         )

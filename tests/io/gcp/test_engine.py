@@ -9,13 +9,13 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from buildflow_nb import Flow
-from buildflow_nb.infra.local_cloud.client import stop_cloud
 from buildflow_nb.io.gcp import (
     GCPPubSubSubscription,
     GCPPubSubTopic,
     GCSBucket,
     GCSFileChangeStream,
 )
+from buildflow_nb.local_cloud.client import stop_cloud
 from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent
 from tests.io.flows import until
 from tests.io.gcp.vendor import PROJECT, PubSub

@@ -1,0 +1,166 @@
+"""The way from a provider instance of the `gcp` package to Cloud Storage and Pub/Sub here.
+
+The endpoints are those arguments of the published provider that replace Google's addresses. Pub/Sub
+is spoken over gRPC, so of its endpoint only host and port count. Credentials are not used at all.
+
+Labels, unlike AWS's tags, are not authoritative: a program manages those that it names, and leaves
+alone what others have put on the same resource. `labels` are the program's, `pulumiLabels` those
+with the provider's, `effectiveLabels` all that the resource has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.local_cloud.provider.clients import Pool, loopback
+from buildflow_nb.local_cloud.provider.codec import Plain, Unknown
+from buildflow_nb.local_cloud.provider.gcp.storage_api import StorageAPI
+from buildflow_nb.local_cloud.provider.properties import Properties
+
+__all__ = (
+    "CALL_S",
+    "LABEL_OUTPUTS",
+    "GCPCloud",
+    "PubSub",
+    "label_properties",
+    "next_labels",
+    "wanted_labels",
+)
+
+
+CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
+ENDPOINTS = {"storage": "storageCustomEndpoint", "pubsub": "pubsubCustomEndpoint"}
+CLIENTS = 16  # endpoints of each service; a local cloud has one
+CHANNEL = (("grpc.enable_http_proxy", 0),)  # what the environment says must not lead elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class PubSub:
+    """The clients of a Pub/Sub endpoint, over one channel."""
+
+    publisher: PublisherClient
+    subscriber: SubscriberClient
+
+
+_storage: Pool[StorageAPI] = Pool(CLIENTS)
+_pubsub: Pool[PubSub] = Pool(CLIENTS)
+
+
+class GCPCloud:
+    """Endpoints, project and default labels of a provider instance."""
+
+    def __init__(self, arguments: Mapping[str, Plain]) -> None:
+        """Read a configuration.
+
+        Raises:
+            InfraError: an endpoint is not of this machine.
+        """
+        self._arguments = arguments
+        self.default_labels = Properties(arguments).table("defaultLabels")
+        for argument in ENDPOINTS.values():
+            endpoint = arguments.get(argument)
+            if isinstance(endpoint, str) and endpoint:
+                loopback(endpoint, f"{argument} of the provider gcp")
+
+    def project(self, inputs: Properties) -> str:
+        """The project of a resource: its own, or else the provider's.
+
+        Raises:
+            InfraError: neither names one.
+        """
+        project = inputs.text("project") or self._arguments.get("project")
+        if not isinstance(project, str) or not project:
+            msg = "no project: give the resource one, or the provider gcp"
+            raise InfraError(msg)
+        return project
+
+    def path(self, collection: str, name: str, inputs: Properties) -> str:
+        """The full path of a topic or subscription that is given by name or path.
+
+        Raises:
+            InfraError: it is given by name, and there is no project.
+        """
+        full = name.removeprefix("//pubsub.googleapis.com/")
+        if full.startswith("projects/"):
+            return full
+        project, slash, last = full.rpartition("/")
+        return f"projects/{project if slash else self.project(inputs)}/{collection}/{last}"
+
+    def require(self, service: str) -> None:
+        """Make sure that a service may be called.
+
+        Raises:
+            InfraError: the provider was given no endpoint for it.
+        """
+        if not isinstance(self._arguments.get(ENDPOINTS[service]), Unknown):
+            self._endpoint(service)
+
+    @property
+    def storage(self) -> StorageAPI:
+        """Cloud Storage."""
+        base = self._endpoint("storage")
+        return _storage.get(base, lambda: StorageAPI(base))
+
+    @property
+    def pubsub(self) -> PubSub:
+        """Pub/Sub."""
+        target = loopback(self._endpoint("pubsub"), "Pub/Sub").netloc
+        return _pubsub.get(target, lambda: _dial(target))
+
+    def _endpoint(self, service: str) -> str:
+        argument = ENDPOINTS[service]
+        endpoint = self._arguments.get(argument)
+        if not isinstance(endpoint, str) or not endpoint:
+            msg = (
+                f"the provider gcp has no endpoint for {service}, and the local cloud's provider "
+                f"dials no other than this machine's; give it {argument}, like "
+                "http://127.0.0.1:8085/v1/"
+            )
+            raise InfraError(msg)
+        return endpoint
+
+
+def _dial(target: str) -> PubSub:
+    channel = grpc.insecure_channel(target, options=CHANNEL)
+    return PubSub(
+        PublisherClient(transport=PublisherGrpcTransport(channel=channel)),
+        SubscriberClient(transport=SubscriberGrpcTransport(channel=channel)),
+    )
+
+
+LABEL_OUTPUTS = {"effectiveLabels": ("labels",), "pulumiLabels": ("labels",)}
+
+
+def wanted_labels(cloud: GCPCloud, inputs: Properties) -> dict[str, str]:
+    """The labels that a new resource gets."""
+    return cloud.default_labels | inputs.table("labels")
+
+
+def next_labels(
+    cloud: GCPCloud, live: Mapping[str, str], olds: Properties, news: Properties
+) -> dict[str, str]:
+    """All labels of a resource after an update: those of others stay."""
+    dropped = olds.table("labels").keys() - news.table("labels").keys()
+    others = {name: label for name, label in live.items() if name not in dropped}
+    return others | wanted_labels(cloud, news)
+
+
+def label_properties(
+    cloud: GCPCloud, known: Properties, live: Mapping[str, str]
+) -> dict[str, Plain]:
+    """The outputs of a resource that has the labels `live`; all are its own in an import."""
+    own = known.table("labels").keys() if known else live.keys()
+    labels = {name: label for name, label in live.items() if name in own}
+    managed = {n: label for n, label in live.items() if n in own or n in cloud.default_labels}
+    return {
+        "labels": dict[str, Plain](labels) or None,
+        "pulumiLabels": dict[str, Plain](managed),
+        "effectiveLabels": dict[str, Plain](live),
+    }
