@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.logs import LogLine
+from buildflow_nb.runtime.observability.logs import LogLine
 
 __all__ = ("LogTail",)
 

@@ -12,7 +12,7 @@ from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event
 from buildflow_nb.core.snapshot import FlowSnapshot
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.logs import captured
+from buildflow_nb.runtime.observability.logs import captured
 
 __all__ = ("RunDocuments",)
 

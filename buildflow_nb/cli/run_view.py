@@ -20,7 +20,7 @@ from buildflow_nb.core.events import ElementFailed, Event
 from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.core.snapshot_text import harmless, served_text
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.logs import captured
+from buildflow_nb.runtime.observability.logs import captured
 
 __all__ = ("RunView",)
 

@@ -46,7 +46,7 @@ class Hands(Running):
         Raises:
             UsageError: no such processor or edge, a wrong count, or pandas is not installed.
         """
-        from buildflow_nb.runtime.ledger import MAX_PASSAGES
+        from buildflow_nb.runtime.observability.ledger import MAX_PASSAGES
 
         spec = self.processor(processor_id)
         if edge not in EDGES:
@@ -77,8 +77,13 @@ class Hands(Running):
         Raises:
             UsageError: it does not run, nothing came, or the file cannot be written.
         """
-        from buildflow_nb.runtime.recording import MAX_INPUTS, Recorder, header_of, write_recording
-        from buildflow_nb.runtime.views import views_of
+        from buildflow_nb.runtime.observability.recording import (
+            MAX_INPUTS,
+            Recorder,
+            header_of,
+            write_recording,
+        )
+        from buildflow_nb.runtime.observability.redaction import redaction_of
 
         spec = self.processor(processor_id)
         if not 1 <= count <= MAX_INPUTS:
@@ -95,7 +100,7 @@ class Hands(Running):
         if not recorder.lines:
             msg = f"nothing came to {processor_id!r} within {timeout:g} s; nothing was recorded"
             raise UsageError(msg)
-        header = header_of(spec, shown=views_of(spec).secret)
+        header = header_of(spec, shown=redaction_of(spec).secret)
         write_recording(path, header, recorder.lines[:count])
         return path
 
@@ -116,8 +121,8 @@ class Hands(Running):
             UsageError: there is no recording, or it is another processor's.
             Exception: the code cannot be set up.
         """
-        from buildflow_nb.runtime.loop import loop_thread
-        from buildflow_nb.runtime.recording import read_recording
+        from buildflow_nb.runtime.concurrency.loop import loop_thread
+        from buildflow_nb.runtime.observability.recording import read_recording
         from buildflow_nb.runtime.replay import replay_rows
 
         spec = self.processor(processor_id)
@@ -185,7 +190,7 @@ def _writable(path: Path) -> Path:
     Raises:
         UsageError: something else is there, or nothing can be written there.
     """
-    from buildflow_nb.runtime.recording import read_recording
+    from buildflow_nb.runtime.observability.recording import read_recording
 
     path = path.expanduser()
     try:

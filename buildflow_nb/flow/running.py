@@ -25,9 +25,9 @@ from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 
 if TYPE_CHECKING:  # what runs is loaded when something is to run
-    from buildflow_nb.runtime.failed import Failed
     from buildflow_nb.runtime.handle import RunHandle
-    from buildflow_nb.runtime.logs import LogLine
+    from buildflow_nb.runtime.observability.failures import Failed
+    from buildflow_nb.runtime.observability.logs import LogLine
     from buildflow_nb.runtime.supervisor import RunPlan
 
 __all__ = ("Running",)
@@ -79,7 +79,7 @@ class Running(Declaring):
                 missing.
             RunError: when it blocked, and a processor failed or every element did.
         """
-        from buildflow_nb.runtime.control import TOKEN_VARIABLE, ControlPlan
+        from buildflow_nb.runtime.runtime_server import TOKEN_VARIABLE, RuntimeServerPlan
         from buildflow_nb.runtime.script_log import ScriptLog
         from buildflow_nb.runtime.signals import serve_until_ended
         from buildflow_nb.runtime.supervisor import RunPlan
@@ -100,7 +100,7 @@ class Running(Declaring):
         if start_runtime_server:
             token = runtime_server_token or os.environ.get(TOKEN_VARIABLE) or None
             secret = Secret(token) if isinstance(token, str) else token
-            control = ControlPlan(
+            control = RuntimeServerPlan(
                 lambda: self.flowstate().to_dict(), runtime_server_host, runtime_server_port, secret
             )
 

@@ -19,7 +19,7 @@ from buildflow_nb.notebook.listings import Passages, passed
 from buildflow_nb.notebook.log_view import LogView
 from buildflow_nb.notebook.look import ALL, Look
 from buildflow_nb.notebook.markup import quote
-from buildflow_nb.runtime.failed import Failed
+from buildflow_nb.runtime.observability.failures import Failed
 
 __all__ = ("Details",)
 

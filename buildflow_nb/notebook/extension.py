@@ -14,7 +14,7 @@ from buildflow_nb.notebook.idle_interrupt import hear_idle_interrupts
 from buildflow_nb.notebook.one_line import hide_tracebacks, show_tracebacks
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.thread_parents import without_cycles
-from buildflow_nb.runtime.logs import captured
+from buildflow_nb.runtime.observability.logs import captured
 
 __all__ = ("load", "unload")
 

@@ -17,8 +17,8 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.cockpit import aligned
 from buildflow_nb.notebook.markup import Cell, quote
-from buildflow_nb.runtime.failed import Failed
-from buildflow_nb.runtime.logs import LogLine
+from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.logs import LogLine
 
 __all__ = (
     "MOST_ROWS",

@@ -14,7 +14,7 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.look import ALL, Look
 from buildflow_nb.notebook.markup import quote
-from buildflow_nb.runtime.logs import LOG_LINES, LogLine
+from buildflow_nb.runtime.observability.logs import LOG_LINES, LogLine
 
 __all__ = ("LogView", "as_file", "lines_of", "rank")
 

@@ -25,7 +25,7 @@ from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
 from buildflow_nb.notebook.verbs.export import exported
 from buildflow_nb.notebook.verbs.kernel import removed
 from buildflow_nb.notebook.verbs.running import CHECK_S, ended
-from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.observability.tracebacks import describe
 
 __all__ = ("performers",)
 

@@ -19,14 +19,14 @@ from buildflow_nb.core.nearest import unknown_processor
 from buildflow_nb.core.registry import Changes, Registry
 from buildflow_nb.core.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State
 from buildflow_nb.core.snapshot_text import run_text
-from buildflow_nb.runtime.clock import SYSTEM
-from buildflow_nb.runtime.failed import Failed
-from buildflow_nb.runtime.kept import Kept
-from buildflow_nb.runtime.ledger import Ledger
-from buildflow_nb.runtime.logs import LogLine
-from buildflow_nb.runtime.loop import AT_EXIT, LoopThread, loop_thread
-from buildflow_nb.runtime.recording import Recorder
-from buildflow_nb.runtime.redo import Redone
+from buildflow_nb.runtime.concurrency.clock import SYSTEM
+from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
+from buildflow_nb.runtime.consumer.manual_retry import Redone
+from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.kept import Kept
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.logs import LogLine
+from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 
 __all__ = ("RunHandle",)

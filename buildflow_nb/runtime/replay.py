@@ -16,16 +16,16 @@ from typing import Any
 from buildflow_nb.core.decode import compile_decoder
 from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.calls import being_cancelled
-from buildflow_nb.runtime.clock import SYSTEM
-from buildflow_nb.runtime.code import compile_code
-from buildflow_nb.runtime.ledger import Ledger
-from buildflow_nb.runtime.recording import Header, Row
-from buildflow_nb.runtime.send import as_declared, run_value
-from buildflow_nb.runtime.tagged import UnreadableError, tagged, untagged
-from buildflow_nb.runtime.traces import cut, describe
-from buildflow_nb.runtime.views import Views, views_of
-from buildflow_nb.runtime.worker import Worker
+from buildflow_nb.runtime.concurrency.calls import being_cancelled
+from buildflow_nb.runtime.concurrency.clock import SYSTEM
+from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
+from buildflow_nb.runtime.consumer.code import compile_code
+from buildflow_nb.runtime.consumer.send import as_declared, run_value
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.recording import Header, Row
+from buildflow_nb.runtime.observability.redaction import Redaction, redaction_of
+from buildflow_nb.runtime.observability.tagged_json import UnreadableError, tagged, untagged
+from buildflow_nb.runtime.observability.tracebacks import cut, describe
 
 __all__ = ("Replay", "Replayed", "replay_rows")
 
@@ -97,21 +97,21 @@ async def replay_rows(
         Exception: the code cannot be set up.
     """
     replay, ledger = Replay(spec.id), Ledger(spec.id, SYSTEM)
-    views = views_of(spec)
+    redaction = redaction_of(spec)
     deadline = asyncio.get_running_loop().time() + timeout_s
     async with AsyncExitStack() as stack:
         async with asyncio.timeout_at(deadline):
             run = await _ready(spec, header, ledger, stack)
         for row in rows:
-            replay.append(await _one(row, run, views, deadline))
+            replay.append(await _one(row, run, redaction, deadline))
     return replay
 
 
-async def _one(row: Row, run: Run, views: Views, deadline: float) -> Replayed:
+async def _one(row: Row, run: Run, redaction: Redaction, deadline: float) -> Replayed:
     if row.damage:
         return Replayed(row.number, None, (), (), row.damage, False, 0.0, damaged=True)
     began = time.perf_counter()
-    new, error = await _given(row, run, views, deadline)
+    new, error = await _given(row, run, redaction, deadline)
     same = error == row.error if error else list(new) == list(row.outputs)
     return Replayed(
         row.number,
@@ -125,12 +125,14 @@ async def _one(row: Row, run: Run, views: Views, deadline: float) -> Replayed:
     )
 
 
-async def _given(row: Row, run: Run, views: Views, deadline: float) -> tuple[tuple[Any, ...], str]:
+async def _given(
+    row: Row, run: Run, redaction: Redaction, deadline: float
+) -> tuple[tuple[Any, ...], str]:
     """What an input gives now, in tagged JSON, and the error if there was one."""
     try:
         async with asyncio.timeout_at(deadline):
             given = await run(untagged(row.input))
-        return tuple(tagged(views.result(result)) for result in given), ""
+        return tuple(tagged(redaction.result(result)) for result in given), ""
     except TimeoutError as late:
         over = asyncio.get_running_loop().time() >= deadline
         return (), "not finished: the time was up" if over else describe(late)
@@ -142,7 +144,7 @@ async def _given(row: Row, run: Run, views: Views, deadline: float) -> tuple[tup
         return (), f"the input cannot be read back: {unreadable}"
     except Exception as failed:  # noqa: BLE001  (user code may raise anything)
         cut(failed)
-        return (), views.text(describe(failed), _readable(row.input))
+        return (), redaction.text(describe(failed), _readable(row.input))
 
 
 def _readable(value: Any) -> Any:
@@ -162,7 +164,7 @@ async def _ready(spec: ProcessorSpec, header: Header, ledger: Ledger, stack: Asy
 async def _consumer(
     spec: ConsumerSpec, header: Header, ledger: Ledger, stack: AsyncExitStack
 ) -> Run:
-    worker = Worker(f"replay {spec.id}", ledger.context())
+    worker = WorkerThread(f"replay {spec.id}", ledger.context())
     stack.callback(worker.close)
     code = compile_code(spec)
     await code.set_up(worker)
@@ -179,12 +181,12 @@ async def _consumer(
 
 async def _route(spec: CollectorSpec | EndpointSpec, ledger: Ledger, stack: AsyncExitStack) -> Run:
     from buildflow_nb.runtime.http.code import RouteCode
-    from buildflow_nb.runtime.http.collection import flatten
-    from buildflow_nb.runtime.http.crew import Crew
+    from buildflow_nb.runtime.http.collector import flatten
+    from buildflow_nb.runtime.http.thread_pool import ThreadPool
 
-    crew = Crew(f"replay {spec.id}", ledger.log, 1)
-    stack.callback(crew.close)
-    code = RouteCode(spec, crew, ledger.log)
+    threads = ThreadPool(f"replay {spec.id}", ledger.log, 1)
+    stack.callback(threads.close)
+    code = RouteCode(spec, threads, ledger.log)
     await code.set_up()
     stack.push_async_callback(code.tear_down)
 

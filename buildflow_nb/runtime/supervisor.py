@@ -19,21 +19,21 @@ from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.registry import Changes
 from buildflow_nb.core.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.activity import Activity
-from buildflow_nb.runtime.calls import is_cancel
-from buildflow_nb.runtime.clock import Clock
-from buildflow_nb.runtime.consumer import Consumer
-from buildflow_nb.runtime.control import ControlPlan
-from buildflow_nb.runtime.kept import Again
-from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.concurrency.calls import is_cancel
+from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.consumer.consumer import Consumer
+from buildflow_nb.runtime.consumer.manual_retry import Redone, not_ready, redo_alone
+from buildflow_nb.runtime.http.serving import Serving
+from buildflow_nb.runtime.observability.kept import Again
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.reading_again import reading_again
-from buildflow_nb.runtime.redo import Redone, not_ready, redo_alone
-from buildflow_nb.runtime.serving import Serving
-from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.runtime_server import RuntimeServerPlan
 from buildflow_nb.runtime.trial import send_alone
 from buildflow_nb.runtime.unit import Unit
 
 if TYPE_CHECKING:
-    from buildflow_nb.runtime.http.control import ControlServer
+    from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 
 __all__ = ("RunPlan", "Supervisor")
 
@@ -49,7 +49,7 @@ class RunPlan:
     env: Env
     host: str = "127.0.0.1"
     port: int = 8000
-    control: ControlPlan | None = None
+    control: RuntimeServerPlan | None = None
     run_id: str = ""
     read_before: Mapping[str, object] = field(default_factory=dict)
     """What earlier runs have read to its end, by processor."""
@@ -73,7 +73,7 @@ class Supervisor:
         self._notes: list[str] = []
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env, plan.body_bytes)
-        self._control: ControlServer | None = None
+        self._control: RuntimeServer | None = None
         self._closing: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._stopping = False
@@ -85,7 +85,7 @@ class Supervisor:
 
     @property
     def control_address(self) -> str | None:
-        """Where the control server listens, if there is one."""
+        """Where the runtime server listens, if there is one."""
         return None if self._control is None else self._control.address
 
     async def start(self, specs: Sequence[ProcessorSpec]) -> None:
@@ -98,9 +98,9 @@ class Supervisor:
         """
         async with self._turn:
             if self.plan.control is not None:
-                from buildflow_nb.runtime.http.control import ControlServer
+                from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 
-                control = ControlServer(self.plan.control, self)
+                control = RuntimeServer(self.plan.control, self)
                 await control.start()
                 self._control = control
             if any(not isinstance(spec, ConsumerSpec) for spec in specs):

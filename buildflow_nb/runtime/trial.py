@@ -9,15 +9,15 @@ from collections.abc import Mapping
 
 from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.runtime.clock import SYSTEM
-from buildflow_nb.runtime.code import compile_code
-from buildflow_nb.runtime.ledger import Ledger
-from buildflow_nb.runtime.logs import LogRing, current
-from buildflow_nb.runtime.loop import loop_thread
-from buildflow_nb.runtime.send import send_through
-from buildflow_nb.runtime.serving import send_to_route
-from buildflow_nb.runtime.views import views_of
-from buildflow_nb.runtime.worker import Worker
+from buildflow_nb.runtime.concurrency.clock import SYSTEM
+from buildflow_nb.runtime.concurrency.loop import loop_thread
+from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
+from buildflow_nb.runtime.consumer.code import compile_code
+from buildflow_nb.runtime.consumer.send import send_through
+from buildflow_nb.runtime.http.serving import send_to_route
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.logs import LogRing, current
+from buildflow_nb.runtime.observability.redaction import redaction_of
 
 __all__ = ("pending", "send_alone", "send_once")
 
@@ -38,7 +38,7 @@ def send_once(spec: ProcessorSpec, element: object) -> list[object]:
     Raises:
         Exception: whatever the user's code raised.
     """
-    ring = LogRing() if views_of(spec).secret else None
+    ring = LogRing() if redaction_of(spec).secret else None
     try:
         return loop_thread().run(send_alone(spec, element, ring), SEND_TIMEOUT_S)
     finally:
@@ -55,7 +55,7 @@ async def send_alone(
     context = contextvars.copy_context()
     if ring is not None:
         context.run(current.set, ring)
-    worker = Worker(f"send {spec.id}", context)
+    worker = WorkerThread(f"send {spec.id}", context)
     code = compile_code(spec)
     try:
         await code.set_up(worker)

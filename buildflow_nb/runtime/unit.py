@@ -9,10 +9,10 @@ from typing import Protocol
 
 from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.core.snapshot import ProcessorSnapshot
-from buildflow_nb.runtime.kept import Again
-from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.consumer.manual_retry import Redone
 from buildflow_nb.runtime.liveness import Liveness
-from buildflow_nb.runtime.redo import Redone
+from buildflow_nb.runtime.observability.kept import Again
+from buildflow_nb.runtime.observability.ledger import Ledger
 
 __all__ = ("Unit",)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Batch, Env, Wire
-from buildflow_nb.runtime.logs import LogRing, captured, current
+from buildflow_nb.runtime.observability.logs import LogRing, captured, current
 from tests.benchmarks.measure import interleave, table
 
 LINES = 50_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from buildflow_nb.core.events import ElementFailed, StateChanged
 from buildflow_nb.core.snapshot import Failure, FlowSnapshot, ProcessorSnapshot, State
-from buildflow_nb.runtime.logs import LogRing
+from buildflow_nb.runtime.observability.logs import LogRing
 
 PRICE = ProcessorSnapshot(
     "price", "consumer", State.RUNNING, elements_in=1234, elements_out=1200, failed=3, in_per_s=50.4

@@ -16,7 +16,7 @@ from buildflow_nb.core.declare import consumer_spec
 from buildflow_nb.core.decode import compile_decoder
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Malformed, Wire
-from buildflow_nb.runtime.views import views_of
+from buildflow_nb.runtime.observability.redaction import redaction_of
 from tests.fakes import FakeSink, FakeSource
 
 
@@ -147,14 +147,14 @@ def test_elements_are_shown_as_values_and_malformed_ones_as_they_are():
     def login(x: Login) -> None: ...
 
     source = FakeSource([], source_wire=Wire.JSON)
-    views = views_of(consumer_spec(take, source, FakeSink(), {}))
+    views = redaction_of(consumer_spec(take, source, FakeSink(), {}))
     assert views.raw(b'{"amt":1.5,"other":[2]}') == {"amt": 1.5, "other": [2]}
     shown = views.raw(b'{"amt":12345678901234.5678}')
     assert shown == {"amt": Decimal("12345678901234.5678")}
     torn = Malformed(b"{", "torn")
     assert views.raw(torn) is torn
     assert views.raw(b"{") == b"{"
-    views = views_of(consumer_spec(login, source, FakeSink(), {}))
+    views = redaction_of(consumer_spec(login, source, FakeSink(), {}))
     assert views.raw(b'{"name":"a","word":"Zq9"}') == Login("a", "****")
     assert "Zq9" not in repr(views.raw(b'{"name":1,"word":"Zq9"}'))
     assert views.text("no Zq9", b'{"name":1,"word":"Zq9"}') == "no ****"

@@ -15,8 +15,8 @@ import pytest
 from buildflow_nb.core.errors import ConversionError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.snapshot import State
-from buildflow_nb.runtime import redo
-from buildflow_nb.runtime.kept import EXCEPTIONS
+from buildflow_nb.runtime.consumer import manual_retry
+from buildflow_nb.runtime.observability.kept import EXCEPTIONS
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 
@@ -326,7 +326,7 @@ def test_a_consumer_that_is_done_opens_its_sink_for_a_retry(app):
 
 
 def test_a_sink_that_takes_nothing_is_waited_for_in_vain_and_the_failure_stays(app, monkeypatch):
-    monkeypatch.setattr(redo, "REDO_S", 0.05)
+    monkeypatch.setattr(manual_retry, "REDO_S", 0.05)
     sink = FakeSink()
     refused = picky_flow(app, sink, batches=([2],))
     refused.clear()
@@ -502,7 +502,9 @@ def test_kept_errors_hold_no_frame_of_ours_with_elements_in_it(app, form):
     frame, lists = trace.tb_frame.f_back, []
     while frame is not None:
         name = frame.f_globals["__name__"]
-        if name.startswith("buildflow_nb.runtime.") and not name.endswith((".worker", ".loop")):
+        if name.startswith("buildflow_nb.runtime.") and not name.endswith(
+            (".worker_thread", ".loop")
+        ):
             lists += [v for v in frame.f_locals.values() if isinstance(v, list) and len(v) > 1]
         frame = frame.f_back
     assert lists == []

@@ -23,8 +23,8 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Batch, Wire
 from buildflow_nb.notebook.figures import NOTHING
 from buildflow_nb.notebook.replayed import SideBySide
-from buildflow_nb.runtime.ledger import PASSAGES
-from buildflow_nb.runtime.tagged import UnreadableError, tagged, untagged
+from buildflow_nb.runtime.observability.ledger import PASSAGES
+from buildflow_nb.runtime.observability.tagged_json import UnreadableError, tagged, untagged
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 from tests.flow.test_failed import until
 

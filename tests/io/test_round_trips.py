@@ -27,7 +27,7 @@ from buildflow_nb.core.errors import ConversionError, DeclarationError, PartialP
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.duckdb import DuckDBTable
 from buildflow_nb.io.local import File
-from buildflow_nb.runtime.http.answer import compile_answer
+from buildflow_nb.runtime.http.response import compile_answer
 from tests.io.contract import pulled, pushed
 
 SEED = 20_26

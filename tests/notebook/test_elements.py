@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.failed import Failed
+from buildflow_nb.runtime.observability.failures import Failed
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 PICKY = """%%buildflow consumer source=source, sink=sink, retries=0

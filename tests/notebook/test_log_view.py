@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from buildflow_nb.notebook import log_view
 from buildflow_nb.notebook.log_view import LogView, as_file, lines_of
 from buildflow_nb.notebook.look import ALL, Look
-from buildflow_nb.runtime.logs import LOG_LINES, LogRing
+from buildflow_nb.runtime.observability.logs import LOG_LINES, LogRing
 
 AT = 1_700_000_000.0
 

@@ -11,8 +11,8 @@ from buildflow_nb.core.declare import consumer_spec
 from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import State
-from buildflow_nb.runtime.consumer import Consumer
-from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.consumer.consumer import Consumer
+from buildflow_nb.runtime.observability.ledger import Ledger
 from tests.fakes import FakeClock, FakeSink, FakeSource
 
 

@@ -18,7 +18,7 @@ from buildflow_nb.core.errors import ConversionError, told
 from buildflow_nb.core.explain import explain
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.snapshot import State
-from buildflow_nb.runtime.http.fault import details
+from buildflow_nb.runtime.http.errors import details
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 

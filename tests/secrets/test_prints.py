@@ -20,7 +20,7 @@ import pytest
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.logs import captured
+from buildflow_nb.runtime.observability.logs import captured
 from tests.fakes import FakeSink, FakeSource
 from tests.flow.test_failed import until
 

@@ -13,7 +13,7 @@ from buildflow_nb.core.secret_fields import MASK
 from buildflow_nb.export.code.secret_texts import secret_texts
 from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.project.secret_types import takes_secrets
-from buildflow_nb.runtime.recording import Row, read_recording
+from buildflow_nb.runtime.observability.recording import Row, read_recording
 
 __all__ = ("SAMPLES", "sample_files")
 

@@ -18,10 +18,10 @@ from buildflow_nb.notebook.look import Look
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
-from buildflow_nb.runtime.failed import Failed
-from buildflow_nb.runtime.recording import read_recording
-from buildflow_nb.runtime.traces import describe
-from buildflow_nb.runtime.views import views_of
+from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.recording import read_recording
+from buildflow_nb.runtime.observability.redaction import redaction_of
+from buildflow_nb.runtime.observability.tracebacks import describe
 
 __all__ = ("VERBS", "discarded", "retried", "sent", "value_of")
 
@@ -47,15 +47,15 @@ def sent(flow: Flow, chosen: str, element: object) -> list[object]:
         UsageError: the code of a processor with secrets failed; its own error may quote them.
         Exception: whatever the code of another processor raised.
     """
-    views = views_of(flow.processor(chosen))
+    redaction = redaction_of(flow.processor(chosen))
     try:
         results = flow.send(chosen, element)
     except Exception as error:  # whatever the user's code raises
-        if not views.secret:
+        if not redaction.secret:
             raise
         said = str(error) if isinstance(error, UsageError) else describe(error)
-        raise UsageError(views.text(said, element)) from None
-    return [views.result(result) for result in results]
+        raise UsageError(redaction.text(said, element)) from None
+    return [redaction.result(result) for result in results]
 
 
 def value_of(text: str, names: Mapping[str, Any]) -> object:

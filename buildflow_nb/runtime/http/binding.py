@@ -18,7 +18,7 @@ from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.http_binding import BindingPlan, Place, Slot, compile_text
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.body import form_fields, in_utf8
-from buildflow_nb.runtime.http.fault import Detail, HttpFault, details, missing, not_json
+from buildflow_nb.runtime.http.errors import Detail, HttpError, details, missing, not_json
 
 __all__ = ("Arguments", "Binding")
 
@@ -73,10 +73,10 @@ class _Taker:
         """The default.
 
         Raises:
-            HttpFault: there is none.
+            HttpError: there is none.
         """
         if self.slot.parameter.required:
-            raise HttpFault(422, [missing(*(place or ("body",)))])
+            raise HttpError(422, [missing(*(place or ("body",)))])
         return self.slot.parameter.default
 
     def from_fields(self, fields: Fields, place: str) -> object:
@@ -93,7 +93,7 @@ class _Taker:
         try:
             return self.row(row)
         except _REFUSED as error:
-            raise HttpFault(422, details(error, [place], text=True)) from error
+            raise HttpError(422, details(error, [place], text=True)) from error
 
 
 class Binding:
@@ -193,12 +193,12 @@ class Binding:
         for taker in self._takers:
             try:
                 values.append(self._take(taker, request, path, body, parts))
-            except HttpFault as fault:
+            except HttpError as fault:
                 if not isinstance(fault.detail, list):
                     raise
                 faults += fault.detail
         if faults:
-            raise HttpFault(422, faults)
+            raise HttpError(422, faults)
         return tuple(values)
 
     def _take(
@@ -261,7 +261,7 @@ class Binding:
         try:
             found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         except _REFUSED as error:
-            raise HttpFault(422, _refused(error, body, ["body"]).detail) from error
+            raise HttpError(422, _refused(error, body, ["body"]).detail) from error
         return {name: bytes(raw) for name, raw in found.items()}
 
 
@@ -281,22 +281,22 @@ def _converted(taker: _Taker, text: str | list[str], place: str) -> object:
     try:
         return taker.text(text)
     except _REFUSED as error:
-        raise HttpFault(422, details(error, [place, taker.name], text=True)) from error
+        raise HttpError(422, details(error, [place, taker.name], text=True)) from error
 
 
 def _decoded(taker: _Taker, part: bytes, place: list[str | int]) -> object:
     try:
         return taker.json(part)
     except _REFUSED as error:
-        raise HttpFault(422, details(error, place)) from error
+        raise HttpError(422, details(error, place)) from error
 
 
-def _refused(error: BaseException, body: bytes, place: list[str | int]) -> HttpFault:
+def _refused(error: BaseException, body: bytes, place: list[str | int]) -> HttpError:
     cause = error.__cause__ or error
     malformed = isinstance(cause, (msgspec.DecodeError, UnicodeError, RecursionError))
     if malformed and not isinstance(cause, msgspec.ValidationError):
-        return HttpFault(422, [not_json(cast("Exception", cause), body)])
-    return HttpFault(422, details(error, place))
+        return HttpError(422, [not_json(cast("Exception", cause), body)])
+    return HttpError(422, details(error, place))
 
 
 def _shown(value: object) -> object:

@@ -1,6 +1,6 @@
 """One version of a route's code at work: how it is set up, bound to requests, called, torn down.
 
-Async functions run on the loop, sync ones on a thread of the route's crew. A function that exits
+Async functions run on the loop, sync ones on a thread of the route's threads. A function that exits
 (`sys.exit()`) fails like any other: the exit would end the loop, and every route with it.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.http_binding import plan_binding
-from buildflow_nb.runtime.calls import contained, listed
-from buildflow_nb.runtime.http.answer import compile_answer
+from buildflow_nb.runtime.concurrency.calls import contained, listed
 from buildflow_nb.runtime.http.binding import Arguments, Binding
-from buildflow_nb.runtime.http.crew import Crew
-from buildflow_nb.runtime.http.gate import Gate
-from buildflow_nb.runtime.logs import LogRing, current
-from buildflow_nb.runtime.traces import describe
-from buildflow_nb.runtime.views import views_of
+from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
+from buildflow_nb.runtime.http.response import compile_answer
+from buildflow_nb.runtime.http.thread_pool import ThreadPool
+from buildflow_nb.runtime.observability.logs import LogRing, current
+from buildflow_nb.runtime.observability.redaction import redaction_of
+from buildflow_nb.runtime.observability.tracebacks import describe
 
 __all__ = ("RouteCode", "RouteSpec")
 
@@ -32,7 +32,7 @@ _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 class RouteCode:
     """Compiled code of a route; `set_up` makes it ready for requests."""
 
-    def __init__(self, spec: RouteSpec, crew: Crew, ring: LogRing) -> None:
+    def __init__(self, spec: RouteSpec, threads: ThreadPool, ring: LogRing) -> None:
         """Compile.
 
         Raises:
@@ -40,15 +40,17 @@ class RouteCode:
         """
         self.spec = spec
         self.owner = f"{spec.kind} {spec.id!r}"
-        self._crew = crew
+        self._threads = threads
         self._ring = ring
         self._instance: object | None = None
         processor = spec.processor
         target = getattr(processor.target, "process") if processor.is_class else processor.target  # noqa: B009
         self.binding = Binding(plan_binding(spec), target)
         self.answer = compile_answer(processor.returns, self.owner, many=processor.many)
-        self._views = views_of(spec)
-        self.gate = Gate(spec.options.max_concurrent_queries * spec.options.num_replicas)
+        self._views = redaction_of(spec)
+        self.limit = ConcurrencyLimit(
+            spec.options.max_concurrent_queries * spec.options.num_replicas
+        )
         self._call: Callable[..., Any] = processor.target
         self.call = self._call_async if processor.is_async else self._call_sync
 
@@ -60,7 +62,7 @@ class RouteCode:
         """
         processor = self.spec.processor
         if processor.is_class:
-            self._instance = await self._crew.run(processor.instance)
+            self._instance = await self._threads.run(processor.instance)
             self._call = processor.call(self._instance)
             await self._hook("setup")
 
@@ -77,7 +79,7 @@ class RouteCode:
         if not callable(hook):
             return
         if not inspect.iscoroutinefunction(hook):
-            await self._crew.run(hook)
+            await self._threads.run(hook)
             return
         token = current.set(self._ring)
         try:
@@ -106,7 +108,7 @@ class RouteCode:
 
     async def _call_sync(self, arguments: Arguments) -> Any:
         self._hide(arguments)
-        return await self._crew.run(partial(self._work, arguments))
+        return await self._threads.run(partial(self._work, arguments))
 
     def _work(self, arguments: Arguments) -> Any:
         return _unrolled(self.binding.invoke(self._call, arguments))

@@ -14,8 +14,8 @@ from functools import cache
 import msgspec
 from aiohttp import hdrs, web
 
-from buildflow_nb.runtime.http.answer import SERVER_NAME, json_answer
 from buildflow_nb.runtime.http.openapi import Described, describe_api, one_version_down
+from buildflow_nb.runtime.http.response import SERVER_NAME, json_response
 
 __all__ = ("DocsPage",)
 
@@ -70,7 +70,7 @@ class DocsPage:
         """The answer at a path, or None where there is none."""
         if path == "/openapi.json":
             document = {**self._document(), "servers": [{"url": "."}]}
-            return json_answer(msgspec.json.encode(document))
+            return json_response(msgspec.json.encode(document))
         if path in ("/docs", "/docs/"):
             folder = "docs/" if path == "/docs" else ""
             return _content(_PAGE.format(folder=folder).encode(), "text/html")
@@ -79,7 +79,7 @@ class DocsPage:
             return None
         if name == "openapi.json":
             document = {**one_version_down(self._document()), "servers": [{"url": ".."}]}
-            return json_answer(msgspec.json.encode(document))
+            return json_response(msgspec.json.encode(document))
         if name == "start.js":
             return _content(_START.encode(), "text/javascript")
         return _content(_bundled(name), _FILES[name]) if name in _FILES else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.errors import HttpError
 
 __all__ = ("PIECE", "coding_of", "unpacked_pieces")
 
@@ -27,7 +27,7 @@ def coding_of(said: Iterable[str]) -> str | None:
     """The encoding that values of `Content-Encoding` name, "gzip" or "deflate"; None for none.
 
     Raises:
-        HttpFault: it is another one, or several: 415.
+        HttpError: it is another one, or several: 415.
     """
     names = [name.strip(" \t").lower() for value in said for name in value.split(",")]
     names = [name for name in names if name not in ("", "identity")]
@@ -37,7 +37,7 @@ def coding_of(said: Iterable[str]) -> str | None:
         return _CODINGS[names[0]]
     shown = ", ".join(names)[:100].encode("ascii", "backslashreplace").decode()
     msg = f"a body in the encoding {shown!r} is not read; send it plain, in gzip or in deflate"
-    raise HttpFault(415, msg, {"Accept-Encoding": "gzip, deflate"}, close=True)
+    raise HttpError(415, msg, {"Accept-Encoding": "gzip, deflate"}, close=True)
 
 
 def unpacked_pieces(packed: bytes, coding: str) -> Iterator[bytes]:

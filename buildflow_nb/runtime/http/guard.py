@@ -32,8 +32,8 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 from multidict import istr
 
-from buildflow_nb.runtime.control import is_loopback
-from buildflow_nb.runtime.http.answer import error_answer
+from buildflow_nb.runtime.http.response import error_response
+from buildflow_nb.runtime.runtime_server import is_loopback
 
 __all__ = ("SAFE_METHODS", "Guard")
 
@@ -76,7 +76,7 @@ class Guard:
         for name in headers.getall(hdrs.HOST, ()):
             if not self._is_here(name):
                 msg = f"the name {name[:100]!r} is not served; add it to allowed_hosts to allow it"
-                return error_answer(403, msg, close=True)
+                return error_response(403, msg, close=True)
         if len(self._good_hosts) < CACHED_HOSTS:
             self._good_hosts.add(host)
         origins = headers.getall(hdrs.ORIGIN, ())
@@ -144,7 +144,7 @@ class Guard:
 
 
 def _strange_page() -> web.Response:
-    return error_answer(403, "pages of other sites may not call this server", close=True)
+    return error_response(403, "pages of other sites may not call this server", close=True)
 
 
 def _is_followed(request: web.BaseRequest) -> bool:

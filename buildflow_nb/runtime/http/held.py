@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.errors import HttpError
 
 __all__ = ("HELD_LIMIT", "READ_AHEAD", "Held", "Holder")
 
@@ -35,17 +35,17 @@ class Held:
         """Look whether so many more bytes could be held.
 
         Raises:
-            HttpFault: they could not: 503.
+            HttpError: they could not: 503.
         """
         if self.bytes + count > self.limit:
             msg = f"busy: requests hold {self.bytes} of {self.limit} bytes; try again in a moment"
-            raise HttpFault(503, msg, {"Retry-After": "1"}, close=True)
+            raise HttpError(503, msg, {"Retry-After": "1"}, close=True)
 
     def add(self, holder: Holder, count: int) -> None:
         """Hold so many more bytes for a request.
 
         Raises:
-            HttpFault: there is no room for them.
+            HttpError: there is no room for them.
         """
         if self.bytes + count > self.limit:
             self.refuse_full(count)

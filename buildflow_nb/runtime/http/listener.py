@@ -20,11 +20,11 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from buildflow_nb.core.errors import ServeError
-from buildflow_nb.runtime.http.answer import error_answer, fault_of
 from buildflow_nb.runtime.http.body import BODY_LIMIT
 from buildflow_nb.runtime.http.guard import Guard
 from buildflow_nb.runtime.http.held import HELD_LIMIT, READ_AHEAD, Held
 from buildflow_nb.runtime.http.request import BoundedRequest
+from buildflow_nb.runtime.http.response import error_response, fault_of
 
 __all__ = ("HttpListener", "linger")
 
@@ -152,12 +152,12 @@ class _Protocol(web.RequestHandler):
             raise ConnectionError(msg)
         fault = None if exc is None else fault_of(exc)
         if fault is not None:
-            return error_answer(fault.status, fault.detail, fault.headers, close=True)
+            return error_response(fault.status, fault.detail, fault.headers, close=True)
         if status < HTTPStatus.INTERNAL_SERVER_ERROR and message:
             line = message.partition("\n")[0].rstrip(": ")
-            return error_answer(status, line.encode(errors="replace").decode(), close=True)
+            return error_response(status, line.encode(errors="replace").decode(), close=True)
         self.log_exception("error in the HTTP server", exc_info=exc)
-        return error_answer(status, HTTPStatus(status).phrase, close=True)
+        return error_response(status, HTTPStatus(status).phrase, close=True)
 
 
 class _LowServer(web.Server):

@@ -12,8 +12,8 @@ from aiohttp import web
 
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.secret_fields import MASK
-from buildflow_nb.runtime.http.fault import HttpFault
-from buildflow_nb.runtime.kept import Fault
+from buildflow_nb.runtime.http.errors import HttpError
+from buildflow_nb.runtime.observability.kept import Fault
 
 __all__ = ("refused_by_a_fault",)
 
@@ -25,12 +25,12 @@ def refused_by_a_fault(
 ) -> Fault | None:
     """The failure to keep, if binding failed by the user's code; `secret` ones show nothing."""
     at_fault: BaseException | None = error
-    if isinstance(error, HttpFault):
+    if isinstance(error, HttpError):
         at_fault = error.__cause__ if isinstance(error.__cause__, ConversionError) else None
     root = at_fault
     while root is not None and root.__cause__ is not None and root.__cause__ is not root:
         root = root.__cause__
-    if at_fault is None or (isinstance(error, HttpFault) and isinstance(root, _ORDINARY)):
+    if at_fault is None or (isinstance(error, HttpError) and isinstance(root, _ORDINARY)):
         return None
     if secret:
         return Fault(MASK, ConversionError(f"a value raised {type(root).__name__}"), 1, origin)

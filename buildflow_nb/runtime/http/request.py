@@ -17,11 +17,11 @@ from typing import Any, Protocol, cast
 from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import HttpProcessingError
 
-from buildflow_nb.runtime.http.answer import BROKEN
 from buildflow_nb.runtime.http.body import BODY_S
 from buildflow_nb.runtime.http.encoding import coding_of, unpacked_pieces
-from buildflow_nb.runtime.http.fault import HttpFault
+from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.held import Held
+from buildflow_nb.runtime.http.response import BROKEN
 
 __all__ = ("BoundedRequest",)
 
@@ -58,7 +58,7 @@ class BoundedRequest(web.Request):
         It is taken out of the request, which then reads as empty.
 
         Raises:
-            HttpFault: it is too long, or there is no room for it.
+            HttpError: it is too long, or there is no room for it.
         """
         content = self.content
         if not content.is_eof() or hdrs.CONTENT_ENCODING in self.headers:
@@ -76,7 +76,7 @@ class BoundedRequest(web.Request):
         """The body for a function that takes it, the request itself, or both.
 
         Raises:
-            HttpFault: as `take`.
+            HttpError: as `take`.
             ConnectionError: the client has left.
         """
         if not taker.takes_request:
@@ -89,7 +89,7 @@ class BoundedRequest(web.Request):
         """The whole body, which the request keeps, to be read again.
 
         Raises:
-            HttpFault: as `take`.
+            HttpError: as `take`.
             ConnectionError: the client has left.
         """
         if self._read_bytes is None:
@@ -112,7 +112,7 @@ class BoundedRequest(web.Request):
         """The whole body, unpacked, taken out of the request.
 
         Raises:
-            HttpFault: it is too long, too slow, broken, packed in a way that is not known, or there
+            HttpError: it is too long, too slow, broken, packed in a way that is not known, or there
                 is no room for it.
             ConnectionError: the client has left.
         """
@@ -146,9 +146,9 @@ class BoundedRequest(web.Request):
                     self.bodies.add(holder, len(piece))
                     pieces.append(piece)
         except TimeoutError as error:
-            raise HttpFault(408, "the body took too long to arrive", close=True) from error
+            raise HttpError(408, "the body took too long to arrive", close=True) from error
         except _BROKEN as error:
-            raise HttpFault(400, BROKEN, close=True) from error
+            raise HttpError(400, BROKEN, close=True) from error
         return b"".join(pieces)
 
     async def _unpacked(self, packed: bytes, coding: str) -> bytes:
@@ -164,10 +164,10 @@ class BoundedRequest(web.Request):
                 await asyncio.sleep(0)
         except ValueError as error:
             msg = f"the body is broken: it is not whole {coding}, {error}"
-            raise HttpFault(400, msg, close=True) from error
+            raise HttpError(400, msg, close=True) from error
         self.bodies.give_back(holder, len(packed))
         return b"".join(pieces)
 
 
-def _too_long(limit: int) -> HttpFault:
-    return HttpFault(413, f"the body is longer than {limit} bytes", close=True)
+def _too_long(limit: int) -> HttpError:
+    return HttpError(413, f"the body is longer than {limit} bytes", close=True)

@@ -22,25 +22,24 @@ from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import ProcessorSnapshot, State
-from buildflow_nb.runtime.calls import is_cancel
-from buildflow_nb.runtime.http.answer import FAILED, error_answer, fault_of, own_answer
+from buildflow_nb.runtime.concurrency.calls import is_cancel
+from buildflow_nb.runtime.consumer.manual_retry import Redone, not_ready
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
-from buildflow_nb.runtime.http.collection import Call, Collection, flatten
-from buildflow_nb.runtime.http.crew import MAX_THREADS, Crew
-from buildflow_nb.runtime.http.delivery import Delivery
-from buildflow_nb.runtime.http.fault import HttpFault
-from buildflow_nb.runtime.http.redo import redo_call
+from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink, flatten
+from buildflow_nb.runtime.http.errors import HttpError
+from buildflow_nb.runtime.http.manual_retry import redo_call
 from buildflow_nb.runtime.http.refused import refused_by_a_fault
 from buildflow_nb.runtime.http.request import BoundedRequest
+from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of, own_answer
 from buildflow_nb.runtime.http.server import Server
-from buildflow_nb.runtime.kept import Again, Fault
-from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
 from buildflow_nb.runtime.liveness import Liveness
-from buildflow_nb.runtime.redo import Redone, not_ready
-from buildflow_nb.runtime.traces import describe
+from buildflow_nb.runtime.observability.kept import Again, Fault
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.redaction import redaction_of
+from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.unit import Unit
-from buildflow_nb.runtime.views import views_of
 
 __all__ = ("HttpRoute",)
 
@@ -65,10 +64,10 @@ class HttpRoute:
         self._opened = asyncio.Event()
         self._env = env
         self._server = server
-        self._crew: Crew | None = None
+        self._threads: ThreadPool | None = None
         self._code: RouteCode | None = None
-        self._collection: Collection | None = None
-        self._delivery: Delivery | None = None
+        self._collector: Collector | None = None
+        self._sink: CollectorSink | None = None
         self._requests: set[asyncio.Task[object]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -101,7 +100,7 @@ class HttpRoute:
             Exception: the setup failed, the sink can never be opened, or the route is taken.
         """
         self.live.begin()
-        self.ledger.views = views_of(self.spec)
+        self.ledger.redaction = redaction_of(self.spec)
         try:
             self._server.mount(self)
             await self._set_up()
@@ -125,19 +124,21 @@ class HttpRoute:
         """Answer every request from now on; those that the other unit is at finish there."""
         self._server.mount(self)
         self.live.begin()
-        self.ledger.views = views_of(self.spec)
+        self.ledger.redaction = redaction_of(self.spec)
         self._sink_changed()
         await old.retire(timeout_s)
 
     async def _set_up(self) -> None:
         size = self.spec.options.max_concurrent_queries * self.spec.options.num_replicas
-        self._crew = Crew(f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS))
-        code = RouteCode(self.spec, self._crew, self.ledger.log)
+        self._threads = ThreadPool(
+            f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS)
+        )
+        code = RouteCode(self.spec, self._threads, self.ledger.log)
         await code.set_up()
         if isinstance(self.spec, CollectorSpec):
-            self._delivery = Delivery(self.spec, self._env, self.ledger, self._sink_changed)
-            self._collection = Collection(self.spec, self._delivery, self.ledger, self._record)
-            await self._delivery.start()
+            self._sink = CollectorSink(self.spec, self._env, self.ledger, self._sink_changed)
+            self._collector = Collector(self.spec, self._sink, self.ledger, self._record)
+            await self._sink.start()
         self._code = code
         self._opened.set()
 
@@ -149,9 +150,9 @@ class HttpRoute:
         Raises:
             Exception: the new code does not convert, its setup failed, or its route is taken.
         """
-        if self._crew is None or self._code is None or not _same_way_out(self.spec, spec):
+        if self._threads is None or self._code is None or not _same_way_out(self.spec, spec):
             return False
-        made = RouteCode(spec, self._crew, self.ledger.log)  # type: ignore[arg-type]  # checked
+        made = RouteCode(spec, self._threads, self.ledger.log)  # type: ignore[arg-type]  # checked
         await made.set_up()
         old_code, old_spec = self._code, self.spec
         self.spec = made.spec
@@ -162,7 +163,7 @@ class HttpRoute:
             await self._tear_down(made, TEARDOWN_S)
             raise
         self._code = made
-        self.ledger.views = views_of(made.spec)
+        self.ledger.redaction = redaction_of(made.spec)
         self.ledger.version += 1
         retiring = asyncio.create_task(self._retire(old_code))
         self._retiring.add(retiring)
@@ -172,7 +173,7 @@ class HttpRoute:
     async def stop(self, *, drain: bool, timeout_s: float) -> None:
         """Unmount; with `drain`, let requests in flight finish. What is left gets a 503."""
         self._server.unmount(self)
-        if self._crew is None:
+        if self._threads is None:
             self.live.enter(State.STOPPED)
             return
         self.live.enter(State.DRAINING)
@@ -213,8 +214,8 @@ class HttpRoute:
             raise not_ready(self.spec, self.ledger)
         self._requests.add(cast("asyncio.Task[object]", task))
         try:
-            return await redo_call(code, again, self._collection, self.ledger)
-        except HttpFault as fault:
+            return await redo_call(code, again, self._collector, self.ledger)
+        except HttpError as fault:
             raise TemporaryError(str(fault.detail)) from fault
         except asyncio.CancelledError:
             if self.live.state not in (State.DRAINING, State.STOPPED):
@@ -241,14 +242,14 @@ class HttpRoute:
         status = CLIENT_GONE
         try:
             response = await self._respond(request, values)
-        except HttpFault as fault:
+        except HttpError as fault:
             status = fault.status
-            return error_answer(status, fault.detail, fault.headers, close=fault.close)
+            return error_response(status, fault.detail, fault.headers, close=fault.close)
         except asyncio.CancelledError:
             if self.live.state is not State.DRAINING:
                 raise
             status = 503
-            return error_answer(status, "stopping", close=True)
+            return error_response(status, "stopping", close=True)
         else:
             status = response.status
             return response
@@ -268,8 +269,8 @@ class HttpRoute:
         if self._code is not None:
             return self._code
         if self.live.state is State.STARTING:
-            raise HttpFault(503, "starting; try again in a moment", {"Retry-After": "1"})
-        raise HttpFault(503, "stopping", {"Retry-After": "1"}, close=True)
+            raise HttpError(503, "starting; try again in a moment", {"Retry-After": "1"})
+        raise HttpError(503, "stopping", {"Retry-After": "1"}, close=True)
 
     async def _respond(
         self, request: BoundedRequest, values: Mapping[str, str]
@@ -283,20 +284,20 @@ class HttpRoute:
         try:
             arguments = code.binding.bind(request, values, body)
         except BaseException as refusal:  # a type of the user's may raise anything
-            origin, secret = f"{self.method} {self.path}", self.ledger.views.secret
+            origin, secret = f"{self.method} {self.path}", self.ledger.redaction.secret
             fault = refused_by_a_fault(refusal, request, body, origin, secret=secret)
             if fault is None or is_cancel(refusal):
                 raise
             await self._record([fault])
-            return error_answer(500, FAILED)
-        if code.gate.open:
-            code.gate.inside += 1
+            return error_response(500, FAILED)
+        if code.limit.open:
+            code.limit.inside += 1
         else:
-            await code.gate.enter()
+            await code.limit.enter()
         try:
             return await self._run(code, request, arguments)
         finally:
-            code.gate.leave()
+            code.limit.leave()
 
     async def _run(
         self, code: RouteCode, request: web.BaseRequest, arguments: Arguments
@@ -306,9 +307,9 @@ class HttpRoute:
         try:
             result = await code.call(arguments)
             seconds = clock.now() - began
-            if self._collection is not None:
+            if self._collector is not None:
                 call = Call(code.binding.element(arguments), code.binding.by_name(arguments))
-                return await self._collection.store(call, result, seconds)
+                return await self._collector.store(call, result, seconds)
             if isinstance(result, web.StreamResponse):
                 response = own_answer(request, result)
             else:
@@ -334,10 +335,10 @@ class HttpRoute:
         origin, binding = f"{self.method} {self.path}", code.binding
         fault = Fault(binding.element(arguments), error, 1, origin, binding.by_name(arguments))
         await self._record([fault])
-        return error_answer(500, FAILED)
+        return error_response(500, FAILED)
 
     async def _record(self, faults: list[Fault]) -> None:
-        fate = "dropped" if self._delivery is None else await self._delivery.bury(faults)
+        fate = "dropped" if self._sink is None else await self._sink.write(faults)
         for fault in faults:
             kept = self.ledger.fail(fault, fate)
             self.ledger.record(fault.element, (), fault.error)
@@ -345,19 +346,19 @@ class HttpRoute:
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""
-        delivery = self._delivery
+        sink = self._sink
         if not self._opened.is_set() or self.live.state in (State.DRAINING, State.STOPPED):
             return
-        if delivery is not None and delivery.broken is not None:
-            self.live.enter(State.FAILED, delivery.reason)
-        elif delivery is not None and delivery.reason:
-            self.live.enter(State.WAITING, delivery.reason)
+        if sink is not None and sink.broken is not None:
+            self.live.enter(State.FAILED, sink.reason)
+        elif sink is not None and sink.reason:
+            self.live.enter(State.WAITING, sink.reason)
         else:
             self.live.enter(State.RUNNING)
 
     async def _retire(self, code: RouteCode) -> None:
         """Tear swapped-out code down once its last request is answered."""
-        await code.gate.emptied()
+        await code.limit.emptied()
         await self._tear_down(code, TEARDOWN_S)
 
     async def _tear_down(self, code: RouteCode, timeout_s: float) -> None:
@@ -369,18 +370,18 @@ class HttpRoute:
 
     async def _end(self, timeout_s: float) -> None:
         """Close whatever is open; never raises."""
-        delivery, code, crew = self._delivery, self._code, self._crew
-        self._delivery = self._collection = self._code = self._crew = None
-        if delivery is not None:
-            await delivery.close(timeout_s)
+        sink, code, threads = self._sink, self._code, self._threads
+        self._sink = self._collector = self._code = self._threads = None
+        if sink is not None:
+            await sink.close(timeout_s)
         if self._retiring:
             await asyncio.wait(set(self._retiring), timeout=max(timeout_s, 0.1))
         for task in self._retiring:
             task.cancel()
         if code is not None:
             await self._tear_down(code, timeout_s)
-        if crew is not None:
-            crew.close()
+        if threads is not None:
+            threads.close()
 
 
 def _same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:

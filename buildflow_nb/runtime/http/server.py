@@ -12,13 +12,13 @@ from typing import Protocol
 from aiohttp import hdrs, web
 
 from buildflow_nb.core.flow_spec import CollectorSpec
-from buildflow_nb.runtime.http.answer import SERVER_NAME, error_answer, json_answer
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.docs import DocsPage
 from buildflow_nb.runtime.http.guard import SAFE_METHODS
 from buildflow_nb.runtime.http.held import HELD_LIMIT
 from buildflow_nb.runtime.http.listener import HttpListener, linger
 from buildflow_nb.runtime.http.request import BoundedRequest
+from buildflow_nb.runtime.http.response import SERVER_NAME, error_response, json_response
 from buildflow_nb.runtime.http.router import NO_VALUES, Router
 
 __all__ = ("Mounted", "Server")
@@ -162,18 +162,18 @@ class Server:
             if match.route is None and method == hdrs.METH_HEAD and "GET" in match.methods:
                 match = self._router.find(path, "GET")
         except UnicodeError:
-            return error_answer(400, "the path is not UTF-8")
+            return error_response(400, "the path is not UTF-8")
         if match.route is not None:
             return match.route, match.values
         if not match.methods:
             own = self._own(path, method)
-            return own if own is not None else error_answer(404, "Not Found")
+            return own if own is not None else error_response(404, "Not Found")
         return _other_method(method, match.methods)
 
     def _own(self, path: str, method: str) -> web.StreamResponse | None:
         """What the server answers itself."""
         if path == "/healthz":
-            made: web.StreamResponse | None = json_answer(b'{"status":"ok"}')
+            made: web.StreamResponse | None = json_response(b'{"status":"ok"}')
         elif path in ("/", ""):
             made = _to_docs()
         else:
@@ -195,4 +195,4 @@ def _other_method(method: str, methods: Sequence[str]) -> web.Response:
     headers: dict[str, str] = {hdrs.ALLOW: ", ".join(allowed)}
     if method == hdrs.METH_OPTIONS:
         return web.Response(status=204, headers={**headers, hdrs.SERVER: "buildflow"})
-    return error_answer(405, "Method Not Allowed", headers)
+    return error_response(405, "Method Not Allowed", headers)

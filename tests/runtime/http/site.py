@@ -16,11 +16,11 @@ from buildflow_nb.core.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.runtime.clock import SYSTEM
-from buildflow_nb.runtime.control import ControlPlan
+from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.http import HttpRoute, Server
-from buildflow_nb.runtime.http.control import ControlServer
-from buildflow_nb.runtime.ledger import Ledger
+from buildflow_nb.runtime.http.runtime_server import RuntimeServer
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.runtime_server import RuntimeServerPlan
 
 PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits that long
 
@@ -148,7 +148,7 @@ async def controlled(token: str | None = None):
     """A runtime server, the run that it controls, and its address."""
     run = FakeRun()
     secret = None if token is None else Secret(token)
-    server = ControlServer(ControlPlan(dict, port=0, token=secret), run)
+    server = RuntimeServer(RuntimeServerPlan(dict, port=0, token=secret), run)
     await server.start()
     try:
         yield run, server.address

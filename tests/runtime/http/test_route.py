@@ -15,8 +15,8 @@ from aiohttp import web
 from buildflow_nb.core.declare import collector_spec
 from buildflow_nb.core.errors import ConversionError, DeclarationError, UsageError
 from buildflow_nb.core.snapshot import State
-from buildflow_nb.runtime.http.gate import LINE
-from buildflow_nb.runtime.logs import captured, current
+from buildflow_nb.runtime.http.concurrency_limit import LINE
+from buildflow_nb.runtime.observability.logs import captured, current
 from tests.fakes import FakeSink
 from tests.runtime.http.site import Site, serve, until
 

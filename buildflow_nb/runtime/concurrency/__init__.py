@@ -1,0 +1,1 @@
+"""The loop thread, threads for user code, time and back-off."""

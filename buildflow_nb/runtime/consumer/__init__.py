@@ -1,0 +1,1 @@
+"""A consumer at work: from the source through the user's code to the sink."""

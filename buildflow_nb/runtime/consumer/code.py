@@ -1,0 +1,307 @@
+"""One version of a consumer's code at work: decode, call, flatten and encode a chunk of elements.
+
+This is the hot path. Everything that can be decided once is decided when the code is compiled; a
+chunk is then decoded, called and encoded list by list, and an element costs one call and one
+append. Only when a list fails is it taken apart, to find the elements at fault.
+
+Guarantees: results keep the order of elements; an element that fails, in whatever way (a wrong
+type, an exception, `sys.exit()`), fails alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import GeneratorType, NoneType
+from typing import Any, cast
+
+from buildflow_nb.core.decode import Decoder, compile_decoder
+from buildflow_nb.core.encode import Encoder, compile_encoder
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.core.flow_spec import ConsumerSpec
+from buildflow_nb.core.primitive import Wire
+from buildflow_nb.core.secret_fields import secrets_of
+from buildflow_nb.runtime.concurrency.calls import being_cancelled, contained, listed
+from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
+from buildflow_nb.runtime.observability import logs
+from buildflow_nb.runtime.observability.hidden import remembering
+from buildflow_nb.runtime.observability.redaction import unwrapped
+
+__all__ = ("Code", "Outcome", "compile_code")
+
+_FLATTENED = frozenset({NoneType, list, tuple, GeneratorType})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a chunk.
+
+    `items` are in the sink's wire form. `slots` says which element each item came from; None means
+    that item *i* came from element *i*. `faults` maps elements to errors.
+    """
+
+    values: Sequence[object] = ()
+    results: list[Any] = field(default_factory=list)
+    items: Sequence[object] = ()
+    slots: list[int] | None = None
+    faults: dict[int, BaseException] = field(default_factory=dict)
+    dropped: int = 0
+    lines: int = 0  # of the log before it
+    seconds: float = 0.0
+
+    def given(self, element: int) -> tuple[object, ...]:
+        """What the code returned for one element, flattened."""
+        return tuple(_flat(self.results[element]))
+
+
+@dataclass(slots=True)
+class Code:
+    """Compiled code of one replica."""
+
+    spec: ConsumerSpec
+    decoder: Decoder
+    encode: Encoder
+    instance: object | None = None
+    call: Callable[[Any], Any] = field(init=False)
+    secrets: Callable[[Sequence[object]], list[object]] | None = field(init=False)
+    made_secrets: Callable[[Any], list[object]] | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.call = self.spec.processor.call(self.instance)
+        self.secrets = remembering(self.spec.input_type)
+        self.made_secrets = secrets_of(self.spec.output_type)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether elements are called on the loop instead of a worker."""
+        return self.spec.processor.is_async
+
+    async def set_up(self, worker: WorkerThread) -> None:
+        """Make the instance of a class and call its `setup`; sync code runs on the worker.
+
+        Raises:
+            Exception: whatever the user's code raised.
+        """
+        processor = self.spec.processor
+        if not processor.is_class:
+            return
+        self.instance = await worker.submit(processor.instance)
+        self.call = processor.call(self.instance)
+        await self._hook("setup", worker)
+
+    async def tear_down(self, worker: WorkerThread) -> None:
+        """Call `teardown`, if there is one."""
+        await self._hook("teardown", worker)
+
+    async def _hook(self, name: str, worker: WorkerThread) -> None:
+        hook = getattr(self.instance, name, None)
+        if not callable(hook):
+            return
+        if inspect.iscoroutinefunction(hook):
+            await contained(hook())
+        else:
+            await asyncio.shield(worker.submit(hook))  # runs even where nobody waits any more
+
+    def run(self, raws: Sequence[object]) -> Outcome:
+        """Take a chunk through sync code; runs on a worker."""
+        began = time.perf_counter()
+        outcome = self._decode(raws)
+        call, faults = self.call, outcome.faults
+        results = outcome.results
+        append = results.append
+        if self.spec.processor.many:
+            call = _listing(call)
+        if faults:
+            call = _skipping(call)
+        for value in outcome.values:
+            try:
+                append(call(value))
+            except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
+                faults[len(results)] = error
+                append(None)
+        self._finish(outcome)
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+    async def run_async(self, raws: Sequence[object]) -> Outcome:
+        """Take a chunk through async code, one element after the other; runs on the loop."""
+        began = time.perf_counter()
+        outcome = self._decode(raws)
+        faults, results = outcome.faults, outcome.results
+        call = cast("Callable[[Any], Awaitable[Any]]", self.call)
+        if self.spec.processor.many:
+            call = _async_listing(cast("Callable[[Any], AsyncIterator[Any]]", self.call))
+        for value in outcome.values:
+            if value is _FAULTY:
+                results.append(None)
+                continue
+            try:
+                results.append(await call(value))
+            except BaseException as error:  # user code, sys.exit too
+                if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                    raise
+                faults[len(results)] = error
+                results.append(None)
+        self._finish(outcome)
+        outcome.seconds = time.perf_counter() - began
+        return outcome
+
+    def _decode(self, raws: Sequence[object]) -> Outcome:
+        ring = logs.current.get()
+        lines = 0 if ring is None else ring.count
+        if self.secrets is None:
+            outcome = self._decoded(raws)
+        else:
+            self._hide([unwrapped(raw) for raw in raws])  # a type's own code may print, too
+            outcome = self._decoded(raws)
+            self._hide(outcome.values)
+        outcome.lines = lines
+        return outcome
+
+    def _hide(self, values: Sequence[object]) -> None:
+        """Let nothing that the code prints or says show the secrets of these."""
+        ring = logs.current.get()
+        found = self.secrets(values) if self.secrets is not None and ring is not None else ()
+        if found and ring is not None:
+            ring.hide(found)
+
+    def _hide_made(self, results: Sequence[object], lines: int) -> None:
+        """The same for secrets that the code made; what it printed of them is masked now."""
+        ring, secrets = logs.current.get(), self.made_secrets
+        if ring is None or secrets is None:
+            return
+        found: list[object] = []
+        for one in (each for result in results for each in _seen(result)):
+            with suppress(BaseException):  # a user's class, which may do anything
+                found += [] if one is None else secrets(one)
+        if ring.hide(found):
+            ring.hide_behind(lines)
+
+    def _decoded(self, raws: Sequence[object]) -> Outcome:
+        try:
+            return Outcome(values=self.decoder.many(raws))
+        except ConversionError:
+            outcome = Outcome()
+        values: list[object] = []
+        for i, raw in enumerate(raws):
+            try:
+                values.append(self.decoder.one(raw))
+            except ConversionError as error:
+                outcome.faults[i] = error
+                values.append(_FAULTY)
+        outcome.values = values
+        return outcome
+
+    def _finish(self, outcome: Outcome) -> None:
+        """Flatten results and bring them into the sink's form."""
+        results, faults = outcome.results, outcome.faults
+        if self.made_secrets is not None:
+            self._hide_made(results, outcome.lines)
+        kinds = _kinds(results)
+        if not faults and kinds and _FLATTENED.isdisjoint(kinds):
+            items: list[object] = results
+            known = kinds == {self.encode.expected}
+        else:
+            items, outcome.slots = self._flatten(outcome)
+            known = False
+        try:
+            outcome.items = self.encode.form(items) if known else self.encode(items)
+        except ConversionError:
+            self._encode_each(outcome, items)
+
+    def _flatten(self, outcome: Outcome) -> tuple[list[object], list[int]]:
+        items: list[object] = []
+        slots: list[int] = []
+        for i, result in enumerate(outcome.results):
+            if i in outcome.faults:
+                continue
+            if not any(type(result) is kind for kind in _FLATTENED):
+                items.append(result)
+                slots.append(i)
+                continue
+            try:
+                found = _flat(result)
+            except BaseException as error:  # noqa: BLE001  (a returned generator is user code)
+                outcome.faults[i] = error
+                continue
+            outcome.results[i] = found
+            outcome.dropped += not found
+            items += found
+            slots += [i] * len(found)
+        return items, slots
+
+    def _encode_each(self, outcome: Outcome, items: Sequence[object]) -> None:
+        slots = outcome.slots if outcome.slots is not None else range(len(items))
+        encoded: list[tuple[int, object]] = []
+        for slot, item in zip(slots, items, strict=True):
+            try:
+                encoded.append((slot, self.encode([item])[0]))
+            except ConversionError as error:
+                outcome.faults[slot] = error
+        good = [(slot, item) for slot, item in encoded if slot not in outcome.faults]
+        outcome.slots = [slot for slot, _ in good]
+        outcome.items = [item for _, item in good]
+
+
+def compile_code(spec: ConsumerSpec) -> Code:
+    """Compile a spec's converters; `set_up` makes it ready to run.
+
+    Raises:
+        DeclarationError: a type cannot be converted.
+    """
+    owner = f"consumer {spec.id!r}"
+    wire = spec.sink.sink_wire if spec.sink is not None else Wire.OBJECT
+    return Code(
+        spec=spec,
+        decoder=compile_decoder(spec.input_type, spec.source.source_wire, owner),
+        encode=compile_encoder(spec.output_type, wire, owner),
+    )
+
+
+class _Faulty:
+    """Stands for an element that could not be decoded."""
+
+
+_FAULTY = _Faulty()
+
+
+def _kinds(results: Sequence[object]) -> set[type]:
+    """The classes of results; none where there are no results, or one has no hash."""
+    try:
+        return set(map(type, results))
+    except BaseException:  # noqa: BLE001  (a metaclass of the user's)
+        return set()
+
+
+def _flat(result: object) -> list[object]:
+    """One result as elements: None is none, a list, tuple or generator is many."""
+    kind = type(result)
+    if kind is NoneType:
+        return []
+    if kind in (list, tuple, GeneratorType):
+        return [item for item in cast("list[object]", result) if item is not None]
+    return [result]
+
+
+def _seen(result: object) -> Sequence[object]:
+    """What can be seen of a result before it is flattened: a generator's are yet to come."""
+    many = type(result) is list or type(result) is tuple
+    return (result, *cast("Sequence[object]", result)) if many else (result,)
+
+
+def _listing(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: list(call(value))
+
+
+def _async_listing(
+    call: Callable[[Any], AsyncIterator[Any]],
+) -> Callable[[Any], Awaitable[list[Any]]]:
+    return lambda value: listed(call(value))
+
+
+def _skipping(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is _FAULTY else call(value)

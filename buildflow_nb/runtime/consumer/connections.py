@@ -1,0 +1,74 @@
+"""What a consumer has open: its sink, its dead letter, its source.
+
+Temporary faults are waited out and shown. The sinks are closed by the stack of whoever opened them;
+the source lives apart from that, since a successor that reads the same one takes it over open.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+from buildflow_nb.core.flow_spec import ConsumerSpec
+from buildflow_nb.core.primitive import Env, Source
+from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.consumer.waits import Waits
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
+from buildflow_nb.runtime.sinks.push import Pusher, PushPlan
+
+__all__ = ("Connections",)
+
+
+class Connections:
+    """The connections of one consumer; used on the loop only."""
+
+    def __init__(self, spec: ConsumerSpec, env: Env, ledger: Ledger, waits: Waits) -> None:
+        self.pusher: Pusher | None = None
+        self.source: Source | None = None
+        self.dead = DeadLetters(spec.options.dead_letter, ledger, waits)
+        self._spec = spec
+        self._env = env
+        self._clock: Clock = ledger.clock
+        self._waits = waits
+        self._source_stack = AsyncExitStack()
+
+    async def open_sinks(self, stack: AsyncExitStack) -> None:
+        """Open what is written, to be closed by `stack`.
+
+        Raises:
+            Exception: it can never be opened.
+        """
+        spec, env, waits = self._spec, self._env, self._waits
+        sink = spec.sink
+        if sink is not None:
+            out = spec.output_type
+            opened = await waits.out("sink", lambda: stack.enter_async_context(sink.sink(env, out)))
+            plan = PushPlan(sink.max_push, sink.linger_s, spec.options.retries)
+            self.pusher = Pusher(
+                opened, plan, self._clock, lambda reason: waits.show("sink", reason)
+            )
+        stack.push_async_callback(self.dead.close)
+        await waits.out("dead letter", lambda: self.dead.open(env))
+
+    async def open_source(self) -> Source:
+        """Open what is read, unless it was taken over.
+
+        Raises:
+            Exception: it can never be opened.
+        """
+        if self.source is None:
+            kept, primitive = self._source_stack, self._spec.source
+            self.source = await self._waits.out(
+                "source", lambda: kept.enter_async_context(primitive.source(self._env))
+            )
+        return self.source
+
+    def pass_source_to(self, other: Connections) -> None:
+        """Let another consumer have the open source; nothing is left here to close."""
+        other.source, self.source = self.source, None
+        other._source_stack, self._source_stack = self._source_stack, AsyncExitStack()
+
+    async def close_source(self) -> None:
+        """Close it, if it is open here."""
+        self.source = None
+        await self._source_stack.aclose()

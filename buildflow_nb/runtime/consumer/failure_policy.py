@@ -1,0 +1,142 @@
+"""What becomes of elements that failed: tried again, dead-lettered, or given back.
+
+An error of the user's code may pass, so the element is tried `retries` times more, with back-off,
+while its neighbours go on, and then goes to the end of the inbox. An element that cannot be
+converted, or that the sink refuses, never will. Those that are out of tries go to the dead-letter
+sink, or without one back to the source; in all cases they stay in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.runtime.concurrency.backoff import backoff_s
+from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, PulledBatch
+from buildflow_nb.runtime.observability.kept import Fault
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
+from buildflow_nb.runtime.sinks.push import Faults
+
+__all__ = ("Done", "FailurePolicy", "Retries")
+
+
+EXITS = (
+    "sys.exit() in a processor fails its element and ends nothing; to end the run, stop it from "
+    "outside (app.handle.stop(), Ctrl-C), or raise in setup()"
+)
+TURN = 50  # failures that are written down before others get their turn
+
+Done = Callable[[int, list[object], bool], None]
+
+
+@dataclass(slots=True)
+class _Doomed:
+    """An element that failed for good, before it is written."""
+
+    fault: Fault
+    batch: PulledBatch
+
+    @property
+    def receipt(self) -> Sequence[object]:
+        """Its receipt, where its source gave one."""
+        return self.batch.receipts or ()
+
+
+class FailurePolicy:
+    """Deals with the faults of one consumer; used on the loop only.
+
+    `done` is called with how many elements are dealt with, their receipts, and whether the source
+    shall forget them.
+    """
+
+    def __init__(
+        self, retries: Retries, dead: DeadLetters, ledger: Ledger, tries: int, done: Done
+    ) -> None:
+        self._retries = retries
+        self._dead = dead
+        self._ledger = ledger
+        self._again = tries
+        self._done = done
+        # Bounded by the elements between pull and settle, which the consumer bounds.
+        self._doomed: asyncio.Queue[list[_Doomed]] = asyncio.Queue()
+        self._in_hand: list[_Doomed] = []
+
+    def decide(self, chunk: Chunk, faults: Faults, unpushed: frozenset[int]) -> None:
+        """Try again what may pass the next time; `unpushed` elements the sink refused."""
+        doomed: list[_Doomed] = []
+        for i, error in faults.items():
+            batch, k = chunk.find(i)
+            hopeless = isinstance(error, ConversionError) or i in unpushed
+            if not hopeless and batch.tries < self._again:
+                self._ledger.metrics.retried += 1
+                self._retries.add(batch.again(k))
+                continue
+            origin = batch.origin(k) if batch.origin is not None else None
+            fault = Fault(batch.items[k], error, batch.tries + 1, origin)
+            doomed.append(_Doomed(fault, batch.part(k, k + 1)))
+        if doomed:
+            self._doomed.put_nowait(doomed)
+
+    async def run(self) -> None:
+        """Write what failed for good, for ever."""
+        while True:
+            doomed = self._in_hand = await self._doomed.get()
+            written = await self._dead.write([entry.fault for entry in doomed])
+            for number, entry in enumerate(doomed, 1):
+                fate = "dead-lettered" if written else "given back" if entry.receipt else "dropped"
+                self._ledger.fail(entry.fault, fate)
+                if isinstance(entry.fault.error, SystemExit):
+                    self._ledger.log.add("WARNING", EXITS)
+                if number % TURN == 0:
+                    await asyncio.sleep(0)  # a flood of failures must not starve the loop
+            receipts = [receipt for entry in doomed for receipt in entry.receipt]
+            self._in_hand = []
+            self._done(len(doomed), receipts, written)
+
+    def left(self) -> list[PulledBatch]:
+        """What was never written, after `run` was cancelled."""
+        found, self._in_hand = self._in_hand, []
+        while not self._doomed.empty():
+            found += self._doomed.get_nowait()
+        return [entry.batch for entry in found]
+
+
+class Retries:
+    """A heap of batches by the time at which they are due; used on the loop only."""
+
+    def __init__(self, inbox: Inbox, clock: Clock) -> None:
+        self._inbox = inbox
+        self._clock = clock
+        self._heap: list[tuple[float, int, PulledBatch]] = []
+        self._order = count()
+        self._changed = asyncio.Event()
+
+    def add(self, batch: PulledBatch) -> None:
+        """Let a batch that was tried `batch.tries` times wait its turn."""
+        due = self._clock.now() + backoff_s(batch.tries)
+        heapq.heappush(self._heap, (due, next(self._order), batch))
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Put batches back when they are due, for ever."""
+        while True:
+            if not self._heap:
+                self._changed.clear()
+                await self._changed.wait()
+            wait = self._heap[0][0] - self._clock.now()
+            if wait > 0:
+                await self._clock.sleep(wait)
+            else:
+                self._inbox.put(heapq.heappop(self._heap)[2])
+
+    def clear(self) -> list[PulledBatch]:
+        """Take everything that still waits."""
+        left = [batch for _, _, batch in self._heap]
+        self._heap.clear()
+        return left

@@ -1,0 +1,1 @@
+"""What is remembered of processors: numbers, elements, failures, logs."""

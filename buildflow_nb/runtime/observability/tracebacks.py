@@ -1,0 +1,133 @@
+"""Errors of user code, made fit to be kept: the user's part of a traceback, and nothing else alive.
+
+A frame of a traceback holds its locals, and through `f_back` the frames that called it. Ours hold
+whole chunks: an error kept for a person would keep ten thousand elements with it. So a kept error's
+traceback begins with the user's first frame, and our frames behind that are cleared.
+
+An error of a sink keeps no frames at all: those of its libraries hold everything that was pushed.
+
+Only frames of the modules in `_PER_CALL` are cleared, and only after the call that they belong to
+has returned: `frame.clear()` on a coroutine that is merely suspended would close it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback as tracebacks
+from collections.abc import Iterator
+from contextlib import suppress
+from types import FrameType, TracebackType
+
+from buildflow_nb.core.errors import BuildFlowError, ConversionError, told
+
+__all__ = ("cut", "describe", "harmless", "reason_of")
+
+_PACKAGE = __name__.partition(".")[0]
+_PER_CALL = frozenset(
+    f"{_PACKAGE}.runtime.{name}"
+    for name in (
+        "concurrency.calls",
+        "consumer.code",
+        "consumer.manual_retry",
+        "consumer.send",
+        "consumer.worker_pool",
+        "http.binding",
+        "http.code",
+    )
+)
+_PUSHES = f"{_PACKAGE}.runtime.sinks.push"
+_EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.CancelledError)
+
+
+def describe(error: BaseException) -> str:
+    """One line: the kind of error and what it says, if it can be told."""
+    kind, text = type(error).__name__, told(error)
+    return kind if text == kind else f"{kind}: {text}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something ended, for people: one of our own errors says it as it stands."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, BuildFlowError) else describe(error)
+
+
+def cut(error: BaseException) -> str:
+    """Cut the traceback, and those of its causes, to the user's part; free what ours held.
+
+    Gives the traceback as text: of a conversion only its last line, since the rest is our own code.
+    Call it after the code that raised the error has returned to us.
+    """
+    if _comes_from_a_push(error):
+        text = _formatted(error)
+        for each in _with_causes(error):
+            each.__traceback__ = None
+        return text
+    for each in _with_causes(error):
+        trace = each.__traceback__
+        while trace is not None and _is_ours(trace.tb_frame):
+            _clear(trace.tb_frame)
+            trace = trace.tb_next
+        if trace is not None:
+            _clear_callers(trace)
+        each.__traceback__ = trace
+    if isinstance(error, ConversionError):
+        return "".join(tracebacks.format_exception_only(error))
+    return _formatted(error)
+
+
+def _formatted(error: BaseException) -> str:
+    try:
+        return "".join(tracebacks.format_exception(error))
+    except BaseException:  # noqa: BLE001  (a user's own class, which may do anything)
+        return f"{describe(error)}\n"
+
+
+def harmless(error: BaseException) -> BaseException:
+    """The error, or where raising it would end a loop or a kernel, one that says the same."""
+    if not isinstance(error, _EXITS):
+        return error
+    made = RuntimeError(describe(error))
+    made.__cause__ = error
+    return made.with_traceback(error.__traceback__)
+
+
+def _with_causes(error: BaseException) -> Iterator[BaseException]:
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        each = left.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        left += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            left += each.exceptions
+        yield each
+
+
+def _comes_from_a_push(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame):
+        if trace.tb_frame.f_globals.get("__name__") == _PUSHES:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _is_ours(frame: FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return name == _PACKAGE or name.startswith(f"{_PACKAGE}.")
+
+
+def _clear_callers(trace: TracebackType) -> None:
+    frame = trace.tb_frame.f_back
+    while frame is not None and frame.f_globals.get("__name__") in _PER_CALL:
+        _clear(frame)
+        frame = frame.f_back
+
+
+def _clear(frame: FrameType) -> None:
+    if frame.f_globals.get("__name__") in _PER_CALL:
+        with suppress(RuntimeError):  # it is executing
+            frame.clear()

@@ -1,0 +1,1 @@
+"""What consumers and collectors both write through."""

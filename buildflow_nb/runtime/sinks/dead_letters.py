@@ -1,0 +1,100 @@
+"""Where elements go that failed for good, when a processor names a `dead_letter` sink.
+
+What is written is a record: which processor, the element, the error with its traceback, how often
+it was tried, where it came from and when.
+"""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from buildflow_nb.core.encode import compile_encoder, json_bytes
+from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.runtime.concurrency.calls import is_cancel
+from buildflow_nb.runtime.consumer.waits import Waits
+from buildflow_nb.runtime.observability.kept import Fault
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.tracebacks import describe
+
+__all__ = ("DeadLetters",)
+
+
+class DeadLetters:
+    """An open dead-letter sink, or none."""
+
+    def __init__(
+        self, primitive: Writable | None, ledger: Ledger, waits: Waits | None = None
+    ) -> None:
+        self._primitive = primitive
+        self._ledger = ledger
+        self._waits = waits
+        self._stack = AsyncExitStack()
+        self._sink: Any = None
+
+    @property
+    def there(self) -> bool:
+        """Whether the processor has a dead-letter sink."""
+        return self._primitive is not None
+
+    async def open(self, env: Env) -> Self:
+        """Open the sink, if there is one.
+
+        Raises:
+            TemporaryError: it cannot be opened for now.
+        """
+        if self._primitive is not None:
+            self._sink = await self._stack.enter_async_context(self._primitive.sink(env, None))
+        return self
+
+    async def close(self) -> None:
+        """Close the sink."""
+        await self._stack.aclose()
+
+    async def write(self, faults: list[Fault]) -> bool:
+        """Write elements that failed; whether they are safely there.
+
+        A temporary fault of the sink is waited out where there are `waits` to show it.
+        """
+        if self._sink is None or self._primitive is None:
+            return False
+        encode = compile_encoder(None, self._primitive.sink_wire, "dead letter")
+        try:
+            records = encode([self._record(fault) for fault in faults])
+            if self._waits is None:
+                await self._sink.push(records)
+            else:
+                await self._waits.out("dead letter", lambda: self._sink.push(records))
+        except BaseException as error:  # a sink may raise anything
+            if is_cancel(error):
+                raise
+            text = f"dead letter of {self._ledger.processor_id}: {describe(error)}"
+            self._ledger.log.add("ERROR", text)
+            return False
+        return True
+
+    def _record(self, fault: Fault) -> dict[str, object]:
+        said = self._ledger.said  # the element is whole, but errors are for people to read
+        return {
+            "processor_id": self._ledger.processor_id,
+            "element": _text(fault.element),
+            "error": said(describe(fault.error), fault.element),
+            "traceback": said("".join(traceback.format_exception(fault.error)), fault.element),
+            "tries": fault.tries,
+            "origin": fault.origin or "",
+            "at": datetime.fromtimestamp(self._ledger.clock.time(), UTC).isoformat(),
+        }
+
+
+def _text(element: object) -> str:
+    """The element as JSON, else as it shows itself, else by its class; bytes of text as text."""
+    if isinstance(element, bytes):  # of a source of JSON: they are JSON already
+        with suppress(UnicodeDecodeError):
+            return element.decode()
+    with suppress(Exception):
+        return json_bytes(element).decode()
+    with suppress(Exception):
+        return repr(element)
+    return f"<{type(element).__name__}>"

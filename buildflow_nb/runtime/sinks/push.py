@@ -1,0 +1,233 @@
+"""Pushes what processors return, in order, many at a time, and says of each whether it arrived.
+
+Parcels wait in a bounded queue; one task takes all that wait (at most the sink's `max_push`
+elements; it lingers as long as the sink asks for) and pushes them as one. A request is finished
+only when every element of it is stored or known to be at fault, so a source is acknowledged after
+its elements are safe and never before.
+
+What goes wrong: a temporary fault is waited out, with back-off, for ever (the queue fills and
+holds the source back). Any other error is tried again, then the push is halved until the elements
+at fault stand alone; if no element at all passes, it is the sink that is down, not the data, and
+it is waited out like a temporary fault. An element alone is at fault only if the error speaks of
+data (`DATA_ERRORS`): to wait is better than to lose. A permanent fault ends the pusher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from buildflow_nb.core.errors import (
+    ConversionError,
+    PartialPushError,
+    PermanentError,
+    told,
+)
+from buildflow_nb.core.primitive import Sink
+from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
+from buildflow_nb.runtime.concurrency.calls import contained
+from buildflow_nb.runtime.concurrency.clock import Clock
+
+__all__ = ("Faults", "PushPlan", "PushRequest", "Pusher")
+
+WAITING_REQUESTS = 64  # requests that may wait; more hold their worker back
+
+Faults = dict[int, BaseException]
+DATA_ERRORS = (ConversionError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
+
+
+@dataclass(slots=True)
+class PushRequest:
+    """Items in the sink's wire form, settled together; `done` gets what failed, by position."""
+
+    items: Sequence[object]
+    done: Callable[[Faults], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PushPlan:
+    """How a sink wants to be written.
+
+    `retries` counts tries after the first for errors that are not temporary. `patience` counts
+    tries for those that are, until the elements are given up; None waits for ever.
+    """
+
+    max_push: int
+    linger_s: float
+    retries: int
+    patience: int | None = None
+
+
+class Pusher:
+    """The one writer of a sink for one processor.
+
+    `on_wait` is called with a reason when the sink cannot be written for now, and with "" when it
+    can again.
+    """
+
+    def __init__(
+        self, sink: Sink, plan: PushPlan, clock: Clock, on_wait: Callable[[str], None]
+    ) -> None:
+        self._sink = sink
+        self.plan = plan
+        self._clock = clock
+        self._on_wait = on_wait
+        self._requests: asyncio.Queue[PushRequest | None] = asyncio.Queue(WAITING_REQUESTS)
+        self._waiting = False
+
+    async def submit(self, request: PushRequest) -> None:
+        """Queue a request; waits while the queue is full."""
+        await self._requests.put(request)
+
+    async def close(self) -> None:
+        """Let `run` end once all that was submitted is pushed."""
+        await self._requests.put(None)
+
+    async def run(self) -> None:
+        """Push until closed.
+
+        Raises:
+            PermanentError: the sink can never be written as declared.
+        """
+        open_ = True
+        while open_:
+            first = await self._requests.get()
+            if first is None:
+                return
+            requests, open_ = await self._gather(first)
+            await self._push_requests(requests)
+
+    def left(self) -> list[PushRequest]:
+        """Take what was never pushed, after `run` was cancelled or failed."""
+        found = []
+        with suppress(asyncio.QueueEmpty):
+            while True:
+                request = self._requests.get_nowait()
+                if request is not None:
+                    found.append(request)
+        return found
+
+    async def _gather(self, first: PushRequest) -> tuple[list[PushRequest], bool]:
+        requests, size = [first], len(first.items)
+        deadline = self._clock.now() + self.plan.linger_s
+        while size < self.plan.max_push:
+            try:
+                request = self._requests.get_nowait()
+            except asyncio.QueueEmpty:
+                left = deadline - self._clock.now()
+                if left <= 0:
+                    break
+                try:
+                    request = await asyncio.wait_for(self._requests.get(), left)
+                except TimeoutError:
+                    break
+            if request is None:
+                return requests, False
+            requests.append(request)
+            size += len(request.items)
+        return requests, True
+
+    async def _push_requests(self, requests: list[PushRequest]) -> None:
+        if len(requests) == 1:
+            items = requests[0].items
+        else:
+            items = [item for request in requests for item in request.items]
+        try:
+            faults = await self._push(items) if items else {}
+        except BaseException as error:
+            for request in requests:
+                request.done(dict.fromkeys(range(len(request.items)), error))
+            raise
+        start = 0
+        for request in requests:
+            end = start + len(request.items)
+            own = {i - start: e for i, e in faults.items() if start <= i < end} if faults else {}
+            request.done(own)
+            start = end
+
+    async def _push(self, items: Sequence[object]) -> Faults:
+        size = self.plan.max_push
+        if len(items) <= size:
+            return await self._deliver(items)
+        faults: Faults = {}
+        for start in range(0, len(items), size):
+            found = await self._deliver(items[start : start + size])
+            faults |= {start + i: error for i, error in found.items()}
+        return faults
+
+    async def _deliver(self, items: Sequence[object]) -> Faults:
+        """Push until all is stored or the elements at fault are known."""
+        tries = 0
+        while True:
+            try:
+                faults = await self._attempt(items)
+            except PermanentError:
+                raise
+            except Exception as error:  # noqa: BLE001  (a sink may raise anything)
+                tries += 1
+                if tries > self.plan.retries:
+                    found = await self._isolate(items, error)
+                    if len(found) < len(items) or self._blames_data(found, tries):
+                        self._resume()
+                        return found
+                await self._wait(error, tries)
+            else:
+                self._resume()
+                return faults
+
+    async def _attempt(self, items: Sequence[object]) -> Faults:
+        """Push, waiting temporary faults out, of the whole or of single elements."""
+        faults: Faults = {}
+        places = list(range(len(items)))
+        tries = 0
+        while True:
+            try:
+                await contained(self._sink.push([items[i] for i in places] if tries else items))
+            except PartialPushError as partial:
+                again = {i for i, e in partial.failed.items() if isinstance(e, TEMPORARY)}
+                faults |= {places[i]: e for i, e in partial.failed.items() if i not in again}
+                error: Exception = partial
+                places = [places[i] for i in sorted(again)]
+                if not places:
+                    return faults
+            except TEMPORARY as temporary:
+                error = temporary
+            else:
+                return faults
+            tries += 1
+            if self.plan.patience is not None and tries > self.plan.patience:
+                return faults | dict.fromkeys(places, error)
+            await self._wait(error, tries)
+
+    async def _isolate(self, items: Sequence[object], error: Exception) -> Faults:
+        """Halve a push that fails as a whole until the elements at fault stand alone."""
+        if len(items) == 1:
+            return {0: error}
+        middle = len(items) // 2
+        faults: Faults = {}
+        for start, half in ((0, items[:middle]), (middle, items[middle:])):
+            try:
+                found = await self._attempt(half)
+            except PermanentError:
+                raise
+            except Exception as again:  # noqa: BLE001
+                found = await self._isolate(half, again)
+            faults |= {start + i: e for i, e in found.items()}
+        return faults
+
+    def _blames_data(self, faults: Faults, tries: int) -> bool:
+        """Whether elements of which none passed are at fault, and not the sink."""
+        given_up = self.plan.patience is not None and tries > self.plan.patience
+        return given_up or all(isinstance(error, DATA_ERRORS) for error in faults.values())
+
+    async def _wait(self, error: Exception, tries: int) -> None:
+        self._waiting = True
+        self._on_wait(told(error))
+        await self._clock.sleep(backoff_s(tries))
+
+    def _resume(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._on_wait("")
