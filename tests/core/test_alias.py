@@ -87,7 +87,7 @@ def test_what_is_imported_by_one_name_is_taken_for_what_is_imported_by_the_other
         from buildflow.core.options import FlowOptions
         from buildflow.types.aws import S3FileChangeEvent
         from buildflow.io.local import File
-        from buildflow_nb.io.aws import s3_changes
+        from buildflow_nb.io.aws.s3 import changes as s3_changes
         from buildflow import Flow
         print(File("x.csv", FileFormat.CSV).file_format, s3_changes.S3FileChangeEvent)
         print(type(Flow(flow_options=FlowOptions())), S3FileChangeEvent)
