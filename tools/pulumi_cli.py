@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.infra.pulumi_cli import Cli, cached_root, find_cli, get_cli
+from buildflow_nb.infra.pulumi.cli import Cli, cached_root, find_cli, get_cli
 
 MODULE = Path(__file__).parent / "pulumi-cli"
 PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"

@@ -15,6 +15,9 @@ from typing import Any
 from buildflow_nb.core.deletions import Deletions
 
 __all__ = (
+    "Confirm",
+    "Consent",
+    "Declared",
     "Diagnostic",
     "Op",
     "Operation",
@@ -195,3 +198,25 @@ class Outcome:
     def __await__(self) -> Generator[Any, None, Outcome]:
         return self
         yield
+
+
+Confirm = Callable[[Outcome], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a flow manages, and all that it has managed in this session."""
+
+    managed: tuple[object, ...]
+    mentioned: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Who is asked before something is changed, None for a yes beforehand.
+
+    `delete` agrees to deletions of any kind.
+    """
+
+    confirm: Confirm | None
+    delete: bool = False

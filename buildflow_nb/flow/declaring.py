@@ -19,7 +19,7 @@ from buildflow_nb.core.options import (
 from buildflow_nb.core.primitive import Managed, key_of
 from buildflow_nb.core.registry import Registry
 from buildflow_nb.core.surroundings import kernel
-from buildflow_nb.infra.place import Place
+from buildflow_nb.infra.flow_stack import FlowStack
 
 __all__ = ("Declaring",)
 
@@ -32,7 +32,7 @@ class Declaring:
     flow_id: str
     stack: str
     registry: Registry
-    place: Place
+    place: FlowStack
 
     @takes_options(ConsumerOptions)
     def consumer(

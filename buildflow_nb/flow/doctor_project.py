@@ -20,11 +20,11 @@ from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import PRIVATE
-from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.found_keys import aws_keys, gcp_keys
-from buildflow_nb.infra.last_state import ROOM_BYTES
 from buildflow_nb.infra.port_check import look_at_port
-from buildflow_nb.infra.taking_over import left_behind
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.last_state import ROOM_BYTES
+from buildflow_nb.infra.pulumi.taking_over import left_behind
 from buildflow_nb.local_cloud.client import cloud_status
 
 __all__ = ("looks_at_project",)

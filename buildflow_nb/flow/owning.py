@@ -11,12 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from buildflow_nb.core.config import Config
-from buildflow_nb.core.operations import Operation, OperationListener, Outcome
+from buildflow_nb.core.operations import (
+    Confirm,
+    Consent,
+    Declared,
+    Operation,
+    OperationListener,
+    Outcome,
+)
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
 from buildflow_nb.flow.beside import here_or_beside
 from buildflow_nb.flow.declaring import Declaring
-from buildflow_nb.infra.place import Confirm, Consent, Declared, Place
+from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.stop import Stop
 
 if TYPE_CHECKING:
@@ -123,7 +130,7 @@ class Owning(Declaring):
     def _look(
         self, operation: Operation, listener: OperationListener, stop: Stop | None
     ) -> Outcome:
-        from buildflow_nb.infra.operating import finished
+        from buildflow_nb.infra.flow_operation import finished
 
         declared = self._declared()
         return here_or_beside(
@@ -147,7 +154,7 @@ class Owning(Declaring):
     def _declared(self) -> Declared:
         return Declared(self.registry.managed, self.registry.mentioned)
 
-    def _place(self, options: FlowOptions) -> Place:
+    def _place(self, options: FlowOptions) -> FlowStack:
         """The stack that the options name."""
         stack = self.config.stack(options.stack)
-        return Place(self.config, stack, options, self.flow_id, self.identity)
+        return FlowStack(self.config, stack, options, self.flow_id, self.identity)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from buildflow_nb.core.deletions import Deletions
 from buildflow_nb.core.operations import Op, Operation, Outcome
-from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.managed import keys_of
+from buildflow_nb.infra.pulumi.deployment import Deployment
 
 __all__ = ("weighed",)
 

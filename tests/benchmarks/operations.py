@@ -16,12 +16,12 @@ from pulumi import automation
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.operations import Operation, Result
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.engine import Engine
-from buildflow_nb.infra.place import Place
-from buildflow_nb.infra.program import program
-from buildflow_nb.infra.pulumi_cli import get_cli
-from buildflow_nb.infra.stack import operate
+from buildflow_nb.infra.flow_stack import FlowStack
+from buildflow_nb.infra.operation import operate
+from buildflow_nb.infra.pulumi.cli import get_cli
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.engine import Engine
+from buildflow_nb.infra.pulumi.program import program
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.benchmarks.measure import interleave, table
@@ -62,7 +62,7 @@ def _measure(folder: Path, attached: dict[str, int]) -> None:
     config = Config.implicit(folder)
     bucket = S3Bucket("bench-bucket")
     managed = (bucket, SQSQueue("bench-orders"), S3FileChangeStream(bucket))
-    env = Place(config, config.stack(None), FlowOptions()).env()
+    env = FlowStack(config, config.stack(None), FlowOptions()).env()
     deployment = Deployment(
         config.app, config.stack(None), folder, config.pulumi_home, env, managed, attached
     )

@@ -97,7 +97,7 @@ def test_the_stack_that_is_named_is_worked_on(type_, monkeypatch):
         worked.append((operation.value, deployment.stack.name))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("buildflow_nb.infra.operating.operate", operate)
+    monkeypatch.setattr("buildflow_nb.infra.flow_operation.operate", operate)
     for word in ("preview", "refresh"):
         assert type_(word, "--stack", "prod")[0] == 130
     for word in ("apply", "destroy"):

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from buildflow_nb.core.process_id import ProcessId, end, this_process
-from buildflow_nb.infra.recover import Recovery, _is_engine
-from tests.infra.test_deployment import deployment
+from buildflow_nb.infra.pulumi.recover import Recovery, _is_engine
+from tests.infra.pulumi.test_deployment import deployment
 
 DEADLINE_S = 10.0
 WAITS = "import signal; print(1, flush=True); signal.pause()"
@@ -56,7 +56,7 @@ def test_recovery_leaves_a_later_process_of_that_number_alone(tmp_path, program,
 
 @pytest.mark.parametrize("code", [WAITS, STUBBORN])
 def test_recovery_ends_the_engine_that_it_was(tmp_path, program, monkeypatch, code):
-    monkeypatch.setattr("buildflow_nb.infra.recover.END_S", 0.5)
+    monkeypatch.setattr("buildflow_nb.infra.pulumi.recover.END_S", 0.5)
     engine = program(code)
     orphan = ProcessId.of(engine.pid)
     Recovery(deployment(tmp_path), None, lambda _: None).before(orphan)

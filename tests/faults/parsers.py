@@ -24,7 +24,7 @@ from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.magic_syntax import cell_source
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.project_folder import PRIVATE
-from buildflow_nb.infra.passphrase import passphrase
+from buildflow_nb.infra.pulumi.passphrase import passphrase
 from buildflow_nb.local_cloud.client import cloud_status
 from buildflow_nb.local_cloud.left_behind import end_left
 from buildflow_nb.local_cloud.ports import Ports

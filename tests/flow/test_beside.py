@@ -15,7 +15,7 @@ from buildflow_nb.infra.stop import Stop
 from tests.fakes import PATIENCE_S
 
 
-class FakePlace:
+class FakeFlowStack:
     """Does what it is told, and says on which thread it was asked."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class FakePlace:
 
 
 @pytest.fixture
-def place(app: Flow) -> FakePlace:
-    found = FakePlace()
+def place(app: Flow) -> FakeFlowStack:
+    found = FakeFlowStack()
     app.place = found  # type: ignore[assignment]
     return found
 

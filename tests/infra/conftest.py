@@ -12,9 +12,9 @@ import pytest
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.operations import Operation, OperationEvent, Outcome, Summary
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.place import Place
-from buildflow_nb.infra.stack import operate
+from buildflow_nb.infra.flow_stack import FlowStack
+from buildflow_nb.infra.operation import operate
+from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from buildflow_nb.local_cloud.record import CloudRecord
 
@@ -48,7 +48,7 @@ class Project:
         self.folder = folder
         self.cloud = cloud
         config = Config.implicit(cloud_folder)
-        env = Place(config, config.stack(None), FlowOptions()).env()
+        env = FlowStack(config, config.stack(None), FlowOptions()).env()
         stack = Stack("local", cloud="local")
         self.deployment = Deployment(
             "shop", stack, folder, ".buildflow/pulumi", env, (), cloud.providers

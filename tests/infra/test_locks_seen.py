@@ -7,7 +7,7 @@ from buildflow_nb.flow.doctor_project import _engine_locks, _turn
 from buildflow_nb.infra.stack_view import view_of
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import T
-from tests.infra.test_recovery import (
+from tests.infra.pulumi.test_recovery import (
     DEADLINE_S,
     Background,
     engine_of,

@@ -9,13 +9,13 @@ import pytest
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import InfraError, RejectedError
-from buildflow_nb.core.operations import Diagnostic, Op, Operation
+from buildflow_nb.core.operations import Consent, Declared, Diagnostic, Op, Operation
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.infra import taking_over
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.place import Consent, Declared, Place
-from buildflow_nb.infra.stack import operate
-from buildflow_nb.infra.turn import take_turn
+from buildflow_nb.infra.flow_stack import FlowStack
+from buildflow_nb.infra.operation import operate
+from buildflow_nb.infra.pulumi import taking_over
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.stack_lock import lock_stack
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q
 
@@ -31,7 +31,7 @@ class Notebook:
         self.config = config or Config.implicit(folder)
         self.path = folder / name
         self.path.write_text("{}")
-        self.place = Place(self.config, self.config.stack(None), FlowOptions(), name, name)
+        self.place = FlowStack(self.config, self.config.stack(None), FlowOptions(), name, name)
         self.mentioned = ()
 
     def apply(self, *managed, consent=YES):
@@ -256,7 +256,7 @@ def test_an_odd_state_of_a_neighbour_stops_nobody(notebook, odd):
 def test_two_flows_of_one_file_take_nothing_from_each_other(notebook):
     one = notebook("a.ipynb")
     other = Notebook(one.config.folder, one.path.name)
-    other.place = Place(one.config, one.place.stack, FlowOptions(), "second", one.path.name)
+    other.place = FlowStack(one.config, one.place.stack, FlowOptions(), "second", one.path.name)
     one.apply(Q("first"))
     with pytest.raises(InfraError, match="Q first was applied by"):
         other.apply(Q("first"))
@@ -277,7 +277,7 @@ def test_what_hangs_on_another_cloud_is_not_taken(notebook):
 def test_two_that_apply_the_same_new_thing_at_once_do_not_both_own_it(notebook):
     one, other = notebook("a.ipynb"), notebook("b.ipynb")
     lock = one.place.deployment(()).lock
-    with take_turn(lock, "local", Operation.APPLY, one.path.name, ["Q same"]) as turn:
+    with lock_stack(lock, "local", Operation.APPLY, one.path.name, ["Q same"]) as turn:
         turn.begin()
         with pytest.raises(InfraError, match=f"Q same is being applied by {one.path.name}"):
             other.apply(Q("same"))

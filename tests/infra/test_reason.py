@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.operations import Operation
-from buildflow_nb.infra.reason import reason
+from buildflow_nb.infra.report import reason
 
 PROTECTED = 'resource "urn:x" cannot be deleted\nbecause it is protected. To unprotect it, ...'
 

@@ -10,10 +10,10 @@ import pytest
 from buildflow_nb import Flow
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import ConfigError
-from buildflow_nb.core.operations import Operation
+from buildflow_nb.core.operations import Declared, Operation
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.stack_view import StackView
-from buildflow_nb.infra.place import Declared, Place
+from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Link, Plain, Q
@@ -161,7 +161,7 @@ class TestAfterTheEngine:
     def test_what_was_applied_is_seen_at_once(self, cloud_folder, cloud, tmp_path):
         stack = Stack("here", f"file://{tmp_path}", "local")
         config = Config("views", cloud_folder, {"here": stack}, "here")
-        shop = Place(config, stack, FlowOptions())
+        shop = FlowStack(config, stack, FlowOptions())
         managed = (Q("seen"),)
         shop.operate(Operation.APPLY, Declared(managed))
         view = shop.view(managed)

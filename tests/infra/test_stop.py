@@ -12,16 +12,24 @@ import pytest
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Op, Operation, Result, StepDone, StepPlanned
+from buildflow_nb.core.operations import (
+    Consent,
+    Declared,
+    Op,
+    Operation,
+    Result,
+    StepDone,
+    StepPlanned,
+)
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow import Flow
-from buildflow_nb.infra.place import Consent, Declared, Place
-from buildflow_nb.infra.stack import operate
+from buildflow_nb.infra.flow_stack import FlowStack
+from buildflow_nb.infra.operation import operate
 from buildflow_nb.infra.stop import Stop
 from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q, T
-from tests.infra.test_recovery import held, topics  # noqa: F401  (fixtures)
+from tests.infra.pulumi.test_recovery import held, topics  # noqa: F401  (fixtures)
 
 DEADLINE_S = 60.0
 
@@ -68,7 +76,7 @@ class TestWithAnEngine:
     def shop(self, cloud_folder, cloud, tmp_path):
         stack = Stack("here", f"file://{tmp_path}", "local")
         config = Config("stops", cloud_folder, {"here": stack}, "here")
-        made = Place(config, stack, FlowOptions())
+        made = FlowStack(config, stack, FlowOptions())
         yield made
         made.operate(Operation.DESTROY, Declared(()))
         gc.collect()  # what the SDK leaves open is found in the test that opened it

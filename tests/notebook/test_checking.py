@@ -156,7 +156,7 @@ class TestStatus:
             msg = "no engine here"
             raise InfraError(msg)
 
-        monkeypatch.setattr("buildflow_nb.infra.operating.operate", operate)
+        monkeypatch.setattr("buildflow_nb.infra.flow_operation.operate", operate)
         assert "no engine here" in str(shop(f"%buildflow {word} --stack prod").error)
         first = "preview" if "apply" in word else word.split()[0]  # it may delete: seen first
         assert worked == [(first, "prod")]

@@ -127,7 +127,7 @@ HEAVY = (
     "pandas",
     "pulumi",
     "buildflow_nb.export.exporting",
-    "buildflow_nb.infra.stack",
+    "buildflow_nb.infra.operation",
     "buildflow_nb.io",
     "buildflow_nb.notebook.panel",
     "buildflow_nb.runtime.http",

@@ -11,7 +11,7 @@ import pytest
 from pulumi import automation as auto
 from pulumi.automation.events import DiffKind, OpType
 
-from buildflow_nb.infra.pulumi_cli import find_cli
+from buildflow_nb.infra.pulumi.cli import find_cli
 
 PASSPHRASE = "for tests"  # noqa: S105
 NOT_ASKED = object()

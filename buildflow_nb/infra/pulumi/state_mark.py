@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from buildflow_nb.core.own_json import DamagedError, read_own
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.urn import APPLIED_BY
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.urn import APPLIED_BY
 
 __all__ = ("mark_of", "state_mark")
 

@@ -6,7 +6,7 @@ import pytest
 from pulumi.automation import Deployment
 
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.infra.adopt import adopted
+from buildflow_nb.infra.pulumi.adopt import adopted
 
 ENV = Env(aws_region="us-east-1", gcp_project="shop-project")
 PROVIDER = "urn:pulumi:local::shop::pulumi:providers:gcp::gcp-other-project"

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.infra.passphrase import passphrase
+from buildflow_nb.infra.pulumi.passphrase import passphrase
 
 
 def test_it_is_made_once_for_its_owner_only(tmp_path):

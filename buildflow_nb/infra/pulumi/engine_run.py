@@ -24,21 +24,20 @@ from pulumi.automation.errors import (
 
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, Operation, OperationListener, Result, Summary
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.engine import Engine, LeanStack
-from buildflow_nb.infra.last_state import LastState
 from buildflow_nb.infra.managed import keys_of
-from buildflow_nb.infra.narrate import Narrator, first_error
-from buildflow_nb.infra.program import program
-from buildflow_nb.infra.pulumi_cli import Cli
-from buildflow_nb.infra.reason import reason
-from buildflow_nb.infra.recover import Recovery
-from buildflow_nb.infra.report import gist
-from buildflow_nb.infra.state_mark import mark_of, state_mark
-from buildflow_nb.infra.taking_over import left_behind, take_over
-from buildflow_nb.infra.turn import Turn, take_turn
+from buildflow_nb.infra.pulumi.cli import Cli
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.engine import Engine, LeanStack
+from buildflow_nb.infra.pulumi.engine_events import EngineEvents, first_error
+from buildflow_nb.infra.pulumi.last_state import LastState
+from buildflow_nb.infra.pulumi.program import program
+from buildflow_nb.infra.pulumi.recover import Recovery
+from buildflow_nb.infra.pulumi.stack_lock import StackLock, lock_stack
+from buildflow_nb.infra.pulumi.state_mark import mark_of, state_mark
+from buildflow_nb.infra.pulumi.taking_over import left_behind, take_over
+from buildflow_nb.infra.report import gist, reason
 
-__all__ = ("KEPT_FILES", "Work", "prune")
+__all__ = ("KEPT_FILES", "EngineRun", "prune")
 
 KEPT_FILES = 40  # logs, and files of its history, four an operation
 # What the engine (3.259) names them: the log of a command, of a stack's update, and its history.
@@ -49,7 +48,7 @@ _HISTORY = re.compile(r".+-\d{16,}\.(?:history|checkpoint)\.json(?:\.gz)?(?:\.at
 warnings.filterwarnings("ignore", "Error in event stream", UserWarning)
 
 
-class Work:
+class EngineRun:
     """An operation on a stack."""
 
     def __init__(
@@ -59,7 +58,7 @@ class Work:
         self._operation = operation
         self._tell = tell
         self._engine = Engine(cli, deployment.hidden())
-        self._narrator = Narrator(tell, operation)
+        self._events = EngineEvents(tell, operation)
 
     def interrupt(self) -> None:
         """Ask the engine to end after the step under way; asked again, kill it."""
@@ -75,31 +74,31 @@ class Work:
         found.prepare()
         stack = found.stack.name
         keys = keys_of(found.managed)
-        with take_turn(found.lock, stack, self._operation, found.identity, keys) as turn:
-            turn.begin()
-            self._engine.on_start = turn.engine
-            self._refuse_changed(turn)
+        with lock_stack(found.lock, stack, self._operation, found.identity, keys) as lock:
+            lock.begin()
+            self._engine.on_start = lock.engine
+            self._refuse_changed(lock)
             last = LastState(found)
             said = last.mend()
             if said:
                 self._tell(Diagnostic("warning", said))
-            self._take_over(turn)
+            self._take_over(lock)
             last.keep()
             engine = self._stack()
             recovery = Recovery(found, engine, self._tell)
             try:
-                recovery.before(turn.unfinished)
+                recovery.before(lock.unfinished)
                 failure = self._run(engine, recovery)
             except CommandError as error:  # of a command before the operation itself
                 failure = error
-            self._end(turn, recovery)
+            self._end(lock, recovery)
             self._tell_left()
             mark = self._mark(engine) if self._operation is Operation.PREVIEW else ""
             prune(found)
         return replace(self._summary(failure, time.monotonic() - began), mark=mark)
 
-    def _refuse_changed(self, turn: Turn) -> None:
-        """Work only on the state that the plan was made of.
+    def _refuse_changed(self, lock: StackLock) -> None:
+        """EngineRun only on the state that the plan was made of.
 
         Raises:
             InfraError: it is another one by now.
@@ -107,8 +106,8 @@ class Work:
         found = self._deployment
         if not found.expected or self._mark(None) == found.expected:
             return
-        if turn.unfinished is None:
-            turn.finish()  # nothing was begun
+        if lock.unfinished is None:
+            lock.finish()  # nothing was begun
         msg = (
             f"stack {found.stack.name!r} was changed by somebody else since it was looked at; "
             "nothing was changed here: look at it again"
@@ -131,19 +130,19 @@ class Work:
             for text in left_behind(self._deployment):
                 self._tell(Diagnostic("warning", text))
 
-    def _take_over(self, turn: Turn) -> None:
+    def _take_over(self, lock: StackLock) -> None:
         try:
             taken = take_over(self._deployment, self._operation)
         except InfraError:
-            if turn.unfinished is None:
-                turn.finish()  # nothing was begun
+            if lock.unfinished is None:
+                lock.finish()  # nothing was begun
             raise
         if taken:
             self._tell(Diagnostic("info", taken))
 
-    def _end(self, turn: Turn, recovery: Recovery) -> None:
+    def _end(self, lock: StackLock, recovery: Recovery) -> None:
         if not recovery.pending():
-            turn.finish()
+            lock.finish()
 
     def _stack(self) -> LeanStack:
         found = self._deployment
@@ -193,18 +192,18 @@ class Work:
 
     def _destroy_without_program(self, stack: LeanStack) -> CommandError | None:
         """Destroy with the providers as the state has them: a broken program must not forbid it."""
-        why = gist(next(iter(self._narrator.errors), ""))
-        self._narrator.errors.clear()
+        why = gist(next(iter(self._events.errors), ""))
+        self._events.errors.clear()
         text = f"the program failed ({why}); destroying with the providers of the last apply"
         self._tell(Diagnostic("warning", text))
         try:
-            stack.destroy(color="never", on_event=self._narrator.hear, suppress_progress=True)
+            stack.destroy(color="never", on_event=self._events.hear, suppress_progress=True)
         except CommandError as error:
             return error
         return None
 
     def _operations(self, stack: LeanStack) -> dict[Operation, Callable[[], object]]:
-        hear = self._narrator.hear
+        hear = self._events.hear
         refresh = self._deployment.refresh or None
         # The local cloud may have moved to other ports since the state was written.
         renewed = True if refresh and self._deployment.attached else None
@@ -233,7 +232,7 @@ class Work:
         }
 
     def _summary(self, failure: CommandError | None, seconds: float) -> Summary:
-        heard = self._narrator
+        heard = self._events
         result, error, text = Result.DONE, "", ""
         if failure is not None:
             text = str(failure)
@@ -246,7 +245,7 @@ class Work:
     def _why(self, text: str) -> str:
         if self._engine.interrupted:
             return f"{self._operation.value} was interrupted; what was done is kept"
-        told = next(iter(self._narrator.errors), "") or first_error(text)
+        told = next(iter(self._events.errors), "") or first_error(text)
         return reason(text, told, self._deployment.stack.name, self._operation)
 
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from buildflow_nb.infra.work import KEPT_FILES, prune
-from tests.infra.test_deployment import deployment
+from buildflow_nb.infra.pulumi.engine_run import KEPT_FILES, prune
+from tests.infra.pulumi.test_deployment import deployment
 
 COUNT = KEPT_FILES + 20
 NAMES = {

@@ -24,10 +24,10 @@ from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.project_folder import make_private, write_whole
-from buildflow_nb.infra.deployment import Deployment
 from buildflow_nb.infra.managed import keys_of
-from buildflow_nb.infra.turn import take_turn, worked_on
-from buildflow_nb.infra.urn import APPLIED_BY, owner_of
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.stack_lock import lock_stack, worked_on
+from buildflow_nb.infra.pulumi.urn import APPLIED_BY, owner_of
 
 __all__ = ("left_behind", "take_over")
 
@@ -69,7 +69,7 @@ class _State:
 def take_over(deployment: Deployment, operation: Operation) -> str:
     """Move what the flow declares and nobody claims into its state; says so, or "".
 
-    Called by whoever holds the stack's turn. A destroy takes nothing over: it deletes what the
+    Called by whoever holds the stack's held. A destroy takes nothing over: it deletes what the
     flow has, and what a plan of it has shown.
 
     Raises:
@@ -147,10 +147,10 @@ def _locked(deployment: Deployment, other: _State, operation: Operation) -> Iter
     with ExitStack() as stack:
         kinds = (replace(deployment, project=other.project, own=own) for own in (True, False))
         for lock in [kind.lock for kind in kinds if kind.lock != deployment.lock]:
-            turn = stack.enter_context(
-                take_turn(lock, deployment.stack.name, operation, deployment.identity)
+            held = stack.enter_context(
+                lock_stack(lock, deployment.stack.name, operation, deployment.identity)
             )
-            if turn.unfinished is not None:
+            if held.unfinished is not None:
                 msg = (
                     f"an operation of {other.project!r} was cut off; Flow({other.project!r})."
                     "refresh() mends what it left, and then it can be taken over"

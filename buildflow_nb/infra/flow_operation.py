@@ -8,10 +8,15 @@ meanwhile, it is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.operations import (
+    Confirm,
+    Consent,
+    Declared,
     Diagnostic,
     Operation,
     OperationEvent,
@@ -21,30 +26,50 @@ from buildflow_nb.core.operations import (
     StepPlanned,
     Summary,
 )
-from buildflow_nb.infra.place import Confirm, Consent, Declared, Place
+from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.infra.operation import not_begun, operate
+from buildflow_nb.infra.pulumi.deployment import Deployment
+from buildflow_nb.infra.pulumi.state_mark import state_mark
 from buildflow_nb.infra.report import told
-from buildflow_nb.infra.stack import not_begun, operate
-from buildflow_nb.infra.state_mark import state_mark
 from buildflow_nb.infra.stop import Stop
 from buildflow_nb.infra.weighing import weighed
 
-__all__ = ("Operating", "finished")
+__all__ = ("FlowOperation", "finished")
 
 
-class Operating:
+class Stack(Protocol):
+    """What an operation wants to know of a flow's stack."""
+
+    @property
+    def identity(self) -> str:
+        """Who applies."""
+        ...
+
+    def view(self, managed: tuple[object, ...]) -> StackView:
+        """The stack as its state says."""
+        ...
+
+    def deployment(
+        self, managed: tuple[object, ...], attach: Callable[[str], None] | None = None
+    ) -> Deployment:
+        """What an operation works on; with `attach`, the local cloud is started, which hears it."""
+        ...
+
+
+class FlowOperation:
     """Operations on what a flow declares, told to one listener."""
 
     def __init__(
-        self, place: Place, declared: Declared, listener: OperationListener, stop: Stop | None
+        self, stack: Stack, declared: Declared, listener: OperationListener, stop: Stop | None
     ) -> None:
-        self._place = place
+        self._stack = stack
         self._declared = declared
         self._listener = listener
         self._stop = stop
         self._expected = ""  # the mark of the state that the plan was made of
 
     def carry_out(self, operation: Operation) -> Outcome:
-        """See `Place.operate`."""
+        """See `FlowStack.operate`."""
         if self._asked_to_stop:
             cancelled = not_begun(operation)
             self._listener(cancelled)
@@ -57,7 +82,7 @@ class Operating:
             self._listener(event)
 
         declared = self._declared
-        deployment = self._place.deployment(
+        deployment = self._stack.deployment(
             declared.managed, lambda text: hear(Diagnostic("info", text))
         )
         deployment = replace(deployment, expected=self._expected)
@@ -67,8 +92,8 @@ class Operating:
         return outcome
 
     def change(self, operation: Operation, consent: Consent) -> Outcome:
-        """See `Place.change`."""
-        self._expected = state_mark(self._place.deployment(()))
+        """See `FlowStack.change`."""
+        self._expected = state_mark(self._stack.deployment(()))
         to_see = consent.confirm is not None or (not consent.delete and self._may_delete(operation))
         if to_see and not self._asked_to_stop:
             plan = self._plan(operation)
@@ -83,19 +108,19 @@ class Operating:
 
     def _may_delete(self, operation: Operation) -> bool:
         """Whether it may delete what is another's or was not declared, told by the state alone."""
-        view = self._place.view(self._declared.managed)
-        others = set(view.applied_by.values()) - {"", self._place.identity}
+        view = self._stack.view(self._declared.managed)
+        others = set(view.applied_by.values()) - {"", self._stack.identity}
         undeclared = operation is Operation.APPLY and view.undeclared
         return bool(view.unknown or others or undeclared)
 
     def _plan(self, operation: Operation) -> Outcome:
         destroys = operation is Operation.DESTROY
         wanted = replace(self._declared, managed=()) if destroys else self._declared
-        looking = Operating(self._place, wanted, lambda _: None, self._stop)
+        looking = FlowOperation(self._stack, wanted, lambda _: None, self._stop)
         plan = finished(looking.carry_out(Operation.PREVIEW))
         if not destroys:
             return plan  # a preview is weighed as an apply
-        return weighed(plan, self._place.deployment(()), wanted.mentioned, operation)
+        return weighed(plan, self._stack.deployment(()), wanted.mentioned, operation)
 
     @property
     def _asked_to_stop(self) -> bool:

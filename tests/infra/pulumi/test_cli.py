@@ -9,8 +9,8 @@ import stat
 import pytest
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.infra import pulumi_cli
-from buildflow_nb.infra.pulumi_cli import cached_root, find_cli, get_cli
+from buildflow_nb.infra.pulumi import cli
+from buildflow_nb.infra.pulumi.cli import cached_root, find_cli, get_cli
 
 
 def program(path, says: str):
@@ -28,7 +28,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(pulumi_cli, "SITE", unused.getsockname())
+        monkeypatch.setattr(cli, "SITE", unused.getsockname())
         yield tmp_path
 
 

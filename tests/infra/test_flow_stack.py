@@ -10,9 +10,9 @@ import pytest
 from buildflow_nb.core.config import CloudProvider, Config, Stack
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError, RejectedError
-from buildflow_nb.core.operations import Op, Operation
+from buildflow_nb.core.operations import Consent, Declared, Op, Operation
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.infra.place import Consent, Declared, LocalEndpoints, Place
+from buildflow_nb.infra.flow_stack import FlowStack, LocalEndpoints
 from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Broken, Link, Plain, Q
@@ -27,7 +27,7 @@ KEYS = FlowOptions(
 def place(folder, cloud="local", provider=None, options=KEYS):
     stack = Stack("here", cloud=cloud)
     config = Config("shop", folder, {"here": stack}, "here", provider=provider or CloudProvider())
-    return Place(config, stack, options)
+    return FlowStack(config, stack, options)
 
 
 def test_a_local_stack_has_made_up_keys_and_the_defaults_that_clouds_ask_for(tmp_path):
@@ -107,7 +107,7 @@ class TestChange:
         """A place of its own project on the shared cloud."""
         stack = Stack("here", f"file://{tmp_path}", "local")
         config = Config("change", cloud_folder, {"here": stack}, "here")
-        made = Place(config, stack, FlowOptions())
+        made = FlowStack(config, stack, FlowOptions())
         yield made
         made.operate(Operation.DESTROY, Declared(()))
 

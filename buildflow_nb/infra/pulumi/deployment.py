@@ -15,7 +15,7 @@ from buildflow_nb.core.errors import ConfigError, InfraError
 from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import PRIVATE, check_tree, make_private, private_folder
-from buildflow_nb.infra.passphrase import passphrase
+from buildflow_nb.infra.pulumi.passphrase import passphrase
 
 __all__ = ("HIDDEN_OPTIONS", "Deployment")
 

@@ -30,9 +30,9 @@ from buildflow_nb.core.operations import (
     StepStarted,
     Unknown,
 )
-from buildflow_nb.infra.urn import APPLIED_BY, name_of, owner_of
+from buildflow_nb.infra.pulumi.urn import APPLIED_BY, name_of, owner_of
 
-__all__ = ("Narrator", "first_error")
+__all__ = ("EngineEvents", "first_error")
 
 _OPS = {
     OpType.SAME: Op.SAME,
@@ -53,7 +53,7 @@ _EMPTY_WORDS = re.compile(r"|(?:update|preview|refresh|destroy) failed")  # told
 _ERROR = re.compile(r"^(?: *stderr:)? *error: (?P<message>.*?)(?=^ *error: |\Z)", re.M | re.S)
 
 
-class Narrator:
+class EngineEvents:
     """Hears the engine's events and tells operation events; called on the engine's thread.
 
     What the engine reads to refresh its state is news only where refreshing was asked for; in

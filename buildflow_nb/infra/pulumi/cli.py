@@ -20,7 +20,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.infra.deployment import HIDDEN_OPTIONS
+from buildflow_nb.infra.pulumi.deployment import HIDDEN_OPTIONS
 
 __all__ = ("Cli", "cached_root", "find_cli", "get_cli")
 

@@ -13,8 +13,8 @@ import pulumi
 
 from buildflow_nb.core.primitive import Env, Managed, key_of
 from buildflow_nb.infra.managed import in_order, managed_above
-from buildflow_nb.infra.providers import Providers
-from buildflow_nb.infra.urn import APPLIED_BY, COMPONENT
+from buildflow_nb.infra.pulumi.providers import Providers
+from buildflow_nb.infra.pulumi.urn import APPLIED_BY, COMPONENT
 
 __all__ = ("program",)
 

@@ -20,11 +20,11 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, OperationListener
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.process_id import ProcessId, end, process_name
-from buildflow_nb.infra.adopt import adopted
-from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.pulumi.adopt import adopted
+from buildflow_nb.infra.pulumi.deployment import Deployment
 
 if TYPE_CHECKING:
-    from buildflow_nb.infra.engine import LeanStack
+    from buildflow_nb.infra.pulumi.engine import LeanStack
 
 __all__ = ("Recovery",)
 
@@ -34,7 +34,7 @@ _LOCKS = re.compile(r"currently locked by (?P<count>\d+) lock")
 
 
 class Recovery:
-    """Mends one stack's state; used by whoever holds the stack's turn."""
+    """Mends one stack's state; used by whoever holds the stack's lock."""
 
     def __init__(self, deployment: Deployment, stack: LeanStack, tell: OperationListener) -> None:
         self._deployment = deployment

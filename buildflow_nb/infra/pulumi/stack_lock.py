@@ -22,7 +22,7 @@ from buildflow_nb.core.own_json import DamagedError, parsed
 from buildflow_nb.core.process_id import ProcessId, process_name
 from buildflow_nb.core.project_folder import make_private, open_private, try_lock
 
-__all__ = ("Turn", "take_turn", "worked_on")
+__all__ = ("StackLock", "lock_stack", "worked_on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class _Record:
     keys: tuple[str, ...] = ()
 
 
-class Turn:
+class StackLock:
     """A lock that is held. `unfinished` is the engine, or none yet, if the last holder died."""
 
     def __init__(self, file: IO[str], record: _Record) -> None:
@@ -75,9 +75,9 @@ class Turn:
 
 
 @contextmanager
-def take_turn(
+def lock_stack(
     path: Path, stack: str, operation: Operation, identity: str = "", keys: Iterable[str] = ()
-) -> Iterator[Turn]:
+) -> Iterator[StackLock]:
     """Hold the stack's lock; `begin` says so, `finish` that the state is known to be whole.
 
     Raises:
@@ -101,7 +101,7 @@ def take_turn(
             raise InfraError(" ".join(msg.split()))
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         record = _Record(operation.value, os.getpid(), now, identity=identity, keys=tuple(keys))
-        yield Turn(file, record)
+        yield StackLock(file, record)
 
 
 def worked_on(path: Path) -> tuple[str, frozenset[str]]:

@@ -11,7 +11,7 @@ from buildflow_nb.core.errors import ConfigError, InfraError
 from buildflow_nb.core.operations import Op
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import private_folder
-from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.pulumi.deployment import Deployment
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q
 

@@ -23,7 +23,7 @@ from pulumi import automation
 from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 
-from buildflow_nb.infra.pulumi_cli import Cli
+from buildflow_nb.infra.pulumi.cli import Cli
 
 __all__ = ("Engine", "LeanStack")
 

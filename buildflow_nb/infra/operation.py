@@ -24,12 +24,12 @@ from buildflow_nb.core.operations import (
     Result,
     Summary,
 )
-from buildflow_nb.infra.deployment import Deployment
-from buildflow_nb.infra.pulumi_cli import get_cli
+from buildflow_nb.infra.pulumi.cli import get_cli
+from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.stop import Stop
 
 if TYPE_CHECKING:
-    from buildflow_nb.infra.work import Work
+    from buildflow_nb.infra.pulumi.engine_run import EngineRun
 
 __all__ = ("not_begun", "operate", "warm_up")
 
@@ -76,9 +76,9 @@ def warm_up() -> None:
         import pulumi_aws
         import pulumi_gcp
 
-        from buildflow_nb.infra import work
+        from buildflow_nb.infra.pulumi import engine_run
 
-        del pulumi_aws, pulumi_gcp, work
+        del pulumi_aws, pulumi_gcp, engine_run
 
     threading.Thread(target=load, name="pulumi imports", daemon=True).start()
 
@@ -90,7 +90,7 @@ class _Job:
         self._deployment = deployment
         self._operation = operation
         self._events: queue.Queue[OperationEvent | None] = queue.Queue(EVENTS)
-        self._work: Work | None = None
+        self._work: EngineRun | None = None
         self._lock = threading.Lock()  # between what was asked and who is to hear it
         self._asked = 0
         self._error: BaseException | None = None
@@ -142,15 +142,15 @@ class _Job:
         self._began = True
         began = time.monotonic()
         try:
-            from buildflow_nb.infra.work import Work
+            from buildflow_nb.infra.pulumi.engine_run import EngineRun
 
             cli = get_cli()
-            work = Work(self._deployment, self._operation, cli, self._events.put)
+            engine_run = EngineRun(self._deployment, self._operation, cli, self._events.put)
             with self._lock:
-                self._work = work
+                self._work = engine_run
                 for _ in range(self._asked):
-                    work.interrupt()
-            self._summary = work.do(began)
+                    engine_run.interrupt()
+            self._summary = engine_run.do(began)
         except BuildFlowError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001  (the boundary: told to whoever waits)

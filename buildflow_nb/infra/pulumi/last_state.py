@@ -15,7 +15,7 @@ from typing import Any
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.own_json import DamagedError, read_own
 from buildflow_nb.core.project_folder import read_private, write_whole
-from buildflow_nb.infra.deployment import Deployment
+from buildflow_nb.infra.pulumi.deployment import Deployment
 
 __all__ = ("ROOM_BYTES", "LastState")
 
@@ -23,7 +23,7 @@ ROOM_BYTES = 16 << 20  # a state of a thousand resources is about 4 MB, and is w
 
 
 class LastState:
-    """Keeps a copy of one stack's state; used by whoever holds the stack's turn."""
+    """Keeps a copy of one stack's state; used by whoever holds the stack's lock."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._state = deployment.state

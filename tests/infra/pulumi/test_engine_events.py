@@ -16,7 +16,7 @@ from buildflow_nb.core.operations import (
     StepStarted,
     Unknown,
 )
-from buildflow_nb.infra.narrate import Narrator, first_error
+from buildflow_nb.infra.pulumi.engine_events import EngineEvents, first_error
 
 STACK = "urn:pulumi:local::shop"
 COMPONENT = f"{STACK}::buildflow:SQSQueue::orders"
@@ -35,10 +35,10 @@ def state(**inputs):
 
 def hear(operation: Operation, *events: EngineEvent):
     told = []
-    narrator = Narrator(told.append, operation)
+    heard = EngineEvents(told.append, operation)
     for event in events:
-        narrator.hear(event)
-    return told, narrator
+        heard.hear(event)
+    return told, heard
 
 
 def test_a_creation_shows_what_was_asked_for_not_what_was_filled_in():
@@ -84,7 +84,7 @@ def test_a_value_that_is_not_known_yet_says_so():
 
 
 def test_a_step_is_started_and_done_and_counted_once():
-    told, narrator = hear(
+    told, heard = hear(
         Operation.APPLY,
         step("resourcePreEvent", "create", COMPONENT),
         step("resourcePreEvent", "create", new=state()),
@@ -92,12 +92,12 @@ def test_a_step_is_started_and_done_and_counted_once():
         step("resOutputsEvent", "create", COMPONENT),
     )
     assert [type(event) for event in told] == [StepStarted, StepStarted, StepDone, StepDone]
-    assert dict(narrator.changes) == {Op.CREATE: 1}
+    assert dict(heard.changes) == {Op.CREATE: 1}
     assert told[2].seconds >= 0
 
 
 def test_a_replacement_is_one_step():
-    told, narrator = hear(
+    told, heard = hear(
         Operation.APPLY,
         *(step(kind, op) for op in ("delete-replaced", "replace", "create-replacement")
           for kind in ("resourcePreEvent", "resOutputsEvent")),
@@ -106,15 +106,15 @@ def test_a_replacement_is_one_step():
         (StepStarted, Op.REPLACE),
         (StepDone, Op.REPLACE),
     ]
-    assert dict(narrator.changes) == {Op.REPLACE: 1}
+    assert dict(heard.changes) == {Op.REPLACE: 1}
 
 
 def test_what_stays_is_counted_and_not_told():
-    told, narrator = hear(
+    told, heard = hear(
         Operation.APPLY, step("resourcePreEvent", "same"), step("resOutputsEvent", "same")
     )
     assert told == []
-    assert (narrator.unchanged, dict(narrator.changes)) == (1, {})
+    assert (heard.unchanged, dict(heard.changes)) == (1, {})
 
 
 def test_what_a_refresh_finds_is_news_where_it_was_asked_for():
@@ -124,12 +124,12 @@ def test_what_a_refresh_finds_is_news_where_it_was_asked_for():
         step("resourcePreEvent", "same"),
         step("resOutputsEvent", "same"),
     ]
-    told, narrator = hear(Operation.REFRESH, *events)
+    told, heard = hear(Operation.REFRESH, *events)
     assert [(type(event), event.step.op) for event in told] == [(StepDone, Op.DELETE)]
-    assert dict(narrator.changes) == {Op.DELETE: 1}
-    told, narrator = hear(Operation.APPLY, *events[:2])
+    assert dict(heard.changes) == {Op.DELETE: 1}
+    told, heard = hear(Operation.APPLY, *events[:2])
     assert told == []
-    assert dict(narrator.changes) == {}
+    assert dict(heard.changes) == {}
 
 
 def test_a_change_that_a_refresh_finds_shows_what_it_was():
@@ -143,9 +143,9 @@ def test_a_change_that_a_refresh_finds_shows_what_it_was():
 
 def test_the_engines_own_resources_are_not_told():
     own = [f"{STACK}::pulumi:pulumi:Stack::shop-local", f"{STACK}::pulumi:providers:aws::aws"]
-    told, narrator = hear(Operation.APPLY, *(step("resOutputsEvent", "create", urn) for urn in own))
+    told, heard = hear(Operation.APPLY, *(step("resOutputsEvent", "create", urn) for urn in own))
     assert told == []
-    assert dict(narrator.changes) == {}
+    assert dict(heard.changes) == {}
 
 
 def test_a_name_with_colons_stays_whole():
@@ -156,14 +156,14 @@ def test_a_name_with_colons_stays_whole():
 
 def test_a_failure_is_told_and_the_reason_kept():
     diagnostic = {"severity": "error", "message": "no such thing\nsecond line\n", "urn": QUEUE}
-    told, narrator = hear(
+    told, heard = hear(
         Operation.APPLY,
         step("resOpFailedEvent", "create"),
         EngineEvent.from_json({"diagnosticEvent": diagnostic}),
     )
     assert isinstance(told[0], StepFailed)
     assert told[1] == Diagnostic("error", "no such thing\nsecond line", QUEUE)
-    assert narrator.errors == ["no such thing\nsecond line"]
+    assert heard.errors == ["no such thing\nsecond line"]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_noise_is_dropped(diagnostic):
 
 
 def test_an_error_that_the_engine_repeats_is_told_once():
-    told, narrator = hear(
+    told, heard = hear(
         Operation.APPLY,
         *(
             EngineEvent.from_json({"diagnosticEvent": {"severity": "error", "message": message}})
@@ -189,7 +189,7 @@ def test_an_error_that_the_engine_repeats_is_told_once():
         ),
     )
     assert told == [Diagnostic("error", "no shelf")]
-    assert narrator.errors == ["no shelf"]
+    assert heard.errors == ["no shelf"]
 
 
 @pytest.mark.parametrize(

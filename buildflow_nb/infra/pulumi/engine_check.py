@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.infra.pulumi_cli import cached_root, find_cli
+from buildflow_nb.infra.pulumi.cli import cached_root, find_cli
 
 __all__ = ("look_at_engine",)
 

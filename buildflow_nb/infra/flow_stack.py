@@ -9,52 +9,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.identity import NAMELESS
-from buildflow_nb.core.operations import Operation, OperationListener, Outcome
+from buildflow_nb.core.operations import Consent, Declared, Operation, OperationListener, Outcome
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.core.stack_view import StackView
 
 if TYPE_CHECKING:
-    from buildflow_nb.infra.deployment import Deployment
+    from buildflow_nb.infra.pulumi.deployment import Deployment
     from buildflow_nb.infra.stop import Stop
     from buildflow_nb.local_cloud.record import CloudRecord
 
-__all__ = ("Confirm", "Consent", "Declared", "LocalEndpoints", "Place")
+__all__ = ("Consent", "Declared", "FlowStack", "LocalEndpoints")
 
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
 _ACCOUNT = "000000000000"  # ministack takes twelve digits as the account's id
 _LOOPBACK = ("127.0.0.1", "localhost")
 _PROJECT_VARIABLES = ("GOOGLE_CLOUD_PROJECT", "GCP_PROJECT", "GCLOUD_PROJECT")
-
-Confirm = Callable[[Outcome], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What a flow manages, and all that it has managed in this session."""
-
-    managed: tuple[object, ...]
-    mentioned: tuple[object, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """Who is asked before something is changed, None for a yes beforehand.
-
-    `delete` agrees to deletions of any kind.
-    """
-
-    confirm: Confirm | None
-    delete: bool = False
 
 
 class LocalEndpoints(Mapping[str, str]):
@@ -76,7 +54,7 @@ class LocalEndpoints(Mapping[str, str]):
         return f"LocalEndpoints({str(self._project)!r})"
 
 
-class Place:
+class FlowStack:
     """One stack of a project, with a flow's options; it does what the flow `flow_id` asks for.
 
     Where a `buildflow.yaml` names the app, the state is the app's; otherwise it is the flow's own.
@@ -146,7 +124,7 @@ class Place:
 
     def expect_operations(self) -> None:
         """Get ready, in the background, for operations that are likely to come."""
-        from buildflow_nb.infra.stack import warm_up
+        from buildflow_nb.infra.operation import warm_up
 
         warm_up()
 
@@ -164,9 +142,9 @@ class Place:
         Raises:
             InfraError: it could not begin.
         """
-        from buildflow_nb.infra.operating import Operating
+        from buildflow_nb.infra.flow_operation import FlowOperation
 
-        return Operating(self, declared, listener, stop).carry_out(operation)
+        return FlowOperation(self, declared, listener, stop).carry_out(operation)
 
     def change(
         self,
@@ -185,9 +163,9 @@ class Place:
             RejectedError: the answer was no, or nobody was asked about deletions that need it.
             InfraError: it could not begin, it failed, or `stop` was asked.
         """
-        from buildflow_nb.infra.operating import Operating
+        from buildflow_nb.infra.flow_operation import FlowOperation
 
-        return Operating(self, declared, listener, stop).change(operation, consent)
+        return FlowOperation(self, declared, listener, stop).change(operation, consent)
 
     def view(self, managed: tuple[object, ...]) -> StackView:
         """The stack as its state says, at once: neither the engine nor the local cloud is asked."""
@@ -199,7 +177,7 @@ class Place:
         self, managed: tuple[object, ...], attach: Callable[[str], None] | None = None
     ) -> Deployment:
         """What an operation works on; with `attach`, the local cloud is started, which hears it."""
-        from buildflow_nb.infra.deployment import Deployment
+        from buildflow_nb.infra.pulumi.deployment import Deployment
 
         config, options = self._config, self._options
         return Deployment(

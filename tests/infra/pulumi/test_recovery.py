@@ -20,7 +20,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.operations import Diagnostic, Op, Operation, Result
-from buildflow_nb.infra.recover import Recovery
+from buildflow_nb.infra.pulumi.recover import Recovery
 from buildflow_nb.local_cloud.provider.aws.queue import Queue
 from buildflow_nb.local_cloud.provider.gcp.topic import Topic
 from buildflow_nb.local_cloud.provider.server import ProviderServers
@@ -244,14 +244,14 @@ KERNEL = """
     from buildflow_nb.core.config import Config, Stack
     from buildflow_nb.core.operations import Operation
     from buildflow_nb.core.options import FlowOptions
-    from buildflow_nb.infra.deployment import Deployment
-    from buildflow_nb.infra.place import Place
-    from buildflow_nb.infra.stack import operate
+    from buildflow_nb.infra.pulumi.deployment import Deployment
+    from buildflow_nb.infra.flow_stack import FlowStack
+    from buildflow_nb.infra.operation import operate
     from tests.infra.primitives import Q, T
 
     folder, cloud, aws, gcp = sys.argv[1:]
     config = Config.implicit(Path(cloud))
-    env = Place(config, config.stack(None), FlowOptions()).env()
+    env = FlowStack(config, config.stack(None), FlowOptions()).env()
     ports = {"aws": int(aws), "gcp": int(gcp)}
     operate(
         Deployment("shop", Stack("local", cloud="local"), Path(folder), ".buildflow/pulumi",

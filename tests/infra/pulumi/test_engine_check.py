@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb.core.findings import Health
-from buildflow_nb.infra import engine_check
-from buildflow_nb.infra.engine_check import look_at_engine
-from buildflow_nb.infra.pulumi_cli import Cli
+from buildflow_nb.infra.pulumi import engine_check
+from buildflow_nb.infra.pulumi.cli import Cli
+from buildflow_nb.infra.pulumi.engine_check import look_at_engine
 
 
 @pytest.mark.parametrize(

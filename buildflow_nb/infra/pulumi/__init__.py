@@ -1,0 +1,1 @@
+"""Pulumi's engine: found, driven, listened to, and mended after sudden ends."""
