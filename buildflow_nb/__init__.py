@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from buildflow_nb.core.declarations import Service, collector, consumer, endpoint
+    from buildflow_nb.core.declaring.declarations import Service, collector, consumer, endpoint
     from buildflow_nb.core.options import FlowOptions
     from buildflow_nb.flow import Flow
 
@@ -32,10 +32,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Flow": "flow",
     "FlowOptions": "core.options",
-    "Service": "core.declarations",
-    "collector": "core.declarations",
-    "consumer": "core.declarations",
-    "endpoint": "core.declarations",
+    "Service": "core.declaring.declarations",
+    "collector": "core.declaring.declarations",
+    "consumer": "core.declaring.declarations",
+    "endpoint": "core.declaring.declarations",
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.core.command import Option
+from buildflow_nb.commands.command import Option
 from buildflow_nb.core.errors import ConfigError
 
 __all__ = ("completed", "processors_in")

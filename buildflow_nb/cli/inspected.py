@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from buildflow_nb.core.stack_name import stack_said
+from buildflow_nb.core.primitive import stack_said
 
 __all__ = ("headline", "primitive_facts", "processor_line", "state_text")
 
 
 def state_text(state: Mapping[str, Any], cloud: str = "") -> str:
-    """Write a flow state (`core/flow_state.py`): its processors, then its primitives.
+    """Write a flow state (`core/status/flow_state.py`): its processors, then its primitives.
 
     `cloud` is the one that its stack is on, which the state does not tell.
     """

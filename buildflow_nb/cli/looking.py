@@ -8,7 +8,7 @@ from typing import Any
 
 from buildflow_nb.cli.table import TERMINAL
 from buildflow_nb.cli.terminal import Terminal
-from buildflow_nb.core.command import Command
+from buildflow_nb.commands.command import Command
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Finding, Health, counted, told, worst
 from buildflow_nb.core.nearest import nearest

@@ -15,7 +15,7 @@ from typing import Any
 
 from buildflow_nb.cli.terminal import Terminal, Terminated, as_typed_here
 from buildflow_nb.cli.words import PROGRAM, read_words
-from buildflow_nb.core.command import Invocation
+from buildflow_nb.commands.command import Invocation
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, UsageError
 
 __all__ = ("main",)

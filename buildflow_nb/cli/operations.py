@@ -9,7 +9,7 @@ from typing import Any
 from buildflow_nb.cli.asked import flow_asked
 from buildflow_nb.cli.progress import Progress, progress_of
 from buildflow_nb.cli.terminal import Terminal
-from buildflow_nb.core.operations import Operation, Outcome
+from buildflow_nb.core.status.operations import Operation, Outcome
 from buildflow_nb.flow import Flow
 from buildflow_nb.infra.ask import answer, ask
 from buildflow_nb.infra.report import headline, plan_text

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from buildflow_nb.cli.plain import plain
 from buildflow_nb.cli.terminal import Terminal
-from buildflow_nb.core.operations import Diagnostic, Operation, OperationEvent, Outcome
+from buildflow_nb.core.status.operations import Diagnostic, Operation, OperationEvent, Outcome
 from buildflow_nb.infra.report import line, plan_text
 
 if TYPE_CHECKING:

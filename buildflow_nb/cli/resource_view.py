@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,
     Operation,

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from buildflow_nb.cli.log_tail import LogTail
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.observability.logs import captured
 

@@ -11,8 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event, StateChanged
-from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.core.snapshot_text import harmless, run_text, served_text
+from buildflow_nb.core.status.snapshot import FlowSnapshot, State, harmless, run_text, served_text
 from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("RunLines",)

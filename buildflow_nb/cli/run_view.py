@@ -17,8 +17,13 @@ from rich.text import Text
 
 from buildflow_nb.cli.log_tail import LogTail
 from buildflow_nb.core.events import ElementFailed, Event
-from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
-from buildflow_nb.core.snapshot_text import harmless, served_text
+from buildflow_nb.core.status.snapshot import (
+    FlowSnapshot,
+    ProcessorSnapshot,
+    State,
+    harmless,
+    served_text,
+)
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.observability.logs import captured
 

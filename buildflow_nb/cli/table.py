@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from buildflow_nb.core.command import Command, Option, port
-from buildflow_nb.core.command_table import COMMANDS
+from buildflow_nb.commands.command import Command, Option, port
+from buildflow_nb.commands.table import COMMANDS
 
 __all__ = ("TERMINAL", "words_for")
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.events import Event
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Face", "Teller", "face_of")

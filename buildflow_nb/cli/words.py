@@ -1,8 +1,9 @@
 """From the words of a terminal to a command and its values, by Typer and the one table.
 
 Typer has the commands, their help and the shell's completion. The words of a command are read by
-the parser of the line magics (`core/commands.py`), so that both take the same and say the same of a
-wrong word; Typer would load pydantic to read a number, besides. Nothing is carried out in here.
+the parser of the line magics (`commands/parsing.py`), so that both take the same and say the same
+of a wrong word; Typer would load pydantic to read a number, besides. Nothing is carried out in
+here.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from buildflow_nb.cli.completion import completed
 from buildflow_nb.cli.table import TERMINAL
-from buildflow_nb.core.command import Command, Invocation, Option
-from buildflow_nb.core.command_table import COMMANDS
+from buildflow_nb.commands.command import Command, Invocation, Option
+from buildflow_nb.commands.table import COMMANDS
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.nearest import nearest
 
@@ -108,7 +109,7 @@ class _Words(TyperCommand):
         if ctx.resilient_parsing or set(flags) & set(HELP_FLAGS):
             asked = [flag for flag in HELP_FLAGS if flag in flags]
             return super().parse_args(ctx, args if ctx.resilient_parsing else asked[:1])
-        from buildflow_nb.core.commands import parsed
+        from buildflow_nb.commands.parsing import parsed
 
         ctx.params = parsed(TERMINAL[self.name or ""], args).values
         return []

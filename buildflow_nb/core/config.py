@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.nearest import cut, is_hidden, nearest, shown
-from buildflow_nb.core.stack_name import stack_said
+from buildflow_nb.core.primitive import stack_said
 
 if TYPE_CHECKING:
     import yaml

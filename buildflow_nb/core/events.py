@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from buildflow_nb.core.snapshot import Failure, State
+from buildflow_nb.core.status.snapshot import Failure, State
 
 __all__ = ("ElementFailed", "Event", "Listener", "StateChanged")
 

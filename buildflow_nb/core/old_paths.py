@@ -12,14 +12,14 @@ __all__ = ("OLD_PATHS",)
 
 # a module below `buildflow`: the modules below this package where its names are, and the names
 OLD_PATHS: Mapping[str, Mapping[str, str]] = {
-    "core.app.collector": {"core.declarations": "Collector collector"},
-    "core.app.consumer": {"core.declarations": "Consumer consumer"},
-    "core.app.endpoint": {"core.declarations": "Endpoint endpoint"},
+    "core.app.collector": {"core.declaring.declarations": "Collector collector"},
+    "core.app.consumer": {"core.declaring.declarations": "Consumer consumer"},
+    "core.app.endpoint": {"core.declaring.declarations": "Endpoint endpoint"},
     "core.app.flow": {"flow": "Flow", "core.options": "FlowOptions"},
     "core.app.flow_state": {
-        "core.flow_state": "FlowState PrimitiveState ProcessorGroupState ProcessorState"
+        "core.status.flow_state": "FlowState PrimitiveState ProcessorGroupState ProcessorState"
     },
-    "core.app.service": {"core.declarations": "Service"},
+    "core.app.service": {"core.declaring.declarations": "Service"},
     "core.credentials.aws_credentials": {"core.credentials": "AWSCredentials"},
     "core.credentials.gcp_credentials": {"core.credentials": "GCPCredentials"},
     "core.options.flow_options": {"core.options": "FlowOptions"},

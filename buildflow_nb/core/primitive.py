@@ -34,7 +34,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.stack_name import stack_said
 
 if TYPE_CHECKING:
     import pulumi
@@ -46,6 +45,7 @@ __all__ = (
     "Incomplete",
     "Malformed",
     "Managed",
+    "PrimitiveId",
     "Readable",
     "Releasing",
     "Sink",
@@ -56,7 +56,23 @@ __all__ = (
     "check_managed",
     "key_of",
     "label_of",
+    "stack_said",
 )
+
+
+class PrimitiveId(str):
+    """An id: `primitive.primitive_id`, and `primitive.primitive_id()` as BuildFlow 0.3 had it."""
+
+    __slots__ = ()
+
+    def __call__(self) -> str:
+        """The id, as plain text."""
+        return str(self)
+
+
+def stack_said(name: str, cloud: str) -> str:
+    """The name with the cloud, "local" or "real"; "" where nobody has said which."""
+    return f"{name!r} ({cloud} cloud)" if cloud else repr(name)
 
 
 class Wire(Enum):

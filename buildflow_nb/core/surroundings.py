@@ -1,12 +1,21 @@
-"""What this process is: a Jupyter kernel, something with an event loop, or a plain program."""
+"""What this process is: a Jupyter kernel, something with an event loop, or a plain program.
+
+Jupyter's server names a kernel's notebook in its environment, VS Code in a variable. Neither is
+told when the file is renamed, so that a file that is not there is said, and done without.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-__all__ = ("BEING_LOADED", "kernel", "must_not_block")
+__all__ = ("BEING_LOADED", "SavedFile", "kernel", "must_not_block", "saved_file")
+
 
 BEING_LOADED: ContextVar[bool] = ContextVar("being_loaded", default=False)
 """Whether a program is imported for its declarations alone: nothing in it may run then."""
@@ -25,3 +34,24 @@ def must_not_block() -> bool:
     except RuntimeError:
         return kernel() is not None
     return True
+
+
+_OF_JUPYTER = "JPY_SESSION_NAME"  # set by jupyter_server for the kernels that it starts
+_OF_VS_CODE = "__vsc_ipynb_file__"
+_ENDING = ".ipynb"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """A notebook file; `lost` is one that the front end named, and that is not there."""
+
+    path: Path | None = None
+    lost: Path | None = None
+
+
+def saved_file(names: dict[str, Any]) -> SavedFile:
+    """The file of the notebook whose code sees these names."""
+    told = (names.get(_OF_VS_CODE), os.environ.get(_OF_JUPYTER))
+    paths = [Path(one) for one in told if isinstance(one, str) and one.endswith(_ENDING)]
+    found = next((path for path in paths if path.is_file()), None)
+    return SavedFile(found, None if found or not paths else paths[0])

@@ -11,9 +11,9 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any
 
-from buildflow_nb.core.deletions import Deletions
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.operations import OperationEvent, Outcome, Summary
+from buildflow_nb.core.status.deletions import Deletions
+from buildflow_nb.core.status.operations import OperationEvent, Outcome, Summary
 from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.infra.stop import Stop
 

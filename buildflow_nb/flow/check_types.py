@@ -7,14 +7,19 @@ from typing import Any
 
 import msgspec
 
-from buildflow_nb.core.annotations import is_pydantic, is_record, pydantic_fields, type_name
-from buildflow_nb.core.decode import compile_decoder
-from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.conversion.annotations import (
+    is_pydantic,
+    is_record,
+    pydantic_fields,
+    type_name,
+)
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.conversion.encode import compile_encoder
+from buildflow_nb.core.conversion.fields_written import fields_written
+from buildflow_nb.core.conversion.model_forms import spelling_of
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.fields_written import fields_written
 from buildflow_nb.core.findings import Columns, Finding, Health
-from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, ProcessorSpec
-from buildflow_nb.core.model_forms import spelling_of
 from buildflow_nb.core.primitive import Wire, label_of
 
 __all__ = ("Known", "look_at_types")

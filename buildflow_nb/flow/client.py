@@ -21,13 +21,18 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from buildflow_nb.core.conversion.encode import json_bytes, to_record
 from buildflow_nb.core.credentials import is_secret_class, revealed
-from buildflow_nb.core.encode import json_bytes, to_record
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
+from buildflow_nb.core.declaring.http_binding import (
+    BindingPlan,
+    ParameterSource,
+    Slot,
+    plan_binding,
+)
+from buildflow_nb.core.declaring.route_template import REST
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, UsageError
-from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
-from buildflow_nb.core.http_binding import BindingPlan, Place, Slot, plan_binding
 from buildflow_nb.core.options import nearest
-from buildflow_nb.core.route_template import REST
 
 __all__ = ("AnswerError", "Client")
 
@@ -126,7 +131,7 @@ def _signature(spec: CollectorSpec | EndpointSpec, plan: BindingPlan) -> inspect
     parameters = [
         own.parameters[slot.name].replace(annotation=slot.parameter.hint or empty)
         for slot in plan.slots
-        if slot.place is not Place.REQUEST
+        if slot.place is not ParameterSource.REQUEST
     ]
     returns = spec.processor.returns if isinstance(spec, EndpointSpec) else None
     return inspect.Signature(parameters, return_annotation=empty if returns is None else returns)
@@ -154,18 +159,18 @@ def _request(
 
 
 def _put(request: _Request, slot: Slot, value: Any, body: dict[str, Any]) -> None:
-    if slot.place is Place.PATH:
+    if slot.place is ParameterSource.PATH:
         request.path = _filled(request.path, slot.name, _text(value))
-    elif slot.place is Place.QUERY:
+    elif slot.place is ParameterSource.QUERY:
         if value is not None:
             items = value if slot.repeated else [value]
             request.query += [(slot.name, _text(item)) for item in items]
-    elif slot.place is Place.FIELDS:
+    elif slot.place is ParameterSource.FIELDS:
         for name, item in to_record(value).items():
             if item is not None:
                 items = item if isinstance(item, list) else [item]
                 request.query += [(name, _text(one)) for one in items]
-    elif slot.place is Place.RAW:
+    elif slot.place is ParameterSource.RAW:
         request.body = value.encode() if isinstance(value, str) else bytes(value)
         request.headers["Content-Type"] = "application/octet-stream"
     else:

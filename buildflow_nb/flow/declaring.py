@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from buildflow_nb.core.declarations import Collector, Consumer, Endpoint, Service
+from buildflow_nb.core.declaring.declarations import Collector, Consumer, Endpoint, Service
+from buildflow_nb.core.declaring.flow_spec import FlowSpec, ProcessorSpec
+from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import DeclarationError, UsageError
-from buildflow_nb.core.flow_spec import FlowSpec, ProcessorSpec
-from buildflow_nb.core.flow_state import FlowState
 from buildflow_nb.core.nearest import nearest, unknown_processor
 from buildflow_nb.core.options import (
     CollectorOptions,
@@ -17,7 +17,7 @@ from buildflow_nb.core.options import (
     takes_options,
 )
 from buildflow_nb.core.primitive import Managed, key_of
-from buildflow_nb.core.registry import Registry
+from buildflow_nb.core.status.flow_state import FlowState
 from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.infra.flow_stack import FlowStack
 
@@ -46,7 +46,7 @@ class Declaring:
         """
 
         def register(target: Code) -> Code:
-            from buildflow_nb.core.declare import consumer_spec
+            from buildflow_nb.core.declaring.declare import consumer_spec
 
             self.registry.put(consumer_spec(target, source, sink, options))
             return target
@@ -65,7 +65,7 @@ class Declaring:
         """
 
         def register(target: Code) -> Code:
-            from buildflow_nb.core.declare import collector_spec
+            from buildflow_nb.core.declaring.declare import collector_spec
 
             self.registry.put(collector_spec(target, route, method, sink, options))
             return target
@@ -84,7 +84,7 @@ class Declaring:
         """
 
         def register(target: Code) -> Code:
-            from buildflow_nb.core.declare import endpoint_spec
+            from buildflow_nb.core.declaring.declare import endpoint_spec
 
             service = Service(service_id=f"endpoint {target.__name__}", **options)
             self.registry.put(endpoint_spec(target, route, method, service.spec))
@@ -119,7 +119,7 @@ class Declaring:
         self.registry.put_service(service.spec)
 
         def add(endpoint: Endpoint) -> None:
-            from buildflow_nb.core.declare import endpoint_spec
+            from buildflow_nb.core.declaring.declare import endpoint_spec
 
             spec = endpoint_spec(endpoint.target, endpoint.route, endpoint.method, service.spec)
             self.registry.put(spec)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config, find_config
+from buildflow_nb.core.declaring.identity import caller_of, identity
+from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import ConfigError
-from buildflow_nb.core.identity import caller_of, identity
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.registry import Registry
 from buildflow_nb.flow.checking import Checking
 from buildflow_nb.flow.hands import Hands
 from buildflow_nb.flow.owning import Owning
@@ -29,7 +29,7 @@ class Flow(Hands, Checking, Owning):
     """A streaming backend: processors, services and the resources that it owns.
 
     Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`. Without a
-    `flow_id` it is named by the notebook or the file that makes it (`core/identity.py`).
+    `flow_id` it is named by the notebook or the file that makes it (`core/declaring/identity.py`).
 
     Raises:
         ConfigError: the file, an option or the name of the stack is wrong.

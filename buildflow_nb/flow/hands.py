@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec
 from buildflow_nb.core.project_folder import make_private
 from buildflow_nb.flow.running import Running
 from buildflow_nb.flow.table import EDGES, table

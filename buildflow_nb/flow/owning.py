@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from buildflow_nb.core.config import Config
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
     Declared,
@@ -19,8 +20,7 @@ from buildflow_nb.core.operations import (
     OperationListener,
     Outcome,
 )
-from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.flow.beside import here_or_beside
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.infra.flow_stack import FlowStack

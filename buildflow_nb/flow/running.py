@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.declaring.registry import Changes
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
-from buildflow_nb.core.flow_spec import ProcessorSpec
-from buildflow_nb.core.registry import Changes
-from buildflow_nb.core.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
+from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
 from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 

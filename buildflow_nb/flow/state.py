@@ -8,14 +8,19 @@ from dataclasses import fields, is_dataclass
 from importlib import metadata
 from typing import Any
 
-from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, FlowSpec, ProcessorSpec
-from buildflow_nb.core.flow_state import (
+from buildflow_nb.core.declaring.flow_spec import (
+    CollectorSpec,
+    ConsumerSpec,
+    FlowSpec,
+    ProcessorSpec,
+)
+from buildflow_nb.core.primitive import Managed
+from buildflow_nb.core.status.flow_state import (
     FlowState,
     PrimitiveState,
     ProcessorGroupState,
     ProcessorState,
 )
-from buildflow_nb.core.primitive import Managed
 from buildflow_nb.infra.managed import in_order
 
 __all__ = ("flow_state",)

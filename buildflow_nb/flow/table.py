@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildflow_nb.core.annotations import is_record, optional_of, record_hints
+from buildflow_nb.core.conversion.annotations import is_record, optional_of, record_hints
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
-from buildflow_nb.core.snapshot import Passage
+from buildflow_nb.core.status.snapshot import Passage
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from buildflow_nb.core.errors import RejectedError, UsageError
-from buildflow_nb.core.operations import Op, Outcome
+from buildflow_nb.core.status.operations import Op, Outcome
 from buildflow_nb.infra.report import plan_text
 
 __all__ = ("answer", "ask", "question")

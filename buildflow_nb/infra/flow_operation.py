@@ -1,9 +1,9 @@
 """An operation from its question to its outcome; nothing is deleted that nobody has seen.
 
 Where somebody is asked, the plan comes first. Where nobody is, it is looked for whenever the state
-tells that there may be something to delete that takes more than a yes (`core/deletions.py`). What
-was agreed to is done only to the stack that the plan was made of: if somebody else has changed it
-meanwhile, it is refused.
+tells that there may be something to delete that takes more than a yes (`core/status/deletions.py`).
+What was agreed to is done only to the stack that the plan was made of: if somebody else has changed
+it meanwhile, it is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from buildflow_nb.core.errors import InfraError, RejectedError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
     Declared,
@@ -26,7 +26,7 @@ from buildflow_nb.core.operations import (
     StepPlanned,
     Summary,
 )
-from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.infra.operation import not_begun, operate
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.pulumi.state_mark import state_mark

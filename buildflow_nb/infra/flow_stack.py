@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
-from buildflow_nb.core.identity import NAMELESS
-from buildflow_nb.core.operations import Consent, Declared, Operation, OperationListener, Outcome
+from buildflow_nb.core.declaring.identity import NAMELESS
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.core.project_folder import PRIVATE
-from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.core.status.operations import (
+    Consent,
+    Declared,
+    Operation,
+    OperationListener,
+    Outcome,
+)
+from buildflow_nb.core.status.stack_view import StackView
 
 if TYPE_CHECKING:
     from buildflow_nb.infra.pulumi.deployment import Deployment
@@ -156,7 +162,7 @@ class FlowStack:
     ) -> Outcome:
         """Carry out an operation; where somebody is asked, preview it first, on this thread.
 
-        Where nobody is, what has to be typed (`core/deletions.py`) is not deleted.
+        Where nobody is, what has to be typed (`core/status/deletions.py`) is not deleted.
         After a yes `listener` hears each step of the plan first, so that it knows what is to come.
 
         Raises:

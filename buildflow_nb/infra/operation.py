@@ -17,7 +17,7 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import BuildFlowError, InfraError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Operation,
     OperationEvent,
     OperationListener,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.core.status.stack_view import StackView
 
 __all__ = ("stack_facts", "stack_text")
 

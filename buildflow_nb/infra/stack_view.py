@@ -13,7 +13,7 @@ from typing import Any
 from buildflow_nb.core.errors import ConfigError, DeclarationError
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.primitive import Managed, key_of
-from buildflow_nb.core.stack_view import StackResource, StackView
+from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.managed import in_order
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.pulumi.urn import APPLIED_BY, COMPONENT, name_of, owner_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from buildflow_nb.core.deletions import Deletions
-from buildflow_nb.core.operations import Op, Operation, Outcome
+from buildflow_nb.core.status.deletions import Deletions
+from buildflow_nb.core.status.operations import Op, Operation, Outcome
 from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.pulumi.deployment import Deployment
 

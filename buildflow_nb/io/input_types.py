@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, get_args, get_origin, is_typeddict
 
-from buildflow_nb.core.annotations import arms_of, class_of, is_pydantic, is_unknown, type_name
+from buildflow_nb.core.conversion.annotations import (
+    arms_of,
+    class_of,
+    is_pydantic,
+    is_unknown,
+    type_name,
+)
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.types.aws import S3FileChangeEvent
 from buildflow_nb.types.gcp import GCSFileChangeEvent, PubsubMessage

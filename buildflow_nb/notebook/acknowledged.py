@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.declaring.registry import Changes
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import label_of
-from buildflow_nb.core.registry import Changes
-from buildflow_nb.core.snapshot import ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.flow import Flow
 
 __all__ = ("acknowledged",)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.flow_spec import ProcessorSpec
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.acknowledged import acknowledged
 

@@ -5,7 +5,7 @@ The text is what terminals, screen readers and diffs of saved notebooks see.
 
 from __future__ import annotations
 
-from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.markup import Cell, quote
 

@@ -23,13 +23,13 @@ from IPython.core.completer import (
     context_matcher,
 )
 
-from buildflow_nb.core.command import count, port, seconds
-from buildflow_nb.core.commands import COMMANDS, HELP_FLAGS, Command, Option
-from buildflow_nb.core.magic_syntax import KINDS, MAGIC
+from buildflow_nb.commands.command import count, port, seconds
+from buildflow_nb.commands.help_text import TOPICS
+from buildflow_nb.commands.magic_syntax import KINDS, MAGIC
+from buildflow_nb.commands.parsing import COMMANDS, HELP_FLAGS, Command, Option
 from buildflow_nb.core.primitive import Readable, Writable
 from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook.manual import TOPICS
 from buildflow_nb.notebook.session import Session
 
 __all__ = ("Asked", "Offer", "Scope", "cell_words", "line_words", "matcher")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from buildflow_nb.core.commands import LINE, parse
+from buildflow_nb.commands.parsing import LINE, parse
 from buildflow_nb.core.errors import BuildFlowError, RejectedError, UsageError
 from buildflow_nb.notebook.history import History
 

@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from buildflow_nb.core.flow_spec import ProcessorSpec
-from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.form import Sent, form_html, samples_of

@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec, ProcessorSpec
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.declaring.flow_spec import (
+    CollectorSpec,
+    ConsumerSpec,
+    EndpointSpec,
+    ProcessorSpec,
+)
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 
 if TYPE_CHECKING:
     from buildflow_nb.flow import Flow
@@ -26,7 +31,7 @@ __all__ = ("html", "register", "text", "unregister")
 # By name, so that nothing is loaded for what may never be shown.
 _LIVE = (("buildflow_nb.flow.flow", "Flow"), ("buildflow_nb.runtime.handle", "RunHandle"))
 _DATA = (
-    ("buildflow_nb.core.snapshot", "FlowSnapshot"),
+    ("buildflow_nb.core.status.snapshot", "FlowSnapshot"),
     ("buildflow_nb.runtime.replay", "Replay"),
     *((kind.__module__, kind.__name__) for kind in (ConsumerSpec, CollectorSpec, EndpointSpec)),
 )

@@ -6,7 +6,7 @@ import re
 import reprlib
 import time
 
-from buildflow_nb.core.snapshot import ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 
 __all__ = (
     "NOTHING",

@@ -16,14 +16,14 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
-from buildflow_nb.core.annotations import is_record, optional_of, record_hints, type_name
-from buildflow_nb.core.commands import LINE
-from buildflow_nb.core.encode import json_bytes
+from buildflow_nb.commands.parsing import LINE
+from buildflow_nb.core.conversion.annotations import is_record, optional_of, record_hints, type_name
+from buildflow_nb.core.conversion.encode import json_bytes
+from buildflow_nb.core.conversion.secret_fields import masker
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.declaring.processor import Parameter, element_parameter
 from buildflow_nb.core.errors import ConversionError, UsageError
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.nearest import cut
-from buildflow_nb.core.processor import Parameter, element_parameter
-from buildflow_nb.core.secret_fields import masker
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.markup import quote
 

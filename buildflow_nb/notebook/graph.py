@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from buildflow_nb.core.flow_spec import ConsumerSpec, FlowSpec, ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, FlowSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Managed, label_of
 
 __all__ = ("Edge", "Graph", "Node", "graph_of")

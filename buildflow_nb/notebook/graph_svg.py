@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.graph import Edge, Graph, Node
 from buildflow_nb.notebook.markup import quote

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Readable, Writable, label_of
-from buildflow_nb.core.snapshot import Failure, Passage
+from buildflow_nb.core.status.snapshot import Failure, Passage
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures, markup
 from buildflow_nb.notebook.cockpit import aligned

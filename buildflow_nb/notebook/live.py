@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable
 
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import cockpit
 from buildflow_nb.notebook.panel import VOLATILE, Panel, twin_html

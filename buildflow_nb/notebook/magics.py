@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from buildflow_nb.core.commands import COMMANDS, HELP_FLAGS, help_text, parse
+from buildflow_nb.commands.help_text import manual
+from buildflow_nb.commands.line_comment import without_comment
+from buildflow_nb.commands.magic_syntax import KINDS, MAGIC, CellSource, cell_source, magic_first
+from buildflow_nb.commands.parsing import COMMANDS, HELP_FLAGS, help_text, parse
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.errors import UsageError as BuildFlowUsageError
-from buildflow_nb.core.line_comment import without_comment
-from buildflow_nb.core.magic_syntax import KINDS, MAGIC, CellSource, cell_source, magic_first
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.one_line import UsageError
 from buildflow_nb.notebook.session import NAME as FLOW
 from buildflow_nb.notebook.session import Session, say

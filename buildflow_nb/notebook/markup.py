@@ -13,7 +13,7 @@ from html import escape
 from importlib.resources import files
 from itertools import repeat
 
-from buildflow_nb.core.snapshot import HISTORY_S, State
+from buildflow_nb.core.status.snapshot import HISTORY_S, State
 from buildflow_nb.notebook.figures import NOTHING, clean, mark
 
 __all__ = (

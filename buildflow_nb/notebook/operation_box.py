@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from buildflow_nb.core.errors import RejectedError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Operation,
     OperationEvent,
     Outcome,

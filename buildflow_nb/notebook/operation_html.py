@@ -5,7 +5,7 @@ A change is told by a sign and a word as well as by its colour.
 
 from __future__ import annotations
 
-from buildflow_nb.core.operations import Op, Operation, Outcome
+from buildflow_nb.core.status.operations import Op, Operation, Outcome
 from buildflow_nb.infra.report import SIGNS, headline
 from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.markup import quote

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Op,
     Operation,
     OperationEvent,

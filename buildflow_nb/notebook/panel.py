@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
+from buildflow_nb.core.declaring.flow_spec import FlowSpec
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.flow_spec import FlowSpec
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import cockpit, figures, markup
 from buildflow_nb.notebook.desk import Desk

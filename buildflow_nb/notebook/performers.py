@@ -14,7 +14,7 @@ from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.findings import Health, counted, worst
-from buildflow_nb.core.operations import Operation
+from buildflow_nb.core.status.operations import Operation
 from buildflow_nb.notebook import figures
 from buildflow_nb.notebook.desk import Perform, Said
 from buildflow_nb.notebook.findings_view import Findings

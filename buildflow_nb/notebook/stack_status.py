@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Self
 
-from buildflow_nb.core.snapshot import FlowSnapshot
-from buildflow_nb.core.stack_view import StackResource, StackView
+from buildflow_nb.core.status.snapshot import FlowSnapshot
+from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.stack_text import stack_facts, stack_text
 from buildflow_nb.notebook import cockpit, figures, markup
 from buildflow_nb.notebook.markup import Cell, quote

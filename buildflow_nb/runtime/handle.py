@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
+from buildflow_nb.core.declaring.registry import Changes, Registry
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, Listener, StateChanged
 from buildflow_nb.core.nearest import unknown_processor
-from buildflow_nb.core.registry import Changes, Registry
-from buildflow_nb.core.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State
-from buildflow_nb.core.snapshot_text import run_text
+from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State, run_text
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
 from buildflow_nb.runtime.consumer.manual_retry import Redone

@@ -7,7 +7,7 @@ passes through a state that others take for the end of the processor or of the r
 
 from __future__ import annotations
 
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.observability.ledger import Ledger
 
 __all__ = ("Liveness",)

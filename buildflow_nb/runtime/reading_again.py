@@ -6,7 +6,7 @@ said before it happens, with what avoids it.
 
 from __future__ import annotations
 
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import label_of
 
 __all__ = ("reading_again",)

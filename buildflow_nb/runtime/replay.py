@@ -13,8 +13,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from buildflow_nb.core.decode import compile_decoder
-from buildflow_nb.core.flow_spec import CollectorSpec, ConsumerSpec, EndpointSpec, ProcessorSpec
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.declaring.flow_spec import (
+    CollectorSpec,
+    ConsumerSpec,
+    EndpointSpec,
+    ProcessorSpec,
+)
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.calls import being_cancelled
 from buildflow_nb.runtime.concurrency.clock import SYSTEM

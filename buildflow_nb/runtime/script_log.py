@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from buildflow_nb.core.events import ElementFailed, Event, StateChanged
-from buildflow_nb.core.snapshot import FlowSnapshot, State
-from buildflow_nb.core.snapshot_text import harmless, run_text, served_text
+from buildflow_nb.core.status.snapshot import FlowSnapshot, State, harmless, run_text, served_text
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.signals import serve_until_ended
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.declaring.registry import Changes
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, StateChanged
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.registry import Changes
-from buildflow_nb.core.snapshot import FlowSnapshot, State
+from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.concurrency.clock import Clock

@@ -7,8 +7,8 @@ import sys
 import time
 from collections.abc import Mapping
 
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
-from buildflow_nb.core.snapshot import FlowSnapshot, State
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import loop_thread
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from buildflow_nb.core.flow_spec import ProcessorSpec
-from buildflow_nb.core.snapshot import ProcessorSnapshot
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot
 from buildflow_nb.runtime.consumer.manual_retry import Redone
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.kept import Again

@@ -14,8 +14,8 @@ from pathlib import Path
 from pulumi import automation
 
 from buildflow_nb.core.config import Config
-from buildflow_nb.core.operations import Operation, Result
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.operations import Operation, Result
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.operation import operate
 from buildflow_nb.infra.pulumi.cli import get_cli

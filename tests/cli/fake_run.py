@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from buildflow_nb.core.events import ElementFailed, StateChanged
-from buildflow_nb.core.snapshot import Failure, FlowSnapshot, ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import Failure, FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.runtime.observability.logs import LogRing
 
 PRICE = ProcessorSnapshot(

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from buildflow_nb.cli.plain import plain
-from buildflow_nb.core.operations import Op, Unknown
+from buildflow_nb.core.status.operations import Op, Unknown
 
 
 class Colour(Enum):

@@ -12,7 +12,7 @@ from buildflow_nb.cli.operations import _Confirm
 from buildflow_nb.cli.progress import progress_of
 from buildflow_nb.cli.resource_view import ResourceView
 from buildflow_nb.cli.terminal import Terminal
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,
     Operation,

@@ -10,8 +10,8 @@ import typer
 from buildflow_nb.cli import main as main_module
 from buildflow_nb.cli.table import TERMINAL, words_for
 from buildflow_nb.cli.words import _program, read_words
-from buildflow_nb.core.command_table import COMMANDS
-from buildflow_nb.core.commands import parse, parsed
+from buildflow_nb.commands.parsing import parse, parsed
+from buildflow_nb.commands.table import COMMANDS
 
 PROMISED = (
     *("init", "run", "preview", "apply", "refresh", "destroy", "inspect", "build", "export"),

@@ -16,7 +16,7 @@ from buildflow_nb.cli.run_lines import FAILURES, PERIOD_S, RunLines
 from buildflow_nb.cli.run_view import LINES, RunView
 from buildflow_nb.cli.telling import Teller, face_of
 from buildflow_nb.cli.terminal import Terminal
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.cli.fake_run import SNAPSHOT, FakeRun, failure, state
 
 DEADLINE_S = 30

@@ -145,7 +145,7 @@ def test_what_one_of_our_modules_lacks_is_named():
         import sys
         sys.modules["msgspec"] = None
         try:
-            import buildflow.core.decode
+            import buildflow.core.conversion.decode
         except ModuleNotFoundError as error:
             print(error.name)
     """)

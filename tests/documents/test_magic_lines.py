@@ -7,7 +7,7 @@ import json
 import duckdb
 import pytest
 
-from buildflow_nb.core.commands import COMMANDS, parse
+from buildflow_nb.commands.parsing import COMMANDS, parse
 from buildflow_nb.local_cloud.client import stop_cloud
 from tests.documents.magic_lines import DOCUMENTS, ROOT, blocks, magic_lines, quoted
 from tests.notebook.kernels import Kernel

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildflow_nb.cli.unpacking import unpacked
-from buildflow_nb.core.commands import parse
+from buildflow_nb.commands.magic_syntax import cell_source
+from buildflow_nb.commands.parsing import parse
 from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.magic_syntax import cell_source
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.infra.pulumi.passphrase import passphrase

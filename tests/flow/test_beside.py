@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from buildflow_nb.core.errors import InfraError, RejectedError, UsageError
-from buildflow_nb.core.operations import Operation, Outcome, Result, Summary
+from buildflow_nb.core.status.operations import Operation, Outcome, Result, Summary
 from buildflow_nb.flow import Flow, beside
 from buildflow_nb.infra.stop import Stop
 from tests.fakes import PATIENCE_S

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from buildflow_nb.core.primitive import Batch, Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 TOO_SHORT_S = 0.7  # longer than the silence that once was taken for emptiness

@@ -14,7 +14,7 @@ import pytest
 
 from buildflow_nb.core.errors import ConversionError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.consumer import manual_retry
 from buildflow_nb.runtime.observability.kept import EXCEPTIONS
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import RunError
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSource
 from tests.flow.test_failed import until
 

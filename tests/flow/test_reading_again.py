@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 SAID = "was read to its end before, and is read again from its start"

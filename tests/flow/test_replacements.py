@@ -15,7 +15,7 @@ import pytest
 
 from buildflow_nb.core.errors import PermanentError, RunError, TemporaryError
 from buildflow_nb.core.events import StateChanged
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.local import File, Pulse
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 from tests.flow.test_swaps import Counting, Watched

@@ -13,7 +13,7 @@ import pytest
 
 from buildflow_nb.core.errors import PermanentError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.events import ElementFailed, StateChanged
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import DeclarationError, RunError, ServeError
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSink, FakeSource
 
 

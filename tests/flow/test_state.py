@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from buildflow_nb.core.flow_state import FlowState
+from buildflow_nb.core.status.flow_state import FlowState
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from buildflow_nb.io.local import Empty, File, Pulse

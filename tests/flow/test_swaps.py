@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from buildflow_nb.core.primitive import Batch, Env, Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import PATIENCE_S
 
 SWAPS = 200

@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from buildflow_nb.core.config import Config, Stack
-from buildflow_nb.core.operations import Operation, OperationEvent, Outcome, Summary
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.operations import Operation, OperationEvent, Outcome, Summary
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.operation import operate
 from buildflow_nb.infra.pulumi.deployment import Deployment

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from buildflow_nb.core.config import load_config
-from buildflow_nb.core.operations import Op
+from buildflow_nb.core.status.operations import Op
 from tests.infra.conftest import ENGINE
 
 pytestmark = ENGINE

@@ -8,9 +8,17 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb.core.config import Stack
-from buildflow_nb.core.deletions import Deletions
-from buildflow_nb.core.operations import Op, Operation, Outcome, Result, Step, StepPlanned, Summary
 from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.status.deletions import Deletions
+from buildflow_nb.core.status.operations import (
+    Op,
+    Operation,
+    Outcome,
+    Result,
+    Step,
+    StepPlanned,
+    Summary,
+)
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.weighing import weighed
 from tests.infra.primitives import Q

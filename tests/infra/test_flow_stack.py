@@ -10,8 +10,8 @@ import pytest
 from buildflow_nb.core.config import CloudProvider, Config, Stack
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError, RejectedError
-from buildflow_nb.core.operations import Consent, Declared, Op, Operation
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.operations import Consent, Declared, Op, Operation
 from buildflow_nb.infra.flow_stack import FlowStack, LocalEndpoints
 from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE

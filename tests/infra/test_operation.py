@@ -9,7 +9,7 @@ import pytest
 
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import ConfigError, InfraError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,
     Operation,

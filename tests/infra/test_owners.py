@@ -9,8 +9,8 @@ import pytest
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import InfraError, RejectedError
-from buildflow_nb.core.operations import Consent, Declared, Diagnostic, Op, Operation
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.operations import Consent, Declared, Diagnostic, Op, Operation
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.operation import operate
 from buildflow_nb.infra.pulumi import taking_over

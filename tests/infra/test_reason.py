@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.core.operations import Operation
+from buildflow_nb.core.status.operations import Operation
 from buildflow_nb.infra.report import reason
 
 PROTECTED = 'resource "urn:x" cannot be deleted\nbecause it is protected. To unprotect it, ...'

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.core.deletions import Deletions
 from buildflow_nb.core.errors import RejectedError, UsageError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.deletions import Deletions
+from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,
     Operation,

@@ -10,9 +10,9 @@ import pytest
 from buildflow_nb import Flow
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import ConfigError
-from buildflow_nb.core.operations import Declared, Operation
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.stack_view import StackView
+from buildflow_nb.core.status.operations import Declared, Operation
+from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE

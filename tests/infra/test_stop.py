@@ -12,7 +12,8 @@ import pytest
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.operations import (
     Consent,
     Declared,
     Op,
@@ -21,7 +22,6 @@ from buildflow_nb.core.operations import (
     StepDone,
     StepPlanned,
 )
-from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow import Flow
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.operation import operate

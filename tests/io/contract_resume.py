@@ -22,7 +22,7 @@ SIZE = 3_500  # several batches
 WORKER = """
 import asyncio, pickle, sys
 from pathlib import Path
-from buildflow_nb.core.decode import compile_decoder
+from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.duckdb import DuckDBTable
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypedDict
 import msgspec
 import pydantic
 
-from buildflow_nb.core.decode import compile_decoder
+from buildflow_nb.core.conversion.decode import compile_decoder
 
 
 class Colour(enum.Enum):

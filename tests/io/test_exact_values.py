@@ -12,8 +12,8 @@ from typing import Any
 import pydantic
 import pytest
 
-from buildflow_nb.core.decode import compile_decoder
-from buildflow_nb.core.encode import compile_encoder, json_bytes
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes
 from buildflow_nb.core.errors import ConversionError, PartialPushError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.duckdb import DuckDBTable

@@ -21,8 +21,8 @@ import pydantic
 import pytest
 from typing_extensions import TypedDict
 
-from buildflow_nb.core.decode import compile_decoder
-from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.errors import ConversionError, DeclarationError, PartialPushError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.duckdb import DuckDBTable

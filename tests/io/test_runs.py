@@ -10,7 +10,7 @@ import pytest
 
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import RunError
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.duckdb import DuckDBQuery, DuckDBTable
 from buildflow_nb.io.local import File
 from tests.fakes import PATIENCE_S, FakeSink

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from buildflow_nb.core.json_forms import json_bytes
+from buildflow_nb.core.conversion.json_forms import json_bytes
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.duckdb import DuckDBQuery, DuckDBTable
 from buildflow_nb.io.gcp import (

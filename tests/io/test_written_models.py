@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pydantic
 import pytest
 
-from buildflow_nb.core.decode import compile_decoder
-from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.duckdb import DuckDBTable
 from buildflow_nb.io.local import File

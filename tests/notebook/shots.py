@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from buildflow_nb.core.snapshot import FlowSnapshot, ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
 from buildflow_nb.flow import Flow
 
 PRICE = ProcessorSnapshot(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.notebook.findings_view import Findings, warn
 from buildflow_nb.notebook.verbs import checking as verbs
 from tests.notebook.test_cockpit import read

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.notebook import cockpit, figures, markup
 from tests.notebook.shots import PRICE, WORST, shot
 

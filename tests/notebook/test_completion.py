@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from buildflow_nb.core.commands import COMMANDS
-from buildflow_nb.core.magic_syntax import KINDS
+from buildflow_nb.commands.magic_syntax import KINDS
+from buildflow_nb.commands.parsing import COMMANDS
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.local.pulse import Pulse
 from buildflow_nb.notebook.completion import Scope, cell_words, line_words

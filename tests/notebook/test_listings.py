@@ -1,6 +1,6 @@
-from buildflow_nb.core.declarations import Service
-from buildflow_nb.core.declare import consumer_spec, endpoint_spec
-from buildflow_nb.core.snapshot import Failure, Passage
+from buildflow_nb.core.declaring.declarations import Service
+from buildflow_nb.core.declaring.declare import consumer_spec, endpoint_spec
+from buildflow_nb.core.status.snapshot import Failure, Passage
 from buildflow_nb.io.local.pulse import Pulse
 from buildflow_nb.notebook import display
 from buildflow_nb.notebook.listings import MOST_ROWS, Declared, Failures, Lines, Passages, Traceback

@@ -6,7 +6,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.notebook import live as live_module
 from buildflow_nb.notebook import view as view_module
 from buildflow_nb.notebook.desk import Desk

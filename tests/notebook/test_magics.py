@@ -5,7 +5,7 @@ import sys
 import pytest
 from IPython.core.error import UsageError
 
-from buildflow_nb.core.snapshot import FlowSnapshot, State
+from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 
 PRICE = "%%buildflow consumer source=numbers\ndef price(x: int) -> int:\n    return x * 2\n"
 ENDING = "from buildflow_nb.io.local.pulse import Pulse\nnumbers = Pulse(iter(range(40)), 0.001)"

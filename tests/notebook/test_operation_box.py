@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from buildflow_nb.core.errors import InfraError, RejectedError
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Op,
     Operation,
     Outcome,

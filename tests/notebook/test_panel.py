@@ -5,9 +5,9 @@ from typing import Annotated
 
 import pytest
 
-from buildflow_nb.core.commands import parse
+from buildflow_nb.commands.parsing import parse
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.aws import SQSQueue
 from buildflow_nb.io.local import Empty, Pulse
 from buildflow_nb.notebook.desk import Desk

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from buildflow_nb.core.declare import consumer_spec
-from buildflow_nb.core.flow_spec import ConsumerSpec
+from buildflow_nb.core.declaring.declare import consumer_spec
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.consumer.consumer import Consumer
 from buildflow_nb.runtime.observability.ledger import Ledger
 from tests.fakes import FakeClock, FakeSink, FakeSource

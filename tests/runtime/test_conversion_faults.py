@@ -12,12 +12,12 @@ import msgspec
 import pydantic
 import pytest
 
-from buildflow_nb.core.decode import compile_decoder
-from buildflow_nb.core.encode import compile_encoder, json_bytes, to_record
+from buildflow_nb.core.conversion.boundary import explain
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes, to_record
 from buildflow_nb.core.errors import ConversionError, told
-from buildflow_nb.core.explain import explain
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.http.errors import details
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from buildflow_nb.core.events import ElementFailed, StateChanged
-from buildflow_nb.core.snapshot import Failure, State
+from buildflow_nb.core.status.snapshot import Failure, State
 from buildflow_nb.runtime.script_log import ScriptLog, _shown
 
 

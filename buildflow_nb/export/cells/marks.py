@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from buildflow_nb.core.magic_syntax import MAGIC
+from buildflow_nb.commands.magic_syntax import MAGIC
 from buildflow_nb.core.options import nearest
 
 __all__ = ("KEEP", "SKIP", "mark_of", "tag_of", "unmarked", "wrong_mark")

@@ -7,7 +7,7 @@ import io
 import tokenize
 from collections.abc import Sequence
 
-from buildflow_nb.core.magic_syntax import MAGIC
+from buildflow_nb.commands.magic_syntax import MAGIC
 from buildflow_nb.export.cells.marks import unmarked
 from buildflow_nb.export.cells.ran_cell import RanCell
 from buildflow_nb.export.cells.saved import SavedCell

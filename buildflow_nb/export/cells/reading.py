@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from tokenize import TokenError
 from typing import Any
 
-from buildflow_nb.core.commands import HELP_FLAGS
+from buildflow_nb.commands.magic_syntax import MAGIC, cell_source, magic_first
+from buildflow_nb.commands.parsing import HELP_FLAGS
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.magic_syntax import MAGIC, cell_source, magic_first
 from buildflow_nb.core.python_text import parse_python
 from buildflow_nb.export.cells.document import Cell, Document
 from buildflow_nb.export.cells.marks import KEEP, SKIP, unmarked, wrong_mark

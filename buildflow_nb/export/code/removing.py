@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from buildflow_nb.core.commands import COMMANDS
+from buildflow_nb.commands.parsing import COMMANDS
 from buildflow_nb.export.cells.statement import Statement
 
 __all__ = ("commands_of", "without_removed")

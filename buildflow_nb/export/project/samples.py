@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from buildflow_nb.core.conversion.secret_fields import MASK
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.secret_fields import MASK
 from buildflow_nb.export.code.secret_texts import secret_texts
 from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.project.secret_types import takes_secrets

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from buildflow_nb.core.config import Stack
+from buildflow_nb.core.declaring.identity import NAMELESS
 from buildflow_nb.core.errors import ConfigError, InfraError
-from buildflow_nb.core.identity import NAMELESS
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import PRIVATE, check_tree, make_private, private_folder
 from buildflow_nb.infra.pulumi.passphrase import passphrase
@@ -31,9 +31,9 @@ LONGEST_NAME = 80  # of the engine's 100, so that a hash has room
 class Deployment:
     """The managed primitives of a flow, on a stack of a project folder.
 
-    `attached` maps a provider's name to the port where it listens already: the local cloud's.
-    With `refresh` the engine looks at the cloud first; with `protect` it refuses to delete.
-    `identity` is who declares (`core/identity.py`). With `own`, the state is this flow's and
+    `attached` maps a provider's name to the port where it listens already: the local cloud's. With
+    `refresh` the engine looks at the cloud first; with `protect` it refuses to delete. `identity`
+    is who declares (`core/declaring/identity.py`). With `own`, the state is this flow's and
     `project` its name; otherwise it belongs to the app that `buildflow.yaml` names. `expected` is
     the mark of the state that is to be worked on, "" for whichever there is.
     """

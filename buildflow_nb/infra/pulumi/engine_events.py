@@ -17,7 +17,7 @@ from typing import Any
 from pulumi.automation import DiffKind, EngineEvent, OpType, StepEventMetadata
 from pulumi.runtime.rpc import UNKNOWN
 
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,
     Operation,

@@ -23,7 +23,13 @@ from pulumi.automation.errors import (
 )
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Diagnostic, Operation, OperationListener, Result, Summary
+from buildflow_nb.core.status.operations import (
+    Diagnostic,
+    Operation,
+    OperationListener,
+    Result,
+    Summary,
+)
 from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.pulumi.cli import Cli
 from buildflow_nb.infra.pulumi.deployment import Deployment

@@ -17,9 +17,9 @@ import psutil
 from pulumi.automation.errors import ConcurrentUpdateError
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Diagnostic, OperationListener
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.process_id import ProcessId, end, process_name
+from buildflow_nb.core.status.operations import Diagnostic, OperationListener
 from buildflow_nb.infra.pulumi.adopt import adopted
 from buildflow_nb.infra.pulumi.deployment import Deployment
 

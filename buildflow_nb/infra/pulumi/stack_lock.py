@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import IO
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.own_json import DamagedError, parsed
 from buildflow_nb.core.process_id import ProcessId, process_name
 from buildflow_nb.core.project_folder import make_private, open_private, try_lock
+from buildflow_nb.core.status.operations import Operation
 
 __all__ = ("StackLock", "lock_stack", "worked_on")
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from buildflow_nb.core.declaring.identity import NAMELESS
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.identity import NAMELESS
-from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.own_json import read_own
 from buildflow_nb.core.project_folder import make_private, write_whole
+from buildflow_nb.core.status.operations import Operation
 from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.pulumi.stack_lock import lock_stack, worked_on

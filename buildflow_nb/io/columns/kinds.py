@@ -17,12 +17,17 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Literal, cast, get_args, get_origin
 
-from buildflow_nb.core.annotations import is_named_tuple, is_record, is_unknown, optional_of
+from buildflow_nb.core.conversion.annotations import (
+    is_named_tuple,
+    is_record,
+    is_unknown,
+    optional_of,
+)
+from buildflow_nb.core.conversion.encode import to_record
+from buildflow_nb.core.conversion.fields_written import Written, fields_written
+from buildflow_nb.core.conversion.json_forms import value_json
+from buildflow_nb.core.conversion.plain_forms import based
 from buildflow_nb.core.credentials import is_secret_class, revealed
-from buildflow_nb.core.encode import to_record
-from buildflow_nb.core.fields_written import Written, fields_written
-from buildflow_nb.core.json_forms import value_json
-from buildflow_nb.core.plain_forms import based
 
 __all__ = ("JSON", "Kind", "has_zone", "kind_of", "seen_hint", "whole")
 

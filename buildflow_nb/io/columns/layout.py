@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
-from buildflow_nb.core.annotations import class_of, is_record
-from buildflow_nb.core.boundary import written
-from buildflow_nb.core.encode import to_record
+from buildflow_nb.core.conversion.annotations import class_of, is_record
+from buildflow_nb.core.conversion.boundary import written
+from buildflow_nb.core.conversion.encode import to_record
+from buildflow_nb.core.conversion.fields_written import fields_written
 from buildflow_nb.core.errors import ConversionError, PartialPushError, PermanentError
-from buildflow_nb.core.fields_written import fields_written
 
 __all__ = (
     "ELEMENT_FAULTS",

@@ -18,8 +18,7 @@ from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
-from buildflow_nb.core.primitive import Env, Sink, Source, Wire
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.duckdb.checks import columns, look_to_read, look_to_write_table

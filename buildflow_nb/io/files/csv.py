@@ -20,8 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+from buildflow_nb.core.conversion.json_forms import value_json
 from buildflow_nb.core.errors import PermanentError
-from buildflow_nb.core.json_forms import value_json
 from buildflow_nb.core.primitive import Batch, Malformed
 from buildflow_nb.io.columns.layout import (
     ELEMENT_FAULTS,

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import msgspec
 
+from buildflow_nb.core.conversion.json_forms import json_lines
 from buildflow_nb.core.errors import PermanentError
-from buildflow_nb.core.json_forms import json_lines
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.columns.layout import ELEMENT_FAULTS, write_sound
 from buildflow_nb.io.files.appender import LOOK_BYTES, Appender

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from buildflow_nb.core.conversion.json_forms import json_lines
 from buildflow_nb.core.errors import PartialPushError
-from buildflow_nb.core.json_forms import json_lines
 from buildflow_nb.io.columns.arrow import Tables
 from buildflow_nb.io.columns.layout import (
     ELEMENT_FAULTS,

@@ -9,8 +9,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.primitive import Env, Sink, Wire, label_of
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Wire, label_of
 
 __all__ = ("Empty",)
 

@@ -16,8 +16,7 @@ from typing import ClassVar
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.findings import Columns, Finding
-from buildflow_nb.core.primitive import Env, Sink, Source, Wire
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.io.blocking import BlockingSink, Writer
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.files.checks import first_of, look_to_read, look_to_write, names_in

@@ -31,8 +31,7 @@ from buildflow_nb.core.errors import (
 )
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.position import Position
-from buildflow_nb.core.primitive import Batch, Env, Source, Wire
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Batch, Env, PrimitiveId, Source, Wire
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.fields import event_types_of
 from buildflow_nb.io.files.paths import absolute

@@ -14,8 +14,7 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.primitive import Batch, Env, Source, Wire, label_of
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Batch, Env, PrimitiveId, Source, Wire, label_of
 
 __all__ = ("CycleSource", "Pulse", "checked_items", "fingerprint")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.core.commands import LINE
+from buildflow_nb.commands.parsing import LINE
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.nearest import cut
 from buildflow_nb.flow import Flow

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.saved_file import SavedFile, saved_file
+from buildflow_nb.core.surroundings import SavedFile, saved_file
 from buildflow_nb.export import ExportReport, RanCell, export_flow, ran_of, report_text
 from buildflow_nb.export.report import BEFORE, warnings_text
 from buildflow_nb.flow import Flow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from buildflow_nb.commands.help_text import manual
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import figures
-from buildflow_nb.notebook.manual import manual
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Operation, Outcome
+from buildflow_nb.core.status.operations import Operation, Outcome
 from buildflow_nb.infra.ask import answer
 from buildflow_nb.infra.report import headline
 from buildflow_nb.local_cloud.steer import steer

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from types import GeneratorType, NoneType
 from typing import Any, cast
 
-from buildflow_nb.core.decode import Decoder, compile_decoder
-from buildflow_nb.core.encode import Encoder, compile_encoder
+from buildflow_nb.core.conversion.decode import Decoder, compile_decoder
+from buildflow_nb.core.conversion.encode import Encoder, compile_encoder
+from buildflow_nb.core.conversion.secret_fields import secrets_of
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
-from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.core.secret_fields import secrets_of
 from buildflow_nb.runtime.concurrency.calls import being_cancelled, contained, listed
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.observability import logs

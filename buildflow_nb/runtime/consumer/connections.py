@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from buildflow_nb.core.flow_spec import ConsumerSpec
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Env, Source
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.consumer.waits import Waits

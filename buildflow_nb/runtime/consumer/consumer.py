@@ -28,10 +28,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import PermanentError, RunError
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Batch, Env, Source, label_of
-from buildflow_nb.core.snapshot import ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.consumer.code import Outcome

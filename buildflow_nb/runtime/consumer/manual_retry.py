@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import BuildFlowError, TemporaryError, UsageError
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread

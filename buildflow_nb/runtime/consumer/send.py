@@ -6,11 +6,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
-from buildflow_nb.core.annotations import is_record, optional_of
-from buildflow_nb.core.decode import Decoder, compile_decoder
-from buildflow_nb.core.encode import compile_encoder, to_record
+from buildflow_nb.core.conversion.annotations import is_record, optional_of
+from buildflow_nb.core.conversion.decode import Decoder, compile_decoder
+from buildflow_nb.core.conversion.encode import compile_encoder, to_record
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
-from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.consumer.code import Code

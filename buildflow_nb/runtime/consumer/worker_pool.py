@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
-from buildflow_nb.core.flow_spec import ConsumerSpec
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.consumer.code import Code, Outcome, compile_code

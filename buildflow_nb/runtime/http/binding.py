@@ -12,10 +12,15 @@ from typing import Any, Protocol, cast
 import msgspec
 from aiohttp import hdrs, web
 
-from buildflow_nb.core.annotations import is_unknown, record_hints
-from buildflow_nb.core.decode import compile_decoder
+from buildflow_nb.core.conversion.annotations import is_unknown, record_hints
+from buildflow_nb.core.conversion.decode import compile_decoder
+from buildflow_nb.core.declaring.http_binding import (
+    BindingPlan,
+    ParameterSource,
+    Slot,
+    compile_text,
+)
 from buildflow_nb.core.errors import ConversionError, UsageError
-from buildflow_nb.core.http_binding import BindingPlan, Place, Slot, compile_text
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.body import form_fields, in_utf8
 from buildflow_nb.runtime.http.errors import Detail, HttpError, details, missing, not_json
@@ -59,11 +64,13 @@ class _Taker:
         self.row: Callable[[Any], object] = _as_is
         self.json: Callable[[bytes], object] = msgspec.json.decode
         self.value: Callable[[Any], object] = compile_decoder(hint, Wire.OBJECT, where).one
-        if slot.place in (Place.PATH, Place.QUERY):
+        if slot.place in (ParameterSource.PATH, ParameterSource.QUERY):
             self.text = compile_text(hint, where)
-        elif slot.place is Place.FIELDS or (slot.place is Place.BODY and record_hints(hint)):
+        elif slot.place is ParameterSource.FIELDS or (
+            slot.place is ParameterSource.BODY and record_hints(hint)
+        ):
             self.row = compile_decoder(hint, Wire.ROW, where).one
-        if slot.place in (Place.BODY, Place.FIELDS) and not plain:
+        if slot.place in (ParameterSource.BODY, ParameterSource.FIELDS) and not plain:
             self.json = _json_decoder(hint, where)
         self.lists = {
             name for name, kind in record_hints(hint).items() if _listed(kind)
@@ -102,12 +109,12 @@ class Binding:
     def __init__(self, plan: BindingPlan, call: Callable[..., Any]) -> None:
         self.plan = plan
         self._takers = [_Taker(slot, plan.owner) for slot in plan.slots]
-        self._body_takers = [t for t in self._takers if t.slot.place is Place.BODY]
+        self._body_takers = [t for t in self._takers if t.slot.place is ParameterSource.BODY]
         self._named = _first_keyword_only(call, [slot.name for slot in plan.slots])
         only = plan.slots[0].place if len(plan.slots) == 1 else None
         self.reads_body = plan.reads_body
-        self.takes_request = bool(plan.at(Place.REQUEST))
-        self.bind = self._bind_body if only is Place.BODY else self._bind_all
+        self.takes_request = bool(plan.at(ParameterSource.REQUEST))
+        self.bind = self._bind_body if only is ParameterSource.BODY else self._bind_all
 
     def invoke(self, call: Callable[..., Any], arguments: Arguments) -> Any:
         """Call with bound arguments."""
@@ -166,11 +173,14 @@ class Binding:
     def _sent(self, taker: _Taker, given: Mapping[str, object]) -> object:
         if taker.name not in given:
             return taker.slot.parameter.default
-        if taker.slot.place is Place.REQUEST:
+        if taker.slot.place is ParameterSource.REQUEST:
             msg = f"{self.plan.owner} takes the request itself; call its route over HTTP instead"
             raise UsageError(msg)
         value = given[taker.name]
-        if isinstance(value, str) and taker.slot.place in (Place.PATH, Place.QUERY):
+        if isinstance(value, str) and taker.slot.place in (
+            ParameterSource.PATH,
+            ParameterSource.QUERY,
+        ):
             try:
                 return taker.text(value)
             except _REFUSED as error:
@@ -210,11 +220,11 @@ class Binding:
         parts: Mapping[str, bytes] | None,
     ) -> object:
         place = taker.slot.place
-        if place is Place.PATH:
+        if place is ParameterSource.PATH:
             return _converted(taker, path[taker.name], "path")
-        if place is Place.QUERY:
+        if place is ParameterSource.QUERY:
             return self._queried(taker, request)
-        if place is Place.REQUEST:
+        if place is ParameterSource.REQUEST:
             return request
         return self._from_body(taker, request, body, parts)
 
@@ -225,9 +235,9 @@ class Binding:
         body: bytes,
         parts: Mapping[str, bytes] | None,
     ) -> object:
-        if taker.slot.place is Place.RAW:
+        if taker.slot.place is ParameterSource.RAW:
             return body if body or taker.slot.parameter.required else taker.slot.parameter.default
-        if taker.slot.place is Place.FIELDS and not body:
+        if taker.slot.place is ParameterSource.FIELDS and not body:
             return taker.from_fields(request.query, "query")
         if parts is None:
             return self._whole(taker, request, body)

@@ -12,8 +12,8 @@ from functools import partial
 from types import GeneratorType
 from typing import Any
 
-from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
-from buildflow_nb.core.http_binding import plan_binding
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
+from buildflow_nb.core.declaring.http_binding import plan_binding
 from buildflow_nb.runtime.concurrency.calls import contained, listed
 from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit

@@ -20,9 +20,9 @@ from typing import cast
 
 from aiohttp import web
 
-from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.conversion.encode import compile_encoder
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.errors import ConversionError, told
-from buildflow_nb.core.flow_spec import CollectorSpec
 from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained

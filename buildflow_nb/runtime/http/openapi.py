@@ -11,9 +11,15 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from buildflow_nb.core.flow_spec import CollectorSpec
-from buildflow_nb.core.http_binding import BindingPlan, Place, Slot, is_web_class, plan_binding
-from buildflow_nb.core.route_template import parse_template
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec
+from buildflow_nb.core.declaring.http_binding import (
+    BindingPlan,
+    ParameterSource,
+    Slot,
+    is_web_class,
+    plan_binding,
+)
+from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.schemas import Schemas
 
@@ -102,7 +108,12 @@ def _lowered(node: Any) -> Any:
 
 def _hints(specs: list[RouteSpec], plans: list[BindingPlan]) -> list[Any]:
     """Every type that the document names."""
-    taken = [slot.hint for plan in plans for slot in plan.slots if slot.place is not Place.REQUEST]
+    taken = [
+        slot.hint
+        for plan in plans
+        for slot in plan.slots
+        if slot.place is not ParameterSource.REQUEST
+    ]
     return taken + [spec.processor.returns for spec in specs if _has_model(spec)]
 
 
@@ -126,7 +137,8 @@ def _operation(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]
         made["description"] = rest.strip()
     made["tags"] = [getattr(spec, "service_id", "collectors")]
     parameters = [
-        _parameter(slot, schema) for slot in plan.at(Place.PATH, Place.QUERY, Place.FIELDS)
+        _parameter(slot, schema)
+        for slot in plan.at(ParameterSource.PATH, ParameterSource.QUERY, ParameterSource.FIELDS)
     ]
     if parameters:
         made["parameters"] = [one for several in parameters for one in several]
@@ -138,9 +150,9 @@ def _operation(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]
 
 
 def _parameter(slot: Slot, schema: Callable[[Any], Json]) -> list[Json]:
-    if slot.place is Place.FIELDS:
+    if slot.place is ParameterSource.FIELDS:
         return _field_parameters(slot, schema)
-    in_path = slot.place is Place.PATH
+    in_path = slot.place is ParameterSource.PATH
     described = dict(schema(slot.hint)) or {"type": "string"}
     default = slot.parameter.default
     if not slot.parameter.required and isinstance(default, (str, int, float)):
@@ -166,7 +178,7 @@ def _field_parameters(slot: Slot, schema: Callable[[Any], Json]) -> list[Json]:
 
 
 def _body(plan: BindingPlan, schema: Callable[[Any], Json]) -> Json | None:
-    raw, parts = plan.at(Place.RAW), plan.at(Place.BODY)
+    raw, parts = plan.at(ParameterSource.RAW), plan.at(ParameterSource.BODY)
     if raw:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         return {"content": content, "required": raw[0].parameter.required}

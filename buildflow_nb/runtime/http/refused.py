@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from buildflow_nb.core.conversion.secret_fields import MASK
 from buildflow_nb.core.errors import ConversionError
-from buildflow_nb.core.secret_fields import MASK
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.observability.kept import Fault
 

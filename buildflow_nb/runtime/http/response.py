@@ -18,7 +18,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
 
-from buildflow_nb.core.annotations import (
+from buildflow_nb.core.conversion.annotations import (
     class_of,
     element_of,
     is_pydantic,
@@ -26,10 +26,10 @@ from buildflow_nb.core.annotations import (
     optional_of,
     type_name,
 )
-from buildflow_nb.core.encode import compile_encoder, json_bytes
+from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes
+from buildflow_nb.core.conversion.finite import refuse_non_finite
+from buildflow_nb.core.declaring.http_binding import is_web_class
 from buildflow_nb.core.errors import ConversionError
-from buildflow_nb.core.finite import refuse_non_finite
-from buildflow_nb.core.http_binding import is_web_class
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.errors import HttpError
 

@@ -18,10 +18,10 @@ from typing import cast
 
 from aiohttp import web
 
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.errors import TemporaryError, UsageError
-from buildflow_nb.core.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.snapshot import ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.consumer.manual_retry import Redone, not_ready
 from buildflow_nb.runtime.http.binding import Arguments

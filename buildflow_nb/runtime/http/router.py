@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import unquote
 
+from buildflow_nb.core.declaring.route_template import Segment, Template, parse_template
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.route_template import Segment, Template, parse_template
 
 __all__ = ("NO_VALUES", "Match", "Routed", "Router", "split_path")
 

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import hdrs, web
 
-from buildflow_nb.core.snapshot import FlowSnapshot
+from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.listener import HttpListener, linger
 from buildflow_nb.runtime.http.request import BoundedRequest

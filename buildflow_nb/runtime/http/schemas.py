@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from buildflow_nb.core.annotations import (
+from buildflow_nb.core.conversion.annotations import (
     is_named_tuple,
     is_pydantic,
     is_unknown,

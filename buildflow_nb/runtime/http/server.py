@@ -11,7 +11,7 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from buildflow_nb.core.flow_spec import CollectorSpec
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.docs import DocsPage
 from buildflow_nb.runtime.http.guard import SAFE_METHODS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildflow_nb.core.flow_spec import CollectorSpec, EndpointSpec
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.unit import Unit

@@ -20,11 +20,11 @@ from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import quote, quote_plus
 
-from buildflow_nb.core.annotations import is_record, is_unknown
+from buildflow_nb.core.conversion.annotations import is_record, is_unknown
+from buildflow_nb.core.conversion.secret_fields import MASK, secrets_of
+from buildflow_nb.core.conversion.secret_nodes import with_fields
+from buildflow_nb.core.conversion.type_parts import fields_of
 from buildflow_nb.core.credentials import is_secret_class, revealed
-from buildflow_nb.core.secret_fields import MASK, secrets_of
-from buildflow_nb.core.secret_nodes import with_fields
-from buildflow_nb.core.type_parts import fields_of
 
 __all__ = ("WORDS", "Hidden", "forms_of", "in_texts", "remembering")
 

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.errors import ConversionError, UsageError
-from buildflow_nb.core.snapshot import Failure
+from buildflow_nb.core.status.snapshot import Failure
 from buildflow_nb.runtime.observability.masked_error import masked_error
 from buildflow_nb.runtime.observability.tracebacks import cut, describe
 

@@ -11,11 +11,11 @@ import contextvars
 from collections import deque
 from collections.abc import Sequence
 
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
-from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.primitive import label_of
-from buildflow_nb.core.snapshot import Passage, ProcessorSnapshot, State
+from buildflow_nb.core.status.snapshot import Passage, ProcessorSnapshot, State
 from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.observability import logs

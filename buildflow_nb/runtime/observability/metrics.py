@@ -12,7 +12,7 @@ import math
 from collections import deque
 from operator import add
 
-from buildflow_nb.core.snapshot import HISTORY_S
+from buildflow_nb.core.status.snapshot import HISTORY_S
 
 __all__ = ("Histogram", "Metrics", "Rate")
 

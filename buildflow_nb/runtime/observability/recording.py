@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.core.annotations import is_unknown, type_name
+from buildflow_nb.core.conversion.annotations import is_unknown, type_name
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.project_folder import make_private, open_private, replacing
 from buildflow_nb.runtime.observability.tagged_json import tagged

@@ -11,14 +11,14 @@ from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from buildflow_nb.core.annotations import is_record
+from buildflow_nb.core.conversion.annotations import is_record
+from buildflow_nb.core.conversion.decode import Decoder, compile_decoder
+from buildflow_nb.core.conversion.json_values import plain_json
+from buildflow_nb.core.conversion.secret_fields import MASK, is_open, masker, restorer, secrets_of
 from buildflow_nb.core.credentials import is_secret_class
-from buildflow_nb.core.decode import Decoder, compile_decoder
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.errors import ConversionError, DeclarationError
-from buildflow_nb.core.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
-from buildflow_nb.core.json_values import plain_json
 from buildflow_nb.core.primitive import Malformed, Wire
-from buildflow_nb.core.secret_fields import MASK, is_open, masker, restorer, secrets_of
 from buildflow_nb.runtime.observability.hidden import forms_of
 
 __all__ = ("OPEN", "Redaction", "redaction_of", "unwrapped")

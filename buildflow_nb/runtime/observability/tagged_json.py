@@ -16,10 +16,15 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from buildflow_nb.core.annotations import is_named_tuple, is_pydantic, is_record, is_struct
+from buildflow_nb.core.conversion.annotations import (
+    is_named_tuple,
+    is_pydantic,
+    is_record,
+    is_struct,
+)
+from buildflow_nb.core.conversion.secret_fields import MASK
 from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.primitive import Malformed
-from buildflow_nb.core.secret_fields import MASK
 
 __all__ = ("UnreadableError", "tagged", "untagged")
 

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from buildflow_nb.core.encode import compile_encoder, json_bytes
+from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes
 from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.consumer.waits import Waits

@@ -8,9 +8,9 @@ import pytest
 
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import ConfigError, InfraError
-from buildflow_nb.core.operations import Op
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.project_folder import private_folder
+from buildflow_nb.core.status.operations import Op
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q

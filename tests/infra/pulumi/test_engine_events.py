@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pulumi.automation import EngineEvent
 
-from buildflow_nb.core.operations import (
+from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,
     Operation,

@@ -8,7 +8,7 @@ from collections import namedtuple
 import pytest
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Diagnostic, Op, Result
+from buildflow_nb.core.status.operations import Diagnostic, Op, Result
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import Q
 

@@ -19,7 +19,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Diagnostic, Op, Operation, Result
+from buildflow_nb.core.status.operations import Diagnostic, Op, Operation, Result
 from buildflow_nb.infra.pulumi.recover import Recovery
 from buildflow_nb.local_cloud.provider.aws.queue import Queue
 from buildflow_nb.local_cloud.provider.gcp.topic import Topic
@@ -242,7 +242,7 @@ KERNEL = """
     import sys
     from pathlib import Path
     from buildflow_nb.core.config import Config, Stack
-    from buildflow_nb.core.operations import Operation
+    from buildflow_nb.core.status.operations import Operation
     from buildflow_nb.core.options import FlowOptions
     from buildflow_nb.infra.pulumi.deployment import Deployment
     from buildflow_nb.infra.flow_stack import FlowStack

@@ -10,14 +10,14 @@ import sys
 import pytest
 
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.operations import Operation
 from buildflow_nb.core.process_id import this_process
+from buildflow_nb.core.status.operations import Operation
 from buildflow_nb.infra.pulumi.stack_lock import lock_stack
 
 HOLDER = """
 import sys
 from pathlib import Path
-from buildflow_nb.core.operations import Operation
+from buildflow_nb.core.status.operations import Operation
 from buildflow_nb.infra.pulumi.stack_lock import lock_stack
 
 with lock_stack(Path(sys.argv[1]), "local", Operation.APPLY) as turn:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from buildflow_nb.core.decode import compile_decoder
+from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.errors import ConversionError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Env, Malformed
 from buildflow_nb.io.files.text_file import TextFile

@@ -7,9 +7,9 @@ import asyncio
 import pulumi
 import pytest
 
+from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env, Managed
-from buildflow_nb.core.registry import Registry
 from buildflow_nb.io.gcp import (
     GCPPubSubSubscription,
     GCPPubSubTopic,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from buildflow_nb.core.declare import consumer_spec
+from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.primitive import Malformed, Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 

@@ -10,7 +10,7 @@ import pytest
 
 from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 
 import pytest
 
-from buildflow_nb.core.declare import consumer_spec
+from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch, Env
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
 from tests.fakes import PATIENCE_S, FakeClock, FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.declare import collector_spec, endpoint_spec
-from buildflow_nb.core.flow_spec import ServiceSpec
+from buildflow_nb.core.declaring.declare import collector_spec, endpoint_spec
+from buildflow_nb.core.declaring.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.snapshot import FlowSnapshot, State
+from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.http import HttpRoute, Server
 from buildflow_nb.runtime.http.runtime_server import RuntimeServer

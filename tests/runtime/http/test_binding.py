@@ -15,10 +15,10 @@ import pydantic
 import pytest
 from aiohttp import FormData, web
 
-from buildflow_nb.core.declare import endpoint_spec
+from buildflow_nb.core.declaring.declare import endpoint_spec
+from buildflow_nb.core.declaring.flow_spec import ServiceSpec
+from buildflow_nb.core.declaring.http_binding import ParameterSource, plan_binding
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.flow_spec import ServiceSpec
-from buildflow_nb.core.http_binding import Place, plan_binding
 from buildflow_nb.core.options import ServiceOptions
 from tests.runtime.http.site import Site, serve
 
@@ -448,14 +448,14 @@ def test_places_are_decided_by_annotation_and_method():
 
     posted = {slot.name: slot.place for slot in plan(f, "/x/{key}").slots}
     assert posted == {
-        "key": Place.PATH,
-        "order": Place.BODY,
-        "q": Place.QUERY,
-        "n": Place.QUERY,
-        "request": Place.REQUEST,
+        "key": ParameterSource.PATH,
+        "order": ParameterSource.BODY,
+        "q": ParameterSource.QUERY,
+        "n": ParameterSource.QUERY,
+        "request": ParameterSource.REQUEST,
     }
     got = {slot.name: slot.place for slot in plan(f, "/x/{key}", "GET").slots}
-    assert got["order"] is Place.FIELDS
+    assert got["order"] is ParameterSource.FIELDS
 
 
 def _odd(x: Odd):

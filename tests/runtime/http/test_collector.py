@@ -16,7 +16,7 @@ from buildflow_nb.core.errors import (
     TemporaryError,
 )
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSink
 from tests.runtime.http.site import Site, serve, until
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from pydantic_core import core_schema
 
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSink
 from tests.runtime.http.site import serve
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import pytest
 from aiohttp import web
 
-from buildflow_nb.core.declare import collector_spec
+from buildflow_nb.core.declaring.declare import collector_spec
 from buildflow_nb.core.errors import ConversionError, DeclarationError, UsageError
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.http.concurrency_limit import LINE
 from buildflow_nb.runtime.observability.logs import captured, current
 from tests.fakes import FakeSink

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.route_template import parse_template
 from buildflow_nb.runtime.http.router import Router
 
 

@@ -355,7 +355,8 @@ def test_websockets_pass_through():
 
 def test_declaring_loads_no_aiohttp():
     code = (
-        "import sys, buildflow_nb.core.flow_spec, buildflow_nb.core.http_binding;"
+        "import sys, buildflow_nb.core.declaring.flow_spec;"
+        "import buildflow_nb.core.declaring.http_binding;"
         "print('aiohttp' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

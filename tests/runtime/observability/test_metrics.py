@@ -2,7 +2,7 @@
 
 import pytest
 
-from buildflow_nb.core.snapshot import HISTORY_S
+from buildflow_nb.core.status.snapshot import HISTORY_S
 from buildflow_nb.runtime.observability.metrics import Rate
 
 

@@ -14,8 +14,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.s3.store import S3Store

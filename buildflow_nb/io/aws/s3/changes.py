@@ -17,8 +17,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
 from buildflow_nb.io.aws.clients import connect
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.s3.bucket import S3Bucket

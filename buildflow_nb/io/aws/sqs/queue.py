@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Source, Wire
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Source, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.sqs.client import QueueClient

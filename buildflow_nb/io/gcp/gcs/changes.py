@@ -16,8 +16,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
 from buildflow_nb.io.fields import event_types_of
 from buildflow_nb.io.gcp.clients import storage_client
 from buildflow_nb.io.gcp.errors import Target

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Site, Source, Wire, label_of
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
 from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, Sink, Site, Wire
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.primitive import Env, Source, Wire, label_of
-from buildflow_nb.core.primitive_id import PrimitiveId
+from buildflow_nb.core.primitive import Env, PrimitiveId, Source, Wire, label_of
 from buildflow_nb.io.local.pulse import CycleSource, checked_items, fingerprint
 
 __all__ = ("PulseWithBacklog",)

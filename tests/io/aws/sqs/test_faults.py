@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.aws import SQSQueue
 from tests.faults.proxy import Cut, FaultProxy, Reply
 from tests.io.aws.conftest import boto, env_of

@@ -15,7 +15,7 @@ import pytest
 
 from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.snapshot import State
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from tests.io.contract import drain, run
 from tests.io.flows import running, until

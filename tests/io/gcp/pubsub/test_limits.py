@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from buildflow_nb.core.encode import compile_encoder
+from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.errors import PartialPushError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic

@@ -1,0 +1,1 @@
+"""The words of `%buildflow` and `%%buildflow`: read, explained, completed by one table."""

@@ -1,0 +1,1 @@
+"""Between a wire's values and the types that users declare, compiled once."""

@@ -1,0 +1,130 @@
+"""What a flow declares, as frozen data: the one thing that runtime, infrastructure and faces read.
+
+A spec holds configuration and the user's code, never a client, a loop or a widget, so it can be
+sent to another machine. `declare.py` makes specs, and checks what it puts into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from buildflow_nb.core.conversion.annotations import element_of
+from buildflow_nb.core.declaring.processor import Processor, element_parameter
+from buildflow_nb.core.options import (
+    CollectorOptions,
+    ConsumerOptions,
+    EndpointOptions,
+    ServiceOptions,
+)
+from buildflow_nb.core.primitive import Readable, Writable
+
+__all__ = (
+    "CollectorSpec",
+    "ConsumerSpec",
+    "EndpointSpec",
+    "FlowSpec",
+    "ProcessorSpec",
+    "ServiceSpec",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """Reads a source, calls the processor on each element, writes what it returns to a sink."""
+
+    processor: Processor
+    source: Readable
+    sink: Writable | None
+    options: ConsumerOptions
+    kind: str = "consumer"
+
+    @property
+    def id(self) -> str:
+        """The name of the function or class."""
+        return self.processor.name
+
+    @property
+    def input_type(self) -> Any:
+        """The annotated type of the element, `None` where there is none."""
+        return element_parameter(self.processor).hint
+
+    @property
+    def output_type(self) -> Any:
+        """The type of one element that goes to the sink, `None` where none is declared."""
+        return element_of(self.processor.returns)
+
+    def pipes_like(self, other: ConsumerSpec) -> bool:
+        """Whether only the code differs: the same source, sink, elements and options."""
+        return (
+            self.source == other.source
+            and self.sink == other.sink
+            and self.output_type == other.output_type
+            and self.options == other.options
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorSpec:
+    """Takes a request, calls the processor, and answers once the result is in the sink."""
+
+    processor: Processor
+    route: str
+    method: str
+    sink: Writable | None
+    options: CollectorOptions
+    kind: str = "collector"
+
+    @property
+    def id(self) -> str:
+        """The name of the function or class."""
+        return self.processor.name
+
+    @property
+    def output_type(self) -> Any:
+        """The type of one element that goes to the sink, `None` where none is declared."""
+        return element_of(self.processor.returns)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    """Takes a request, calls the processor, and answers with what it returns.
+
+    `route` is complete: it holds the base route of its service.
+    """
+
+    processor: Processor
+    route: str
+    method: str
+    service_id: str
+    options: EndpointOptions | ServiceOptions
+    kind: str = "endpoint"
+
+    @property
+    def id(self) -> str:
+        """The name of the function or class."""
+        return self.processor.name
+
+
+ProcessorSpec = ConsumerSpec | CollectorSpec | EndpointSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A group of endpoints under one base route."""
+
+    id: str
+    base_route: str
+    options: ServiceOptions
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """Everything that a flow declares, by id, in the order of declaration."""
+
+    flow_id: str
+    stack: str
+    processors: Mapping[str, ProcessorSpec] = field(default_factory=dict)
+    services: Mapping[str, ServiceSpec] = field(default_factory=dict)
+    managed: tuple[object, ...] = ()

@@ -1,0 +1,162 @@
+"""What a flow has declared so far, with transactions.
+
+A cell of a notebook is all or nothing: what it registers takes effect when the cell has run to its
+end, and a cell that fails leaves everything as it was. `hold`, `release` and `rollback` give that;
+outside a transaction every change takes effect at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec
+from buildflow_nb.core.primitive import check_managed, key_of
+
+__all__ = ("Changes", "Registry")
+
+_Held = tuple[
+    dict[str, ProcessorSpec],
+    dict[str, ServiceSpec],
+    dict[str, object],
+    dict[str, tuple[int, object]],
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What differs between two states of a registry, by processor id."""
+
+    added: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.replaced or self.removed)
+
+
+class Registry:
+    """Processors, services and managed primitives by id; thread-safe.
+
+    `on_change` is called, outside the lock, with each set of changes that takes effect.
+    """
+
+    def __init__(self, on_change: Callable[[Changes], None]) -> None:
+        self._on_change = on_change
+        self._lock = threading.RLock()
+        self._processors: dict[str, ProcessorSpec] = {}
+        self._services: dict[str, ServiceSpec] = {}
+        self._managed: dict[str, object] = {}
+        self._mentioned: dict[str, tuple[int, object]] = {}
+        self._held: _Held | None = None
+
+    @property
+    def processors(self) -> Mapping[str, ProcessorSpec]:
+        """A copy, in order of declaration."""
+        with self._lock:
+            return dict(self._processors)
+
+    @property
+    def services(self) -> Mapping[str, ServiceSpec]:
+        """A copy, in order of declaration."""
+        with self._lock:
+            return dict(self._services)
+
+    @property
+    def managed(self) -> tuple[object, ...]:
+        """The managed primitives, in order of declaration."""
+        with self._lock:
+            return tuple(self._managed.values())
+
+    @property
+    def mentioned(self) -> tuple[object, ...]:
+        """Every primitive that was managed in this session, be it still or not."""
+        with self._lock:
+            return tuple(primitive for _, primitive in self._mentioned.values())
+
+    @property
+    def mentions(self) -> Mapping[str, int]:
+        """How often each was managed, by class and id ("SQSQueue orders")."""
+        with self._lock:
+            return {key: count for key, (count, _) in self._mentioned.items()}
+
+    @property
+    def held(self) -> bool:
+        """Whether a transaction is open."""
+        return self._held is not None
+
+    def put(self, spec: ProcessorSpec) -> None:
+        """Add a processor, or replace the one of the same id."""
+        with self._lock:
+            replaced = spec.id in self._processors
+            self._processors[spec.id] = spec
+        word = "replaced" if replaced else "added"
+        self._tell(Changes(**{word: (spec.id,)}))
+
+    def put_service(self, service: ServiceSpec) -> None:
+        """Add a service, or replace the one of the same id."""
+        with self._lock:
+            self._services[service.id] = service
+
+    def manage(self, primitive: object) -> None:
+        """Add a managed primitive, or replace the one of the same class and id.
+
+        Raises:
+            DeclarationError: its cloud resources can never be made as it is.
+        """
+        check_managed(primitive)
+        key = key_of(primitive)
+        with self._lock:
+            self._managed[key] = primitive
+            self._mentioned[key] = (self._mentioned.get(key, (0, None))[0] + 1, primitive)
+
+    def unmanage(self, key: str) -> bool:
+        """Manage a primitive no longer, by class and id; whether it was managed."""
+        with self._lock:
+            return self._managed.pop(key, None) is not None
+
+    def remove(self, processor_id: str) -> bool:
+        """Take a processor away; whether it was there."""
+        with self._lock:
+            found = self._processors.pop(processor_id, None) is not None
+        if found:
+            self._tell(Changes(removed=(processor_id,)))
+        return found
+
+    def hold(self) -> None:
+        """Open a transaction (an open one stays as it is)."""
+        with self._lock:
+            if self._held is None:
+                self._held = (
+                    dict(self._processors),
+                    dict(self._services),
+                    dict(self._managed),
+                    dict(self._mentioned),
+                )
+
+    def release(self) -> Changes:
+        """Close the transaction and let its changes take effect; gives them."""
+        with self._lock:
+            if self._held is None:
+                return Changes()
+            before, after = self._held[0], self._processors
+            self._held = None
+            changes = Changes(
+                added=tuple(i for i in after if i not in before),
+                replaced=tuple(i for i in after if i in before and after[i] is not before[i]),
+                removed=tuple(i for i in before if i not in after),
+            )
+        self._tell(changes)
+        return changes
+
+    def rollback(self) -> None:
+        """Close the transaction and undo its changes."""
+        with self._lock:
+            if self._held is not None:
+                self._processors, self._services, self._managed, self._mentioned = self._held
+                self._held = None
+
+    def _tell(self, changes: Changes) -> None:
+        if changes and self._held is None:
+            self._on_change(changes)

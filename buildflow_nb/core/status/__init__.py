@@ -1,0 +1,1 @@
+"""What faces render: runs, operations and stacks at one moment, as data."""
