@@ -1,7 +1,7 @@
 """`buildflow jupyter install|uninstall`: kernels that load the extension by themselves.
 
 What is written is one startup file of our own, in a profile of IPython or for a whole environment;
-nothing that is there is changed. See `flow/autoload.py` for how it knows itself.
+nothing that is there is changed. See `flow/doctor/autoload.py` for how it knows itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.errors import InfraError, UsageError
 from buildflow_nb.core.options import nearest
-from buildflow_nb.flow.autoload import Startup, StartupFile
+from buildflow_nb.flow.doctor.autoload import Startup, StartupFile
 
 __all__ = ("jupyter",)
 

@@ -37,7 +37,7 @@ def check(values: Values, terminal: Terminal) -> int:
 
 def doctor(values: Values, terminal: Terminal) -> int:  # noqa: ARG001
     """The machine and the folder; no flow is needed."""
-    from buildflow_nb.flow.doctor import examine
+    from buildflow_nb.flow.doctor.doctor import examine
 
     return _found(examine(Path.cwd()), terminal)
 

@@ -21,8 +21,6 @@ from buildflow_nb.export.cells.ran_cell import RanCell
 from buildflow_nb.export.cells.reading import Notebook, read
 from buildflow_nb.export.cells.saved import SavedNotebook, read_saved
 from buildflow_nb.export.code.arranging import Arranged, arranged
-from buildflow_nb.export.code.comments import settled
-from buildflow_nb.export.code.environment_secrets import Secrets
 from buildflow_nb.export.code.imported import Imported, imported_by
 from buildflow_nb.export.code.imports import OURS, Imports, ours
 from buildflow_nb.export.code.leaving import left_out
@@ -34,13 +32,13 @@ from buildflow_nb.export.code.program import Outline, program_text
 from buildflow_nb.export.code.removing import commands_of
 from buildflow_nb.export.code.run_order import say_run_order, say_set_twice
 from buildflow_nb.export.code.selection import Selection, select
-from buildflow_nb.export.code.tidy import complaints, tidied
-from buildflow_nb.export.exported_program import ExportedProgram
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.code.tidy import complaints, settled, tidied
 from buildflow_nb.export.folder.folder import check_folder, write_files
+from buildflow_nb.export.messages import Messages
 from buildflow_nb.export.project.files import project_files
 from buildflow_nb.export.project.requirements import Requirements, requirements_of
-from buildflow_nb.export.report import ExportReport
+from buildflow_nb.export.report import ExportedProgram, ExportReport
+from buildflow_nb.export.secrets.environment import Secrets
 
 __all__ = ("export_flow", "ran_of")
 
@@ -74,7 +72,7 @@ def export_flow(  # noqa: PLR0913  (each is a choice of its own)
         raise UsageError(msg)
     check_folder(folder, force=force)
     saved = None if notebook is None else read_saved(notebook)
-    export = _Export(folder, base, Findings())
+    export = _Export(folder, base, Messages())
     program, requirements = export.program(cells, saved, package=package)
     project = find_config(base.resolve()).folder
     samples = project / _RECORDINGS
@@ -122,12 +120,12 @@ class _Export:
 
     folder: Path
     base: Path
-    findings: Findings
+    findings: Messages
     notebook: Notebook
     selection: Selection
     secrets: Secrets
 
-    def __init__(self, folder: Path, base: Path, findings: Findings) -> None:
+    def __init__(self, folder: Path, base: Path, findings: Messages) -> None:
         self.folder, self.base, self.findings = folder, base, findings
         self.notebook, self.selection = Notebook(), Selection()
         self.secrets = Secrets(findings)

@@ -1,13 +1,22 @@
-"""What an export did: data, which faces render."""
+"""What an export made and did: the program as source, and what faces tell of it, as data."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ("BEFORE", "ExportReport", "LeftOut", "report_text", "warnings_text")
+__all__ = (
+    "BEFORE",
+    "ExportReport",
+    "ExportedProgram",
+    "Import",
+    "LeftOut",
+    "report_text",
+    "warnings_text",
+)
+
 
 BEFORE = "before it is installed elsewhere, in that folder"
 _MOST_LINES = 30  # of what stayed behind; the report itself is whole
@@ -68,3 +77,32 @@ def report_text(report: ExportReport) -> str:
     run = f"run it by: cd {shlex.quote(str(report.folder))} && python main.py"
     wheels = [f"{BEFORE}: {report.wheel_command}"] if report.wheel_command else []
     return "\n".join([str(report), run, *wheels, *behind])
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A module that the program imports by its dotted name, and where: `cell [3] line 2`."""
+
+    module: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedProgram:
+    """What a notebook was made into.
+
+    `modules` are texts by path relative to the folder, without a checksum and without a header;
+    `entry_point` is `module:variable`, as buildflow.yaml has it. `imports` are those of packages
+    that must be installed: neither the standard library nor `modules`. `secrets` are names of
+    environment variables that it reads. `commands` are the terminal's twins of line magics that
+    were dropped, in order.
+    """
+
+    name: str
+    title: str
+    modules: Mapping[str, str]
+    entry_point: str
+    imports: tuple[Import, ...] = ()
+    secrets: tuple[str, ...] = ()
+    processors: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()

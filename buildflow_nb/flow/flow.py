@@ -16,8 +16,8 @@ from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow.checking import Checking
-from buildflow_nb.flow.hands import Hands
-from buildflow_nb.flow.owning import Owning
+from buildflow_nb.flow.inspecting import Inspecting
+from buildflow_nb.flow.provisioning import Provisioning
 
 if TYPE_CHECKING:
     from buildflow_nb.runtime.handle import RunHandle
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ("Flow",)
 
 
-class Flow(Hands, Checking, Owning):
+class Flow(Inspecting, Checking, Provisioning):
     """A streaming backend: processors, services and the resources that it owns.
 
     Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`. Without a

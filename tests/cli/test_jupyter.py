@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from buildflow_nb.cli.main import main
-from buildflow_nb.flow.autoload import FILE_NAME
+from buildflow_nb.flow.doctor.autoload import FILE_NAME
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_one_of_an_older_version_is_replaced(profiles):
     file = profiles / "profile_work" / "startup" / FILE_NAME
     main(["jupyter", "install", "--profile", "work"])
     new = file.read_text()
-    from buildflow_nb.flow.autoload import _first_line
+    from buildflow_nb.flow.doctor.autoload import _first_line
 
     old = "# older\n"
     file.write_text(f"{_first_line(old)}\n{old}")

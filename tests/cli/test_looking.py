@@ -67,7 +67,7 @@ def test_check_exits_with_1_where_something_is_wrong(type_):
 def test_doctor_needs_no_flow(type_, tmp_path, monkeypatch, health, code):
     (tmp_path / "main.py").write_text("raise SystemExit\n")
     found = Finding("disk", health, "so so", "`%buildflow cloud stop`")
-    monkeypatch.setattr("buildflow_nb.flow.doctor.examine", lambda folder: [found])
+    monkeypatch.setattr("buildflow_nb.flow.doctor.doctor.examine", lambda folder: [found])
     got, out, _ = type_("doctor")
     assert got == code
     assert "disk: so so\n             → `buildflow cloud stop`" in out
@@ -126,7 +126,7 @@ def test_a_program_gets_one_document(type_, tmp_path, words, code, keys):
 
 def test_findings_are_data(type_, monkeypatch):
     finding = Finding("disk", Health.WARNING, "so so", "mend it")
-    monkeypatch.setattr("buildflow_nb.flow.doctor.examine", lambda folder: [finding])
+    monkeypatch.setattr("buildflow_nb.flow.doctor.doctor.examine", lambda folder: [finding])
     assert json.loads(type_("doctor", "--json")[1]) == {
         "worst": "warning",
         "findings": [

@@ -15,7 +15,7 @@ import buildflow_nb
 import buildflow_nb.export as export_face
 from buildflow_nb.cli import main as cli_main
 from buildflow_nb.core.old_paths import OLD_PATHS
-from buildflow_nb.flow.autoload import EXTENSION
+from buildflow_nb.flow.doctor.autoload import EXTENSION
 from buildflow_nb.local_cloud import emulators
 from buildflow_nb.notebook import display, verbs
 from buildflow_nb.runtime.observability import tracebacks

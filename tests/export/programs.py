@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from buildflow_nb.export.exported_program import ExportedProgram, Import
 from buildflow_nb.export.folder.folder import check_folder, write_files
 from buildflow_nb.export.project.files import project_files
 from buildflow_nb.export.project.requirements import requirements_of
+from buildflow_nb.export.report import ExportedProgram, Import
 
 TEXT = '''\
 """Prices of orders."""

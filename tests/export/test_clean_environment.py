@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from tests.export.programs import TEXT, program, written
-from tests.export.test_samples import good, record
+from tests.export.project.test_samples import good, record
 from tests.notebooks import proof
 from tests.notebooks.exported import Program
 

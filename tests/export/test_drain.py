@@ -9,7 +9,7 @@ import boto3
 import duckdb
 import pytest
 
-from buildflow_nb.export.exported_program import Import
+from buildflow_nb.export.report import Import
 from buildflow_nb.local_cloud.client import start_cloud, stop_cloud
 from tests.export.programs import program, written
 from tests.notebooks import proof

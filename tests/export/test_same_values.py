@@ -19,7 +19,7 @@ from buildflow_nb.export.code.arranging import arranged
 from buildflow_nb.export.code.package import package_texts
 from buildflow_nb.export.code.program import Outline, program_text
 from buildflow_nb.export.code.selection import select
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 
 NOTEBOOKS = 60
 
@@ -163,7 +163,7 @@ def test_a_notebook_and_its_program(seed, monkeypatch):
     wanted = ran(cells, maker.processors)
     if wanted is None:
         return
-    findings = Findings()
+    findings = Messages()
     document = document_of([RanCell(c, i) for i, c in enumerate(cells, 1)], None, findings)
     chosen = select(read(document, findings), lambda node: None, findings)
     order = arranged(chosen, findings)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb.export import export_flow
+from buildflow_nb.export.cells.layout import WIDTH
 from buildflow_nb.export.code import tidy
-from buildflow_nb.export.code.layout import WIDTH
 from tests.export.ruff import problems
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))

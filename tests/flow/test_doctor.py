@@ -18,15 +18,15 @@ import jupyter_core.paths
 import pytest
 
 from buildflow_nb.core.findings import Finding, Health, told, worst
-from buildflow_nb.flow import doctor, doctor_install, doctor_project
-from buildflow_nb.flow.autoload import StartupFile
-from buildflow_nb.flow.doctor import examine
+from buildflow_nb.flow.doctor import doctor, installation, project
+from buildflow_nb.flow.doctor.autoload import StartupFile
+from buildflow_nb.flow.doctor.doctor import examine
 from buildflow_nb.local_cloud.record import local_folder
 
 Usage = namedtuple("Usage", "free")
 LOOKS = {
-    **doctor_install.looks_at_installation(),
-    **doctor_project.looks_at_project(doctor.Path("/nowhere")),
+    **installation.looks_at_installation(),
+    **project.looks_at_project(doctor.Path("/nowhere")),
 }
 
 
@@ -50,15 +50,15 @@ def about(findings, subject) -> Finding:
 
 
 def look(name, folder=None) -> list[Finding]:
-    looks = {**doctor_install.looks_at_installation()}
+    looks = {**installation.looks_at_installation()}
     if folder is not None:
-        looks |= doctor_project.looks_at_project(folder)
+        looks |= project.looks_at_project(folder)
     return list(looks[name]())
 
 
 class TestExamine:
     def test_it_works_without_a_kernel_and_changes_nothing(self, folder):
-        words = "from pathlib import Path; from buildflow_nb.flow.doctor import examine; "
+        words = "from pathlib import Path; from buildflow_nb.flow.doctor.doctor import examine; "
         words += "print(len(examine(Path.cwd())))"
         told = subprocess.run(
             [sys.executable, "-c", words], cwd=folder, capture_output=True, check=True, timeout=60
@@ -119,9 +119,9 @@ class TestInstallation:
         assert "pandas" not in [one.subject for one in found]
 
     def test_an_old_jupyterlab_and_none(self, monkeypatch):
-        monkeypatch.setattr(doctor_install, "_version", lambda _: "3.6.7")
+        monkeypatch.setattr(installation, "_version", lambda _: "3.6.7")
         assert look("JupyterLab")[0].cure == "pip install 'jupyterlab>=4'"
-        monkeypatch.setattr(doctor_install, "_version", lambda _: None)
+        monkeypatch.setattr(installation, "_version", lambda _: None)
         assert look("JupyterLab")[0].health is Health.OK
 
     @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ class TestInstallation:
     def test_nest_asyncio_that_is_applied(self, monkeypatch, kernel, health):
         assert look("nest_asyncio")[0].health is Health.OK
         monkeypatch.setattr(asyncio, "_nest_patched", True, raising=False)
-        monkeypatch.setattr(doctor_install, "_version", lambda _: kernel)
+        monkeypatch.setattr(installation, "_version", lambda _: kernel)
         (found,) = look("nest_asyncio")
         assert (found.health, "restart the kernel" in found.cure) == (health, True)
 
@@ -193,7 +193,7 @@ class TestProject:
     def test_a_local_cloud_that_does_not_say_where_it_is(self, folder):
         private = local_folder(folder)
         private.mkdir(parents=True)
-        process = {"pid": os.getpid(), "began": doctor_project.psutil.Process().create_time()}
+        process = {"pid": os.getpid(), "began": project.psutil.Process().create_time()}
         (private / "lock").write_text(json.dumps({"process": process}))
         (found,) = look("local cloud", folder)
         assert found.health is Health.WARNING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildflow_nb.core.status.operations import Result
-from buildflow_nb.flow.doctor_project import _engine_locks, _turn
+from buildflow_nb.flow.doctor.project import _engine_locks, _turn
 from buildflow_nb.infra.stack_view import view_of
 from tests.infra.conftest import ENGINE
 from tests.infra.primitives import T

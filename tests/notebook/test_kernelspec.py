@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from buildflow_nb.flow.autoload import StartupFile
+from buildflow_nb.flow.doctor.autoload import StartupFile
 from tests.notebook import kernels
 from tests.notebook.kernels import Kernel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.code.secret_sayings import told_in
+from buildflow_nb.export.secrets.sayings import told_in
 from tests.export.notebook import DOUBLE, LOAD, NUMBERS, exported, written
 
 WORD = "Zq9hunter2Xk81vvLm3"

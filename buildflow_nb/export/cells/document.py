@@ -15,17 +15,17 @@ Each of these is said.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from buildflow_nb.export.cells.failed_cells import refuse_failed
 from buildflow_nb.export.cells.headings import Heading, headings_in
 from buildflow_nb.export.cells.marks import mark_of, tag_of, unmarked
 from buildflow_nb.export.cells.matching import defined_in, matched, plain
 from buildflow_nb.export.cells.ran_cell import RanCell, label_of
 from buildflow_nb.export.cells.saved import SavedCell, SavedNotebook
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 from buildflow_nb.export.report import LeftOut
 
 __all__ = ("Cell", "Document", "document_of")
@@ -57,7 +57,7 @@ class Document:
 
 
 def document_of(
-    cells: Sequence[RanCell], saved: SavedNotebook | None, findings: Findings
+    cells: Sequence[RanCell], saved: SavedNotebook | None, findings: Messages
 ) -> Document:
     """Put the cells in order, and say where a file and a kernel differ."""
     ran = [cell for cell in cells if not cell.failed]
@@ -84,7 +84,7 @@ def _failed(cells: Sequence[RanCell], saved: SavedNotebook | None) -> Iterator[t
 
 
 def _document_of(
-    ran: Sequence[RanCell], saved: SavedNotebook | None, findings: Findings
+    ran: Sequence[RanCell], saved: SavedNotebook | None, findings: Messages
 ) -> Document:
     for cell in ran:
         if cell.failed_since:
@@ -137,7 +137,7 @@ def _sections(found: Document, saved: SavedNotebook) -> tuple[list[SavedCell], l
 
 
 def _alone(
-    found: Document, code: Sequence[SavedCell], places: Sequence[int], findings: Findings
+    found: Document, code: Sequence[SavedCell], places: Sequence[int], findings: Messages
 ) -> None:
     labels = _labels(code)
     found.cells = [
@@ -162,7 +162,7 @@ def _together(
     saved: SavedNotebook,
     ran: Sequence[RanCell],
     pairing: _Pairing,
-    findings: Findings,
+    findings: Messages,
 ) -> None:
     never: list[str] = []
     for at, cell in enumerate(pairing.code):
@@ -221,7 +221,7 @@ def _others(ran: Sequence[RanCell], pairing: _Pairing) -> list[int]:
 
 
 def _add_others(
-    found: Document, saved: SavedNotebook, others: Sequence[RanCell], findings: Findings
+    found: Document, saved: SavedNotebook, others: Sequence[RanCell], findings: Messages
 ) -> None:
     deleted: list[str] = []
     for cell in others:
@@ -256,3 +256,37 @@ def _place(found: Document, cell: RanCell) -> int:
 
 def _mark(cell: SavedCell) -> str:
     return mark_of(cell.source) or tag_of(cell.tags)
+
+
+# Cells that declare a part of the flow, and failed: the program would lack it without a word.
+# What such a cell declared is not in the flow either, since a cell's declarations hold only when
+# all of it has run. Another cell that declares the same is its mended version.
+
+_DECLARES = re.compile(
+    r"^[ \t]*(?:%%buildflow\b|@?app\.(?:consumer|collector|endpoint|service|manage|add_\w+)\b)",
+    re.M,
+)
+_ADDED = re.compile(r"\bapp\.(?:manage|add_\w+)\s*\(\s*(\w+)")
+
+
+def refuse_failed(
+    failed: Iterable[tuple[str, str]], exported: Sequence[tuple[str, str]], findings: Messages
+) -> None:
+    """Refuse cells, told by label and source, that failed and declare what no other one does."""
+    for label, source in failed:
+        others = [_declared(other) for name, other in exported if name != label]
+        found, declared = _DECLARES.search(source), _declared(source)
+        if found is None or (declared and declared <= frozenset().union(*others)):
+            continue
+        line = source.count("\n", 0, found.start()) + 1
+        findings.refuse(
+            f"{label} line {line}: the cell declares a part of the flow and failed when it ran "
+            "last, so that part is not there; mend it and run it, or delete it"
+        )
+
+
+def _declared(source: str) -> frozenset[str]:
+    """What a cell that declares defines, or hands to the flow."""
+    if _DECLARES.search(source) is None:
+        return frozenset()
+    return defined_in(source) | frozenset(_ADDED.findall(source))

@@ -19,13 +19,13 @@ from buildflow_nb.commands.parsing import HELP_FLAGS
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.python_text import parse_python
 from buildflow_nb.export.cells.document import Cell, Document
+from buildflow_nb.export.cells.layout import laid_out
 from buildflow_nb.export.cells.marks import KEEP, SKIP, unmarked, wrong_mark
 from buildflow_nb.export.cells.matching import defined_in
 from buildflow_nb.export.cells.names import names_of
 from buildflow_nb.export.cells.pieces import Piece, lines_of, pieces
 from buildflow_nb.export.cells.statement import Statement
-from buildflow_nb.export.code.layout import laid_out
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 from buildflow_nb.export.report import LeftOut
 
 __all__ = ("Notebook", "read")
@@ -46,7 +46,7 @@ class Notebook:
     labels: list[str] = field(default_factory=list)
 
 
-def read(document: Document, findings: Findings) -> Notebook:
+def read(document: Document, findings: Messages) -> Notebook:
     """Read the cells of a document, in its order."""
     labels = [cell.label for cell in document.cells]
     found = Notebook([], list(document.left_out), dict(document.lost), labels)
@@ -85,7 +85,7 @@ def _reading(index: int, cell: Cell, run: int) -> _Reading:
     return _Reading(index, cell, run, magic_first(lines[blank:]), blank)
 
 
-def _read(found: Notebook, reading: _Reading, findings: Findings) -> None:
+def _read(found: Notebook, reading: _Reading, findings: Messages) -> None:
     lines, words = reading.lines, reading.words
     if reading.cell.mark == SKIP:
         _leave(found, reading, "marked skip")
@@ -162,7 +162,7 @@ def _leave(found: Notebook, reading: _Reading, why: str) -> None:
 
 
 def _unreadable(
-    found: Notebook, reading: _Reading, error: BaseException, findings: Findings
+    found: Notebook, reading: _Reading, error: BaseException, findings: Messages
 ) -> None:
     """A cell with an error in it stays behind, unless it declares."""
     ours = reading.words[0] == MAGIC

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from buildflow_nb.export.cells.statement import APP, Statement
 from buildflow_nb.export.code.reads import Reads
 from buildflow_nb.export.code.selection import Selection
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 
 __all__ = ("DECLARATIONS", "SEARCH", "SETUP", "TYPES", "Arranged", "arranged", "resorted")
 
@@ -50,7 +50,7 @@ class Arranged:
         self.imports, self.rest = list(statements[:top]), list(statements[top:])
 
 
-def arranged(selection: Selection, findings: Findings) -> Arranged:
+def arranged(selection: Selection, findings: Messages) -> Arranged:
     """Put the statements in order."""
     ordered = _needed_first(selection, findings)
     found = Arranged()
@@ -62,7 +62,7 @@ def arranged(selection: Selection, findings: Findings) -> Arranged:
     return found
 
 
-def _needed_first(selection: Selection, findings: Findings) -> list[Statement]:
+def _needed_first(selection: Selection, findings: Messages) -> list[Statement]:
     """The notebook's order, with what a statement needs at once before it."""
     done: dict[int, Statement] = {}
     under_way: set[int] = set()

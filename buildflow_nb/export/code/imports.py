@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from buildflow_nb.export.cells.layout import WIDTH
 from buildflow_nb.export.cells.statement import Statement
-from buildflow_nb.export.code.layout import WIDTH
 
 __all__ = ("OURS", "Imports", "is_our_flow", "ours")
 

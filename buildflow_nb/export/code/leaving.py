@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from buildflow_nb.export.cells.reading import Notebook
 from buildflow_nb.export.cells.statement import Statement
-from buildflow_nb.export.code.environment_secrets import MASK, Secrets
 from buildflow_nb.export.code.selection import Selection
 from buildflow_nb.export.report import LeftOut
-from buildflow_nb.export.secret_names import is_secret_name
+from buildflow_nb.export.secrets.environment import MASK, Secrets
+from buildflow_nb.export.secrets.names import is_secret_name
 
 __all__ = ("left_out",)
 

@@ -21,7 +21,7 @@ from buildflow_nb.export.code.settings import (
     settings_of_code,
     settings_of_magic,
 )
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 from buildflow_nb.export.report import LeftOut
 
 __all__ = ("environment_of", "say_left_settings")
@@ -40,7 +40,7 @@ def environment_of(statement: Statement, names: Mapping[str, str]) -> frozenset[
 def say_left_settings(
     statements: Sequence[Statement],
     taken: Collection[int],
-    findings: Findings,
+    findings: Messages,
     left: Sequence[LeftOut] = (),
 ) -> None:
     """Refuse settings that stay behind, although those `taken` (by identity) need them.
@@ -66,7 +66,7 @@ def _say(
     one: Setting,
     later: Sequence[Statement],
     texts: Collection[str],
-    findings: Findings,
+    findings: Messages,
 ) -> None:
     if one.folder:
         _say_folder(where, one, later, findings)
@@ -76,7 +76,7 @@ def _say(
         _say_variables(where, one, texts, findings)
 
 
-def _say_files(where: str, one: Setting, texts: Collection[str], findings: Findings) -> None:
+def _say_files(where: str, one: Setting, texts: Collection[str], findings: Messages) -> None:
     """A file that the flow names, and that is written by what stays behind."""
     named = {str(PurePosixPath(text)) for text in texts if _is_relative_path(text)}
     for name in sorted({str(PurePosixPath(file)) for file in one.files} & named):
@@ -92,7 +92,7 @@ def _say_files(where: str, one: Setting, texts: Collection[str], findings: Findi
             )
 
 
-def _say_variables(where: str, one: Setting, texts: Collection[str], findings: Findings) -> None:
+def _say_variables(where: str, one: Setting, texts: Collection[str], findings: Messages) -> None:
     if one.variables is None:
         findings.warn(
             f"{where}: {one.words} stays behind; set the environment where the program runs"
@@ -112,7 +112,7 @@ def _say_variables(where: str, one: Setting, texts: Collection[str], findings: F
             )
 
 
-def _say_folder(where: str, one: Setting, later: Sequence[Statement], findings: Findings) -> None:
+def _say_folder(where: str, one: Setting, later: Sequence[Statement], findings: Messages) -> None:
     relative = next((text for s in later for text in _texts(s) if _is_relative_path(text)), None)
     if relative is None:
         return

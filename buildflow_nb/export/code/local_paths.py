@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from buildflow_nb.export.cells.statement import Statement
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 
 __all__ = ("say_local_paths",)
 
@@ -23,7 +23,7 @@ _ROUTED = frozenset(("endpoint", "collector", "service", "get", "post", "route",
 _LONGEST = 1_024
 
 
-def say_local_paths(statements: Sequence[Statement], folder: Path, findings: Findings) -> None:
+def say_local_paths(statements: Sequence[Statement], folder: Path, findings: Messages) -> None:
     """Warn of them, by cell and line."""
     for statement in statements:
         for node, text in _texts(statement.parts):

@@ -13,16 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from buildflow_nb.export.cells.pieces import lines_of
 from buildflow_nb.export.cells.statement import Statement
-from buildflow_nb.export.code.environment_secrets import Secrets
 from buildflow_nb.export.code.imported import Imported, imported_by
+from buildflow_nb.export.code.imports import OURS, ours
 from buildflow_nb.export.code.module_source import beside
-from buildflow_nb.export.code.renaming import with_our_name
 from buildflow_nb.export.code.tidy import tidied
-from buildflow_nb.export.exported_program import Import
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
+from buildflow_nb.export.report import Import
+from buildflow_nb.export.secrets.environment import Secrets
 
 __all__ = ("Neighbours", "search_roots")
+
 
 _OURS = "buildflow_nb"
 _MOST = 200  # modules; more of them are a project of its own, to be installed
@@ -34,7 +36,7 @@ class Neighbours:
     """Copies by their path in the export, and what else they and the program import."""
 
     roots: Sequence[Path]
-    findings: Findings
+    findings: Messages
     secrets: Secrets
     modules: dict[str, str] = field(default_factory=dict)
     imports: dict[str, Import] = field(default_factory=dict)
@@ -106,3 +108,30 @@ def search_roots(folder: Path, statements: Sequence[Statement]) -> list[Path]:
         if path.is_dir() and path.is_relative_to(roots[0]) and path not in roots:
             roots.append(path)
     return roots
+
+
+# BuildFlow's own name in a module that is copied: it is ours, where this package answers to it.
+# A notebook's kernel answers `from buildflow.io.local import File` by this package; a program
+# that is started by itself has nobody who does. The cells' own imports are written anew anyway.
+
+_THEIRS = "buildflow"
+
+
+def with_our_name(text: str, tree: ast.Module) -> str:
+    """The same module with imports that name this package."""
+    rows = lines_of(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            module = node.module or ""
+            rows[node.lineno - 1] = _swapped(rows[node.lineno - 1], f"from {module}", ours(module))
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                new, row = ours(alias.name), alias.lineno - 1
+                if new != alias.name:
+                    both = f"{new}, {OURS} as {_THEIRS}" if "." in new else f"{new} as {_THEIRS}"
+                    rows[row] = rows[row].replace(alias.name, new if alias.asname else both, 1)
+    return "\n".join(rows)
+
+
+def _swapped(row: str, old: str, module: str) -> str:
+    return row.replace(old, f"from {module}", 1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from buildflow_nb.export.cells.statement import APP, Statement
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 
 __all__ = ("say_run_order", "say_set_twice")
 
 
-def say_run_order(statements: Sequence[Statement], findings: Findings) -> None:
+def say_run_order(statements: Sequence[Statement], findings: Messages) -> None:
     """Warn of values that a cell used as they were before, or after, their cell ran last."""
     binders: dict[str, list[Statement]] = {}
     for statement in statements:
@@ -33,7 +33,7 @@ def say_run_order(statements: Sequence[Statement], findings: Findings) -> None:
         )
 
 
-def say_set_twice(statements: Sequence[Statement], findings: Findings) -> None:
+def say_set_twice(statements: Sequence[Statement], findings: Messages) -> None:
     """Warn of names that several cells set."""
     places: dict[str, dict[int, Statement]] = {}
     for statement in statements:

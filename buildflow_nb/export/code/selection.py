@@ -21,7 +21,7 @@ from buildflow_nb.export.code.module_source import beside
 from buildflow_nb.export.code.reads import Reads
 from buildflow_nb.export.code.removing import without_removed
 from buildflow_nb.export.code.settings import names_of_os, settings_of_code
-from buildflow_nb.export.findings import Findings
+from buildflow_nb.export.messages import Messages
 
 __all__ = ("Selection", "Stars", "select")
 
@@ -48,7 +48,7 @@ class Selection:
 
 
 def select(
-    notebook: Notebook, stars: Stars, findings: Findings, roots: Sequence[Path] = ()
+    notebook: Notebook, stars: Stars, findings: Messages, roots: Sequence[Path] = ()
 ) -> Selection:
     """Choose the statements, and say what cannot stand in a program.
 
@@ -204,7 +204,7 @@ class _Chosen:
         bases = (b for name in statement.bases & self._names for b in self.binders.get(name, ()))
         return any(base.gathers for base in bases)
 
-    def say_doubts(self, anew: Collection[int], findings: Findings) -> None:
+    def say_doubts(self, anew: Collection[int], findings: Messages) -> None:
         """Warn of what stays behind, and may change a value that the flow needs."""
         for statement in self._all:
             left = id(statement) not in self.taken and id(statement) not in anew
@@ -243,7 +243,7 @@ class _Chosen:
         anew = self._all[last]
         return id(anew) in self.taken and bool(self._reads.of(anew) & bound)
 
-    def refuse_what_needs_a_notebook(self, findings: Findings) -> None:
+    def refuse_what_needs_a_notebook(self, findings: Messages) -> None:
         for statement in self.in_order():
             waiting = statement.awaits
             if waiting is not None:
@@ -259,7 +259,7 @@ class _Chosen:
             elif statement.commands and not statement.declares:
                 findings.refuse(_commanding(statement, self._names))
 
-    def refuse_missing(self, lost: dict[str, str], findings: Findings) -> None:
+    def refuse_missing(self, lost: dict[str, str], findings: Messages) -> None:
         missing: dict[str, str] = {}
         made = {name for s in self.in_order() for name in s.names.rebinds}  # by `global`
         known = {*self.binders, *made, "get_ipython"}

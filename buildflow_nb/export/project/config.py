@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.config import FILE_NAME, CloudProvider, Config, Stack
-from buildflow_nb.export.exported_program import ExportedProgram
+from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("config_text", "project_config")
 

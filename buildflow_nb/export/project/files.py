@@ -13,11 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from buildflow_nb.core.config import FILE_NAME, find_config
-from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.project.config import config_text, project_config
 from buildflow_nb.export.project.container import DOCKERFILE, IGNORED, dockerfile, dockerignore
-from buildflow_nb.export.project.environment import EXAMPLE, environment_text
-from buildflow_nb.export.project.readme import README, readme_text
+from buildflow_nb.export.project.readme import EXAMPLE, README, environment_text, readme_text
 from buildflow_nb.export.project.requirements import Requirements
 from buildflow_nb.export.project.requirements_text import (
     REQUIREMENTS,
@@ -26,6 +24,7 @@ from buildflow_nb.export.project.requirements_text import (
     with_extras,
 )
 from buildflow_nb.export.project.sample_tests import files_of_tests
+from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("project_files",)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildflow_nb.core.config import Config
-from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.project.container import PORT
-from buildflow_nb.export.project.environment import EXAMPLE
 from buildflow_nb.export.project.requirements import WHEELS, Requirements
 from buildflow_nb.export.project.requirements_text import REQUIREMENTS
+from buildflow_nb.export.report import ExportedProgram
 
-__all__ = ("README", "readme_text")
+__all__ = ("EXAMPLE", "README", "environment_text", "readme_text")
+
 
 README = "README.md"
 
@@ -80,3 +80,14 @@ def _rest(program: ExportedProgram) -> Iterator[str]:
     if program.commands:
         told = "\n".join(program.commands)
         yield f"## What the notebook did beside\n\n```sh\n{told}\n```"
+
+
+EXAMPLE = ".env.example"
+_HEAD = "# Copy to .env, which git and the image leave out, and fill in.\n"
+_NONE = "# This flow reads no secret from its environment.\n"
+
+
+def environment_text(program: ExportedProgram) -> str:
+    """The text of the file."""
+    names = sorted(set(program.secrets))
+    return _HEAD + "".join(f"{name}=\n" for name in names) if names else _NONE

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import url2pathname
 
-from buildflow_nb.export.exported_program import Import
+from buildflow_nb.export.report import Import
 
 __all__ = ("OURS", "WHEELS", "Requirements", "requirements_of")
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from buildflow_nb.core.config import Config
-from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.project.requirements import OURS, WHEELS, Requirements
+from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("REQUIREMENTS", "header_text", "on_cloud", "requirements_text", "with_extras")
 

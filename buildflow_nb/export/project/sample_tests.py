@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from buildflow_nb.export.exported_program import ExportedProgram
 from buildflow_nb.export.project.samples import SAMPLES, sample_files
+from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("files_of_tests",)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from buildflow_nb.core.conversion.secret_fields import MASK
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.export.code.secret_texts import secret_texts
-from buildflow_nb.export.exported_program import ExportedProgram
-from buildflow_nb.export.project.secret_types import takes_secrets
+from buildflow_nb.export.report import ExportedProgram
+from buildflow_nb.export.secrets.texts import secret_texts
+from buildflow_nb.export.secrets.types import takes_secrets
 from buildflow_nb.runtime.observability.recording import Row, read_recording
 
 __all__ = ("SAMPLES", "sample_files")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from buildflow_nb.flow.doctor import examine
+from buildflow_nb.flow.doctor.doctor import examine
 from buildflow_nb.notebook.findings_view import Findings
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.verb import Values, Verb

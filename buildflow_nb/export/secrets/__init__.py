@@ -1,0 +1,1 @@
+"""Secrets in a notebook's text: found, and replaced by variables of the environment."""
