@@ -1,4 +1,10 @@
-"""A program that is run for `run --reload`, seen from the process that watches its files."""
+"""A program that is run for `run --reload`, and how it hangs on the process that watches its files.
+
+Two pipes, given by descriptor in an environment variable: on one the program says that it is loaded
+and then waits for its turn; the other is never written to by the watcher but once, and its end
+means that the watcher is gone, however it went. Then the program drains as after a SIGTERM, so it
+never outlives its watcher.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +17,23 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Self
 
-from buildflow_nb.cli.leash import GO, LEASH, LOADED
+__all__ = ("Child", "Leash")
 
-__all__ = ("Child",)
 
+LEASH = "BUILDFLOW_LEASH"  # "READ,WRITE": the descriptors
+LOADED = b"loaded\n"
+GO = b"go\n"
 LOAD_S = 120.0  # imports of a big project; one that hangs does not hang its watcher
-DRAIN_S = 45.0  # longer than a run takes to drain
+ORPHAN_DRAIN_S = 40.0  # longer than a run takes to drain; then nothing keeps it
+DRAIN_S = 45.0  # and longer than that
 KILL_S = 5.0
 LOOK_EVERY_S = 0.1
 
 
 class Child:
-    """`buildflow WORDS` in a session of its own."""
+    """`buildflow WORDS` in a session of its own, as its watcher has it."""
 
     def __init__(self, words: Sequence[str]) -> None:
         turn, self._turn = os.pipe()
@@ -99,3 +109,40 @@ class Child:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(KILL_S)
+
+
+class Leash:
+    """The program's end of it."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self._read = read
+        self._write = write
+        self._turn = threading.Event()
+        threading.Thread(target=self._listen, name="buildflow leash", daemon=True).start()
+
+    @classmethod
+    def held(cls) -> Self | None:
+        """The leash that this process is on, if it is; from now on it ends with its watcher."""
+        told = os.environ.pop(LEASH, "")
+        read, _, write = told.partition(",")
+        if not (read.isdigit() and write.isdigit()):
+            return None
+        for descriptor in (int(read), int(write)):
+            os.set_inheritable(descriptor, False)  # processes that it starts are not on it
+        return cls(int(read), int(write))
+
+    def wait_for_turn(self) -> None:
+        """Say that all is loaded, and wait until the program before has drained."""
+        os.write(self._write, LOADED)
+        os.close(self._write)
+        while not self._turn.wait(LOOK_EVERY_S):  # in steps, so that a signal is heard
+            continue
+
+    def _listen(self) -> None:
+        if os.read(self._read, len(GO)) != GO:
+            os._exit(0)  # nothing was begun: another takes its place, or the watcher is gone
+        self._turn.set()
+        os.read(self._read, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(ORPHAN_DRAIN_S)
+        os._exit(128 + signal.SIGTERM)

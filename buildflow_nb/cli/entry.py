@@ -14,17 +14,19 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from buildflow_nb.core.config import FILE_NAME, find_config
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError
 from buildflow_nb.core.surroundings import BEING_LOADED
 from buildflow_nb.flow import Flow
 
-__all__ = ("ProgramError", "load_flow")
+__all__ = ("ProgramError", "flow_asked", "load_flow")
+
 
 DEFAULT = "main:app"
 _BROUGHT: set[str] = set()  # modules of projects, by name
@@ -212,3 +214,13 @@ def _line(frame: traceback.FrameSummary, folder: Path) -> str:
 def _short(filename: str, folder: Path) -> str:
     path = Path(filename)
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else filename
+
+
+def flow_asked(values: Mapping[str, Any]) -> Flow:
+    """The flow, on the stack that is asked for.
+
+    Raises:
+        ConfigError: there is no such flow, or no such stack.
+        ProgramError: the project's own code fails when it is loaded.
+    """
+    return load_flow(Path.cwd(), values["app"]).on(values["stack"])

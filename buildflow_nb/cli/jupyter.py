@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.errors import InfraError, UsageError
 from buildflow_nb.core.options import nearest
 from buildflow_nb.flow.doctor.autoload import Startup, StartupFile

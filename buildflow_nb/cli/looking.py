@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.cli.table import TERMINAL
-from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.commands.command import Command
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.findings import Finding, Health, counted, told, worst
@@ -21,7 +21,7 @@ Values = Mapping[str, Any]
 
 def status(values: Values, terminal: Terminal) -> None:
     """What the stack holds."""
-    from buildflow_nb.cli.asked import flow_asked
+    from buildflow_nb.cli.entry import flow_asked
     from buildflow_nb.infra.stack_text import stack_text
 
     view = flow_asked(values).stack_view()
@@ -30,7 +30,7 @@ def status(values: Values, terminal: Terminal) -> None:
 
 def check(values: Values, terminal: Terminal) -> int:
     """Every connection, credential, type and version."""
-    from buildflow_nb.cli.asked import flow_asked
+    from buildflow_nb.cli.entry import flow_asked
 
     return _found(flow_asked(values).check(values["ids"] or None), terminal)
 
@@ -44,13 +44,13 @@ def doctor(values: Values, terminal: Terminal) -> int:  # noqa: ARG001
 
 def inspect(values: Values, terminal: Terminal) -> None:
     """What the flow declares."""
-    from buildflow_nb.cli.asked import flow_asked
-    from buildflow_nb.cli.inspected import state_text
+    from buildflow_nb.cli.entry import flow_asked
+    from buildflow_nb.cli.output.state_text import state_text
 
     flow = flow_asked(values)
     state, cloud = flow.flowstate().to_dict(), flow.place.stack.cloud
     if terminal.lively:
-        from buildflow_nb.cli.tables import state_tree
+        from buildflow_nb.cli.output.tables import state_tree
 
         terminal.console().print(state_tree(state, cloud))
     else:
@@ -109,7 +109,7 @@ def _described(command: Command) -> dict[str, object]:
 
 def _found(findings: list[Finding], terminal: Terminal) -> int:
     if terminal.lively:
-        from buildflow_nb.cli.tables import findings_table
+        from buildflow_nb.cli.output.tables import findings_table
 
         terminal.console().print(findings_table(findings))
     else:

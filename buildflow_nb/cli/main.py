@@ -13,7 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from buildflow_nb.cli.terminal import Terminal, Terminated, as_typed_here
+from buildflow_nb.cli.output.terminal import Terminal, Terminated, as_typed_here
 from buildflow_nb.cli.words import PROGRAM, read_words
 from buildflow_nb.commands.command import Invocation
 from buildflow_nb.core.errors import BuildFlowError, ConfigError, InfraError, UsageError
@@ -40,7 +40,7 @@ _HOMES = {
     "check": "looking:check",
     "inspect": "looking:inspect",
     "build": "building:build",
-    "export": "exporting:export",
+    "export": "building:export",
     "cloud": "looking:cloud",
     "doctor": "looking:doctor",
     "jupyter": "jupyter:jupyter",

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from buildflow_nb.cli.asked import flow_asked
-from buildflow_nb.cli.progress import Progress, progress_of
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.entry import flow_asked
+from buildflow_nb.cli.output.operation import Progress, progress_of
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.status.operations import Operation, Outcome
 from buildflow_nb.flow import Flow
 from buildflow_nb.infra.ask import answer, ask

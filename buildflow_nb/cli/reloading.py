@@ -21,8 +21,8 @@ from typing import Any
 
 from buildflow_nb.cli.child import Child
 from buildflow_nb.cli.code_changes import CodeChanges
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.cli.table import TERMINAL, words_for
-from buildflow_nb.cli.terminal import Terminal
 from buildflow_nb.core.config import find_config
 from buildflow_nb.core.errors import UsageError
 

@@ -17,11 +17,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.cli.asked import flow_asked
-from buildflow_nb.cli.bounds import Bounds
-from buildflow_nb.cli.leash import Leash
-from buildflow_nb.cli.telling import Teller, face_of
-from buildflow_nb.cli.terminal import Terminal, Terminated
+from buildflow_nb.cli.child import Leash
+from buildflow_nb.cli.entry import flow_asked
+from buildflow_nb.cli.output.run import Teller, face_of
+from buildflow_nb.cli.output.terminal import Terminal, Terminated
+from buildflow_nb.cli.until import Bounds
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Event, Listener
 from buildflow_nb.flow import Flow
@@ -46,7 +46,7 @@ def run(values: Values, terminal: Terminal) -> int:
         msg = "run: --reload is for code that changes, and a build does not; leave one of them out"
         raise UsageError(msg)
     if values["from_build"]:
-        from buildflow_nb.cli.unpacking import unpacked
+        from buildflow_nb.cli.building import unpacked
 
         folder = unpacked(Path(values["from_build"]), values["build_output_dir"])
         terminal.note(f"unpacked to {folder}, where files are read and written")

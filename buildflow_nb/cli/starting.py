@@ -17,7 +17,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.errors import InfraError, UsageError
 
 __all__ = ("init", "package_name")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from buildflow_nb.cli.building import MARK, unpacked
 from buildflow_nb.cli.main import main
-from buildflow_nb.cli.unpacking import MARK, unpacked
 from buildflow_nb.core.errors import UsageError
 
 MAIN = """
@@ -208,7 +208,7 @@ def test_a_link_in_a_build_is_refused(tmp_path, monkeypatch):
 
 def test_a_build_that_is_a_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("buildflow_nb.cli.unpacking.MOST_BYTES", 3)
+    monkeypatch.setattr("buildflow_nb.cli.building.MOST_BYTES", 3)
     with pytest.raises(UsageError, match="it unpacks to 4 bytes, more than 3"):
         unpacked(archive(tmp_path / "bomb.flow", a="1234"), None)
     assert not (tmp_path / ".buildflow" / "builds" / "bomb").exists()
@@ -294,7 +294,7 @@ def test_a_name_that_stands_twice_or_below_a_file_is_refused(tmp_path, monkeypat
 
 
 def test_a_build_of_countless_files_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("buildflow_nb.cli.unpacking.MOST_FILES", 2)
+    monkeypatch.setattr("buildflow_nb.cli.building.MOST_FILES", 2)
     build = archive(tmp_path / "a.flow", a="", b="", c="")
     with pytest.raises(UsageError, match="it has 3 files, more than 2"):
         unpacked(build, str(tmp_path / "out"))

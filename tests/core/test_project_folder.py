@@ -204,7 +204,7 @@ def test_numbers_of_any_size_are_kept(tmp_path):
 # What writes elsewhere than in a project's own folder, and what that is.
 ELSEWHERE = {
     "cli/starting.py": "the files of a new project",
-    "cli/unpacking.py": "a new folder, of a build's files",
+    "cli/building.py": "a new folder, of a build's files",
     "core/project_folder.py": "this is the way",
     "export/folder/placing.py": "an exported project",
     "flow/doctor/autoload.py": "a start file of IPython",

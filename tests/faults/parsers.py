@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildflow_nb.cli.unpacking import unpacked
+from buildflow_nb.cli.building import unpacked
 from buildflow_nb.commands.magic_syntax import cell_source
 from buildflow_nb.commands.parsing import parse
 from buildflow_nb.core.config import find_config

@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
-
-from buildflow_nb.cli.plain import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ("Terminal", "Terminated", "as_typed_here", "lively")
+__all__ = ("Terminal", "Terminated", "as_typed_here", "lively", "plain")
 
 
 class Terminated(KeyboardInterrupt):
@@ -82,3 +84,26 @@ class Terminal:
         from rich.console import Console
 
         return Console(file=self.out, highlight=False)
+
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+
+
+def plain(value: object) -> Plain:
+    """Give a value as dicts, lists, texts and numbers; what is none of these as its repr."""
+    match value:
+        case float():
+            found: Plain = value if isfinite(value) else None  # JSON has no word for the others
+        case None | bool() | int() | str():
+            found = value
+        case Enum():
+            found = plain(value.value)
+        case Mapping():
+            found = {str(plain(key)): plain(inner) for key, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            found = [plain(inner) for inner in value]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            found = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        case _:
+            found = str(value) if isinstance(value, Path) else repr(value)
+    return found

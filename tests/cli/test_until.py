@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.cli.bounds import Bounds
+from buildflow_nb.cli.until import Bounds
 from buildflow_nb.core.errors import RunError, UsageError
 
 

@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from buildflow_nb.cli.operations import _Confirm
-from buildflow_nb.cli.progress import progress_of
-from buildflow_nb.cli.resource_view import ResourceView
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.operation import progress_of
+from buildflow_nb.cli.output.operation_view import ResourceView
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.status.operations import (
     Diagnostic,
     Op,

@@ -10,12 +10,12 @@ import threading
 import pytest
 from rich.console import Console
 
-from buildflow_nb.cli import telling
-from buildflow_nb.cli.run_documents import RunDocuments
-from buildflow_nb.cli.run_lines import FAILURES, PERIOD_S, RunLines
-from buildflow_nb.cli.run_view import LINES, RunView
-from buildflow_nb.cli.telling import Teller, face_of
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output import run
+from buildflow_nb.cli.output.run import Teller, face_of
+from buildflow_nb.cli.output.run_json import RunDocuments
+from buildflow_nb.cli.output.run_lines import FAILURES, PERIOD_S, RunLines
+from buildflow_nb.cli.output.run_view import LINES, RunView
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.status.snapshot import State
 from tests.cli.fake_run import SNAPSHOT, FakeRun, failure, state
 
@@ -58,7 +58,7 @@ def test_what_is_queued_at_the_end_is_still_told():
 
 
 def test_what_does_not_fit_is_counted_and_nobody_waits(monkeypatch):
-    monkeypatch.setattr(telling, "WAITING", 2)
+    monkeypatch.setattr(run, "WAITING", 2)
     face = Face()
     teller = Teller(face)
     for number in range(5):

@@ -6,15 +6,17 @@ What processors print goes where it always goes. A flood of failures is counted,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event, StateChanged
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State, harmless, run_text, served_text
 from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.observability.logs import LogLine
 
-__all__ = ("RunLines",)
+__all__ = ("LogTail", "RunLines")
+
 
 FAILURES = 10  # lines in each period
 PERIOD_S = 5.0
@@ -77,3 +79,20 @@ class RunLines:
             self._terminal.say(f"{name}: {count:,} more elements failed")
         self._more.clear()
         self._told, self._since = 0, self._clock()
+
+
+class LogTail:
+    """Remembers, for each processor, how far its ring was read."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, int] = {}
+
+    def new(self, handle: RunHandle) -> Iterator[tuple[str, LogLine]]:
+        """The lines that are new, with the processor's id, oldest first."""
+        found: list[tuple[str, LogLine]] = []
+        for shot in handle.snapshot().processors:
+            lines = handle.logs(shot.processor_id, self._read.get(shot.processor_id, 0))
+            if lines:
+                self._read[shot.processor_id] = lines[-1].number
+                found += [(shot.processor_id, line) for line in lines]
+        yield from sorted(found, key=lambda pair: pair[1].at)

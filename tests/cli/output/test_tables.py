@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from buildflow_nb.cli.tables import findings_table, state_tree
+from buildflow_nb.cli.output.tables import findings_table, state_tree
 from buildflow_nb.core.findings import Finding, Health
 from tests.cli.typed import in_a_terminal
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Protocol
 
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.events import Event
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.runtime.handle import RunHandle
@@ -46,14 +46,14 @@ class Face(Protocol):
 def face_of(terminal: Terminal) -> Face:
     """The face for this terminal."""
     if terminal.json:
-        from buildflow_nb.cli.run_documents import RunDocuments
+        from buildflow_nb.cli.output.run_json import RunDocuments
 
         return RunDocuments(terminal)
     if terminal.lively:
-        from buildflow_nb.cli.run_view import RunView
+        from buildflow_nb.cli.output.run_view import RunView
 
         return RunView(terminal.console())
-    from buildflow_nb.cli.run_lines import RunLines
+    from buildflow_nb.cli.output.run_lines import RunLines
 
     return RunLines(terminal)
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from buildflow_nb.cli.log_tail import LogTail
+from buildflow_nb.cli.output.run_lines import LogTail
 from buildflow_nb.core.events import ElementFailed, Event
 from buildflow_nb.core.status.snapshot import (
     FlowSnapshot,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from buildflow_nb.cli.terminal import Terminal, lively
+from buildflow_nb.cli.output.terminal import Terminal, lively
 
 
 class Tty(io.StringIO):

@@ -1,6 +1,6 @@
 """What a terminal shows in colours: findings as a table, a flow's state as a tree.
 
-Each has a plain twin (`core/findings.py`, `inspected.py`), which says the same to a pipe.
+Each has a plain twin (`core/findings.py`, `state_text.py`), which says the same to a pipe.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from buildflow_nb.cli.inspected import headline, primitive_facts, processor_line
-from buildflow_nb.cli.terminal import as_typed_here
+from buildflow_nb.cli.output.state_text import headline, primitive_facts, processor_line
+from buildflow_nb.cli.output.terminal import as_typed_here
 from buildflow_nb.core.findings import SHAPES, Finding, Health, counted
 
 __all__ = ("findings_table", "state_tree")

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from buildflow_nb.cli.plain import plain
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.terminal import Terminal, plain
 from buildflow_nb.core.status.operations import Diagnostic, Operation, OperationEvent, Outcome
 from buildflow_nb.infra.report import line, plan_text
 
 if TYPE_CHECKING:
-    from buildflow_nb.cli.resource_view import ResourceView
+    from buildflow_nb.cli.output.operation_view import ResourceView
 
 __all__ = ("Progress", "progress_of")
 
@@ -41,7 +40,7 @@ def progress_of(terminal: Terminal, operation: Operation) -> Iterator[Progress]:
     if terminal.json:
         yield _Documents(terminal, operation)
     elif terminal.lively:
-        from buildflow_nb.cli.resource_view import ResourceView
+        from buildflow_nb.cli.output.operation_view import ResourceView
 
         view: ResourceView = ResourceView(terminal.console(), operation)
         with view:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from buildflow_nb.cli.log_tail import LogTail
-from buildflow_nb.cli.terminal import Terminal
+from buildflow_nb.cli.output.run_lines import LogTail
+from buildflow_nb.cli.output.terminal import Terminal
 from buildflow_nb.core.events import ElementFailed, Event
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.runtime.handle import RunHandle

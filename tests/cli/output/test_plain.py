@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from buildflow_nb.cli.plain import plain
+from buildflow_nb.cli.output.terminal import plain
 from buildflow_nb.core.status.operations import Op, Unknown
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from buildflow_nb.cli.inspected import state_text
 from buildflow_nb.cli.main import main
+from buildflow_nb.cli.output.state_text import state_text
 
 MAIN = """
 from buildflow_nb import Flow, Service
