@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.form import Sent, form_html, samples_of
 from buildflow_nb.notebook.listings import Passages, passed
 from buildflow_nb.notebook.log_view import LogView
-from buildflow_nb.notebook.look import ALL, Look
 from buildflow_nb.notebook.markup import quote
+from buildflow_nb.notebook.view_state import ALL, ViewState
 from buildflow_nb.runtime.observability.failures import Failed
 
 __all__ = ("Details",)
@@ -48,21 +48,21 @@ class Details:
     _log: LogView = field(default_factory=LogView)
     _samples: tuple[object, list[str]] | None = None
 
-    def html(self, flow: Flow, look: Look, snapshot: FlowSnapshot) -> str:
+    def html(self, flow: Flow, state: ViewState, snapshot: FlowSnapshot) -> str:
         """The details, "" where none are open."""
-        if look.selected == ALL:
+        if state.selected == ALL:
             head = _heading("all processors", "log", "%buildflow logs", "")
-            return f'<div class="box">{head}{self._log.html(flow, look)}</div>'
-        spec = flow.processors.get(look.selected)
+            return f'<div class="box">{head}{self._log.html(flow, state)}</div>'
+        spec = flow.processors.get(state.selected)
         if spec is None:
             return ""
         shot = snapshot.processor(spec.id)
         controls = self._controls(spec, shot)
-        body = self._body(flow, spec, look)
-        panel = markup.attributes(role="tabpanel", aria_label=f"{spec.id}: {_TABS[look.tab]}")
+        body = self._body(flow, spec, state)
+        panel = markup.attributes(role="tabpanel", aria_label=f"{spec.id}: {_TABS[state.tab]}")
         return (
-            f'<div class="box">{_heading(spec.id, look.tab, _line(spec, look), controls)}'
-            f"{_tabs(look, shot)}<div{panel}>{body}</div></div>"
+            f'<div class="box">{_heading(spec.id, state.tab, _line(spec, state), controls)}'
+            f"{_tabs(state, shot)}<div{panel}>{body}</div></div>"
         )
 
     def _controls(self, spec: ProcessorSpec, shot: ProcessorSnapshot | None) -> str:
@@ -81,28 +81,28 @@ class Details:
         """A button that is a line."""
         return markup.button(label, "do", line, title=line, off=self.off(line))
 
-    def _body(self, flow: Flow, spec: ProcessorSpec, look: Look) -> str:
-        if look.tab == "log":
-            return self._log.html(flow, look)
-        if look.tab == "failures":
+    def _body(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> str:
+        if state.tab == "log":
+            return self._log.html(flow, state)
+        if state.tab == "failures":
             return self._failures(flow, spec)
-        if look.tab == "code":
+        if state.tab == "code":
             return _code(spec, self.cell_of(spec.id))
-        if look.tab == "send":
+        if state.tab == "send":
             given = self.results.get(spec.id)
             said = f'<pre class="wrap">{quote(given)}</pre>' if given else ""
             busy = self.sending(spec.id)
-            samples, (field, wrong) = self._samples_of(flow, spec, look), look.wrong
-            return form_html(spec, samples, look.fill, busy, {field: wrong}) + said
+            samples, (field, wrong) = self._samples_of(flow, spec, state), state.wrong
+            return form_html(spec, samples, state.fill, busy, {field: wrong}) + said
         return _elements(flow, spec)
 
-    def _samples_of(self, flow: Flow, spec: ProcessorSpec, look: Look) -> list[str]:
+    def _samples_of(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> list[str]:
         """What the form may be filled with, as it was when it was opened.
 
         Elements that pass meanwhile must not change what a person is typing.
         """
         sent = self.sent.of(spec.id)
-        key = (spec, look.opened, tuple(sent))
+        key = (spec, state.opened, tuple(sent))
         if self._samples is None or self._samples[0] != key:
             passed = [passage.element for passage in reversed(flow.peek(spec.id, ROWS))]
             self._samples = (key, samples_of(spec, sent, passed))
@@ -137,9 +137,9 @@ class Details:
             f'<div class="box pad" data-key="failed {failed.number}">'
             f'<div class="row"><b class="err">✕ {quote(failed.error, 200)}</b></div>'
             f'<div class="row"><span class="mute">no. {failed.number} · {tries} · '
-            f"{quote(failed.fate)} · {figures.clock(failed.at)}{where}</span>"
+            f"{quote(failed.fate)} · {formats.clock(failed.at)}{where}</span>"
             f'<span class="grow"></span><button{copy}>Edit as cell</button>{buttons}</div>'
-            f"<code>{quote(figures.shown(failed.input))}</code>"
+            f"<code>{quote(formats.shown(failed.input))}</code>"
             f'<details><summary class="mute">traceback</summary>'
             f'<pre class="wrap" tabindex="0">{quote(failed.traceback[-MAX_TRACE:])}</pre>'
             "</details></div>"
@@ -154,19 +154,19 @@ def _heading(title: str, tab: str, line: str, controls: str) -> str:
     )
 
 
-def _line(spec: ProcessorSpec, look: Look) -> str:
+def _line(spec: ProcessorSpec, state: ViewState) -> str:
     """The line that shows in a cell what a tab shows."""
     lines = {
         "elements": f"%buildflow peek {spec.id}",
         "failures": f"%buildflow failures {spec.id}",
-        "log": f"%buildflow logs {spec.id}" + (f" --level {look.level}" if look.level else ""),
+        "log": f"%buildflow logs {spec.id}" + (f" --level {state.level}" if state.level else ""),
         "code": f"{spec.id}??",
         "send": f"%buildflow send {spec.id}",
     }
-    return lines[look.tab]
+    return lines[state.tab]
 
 
-def _tabs(look: Look, shot: ProcessorSnapshot | None) -> str:
+def _tabs(state: ViewState, shot: ProcessorSnapshot | None) -> str:
     failed = f" {shot.failed:,}" if shot is not None and shot.failed else ""
     made = "".join(
         markup.button(
@@ -174,8 +174,8 @@ def _tabs(look: Look, shot: ProcessorSnapshot | None) -> str:
             "tab",
             tab,
             role="tab",
-            aria_selected=str(tab == look.tab).lower(),
-            tabindex=0 if tab == look.tab else -1,
+            aria_selected=str(tab == state.tab).lower(),
+            tabindex=0 if tab == state.tab else -1,
         )
         for tab, label in _TABS.items()
     )

@@ -39,19 +39,19 @@ _DATA = (
 
 def html(value: Shown) -> str:
     """HTML of a snapshot, a spec or a replay."""
-    from buildflow_nb.notebook import cockpit
+    from buildflow_nb.notebook import snapshot_view
 
     if isinstance(value, FlowSnapshot):
-        return cockpit.html(value)
+        return snapshot_view.html(value)
     return _listed(value)._repr_html_()
 
 
 def text(value: Shown) -> str:
     """Plain text of a snapshot, a spec or a replay."""
-    from buildflow_nb.notebook import cockpit
+    from buildflow_nb.notebook import snapshot_view
 
     if isinstance(value, FlowSnapshot):
-        return cockpit.text(value)
+        return snapshot_view.text(value)
     return repr(_listed(value))
 
 

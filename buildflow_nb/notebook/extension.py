@@ -10,8 +10,8 @@ from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.notebook import display, magics
 from buildflow_nb.notebook.cell_sources import recorded
 from buildflow_nb.notebook.completion import matcher
+from buildflow_nb.notebook.errors import hide_tracebacks, show_tracebacks
 from buildflow_nb.notebook.idle_interrupt import hear_idle_interrupts
-from buildflow_nb.notebook.one_line import hide_tracebacks, show_tracebacks
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.thread_parents import without_cycles
 from buildflow_nb.runtime.observability.logs import captured

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from buildflow_nb.core.findings import SHAPES, Finding, Health, counted, told
-from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.markup import Cell, quote
 
 __all__ = ("Findings", "findings_table", "warn")
@@ -21,7 +21,7 @@ class Findings(list[Finding]):
         self.title = title
 
     def __repr__(self) -> str:
-        return "\n".join(filter(None, (self._head(), figures.clean(told(self)))))
+        return "\n".join(filter(None, (self._head(), formats.clean(told(self)))))
 
     def _repr_html_(self) -> str:
         body = findings_table(self, self.title) if self else ""

@@ -24,7 +24,7 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.declaring.processor import Parameter, element_parameter
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.nearest import cut
-from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.markup import quote
 
 __all__ = (
@@ -252,7 +252,7 @@ def _plain(spec: ProcessorSpec, element: object) -> object:
 def _samples(samples: Sequence[str], chosen: int) -> str:
     if not samples:
         return ""
-    options = _options([(text, figures.clean(text, 90)) for text in samples], chosen)
+    options = _options([(text, formats.clean(text, 90)) for text in samples], chosen)
     named = markup.attributes(data_act="fill", style="max-width:100%")
     return f'<div class="row gap"><label>fill with <select{named}>{options}</select></label></div>'
 
@@ -304,7 +304,7 @@ def _json(value: object) -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
-        return figures.shown(value)
+        return formats.shown(value)
 
 
 def _choices(hint: object) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
-from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.graph import Edge, Graph, Node
 from buildflow_nb.notebook.markup import quote
 
@@ -61,7 +61,7 @@ def _node(node: Node, found: dict[str, ProcessorSnapshot], badge: Badge, *, live
     if node.kind == "processor":
         shot = found.get(node.title)
         if shot is not None:
-            mark, tone = figures.mark(shot.state, figures.bad(shot))
+            mark, tone = formats.mark(shot.state, formats.bad(shot))
             title = f'<tspan class="{tone}">{mark}</tspan> {title}'
             note = quote(f"{node.note} · {shot.state.value} · v{shot.version}", LONGEST + 8)
         if live:
@@ -105,8 +105,8 @@ def _labels(edge: Edge, shot: ProcessorSnapshot | None, x: int, y: int) -> str:
 
 
 def _numbers(side: str, shot: ProcessorSnapshot) -> tuple[str, str, str]:
-    lost = f'<tspan class="err">{figures.brief(shot.failed)} failed</tspan>' if shot.failed else ""
+    lost = f'<tspan class="err">{formats.brief(shot.failed)} failed</tspan>' if shot.failed else ""
     if side == "in":
-        return f"{figures.rate(shot.in_per_s)}/s", f"{figures.brief(shot.elements_in)} in", lost
-    dropped = f"{figures.brief(shot.dropped)} dropped" if shot.dropped else ""
-    return f"{figures.rate(shot.out_per_s)}/s", f"{figures.brief(shot.elements_out)} out", dropped
+        return f"{formats.rate(shot.in_per_s)}/s", f"{formats.brief(shot.elements_in)} in", lost
+    dropped = f"{formats.brief(shot.dropped)} dropped" if shot.dropped else ""
+    return f"{formats.rate(shot.out_per_s)}/s", f"{formats.brief(shot.elements_out)} out", dropped

@@ -14,9 +14,9 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, Pr
 from buildflow_nb.core.primitive import Readable, Writable, label_of
 from buildflow_nb.core.status.snapshot import Failure, Passage
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import figures, markup
-from buildflow_nb.notebook.cockpit import aligned
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.markup import Cell, quote
+from buildflow_nb.notebook.snapshot_view import aligned
 from buildflow_nb.runtime.observability.failures import Failed
 from buildflow_nb.runtime.observability.logs import LogLine
 
@@ -38,7 +38,7 @@ Record = TypeVar("Record")
 MOST_ROWS = 200  # rows shown; the list itself is whole
 _LONGEST_NAME = 120  # characters of a primitive's name
 _TEXT_WIDTH = 70  # characters of a value in plain text
-_WENT = {"passed": "✓", "failed again": "✕", "not tried": "○", "discarded": figures.NOTHING}
+_WENT = {"passed": "✓", "failed again": "✕", "not tried": "○", "discarded": formats.NOTHING}
 WELL = frozenset({"passed", "discarded"})  # how a failure went that needs nothing more
 _TONES = {"WARNING": "warn", "ERROR": "err", "CRITICAL": "err", "STDERR": "warn"}
 
@@ -60,7 +60,7 @@ class Listing(list[Record], Generic[Record]):
     def __repr__(self) -> str:
         if not self:
             return f"{self.title}: nothing"
-        cut = [tuple(figures.clean(v, _TEXT_WIDTH) for v in self.row(r)) for r in self._last()]
+        cut = [tuple(formats.clean(v, _TEXT_WIDTH) for v in self.row(r)) for r in self._last()]
         return "\n".join([self._counted(), *aligned(self.heads, cut, left=len(self.heads))])
 
     def _repr_html_(self) -> str:
@@ -107,17 +107,17 @@ class Passages(Listing[Passage | Failed]):
         if isinstance(record, Failed):
             failed = f"✕ {record.error}; {record.fate}"
             return (
-                figures.clock(record.at),
-                figures.NOTHING,
-                figures.shown(record.element),
-                figures.clean(failed, figures.LONGEST),
+                formats.clock(record.at),
+                formats.NOTHING,
+                formats.shown(record.element),
+                formats.clean(failed, formats.LONGEST),
             )
-        results = ", ".join(figures.shown(result) for result in record.results) or "dropped"
+        results = ", ".join(formats.shown(result) for result in record.results) or "dropped"
         return (
-            figures.clock(record.at),
-            figures.latency(record.seconds),
-            figures.shown(record.element),
-            figures.clean(results, figures.LONGEST),
+            formats.clock(record.at),
+            formats.latency(record.seconds),
+            formats.shown(record.element),
+            formats.clean(results, formats.LONGEST),
         )
 
 
@@ -131,13 +131,13 @@ class Failures(Listing[Failed | Failure]):
         """Number, time, processor, tries, fate, origin, error, element."""
         return (
             str(record.number),
-            figures.clock(record.at),
+            formats.clock(record.at),
             record.processor_id,
             str(record.tries),
             record.fate,
-            record.origin or figures.NOTHING,
-            figures.clean(record.error, figures.LONGEST),
-            figures.shown(record.element),
+            record.origin or formats.NOTHING,
+            formats.clean(record.error, formats.LONGEST),
+            formats.shown(record.element),
         )
 
 
@@ -159,7 +159,7 @@ class Dealt(Listing[Deal]):
     def row(self, record: Deal) -> tuple[str, ...]:
         """Number, processor, how it went, result or error."""
         shape = _WENT.get(record.went, "")
-        said = figures.clean(record.said, figures.LONGEST)
+        said = formats.clean(record.said, formats.LONGEST)
         failure = record.failure
         return str(failure.number), failure.processor_id, f"{shape} {record.went}".strip(), said
 
@@ -184,7 +184,7 @@ class Lines(Listing[tuple[str, LogLine]]):
     def row(self, record: tuple[str, LogLine]) -> tuple[str, ...]:
         """Time, processor, level, text."""
         processor_id, line = record
-        return figures.clock(line.at), processor_id, line.level, line.text
+        return formats.clock(line.at), processor_id, line.level, line.text
 
     def _cells(self, record: tuple[str, LogLine]) -> list[Cell]:
         cells = super()._cells(record)
@@ -206,7 +206,7 @@ class Declared(Listing[ProcessorSpec]):
             else f"{record.method} {record.route}"
         )
         sink = None if isinstance(record, EndpointSpec) else record.sink
-        to = figures.NOTHING if sink is None else _named(sink)
+        to = formats.NOTHING if sink is None else _named(sink)
         return record.id, record.kind, from_, to, _form(record)
 
 
@@ -216,7 +216,7 @@ class Traceback(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return figures.clean(self)
+        return formats.clean(self)
 
     def _repr_html_(self) -> str:
         body = f"<pre>{quote(self)}</pre>"
@@ -224,7 +224,7 @@ class Traceback(str):
 
 
 def _named(primitive: Readable | Writable) -> str:
-    return figures.clean(label_of(primitive), _LONGEST_NAME)
+    return formats.clean(label_of(primitive), _LONGEST_NAME)
 
 
 def _form(spec: ProcessorSpec) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import cockpit
+from buildflow_nb.notebook import snapshot_view
 from buildflow_nb.notebook.panel import VOLATILE, Panel, twin_html
 from buildflow_nb.notebook.view import View
 from buildflow_nb.runtime.trial import pending
@@ -91,7 +91,7 @@ class Live:
     def _view_of(self, panel: Panel, snapshot: FlowSnapshot) -> View | None:
         """The live half of a panel, None where widgets are not installed."""
         try:
-            return View(cockpit.title(snapshot), panel.parts(snapshot), panel.act, self.hears)
+            return View(snapshot_view.title(snapshot), panel.parts(snapshot), panel.act, self.hears)
         except ImportError:  # the twin serves; %buildflow doctor says how to mend it
             return None
 
@@ -100,7 +100,7 @@ class Live:
 
         shown = display(_twin(flow, snapshot, "", twin), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         if self.updates:
-            self._twins[shown.display_id] = (flow, twin, cockpit.undated(snapshot))
+            self._twins[shown.display_id] = (flow, twin, snapshot_view.undated(snapshot))
         while len(self._twins) > MOST_TWINS:
             del self._twins[next(iter(self._twins))]
 
@@ -117,7 +117,7 @@ class Live:
             snapshot = shots[flow]
             if snapshot is None:
                 continue  # no answer: the twin keeps its date
-            found = cockpit.undated(snapshot)
+            found = snapshot_view.undated(snapshot)
             if found != seen or note:
                 bundle = _twin(flow, snapshot, note, twin)
                 update_display(bundle, raw=True, display_id=display_id)  # type: ignore[no-untyped-call]
@@ -166,7 +166,7 @@ class Live:
         """Send the parts where something is new, and a sign of life now and then."""
         try:
             snapshot = panel.flow().snapshot(LOOK_S)
-            label, parts = cockpit.title(snapshot), panel.parts(snapshot)
+            label, parts = snapshot_view.title(snapshot), panel.parts(snapshot)
         except TimeoutError:
             label, parts = self._label, self._parts | panel.without_flow(BLOCKED)
         except BuildFlowError as error:  # the name is bound to no flow
@@ -214,7 +214,7 @@ def _unseen(flow: Flow) -> FlowSnapshot:
 
 
 def _twin(flow: Flow, snapshot: FlowSnapshot, note: str, twin: str) -> dict[str, str]:
-    text = cockpit.text(snapshot)
+    text = snapshot_view.text(snapshot)
     return {
         "text/plain": f"{text} ({note})" if note else text,
         "text/html": twin_html(flow, snapshot, note=note, twin=twin),

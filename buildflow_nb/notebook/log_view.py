@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import figures, markup
-from buildflow_nb.notebook.look import ALL, Look
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.markup import quote
+from buildflow_nb.notebook.view_state import ALL, ViewState
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogLine
 
 __all__ = ("LogView", "as_file", "lines_of", "rank")
@@ -56,28 +56,28 @@ class LogView:
     _matched: int = 0
     _newest: float = 0.0
 
-    def html(self, flow: Flow, look: Look) -> str:
+    def html(self, flow: Flow, state: ViewState) -> str:
         """Filter, buttons and lines."""
         fresh = 0
-        if not look.paused:
-            found = lines_of(flow, look.selected, look.level, look.text)
+        if not state.paused:
+            found = lines_of(flow, state.selected, state.level, state.text)
             fresh = sum(line.at > self._newest for _, line in found[-FLOOD - 1 :])
             self._newest = found[-1][1].at if found else self._newest
             self._lines, self._matched = found[-SHOWN:], len(found)
-        return _bar(look, self._matched) + _lines(self._lines, look, flood=fresh > FLOOD)
+        return _bar(state, self._matched) + _lines(self._lines, state, flood=fresh > FLOOD)
 
 
 def as_file(lines: Sequence[Named]) -> str:
     """Lines as text, whole."""
     return "".join(
-        f"{figures.dated(line.at)} {line.level:<8} {name}  {figures.clean(line.text)}\n"
+        f"{formats.dated(line.at)} {line.level:<8} {name}  {formats.clean(line.text)}\n"
         for name, line in lines
     )
 
 
-def _bar(look: Look, matched: int) -> str:
+def _bar(state: ViewState, matched: int) -> str:
     options = "".join(
-        f"<option{markup.attributes(value=level, selected=level == look.level)}>"
+        f"<option{markup.attributes(value=level, selected=level == state.level)}>"
         f"{level or 'all levels'}</option>"
         for level in ("", *LOG_LEVELS)
     )
@@ -85,31 +85,31 @@ def _bar(look: Look, matched: int) -> str:
     level = f"<select{chosen}>{options}</select>"
     field = markup.attributes(
         type="search",
-        value=look.text,
+        value=state.text,
         data_act="text",
         placeholder="filter …",
         aria_label="text that lines must hold",
     )
     pause = markup.button(
-        "Go on" if look.paused else "Pause", "pause", aria_pressed=str(look.paused).lower()
+        "Go on" if state.paused else "Pause", "pause", aria_pressed=str(state.paused).lower()
     )
     more = f", last {SHOWN} shown" if matched > SHOWN else ""
     kept = f'<span class="mute">{matched:,} lines{more}; {LOG_LINES:,} are kept</span>'
-    save = markup.button("Download", "download", look.selected)
+    save = markup.button("Download", "download", state.selected)
     return (
         f'<div class="row pad">{level}<input{field}>{pause}{save}'
         f'<span class="grow"></span>{kept}</div>'
     )
 
 
-def _lines(lines: Sequence[Named], look: Look, *, flood: bool) -> str:
-    rows = "\n".join(_line(name, line, named=look.selected == ALL) for name, line in lines)
+def _lines(lines: Sequence[Named], state: ViewState, *, flood: bool) -> str:
+    rows = "\n".join(_line(name, line, named=state.selected == ALL) for name, line in lines)
     named = markup.attributes(
         class_="log wrap",
         role="log",
         tabindex=0,
         aria_label="log",
-        aria_live="off" if flood or look.paused else "polite",  # nobody can listen to a flood
+        aria_live="off" if flood or state.paused else "polite",  # nobody can listen to a flood
         data_tail=True,
     )
     return f"<pre{named}>{rows or '<span class=mute>nothing was printed or logged</span>'}</pre>"
@@ -119,6 +119,6 @@ def _line(name: str, line: LogLine, *, named: bool) -> str:
     mark, tone = _MARKS.get(line.level, " "), _TONES.get(line.level, "mute")
     who = f"{quote(name)} " if named else ""
     return (
-        f"{figures.clock(line.at)} <span class={tone}>{mark} {quote(line.level):<8}</span> "
+        f"{formats.clock(line.at)} <span class={tone}>{mark} {quote(line.level):<8}</span> "
         f"{who}{quote(line.text, LONGEST)}"
     )

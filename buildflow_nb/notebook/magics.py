@@ -17,7 +17,7 @@ from buildflow_nb.commands.parsing import COMMANDS, HELP_FLAGS, help_text, parse
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.errors import UsageError as BuildFlowUsageError
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook.one_line import UsageError
+from buildflow_nb.notebook.errors import UsageError
 from buildflow_nb.notebook.session import NAME as FLOW
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs import verb_of

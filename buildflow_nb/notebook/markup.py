@@ -14,7 +14,7 @@ from importlib.resources import files
 from itertools import repeat
 
 from buildflow_nb.core.status.snapshot import HISTORY_S, State
-from buildflow_nb.notebook.figures import NOTHING, clean, mark
+from buildflow_nb.notebook.formats import NOTHING, clean, mark
 
 __all__ = (
     "Cell",

@@ -1,8 +1,8 @@
 """An operation that a button began: the plan, the question, the progress, the end.
 
-The operation runs on a lane's thread; what it asks is shown in the panel, and the lane waits for
-the answer, for a bounded time. Cancel and the kernel's ■ end it after the step under way; Kill, or
-■ a second time, at once. Nothing of this ever blocks a cell.
+The operation runs on the thread of a click; what it asks is shown in the panel, and the thread
+waits for the answer, for a bounded time. Cancel and the kernel's ■ end it after the step under way;
+Kill, or ■ a second time, at once. Nothing of this ever blocks a cell.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class OperationBox:
         self._changed()
 
     def _ask(self, plan: Outcome) -> bool:
-        """Show the plan and wait for an answer, on the lane's thread.
+        """Show the plan and wait for an answer, on the click's thread.
 
         Raises:
             RejectedError: nobody answered, or it was cancelled.

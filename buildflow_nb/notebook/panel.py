@@ -2,7 +2,7 @@
 
 It is a list of named parts, each a pure function of the flow's snapshot and of what a person has
 opened. Clicks arrive on the kernel's message loop, or on a subshell's beside the cell that runs,
-and return at once: looking changes what is open, doing puts a line on the desk.
+and return at once: looking changes what is open, doing puts a line on the clicks.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from buildflow_nb.core.declaring.flow_spec import FlowSpec
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import cockpit, figures, markup
-from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook import formats, markup, snapshot_view
+from buildflow_nb.notebook.click_queue import ClickQueue
 from buildflow_nb.notebook.details import Details
 from buildflow_nb.notebook.form import FieldError, Sent, line_of
 from buildflow_nb.notebook.graph import Graph, Node, graph_of
 from buildflow_nb.notebook.graph_svg import Badge, drawn
 from buildflow_nb.notebook.log_view import as_file, lines_of
-from buildflow_nb.notebook.look import ALL, Look
 from buildflow_nb.notebook.markup import quote
 from buildflow_nb.notebook.operation_box import OperationBox
 from buildflow_nb.notebook.operation_html import operation_html
+from buildflow_nb.notebook.view_state import ALL, ViewState
 
 __all__ = ("VOLATILE", "Found", "Panel", "graph_html", "twin_html")
 
@@ -59,7 +59,7 @@ class Panel:
     """What one view shows; `cell` says where it stands, `tell` sends a message to the page."""
 
     flow: Callable[[], Flow]
-    desk: Desk
+    clicks: ClickQueue
     operations: OperationBox
     sent: Sent
     results: dict[str, str]
@@ -68,7 +68,7 @@ class Panel:
     changed: Callable[[], None]
     running: Callable[[], str] = lambda: ""  # the cell that runs now
     tell: Callable[..., None] = lambda **_: None
-    look: Look = field(default_factory=Look)
+    state: ViewState = field(default_factory=ViewState)
     found: Found | None = None
     _graph: tuple[tuple[object, ...], Graph] | None = None
     _badge: tuple[float, Badge] | None = None
@@ -76,25 +76,25 @@ class Panel:
     def __post_init__(self) -> None:
         self._acting = threading.Lock()
         self.details = Details(
-            self.sent, self.results, self.cell_of, self.desk.off, self.desk.sending
+            self.sent, self.results, self.cell_of, self.clicks.off, self.clicks.sending
         )
 
     # -- what it shows ---------------------------------------------------------------------------
 
     def parts(self, snapshot: FlowSnapshot) -> dict[str, str]:
         """Every part's HTML, in order."""
-        flow, look = self.flow(), self.look
+        flow, state = self.flow(), self.state
         graph = drawn(self._graph_of(flow.spec()), snapshot, self._badges(flow), live=True)
-        table = cockpit.table(snapshot, live=True, selected=look.selected)
+        table = snapshot_view.table(snapshot, live=True, selected=state.selected)
         return {
             "silent": _silent(snapshot.at),
             "head": self._head(flow, snapshot),
             "said": self._said(),
             "operation": operation_html(self.operations),
             "found": self._found(),
-            "graph": cockpit.framed(graph),
+            "graph": snapshot_view.framed(graph),
             "table": f'<div class="box">{table}</div>',
-            "details": self.details.html(flow, look, snapshot),
+            "details": self.details.html(flow, state, snapshot),
             "foot": self._foot(snapshot),
         }
 
@@ -122,25 +122,25 @@ class Panel:
         made = ""
         for label, text in _BUTTONS:
             line = text.format(folder=shlex.quote(_folder(flow.flow_id)))
-            off = self.desk.off(line) or _idle(label, runs=runs)
+            off = self.clicks.off(line) or _idle(label, runs=runs)
             made += markup.button(label, "do", line, title=line, off=off)
-        pressed = str(self.look.selected == ALL).lower()
+        pressed = str(self.state.selected == ALL).lower()
         log = markup.button("Log", "log", aria_pressed=pressed, title="%buildflow logs")
         bar = f'<div class="bar pad under">{made}{log}</div>'
         cell = markup.attributes(data_cell=self.running() or None)
-        return f"<header{cell}>{cockpit.head(snapshot)}</header>{bar}"
+        return f"<header{cell}>{snapshot_view.head(snapshot)}</header>{bar}"
 
     def _said(self) -> str:
-        desk = self.desk
-        said = desk.news
+        clicks = self.clicks
+        said = clicks.news
         if not said:
             return ""
-        shape = {"ok": "✓", "warn": "▲", "err": "✕"}.get(desk.tone, "·")
+        shape = {"ok": "✓", "warn": "▲", "err": "✕"}.get(clicks.tone, "·")
         lines = said.splitlines()
         text = "<br>".join(quote(line, 400) for line in lines[:12])
         close = markup.button("✕", "close-said", class_="text", aria_label="close this message")
         return (
-            f'<div class="box pad row" role="status"><span class="{desk.tone}">{shape} {text}'
+            f'<div class="box pad row" role="status"><span class="{clicks.tone}">{shape} {text}'
             f'</span><span class="grow"></span>{close}</div>'
         )
 
@@ -157,10 +157,12 @@ class Panel:
 
     def _foot(self, snapshot: FlowSnapshot) -> str:
         last = (
-            markup.live("copy the last click as a cell", self.desk.last) if self.desk.last else ""
+            markup.live("copy the last click as a cell", self.clicks.last)
+            if self.clicks.last
+            else ""
         )
         return (
-            f"<footer><span>updated {figures.clock(snapshot.at)}</span>"
+            f"<footer><span>updated {formats.clock(snapshot.at)}</span>"
             f'<span>live in {quote(self.cell)}</span><span class="grow"></span>{last}</footer>'
         )
 
@@ -175,12 +177,12 @@ class Panel:
             with self._acting:
                 self._take(act, arg, str(message.get("value", "")), typed)
         except BuildFlowError as error:
-            self.desk.say(str(error), "err")
+            self.clicks.say(str(error), "err")
         self.changed()
 
     def _take(self, act: str, arg: str, value: str, typed: Mapping[str, Any]) -> None:
         acts: Mapping[str, Callable[[], object]] = {
-            "do": lambda: self.desk.click(arg),
+            "do": lambda: self.clicks.click(arg),
             "send": lambda: self._send(arg, typed),
             "yes": lambda: self.operations.answer(yes=True, typed=str(typed.get("typed", ""))),
             "no": lambda: self.operations.answer(yes=False),
@@ -188,25 +190,25 @@ class Panel:
             "kill": self.operations.cancel,
             "end-recording": lambda: self._end_recording(arg),
             "close-operation": self.operations.close,
-            "close-said": lambda: self.desk.say(""),
+            "close-said": lambda: self.clicks.say(""),
             "close-found": lambda: setattr(self, "found", None),
             "download": lambda: self._download(arg),
         }
         if act in acts:
             acts[act]()
         else:
-            self.look = self.look.after(act, arg, value)
+            self.state = self.state.after(act, arg, value)
 
     def _send(self, processor_id: str, typed: Mapping[str, Any]) -> None:
         try:
             line, shown = line_of(self.flow().processor(processor_id), typed)
         except FieldError as error:
-            self.look = self.look.refused(error.field, error.said)
+            self.state = self.state.refused(error.field, error.said)
             return
         text = shown.split(maxsplit=3)[3]
         self.sent.add(processor_id, text)
-        self.look = self.look.sent(text)
-        self.desk.click(line, shown)
+        self.state = self.state.sent(text)
+        self.clicks.click(line, shown)
 
     def _end_recording(self, processor_id: str) -> None:
         handle = self.flow().handle
@@ -214,7 +216,7 @@ class Panel:
             handle.end_recording(processor_id)
 
     def _download(self, processor_id: str) -> None:
-        lines = lines_of(self.flow(), processor_id, self.look.level, self.look.text)
+        lines = lines_of(self.flow(), processor_id, self.state.level, self.state.text)
         name = "flow" if processor_id == ALL else processor_id
         self.tell(save=f"{name}.log", text=as_file(lines))
 
@@ -232,7 +234,7 @@ def _idle(label: str, *, runs: bool) -> str:
 
 def _silent(at: float) -> str:
     """What the style sheet shows when no sign of the kernel came for a while."""
-    since = figures.dated(at)
+    since = formats.dated(at)
     return (
         f'<div class="silent">▲ No sign from the kernel since {since}. What follows is how it was '
         "then; after a restart of the kernel, Run All brings it back.</div>"
@@ -259,7 +261,7 @@ def graph_html(flow: Flow, snapshot: FlowSnapshot) -> str:
 
 def twin_html(flow: Flow, snapshot: FlowSnapshot, *, note: str, twin: str) -> str:
     """The true table that stands for a panel where nothing is live."""
-    return cockpit.html(snapshot, graph_html(flow, snapshot), note=note, twin=twin)
+    return snapshot_view.html(snapshot, graph_html(flow, snapshot), note=note, twin=twin)
 
 
 def _folder(flow_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from buildflow_nb.notebook import figures
+from buildflow_nb.notebook import formats
 from buildflow_nb.notebook.listings import MOST_ROWS, Listing
 from buildflow_nb.notebook.markup import Cell
 from buildflow_nb.runtime.replay import Replay, Replayed
@@ -33,20 +33,20 @@ class SideBySide(Listing[Replayed]):
         verdict = _verdict(record)
         told = f"{_SHAPES[verdict]} {verdict}"
         if record.damaged:
-            why = figures.clean(record.error, figures.LONGEST)
+            why = formats.clean(record.error, formats.LONGEST)
             return (
                 str(record.number),
                 told,
-                figures.NOTHING,
+                formats.NOTHING,
                 why,
-                figures.NOTHING,
-                figures.NOTHING,
+                formats.NOTHING,
+                formats.NOTHING,
             )
         return (
             str(record.number),
             told,
-            figures.latency(record.seconds),
-            figures.shown(record.input),
+            formats.latency(record.seconds),
+            formats.shown(record.input),
             _outcome(record.old, record.old_error),
             _outcome(record.new, record.error),
         )
@@ -74,6 +74,6 @@ def _verdict(row: Replayed) -> str:
 
 def _outcome(results: Sequence[Any], error: str) -> str:
     if error:
-        return f"✕ {figures.clean(error, figures.LONGEST)}"
-    shown = ", ".join(figures.shown(result) for result in results)
-    return figures.clean(shown, figures.LONGEST) or "dropped"
+        return f"✕ {formats.clean(error, formats.LONGEST)}"
+    shown = ", ".join(formats.shown(result) for result in results)
+    return formats.clean(shown, formats.LONGEST) or "dropped"

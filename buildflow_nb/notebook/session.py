@@ -20,12 +20,12 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.cells import CellInfo, Cells
 
 if TYPE_CHECKING:  # what shows the panel and does its clicks is loaded with the panel
-    from buildflow_nb.notebook.desk import Desk
+    from buildflow_nb.notebook.click_queue import ClickQueue
     from buildflow_nb.notebook.form import Sent
     from buildflow_nb.notebook.live import Live
-    from buildflow_nb.notebook.look import Look
     from buildflow_nb.notebook.operation_box import OperationBox
     from buildflow_nb.notebook.panel import Found
+    from buildflow_nb.notebook.view_state import ViewState
 
 __all__ = ("NAME", "Session", "say")
 
@@ -60,13 +60,13 @@ class Session:
         return Live(updates=updates, hears=self.between_cells.is_set)
 
     @cached_property
-    def desk(self) -> Desk:
+    def clicks(self) -> ClickQueue:
         """What does the clicks."""
-        from buildflow_nb.notebook.desk import Desk
-        from buildflow_nb.notebook.performers import performers
+        from buildflow_nb.notebook.click_handlers import handlers
+        from buildflow_nb.notebook.click_queue import ClickQueue
 
-        made = Desk(self.live.wake, self.between_cells, lambda: self.cell_running)
-        made.performers = performers(self)
+        made = ClickQueue(self.live.wake, self.between_cells, lambda: self.cell_running)
+        made.handlers = handlers(self)
         return made
 
     @cached_property
@@ -165,15 +165,15 @@ class Session:
         """Whether the cell that runs can show something live."""
         return self.cell_id is not None and self.live.updates
 
-    def show_panel(self, look: Look | None = None) -> None:
+    def show_panel(self, state: ViewState | None = None) -> None:
         """Show the panel under the cell that runs; an older one becomes quiet."""
-        from buildflow_nb.notebook.look import Look
         from buildflow_nb.notebook.panel import Panel
+        from buildflow_nb.notebook.view_state import ViewState
 
         self.flow()  # says so if there is none
         panel = Panel(
             self.flow,
-            self.desk,
+            self.clicks,
             self.operations,
             self.sent,
             self.results,
@@ -181,7 +181,7 @@ class Session:
             self.cell_of,
             self.live.wake,
             lambda: self.cell_running,
-            look=look or Look(),
+            state=state or ViewState(),
         )
         self.live.show(panel, live=self.live_here)
 

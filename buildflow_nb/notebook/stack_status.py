@@ -8,7 +8,7 @@ from typing import Self
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.stack_text import stack_facts, stack_text
-from buildflow_nb.notebook import cockpit, figures, markup
+from buildflow_nb.notebook import formats, markup, snapshot_view
 from buildflow_nb.notebook.markup import Cell, quote
 
 __all__ = ("Status",)
@@ -28,11 +28,11 @@ class Status(FlowSnapshot):
 
     def text(self) -> str:
         """Both as text."""
-        return f"{cockpit.text(self)}\n\n{stack_text(self.resources)}"
+        return f"{snapshot_view.text(self)}\n\n{stack_text(self.resources)}"
 
     def html(self) -> str:
         """Both as cards."""
-        return f"{cockpit.html(self)}{_card(self.resources)}"
+        return f"{snapshot_view.html(self)}{_card(self.resources)}"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -51,7 +51,7 @@ def _card(view: StackView) -> str:
 
 
 def _row(one: StackResource) -> list[Cell]:
-    owner = quote(one.owner or figures.NOTHING)
+    owner = quote(one.owner or formats.NOTHING)
     if one.url.startswith("https://"):
         owner = f'<a href="{quote(one.url)}" target="_blank" rel="noreferrer">{owner}</a>'
     named = f"{quote(one.type)}<div>{quote(one.name)}</div>"

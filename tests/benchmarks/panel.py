@@ -50,7 +50,7 @@ app.consumer(Pulse(range(1000), 1e-4), Empty())(flood)
 """
 OPEN = """
 from dataclasses import replace
-live.panel.look = replace(live.panel.look, selected={!r}, tab="log")
+live.panel.state = replace(live.panel.state, selected={!r}, tab="log")
 """
 LINES = "app.handle._supervisor.ledgers['flood'].log.lines()[-1].number"
 MANY = """

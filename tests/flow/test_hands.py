@@ -21,7 +21,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Batch, Wire
-from buildflow_nb.notebook.figures import NOTHING
+from buildflow_nb.notebook.formats import NOTHING
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.runtime.observability.ledger import PASSAGES
 from buildflow_nb.runtime.observability.tagged_json import UnreadableError, tagged, untagged

@@ -10,7 +10,7 @@ from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.notebook.findings_view import Findings, warn
 from buildflow_nb.notebook.verbs import checking as verbs
-from tests.notebook.test_cockpit import read
+from tests.notebook.test_snapshot_view import read
 
 FOUND = [
     Finding("Pulse <every>", Health.OK, "is part of this process"),

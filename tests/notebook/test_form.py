@@ -15,7 +15,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.flow import Flow
 from buildflow_nb.io.local import Pulse
 from buildflow_nb.notebook.form import Sent, fields_of, form_html, line_of, samples_of
-from tests.notebook.test_cockpit import read
+from tests.notebook.test_snapshot_view import read
 
 
 class Colour(enum.Enum):

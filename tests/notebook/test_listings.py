@@ -5,7 +5,7 @@ from buildflow_nb.io.local.pulse import Pulse
 from buildflow_nb.notebook import display
 from buildflow_nb.notebook.listings import MOST_ROWS, Declared, Failures, Lines, Passages, Traceback
 from buildflow_nb.runtime.observability.logs import LogLine
-from tests.notebook.test_cockpit import read
+from tests.notebook.test_snapshot_view import read
 
 
 def passage(element="in", *results):

@@ -9,7 +9,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.notebook import live as live_module
 from buildflow_nb.notebook import view as view_module
-from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook.click_queue import ClickQueue
 from buildflow_nb.notebook.form import Sent
 from buildflow_nb.notebook.live import Live
 from buildflow_nb.notebook.operation_box import OperationBox
@@ -36,7 +36,9 @@ def live(monkeypatch):
 
 def panel_of(flow, live, cell="cell [4]"):
     none = live.wake
-    return Panel(lambda: flow, Desk(none), OperationBox(none), Sent(), {}, cell, lambda _: "", none)
+    return Panel(
+        lambda: flow, ClickQueue(none), OperationBox(none), Sent(), {}, cell, lambda _: "", none
+    )
 
 
 @pytest.fixture

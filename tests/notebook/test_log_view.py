@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from buildflow_nb.notebook import log_view
 from buildflow_nb.notebook.log_view import LogView, as_file, lines_of
-from buildflow_nb.notebook.look import ALL, Look
+from buildflow_nb.notebook.view_state import ALL, ViewState
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogRing
 
 AT = 1_700_000_000.0
@@ -36,14 +36,14 @@ def test_the_lines_of_all_stand_in_order_with_their_processor():
     flow.rings["price"].add("PRINT", "one")
     flow.rings["cost"].add("PRINT", "two")
     flow.rings["price"].add("PRINT", "three")
-    html = LogView().html(flow, Look(selected=ALL))
+    html = LogView().html(flow, ViewState(selected=ALL))
     assert html.index("price one") < html.index("cost two") < html.index("price three")
 
 
 def test_a_level_is_told_by_a_mark_and_a_word_and_text_is_escaped():
     flow = FakeFlow()
     flow.rings["price"].add("WARNING", "<script>alert(1)</script>")
-    html = LogView().html(flow, Look(selected="price"))
+    html = LogView().html(flow, ViewState(selected="price"))
     assert "▲ WARNING" in html
     assert "&lt;script&gt;" in html
     assert "<script>" not in html
@@ -52,22 +52,22 @@ def test_a_level_is_told_by_a_mark_and_a_word_and_text_is_escaped():
 def test_a_pause_keeps_what_is_shown_and_going_on_catches_up():
     flow, view = FakeFlow(), LogView()
     flow.rings["price"].add("PRINT", "before")
-    view.html(flow, Look(selected="price"))
+    view.html(flow, ViewState(selected="price"))
     flow.rings["price"].add("PRINT", "meanwhile")
-    paused = view.html(flow, Look(selected="price", paused=True))
+    paused = view.html(flow, ViewState(selected="price", paused=True))
     assert "before" in paused
     assert "meanwhile" not in paused
     assert 'aria-live="off"' in paused
-    assert "meanwhile" in view.html(flow, Look(selected="price"))
+    assert "meanwhile" in view.html(flow, ViewState(selected="price"))
 
 
 def test_a_flood_makes_no_larger_page_and_is_not_read_out():
     flow, view = FakeFlow(), LogView()
     flow.rings["price"].add("PRINT", "quiet")
-    assert 'aria-live="polite"' in view.html(flow, Look(selected="price"))
+    assert 'aria-live="polite"' in view.html(flow, ViewState(selected="price"))
     for i in range(100_000):
         flow.rings["price"].add("PRINT", f"line {i} " + "x" * 1_000)
-    html = view.html(flow, Look(selected="price"))
+    html = view.html(flow, ViewState(selected="price"))
     assert html.count("line ") == log_view.SHOWN
     assert "line 99999" in html
     assert f"{LOG_LINES:,} lines, last {log_view.SHOWN} shown" in html
@@ -85,5 +85,5 @@ def test_the_file_has_every_line_whole():
 def test_half_a_character_breaks_neither_the_page_nor_the_file():
     flow = FakeFlow()
     flow.rings["price"].add("PRINT", "\ud83d")
-    LogView().html(flow, Look(selected="price")).encode()
+    LogView().html(flow, ViewState(selected="price")).encode()
     as_file(lines_of(flow, "price")).encode()

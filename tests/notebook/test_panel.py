@@ -10,15 +10,15 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.aws import SQSQueue
 from buildflow_nb.io.local import Empty, Pulse
-from buildflow_nb.notebook.desk import Desk
+from buildflow_nb.notebook.click_handlers import handlers
+from buildflow_nb.notebook.click_queue import ClickQueue
 from buildflow_nb.notebook.form import Sent
-from buildflow_nb.notebook.look import ALL, Look
 from buildflow_nb.notebook.operation_box import OperationBox
 from buildflow_nb.notebook.panel import Panel
-from buildflow_nb.notebook.performers import performers
+from buildflow_nb.notebook.view_state import ALL, ViewState
 from tests.notebook.shots import PRICE, WORST, fake_flow, shot
-from tests.notebook.test_cockpit import read
 from tests.notebook.test_form import void
+from tests.notebook.test_snapshot_view import read
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ class Made:
 
     def __init__(self, flow):
         self.changes, self.told = [], []
-        desk = Desk(lambda: None)
+        clicks = ClickQueue(lambda: None)
         session = SimpleNamespace(operations=None)
-        desk.performers = performers(session)
+        clicks.handlers = handlers(session)
         self.lines = []
-        desk.click = lambda line, shown="": self.lines.append((line, shown or line))
+        clicks.click = lambda line, shown="": self.lines.append((line, shown or line))
         self.panel = Panel(
             lambda: flow,
-            desk,
+            clicks,
             OperationBox(lambda: None),
             Sent(),
             {},
@@ -76,10 +76,10 @@ def made(flow):
 
 
 def test_every_button_that_does_something_is_a_line_that_the_magic_takes(made):
-    known = performers(SimpleNamespace(operations=None))
+    known = handlers(SimpleNamespace(operations=None))
     lines = set()
     for tab in ("elements", "failures", "log", "code", "send"):
-        made.panel.look = Look(selected="price", tab=tab)
+        made.panel.state = ViewState(selected="price", tab=tab)
         for snapshot in (shot(), shot(state=State.STOPPED)):
             lines |= {b["data-arg"] for b in made.buttons(snapshot) if b.get("data-act") == "do"}
     words = {parse(line.removeprefix("%buildflow")).command.name for line in lines}
@@ -109,9 +109,9 @@ def test_a_row_opens_and_closes_and_its_tabs_show_what_is_there(made):
     assert "def price(x: int) -&gt; int:" in made.html()
     assert "cell [2]" in made.html()
     made.act("tab", "no such tab")
-    assert made.panel.look.tab == "code"
+    assert made.panel.state.tab == "code"
     made.act("select", "price")
-    assert made.panel.look.selected == ""
+    assert made.panel.state.selected == ""
     made.act("select", "nobody")
     assert made.panel.parts(shot())["details"] == ""
 
@@ -123,7 +123,7 @@ def test_every_tab_names_the_line_that_shows_the_same(made):
         ("log", "%buildflow logs price --level ERROR"),
         ("send", "%buildflow send price"),
     ):
-        made.panel.look = Look(selected="price", tab=tab, level="ERROR")
+        made.panel.state = ViewState(selected="price", tab=tab, level="ERROR")
         assert f'data-copy="{line}"' in made.html()
 
 
@@ -139,7 +139,7 @@ def test_what_a_page_sends_is_only_ever_looked_at(made, act):
 
 def test_a_form_becomes_a_line_and_a_wrong_one_a_message(made):
     made.act("send", "price", element="x")
-    assert "is no int" in made.panel.look.wrong[1]
+    assert "is no int" in made.panel.state.wrong[1]
     made.act("send", "price", element="5")
     assert made.lines == [("%buildflow send price 5", "%buildflow send price 5")]
     assert made.panel.sent.of("price") == ["5"]
@@ -159,18 +159,18 @@ def test_the_log_of_all_opens_and_is_taken_as_a_file(made, flow, monkeypatch):
     line = SimpleNamespace(at=1.0, level="PRINT", text="hello", number=1)
     monkeypatch.setattr(flow, "logs", lambda name: [line] if name == "price" else [])
     made.act("log")
-    assert made.panel.look.selected == ALL
+    assert made.panel.state.selected == ALL
     assert "price hello" in made.html()
     made.act("download", ALL)
     (told,) = made.told
     assert told["save"] == "flow.log"
     assert told["text"].endswith("PRINT    price  hello\n")
     made.act("log")
-    assert made.panel.look.selected == ""
+    assert made.panel.state.selected == ""
 
 
 def test_what_was_said_and_found_can_be_closed(made):
-    made.panel.desk.say("it <failed>", "err")
+    made.panel.clicks.say("it <failed>", "err")
     made.panel.found = SimpleNamespace(_repr_html_=lambda: "<p>found</p>")
     html = made.html()
     assert "✕ it &lt;failed&gt;" in html
@@ -191,7 +191,7 @@ def test_codes_of_a_route_stand_with_its_state(made):
 def test_a_flow_that_is_no_longer_bound_is_said_and_breaks_nothing(made):
     made.act("select", "price")
     made.act("send", "nobody")
-    assert "no processor 'nobody'" in made.panel.desk.said
+    assert "no processor 'nobody'" in made.panel.clicks.said
 
 
 def test_a_field_that_does_not_fit_is_told_at_the_field_and_nothing_is_sent(made):
@@ -199,7 +199,7 @@ def test_a_field_that_does_not_fit_is_told_at_the_field_and_nothing_is_sent(made
     made.act("tab", "send")
     made.act("send", "price", element="")
     assert made.lines == []
-    assert made.panel.desk.said == ""
+    assert made.panel.clicks.said == ""
     assert "✕ it is missing" in made.panel.parts(shot())["details"]
     made.act("send", "price", element="5")
     assert [line for line, _ in made.lines] == ["%buildflow send price 5"]

@@ -14,10 +14,10 @@ from buildflow_nb.core.nearest import cut
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.form import example_line
 from buildflow_nb.notebook.listings import WELL, Deal, Dealt, Failures, Traceback
-from buildflow_nb.notebook.look import Look
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
+from buildflow_nb.notebook.view_state import ViewState
 from buildflow_nb.runtime.observability.failures import Failed
 from buildflow_nb.runtime.observability.recording import read_recording
 from buildflow_nb.runtime.observability.redaction import redaction_of
@@ -31,7 +31,7 @@ def _send(session: Session, values: Values) -> list[object] | None:
     spec = flow.processor(chosen)
     if not values["element"]:
         if session.live_here:
-            session.show_panel(Look(selected=chosen, tab="send"))
+            session.show_panel(ViewState(selected=chosen, tab="send"))
             return None
         msg = f"%buildflow send {chosen}: the element is missing; like {example_line(spec)}"
         raise UsageError(msg)

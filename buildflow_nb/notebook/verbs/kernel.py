@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from buildflow_nb.commands.help_text import manual
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import figures
+from buildflow_nb.notebook import formats
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
@@ -52,13 +52,13 @@ def _panel(session: Session, values: Values) -> None:  # noqa: ARG001
 
 
 def _history(session: Session, values: Values) -> None:
-    clicks = session.desk.history.clicks
+    clicks = session.clicks.history.clicks
     if not clicks:
         say("nothing was clicked yet")
     elif values["cell"]:
-        session.shell.set_next_input(session.desk.history.cell(), replace=False)
+        session.shell.set_next_input(session.clicks.history.cell(), replace=False)
     else:
-        say("\n".join(f"{figures.clock(click.at)}  {click.line}" for click in clicks))
+        say("\n".join(f"{formats.clock(click.at)}  {click.line}" for click in clicks))
 
 
 VERBS: Mapping[str, Verb] = {

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from buildflow_nb.notebook.listings import Declared, Lines, Passages, passed
 from buildflow_nb.notebook.log_view import lines_of
-from buildflow_nb.notebook.look import ALL
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.stack_status import Status
 from buildflow_nb.notebook.verbs.verb import Values, Verb
+from buildflow_nb.notebook.view_state import ALL
 
 __all__ = ("VERBS",)
 

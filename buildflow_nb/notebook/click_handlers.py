@@ -1,4 +1,4 @@
-"""What a click does: the verbs of the panel, on a lane's thread, told in a line.
+"""What a click does: the verbs of the panel, on a thread of its own, told in a line.
 
 Each does what its magic does in a cell, but shows its result in the panel: nothing is ever written
 into whichever cell happens to run.
@@ -15,8 +15,8 @@ from typing import Any
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.findings import Health, counted, worst
 from buildflow_nb.core.status.operations import Operation
-from buildflow_nb.notebook import figures
-from buildflow_nb.notebook.desk import Perform, Said
+from buildflow_nb.notebook import formats
+from buildflow_nb.notebook.click_queue import Handler, Said
 from buildflow_nb.notebook.findings_view import Findings
 from buildflow_nb.notebook.listings import WELL, Dealt
 from buildflow_nb.notebook.replayed import SideBySide
@@ -27,26 +27,26 @@ from buildflow_nb.notebook.verbs.kernel import removed
 from buildflow_nb.notebook.verbs.running import CHECK_S, ended
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("performers",)
+__all__ = ("handlers",)
 
 Values = Mapping[str, Any]
 _TONES = {Health.OK: "ok", Health.WARNING: "warn", Health.ERROR: "err"}
 
 
-def performers(session: Session) -> dict[str, Perform]:
+def handlers(session: Session) -> dict[str, Handler]:
     """Every verb that can be clicked, by its word."""
-    found: dict[str, Perform] = {
+    found: dict[str, Handler] = {
         operation.value: _operation(session, operation) for operation in Operation
     }
     verbs = (_run, _stop, _start, _remove, _send, _failures, _record, _replay, _check, _export)
     return found | {verb.__name__.removeprefix("_"): partial(verb, session) for verb in verbs}
 
 
-def _operation(session: Session, operation: Operation) -> Perform:
-    def perform(values: Values) -> str:
+def _operation(session: Session, operation: Operation) -> Handler:
+    def handler(values: Values) -> str:
         return session.operations.carry_out(operation, session.flow(), values)
 
-    return perform
+    return handler
 
 
 def _run(session: Session, values: Values) -> Said:
@@ -68,7 +68,7 @@ def _stop(session: Session, values: Values) -> str:
     if flow.handle is None or not flow.handle.running:
         msg = f"flow {flow.flow_id!r} does not run"
         raise UsageError(msg)
-    return ended(flow.handle, values, session.desk.say)
+    return ended(flow.handle, values, session.clicks.say)
 
 
 def _start(session: Session, values: Values) -> str:
@@ -92,7 +92,7 @@ def _send(session: Session, values: Values) -> Said:
         said = str(error) if isinstance(error, BuildFlowError) else describe(error)
         session.results[chosen] = f"✕ {said}"
         return Said(f"{chosen}: {said}", "err")
-    shown = "\n".join(map(figures.shown, results))
+    shown = "\n".join(map(formats.shown, results))
     session.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
     return Said(f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}")
 

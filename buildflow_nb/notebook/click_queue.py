@@ -1,9 +1,9 @@
-"""Where clicks become work: a line is parsed as the magic's would be, and done on a lane's thread.
+"""Where clicks become work: a line is parsed as the magic's would be, and done on a thread.
 
 A click is a line of `%buildflow`, read by the same table as the magic; so what a button does can
 be written down, and nothing that is not in the table can be asked for. A click never blocks the
-kernel: it is queued, and the lane says what came of it. What takes its time (operations on cloud
-resources, a recording, code that a person sends an element to) has a lane of its own, so that the
+kernel: it is queued, and the thread says what came of it. What takes its time (operations on cloud
+resources, a recording, code that a person sends an element to) has a thread of its own, so that the
 flow can be steered meanwhile. What starts or removes something waits until no cell runs, since what
 a cell declares is all or nothing; what ends something never waits.
 """
@@ -14,6 +14,7 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +22,12 @@ from typing import Any
 
 from buildflow_nb.commands.parsing import LINE, parse
 from buildflow_nb.core.errors import BuildFlowError, RejectedError, UsageError
-from buildflow_nb.notebook.history import History
 
-__all__ = ("Desk", "Perform", "Said")
+__all__ = ("ClickQueue", "Handler", "Said")
+
 
 _LOGGER = logging.getLogger(__name__)
-WAITING = 16  # clicks that wait in a lane; a person who clicks more is told to wait
+WAITING = 16  # clicks that wait for a thread; a person who clicks more is told to wait
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
 _STEER = frozenset({"run", "start", "remove"})  # what waits for the cell that runs
 GONE_S = 60.0  # after which what went well is no news
@@ -41,11 +42,11 @@ class Said:
     tone: str = "ok"
 
 
-Perform = Callable[[Mapping[str, Any]], Said | str]  # a text is "ok", "" says nothing
+Handler = Callable[[Mapping[str, Any]], Said | str]  # a text is "ok", "" says nothing
 
 
-class Desk:
-    """The lanes of a kernel; clicks come from any thread, also from two at once.
+class ClickQueue:
+    """The threads that do what is clicked; clicks come from any thread, also from two at once.
 
     `changed` is called whenever there is something new to show. `between_cells` is set while no
     cell runs, and `cell` names the one that does.
@@ -58,7 +59,7 @@ class Desk:
         cell: Callable[[], str] = lambda: "a cell",
     ) -> None:
         self.history = History()
-        self.performers: dict[str, Perform] = {}
+        self.handlers: dict[str, Handler] = {}
         self.said = ""
         self.tone = "mute"
         self._said_at = 0.0
@@ -67,7 +68,7 @@ class Desk:
         self._between_cells = between_cells
         self._cell = cell
         self._lock = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._threads: dict[str, _ClickThread] = {}
         self._pending: list[str] = []  # lines under way or waiting for it
         self._waiting: set[str] = set()  # those of them that wait for the cell that runs
 
@@ -90,8 +91,8 @@ class Desk:
             UsageError: it is none that can be clicked.
         """
         asked = parse(line.removeprefix(LINE))
-        perform = self.performers.get(asked.command.name)
-        if perform is None:
+        handler = self.handlers.get(asked.command.name)
+        if handler is None:
             msg = f"{asked.command.name} is for cells; no button stands for it"
             raise UsageError(msg)
         with self._lock:
@@ -104,10 +105,10 @@ class Desk:
         self.say("")  # what was said of an earlier line is not of this one
         name = _lane_of(asked.command.name)
         with self._lock:
-            lane = self._lanes.setdefault(name, _Lane(f"buildflow {name}"))
+            thread = self._threads.setdefault(name, _ClickThread(f"buildflow {name}"))
         if asked.command.name in _STEER:
-            perform = self._after_cell(line, perform)
-        if not lane.put(partial(self._do, line, shown or line, perform, asked.values)):
+            handler = self._after_cell(line, handler)
+        if not thread.put(partial(self._do, line, shown or line, handler, asked.values)):
             self._pending.remove(line)
             self.say("too many clicks wait for their turn; this one was dropped", "warn")
             return
@@ -126,7 +127,7 @@ class Desk:
         old = self.tone == "ok" and time.monotonic() - self._said_at > GONE_S
         return "" if old else self.said
 
-    def _after_cell(self, line: str, perform: Perform) -> Perform:
+    def _after_cell(self, line: str, handler: Handler) -> Handler:
         """The same, once no cell runs."""
 
         def waited(values: Mapping[str, Any]) -> Said | str:
@@ -139,18 +140,18 @@ class Desk:
                 if not ended:
                     msg = f"{self._cell()} has been running for an hour; click again after it"
                     raise UsageError(msg)
-            return perform(values)
+            return handler(values)
 
         return waited
 
-    def _do(self, line: str, shown: str, perform: Perform, values: Mapping[str, Any]) -> None:
+    def _do(self, line: str, shown: str, handler: Handler, values: Mapping[str, Any]) -> None:
         try:
-            said = perform(values)
+            said = handler(values)
         except RejectedError as error:
             self.say(str(error))  # the person's own no
         except (BuildFlowError, TimeoutError) as error:
             self.say(str(error), "err")
-        except Exception as error:  # the lane's boundary: user code, an SDK
+        except Exception as error:  # the thread's boundary: user code, an SDK
             _LOGGER.exception("%s failed", shown)
             self.say(f"{type(error).__name__}: {error}", "err")
         else:
@@ -169,13 +170,13 @@ def _operates(line: str) -> bool:
 
 
 def _lane_of(command: str) -> str:
-    """Operations exclude each other, and so does what starts; the rest has a lane a word."""
+    """Operations exclude each other, and so does what starts; the rest has a thread a word."""
     if command in OPERATIONS:
         return "operations"
     return "steering" if command in _STEER else command
 
 
-class _Lane:
+class _ClickThread:
     """A daemon thread, started with its first job, that does one job after the other."""
 
     def __init__(self, name: str) -> None:
@@ -197,3 +198,37 @@ class _Lane:
     def _work(self) -> None:
         while True:
             self._jobs.get()()
+
+
+# What a person clicked, as the lines that it stands for, oldest first.
+# A line is a magic, so the clicks of a session can be put into cells and run again.
+
+KEPT = 500  # clicks
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """One click; `at` is seconds since the epoch."""
+
+    at: float
+    line: str
+
+
+class History:
+    """The last clicks of a session."""
+
+    def __init__(self) -> None:
+        self._clicks: deque[Click] = deque(maxlen=KEPT)
+
+    def add(self, line: str) -> None:
+        """Note a click."""
+        self._clicks.append(Click(time.time(), line))
+
+    @property
+    def clicks(self) -> list[Click]:
+        """All that is kept."""
+        return list(self._clicks)
+
+    def cell(self) -> str:
+        """The lines as the source of a cell."""
+        return "\n".join(click.line for click in self._clicks)

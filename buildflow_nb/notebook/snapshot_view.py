@@ -6,7 +6,7 @@ The text is what terminals, screen readers and diffs of saved notebooks see.
 from __future__ import annotations
 
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
-from buildflow_nb.notebook import figures, markup
+from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.markup import Cell, quote
 
 __all__ = ("aligned", "facts", "framed", "head", "html", "table", "text", "title", "undated")
@@ -56,7 +56,7 @@ def facts(snapshot: FlowSnapshot) -> object:
 def html(snapshot: FlowSnapshot, graph: str = "", *, note: str = "", twin: str = "") -> str:
     """One card: head, graph, a row a processor, date."""
     body = f'{framed(graph)}<div class="box">{table(snapshot)}</div>'
-    as_of = f'<span class="mute">as of {figures.dated(snapshot.at)}</span>'
+    as_of = f'<span class="mute">as of {formats.dated(snapshot.at)}</span>'
     return markup.card(
         title(snapshot), head(snapshot) + as_of, body, _footer(snapshot, note), twin=twin
     )
@@ -76,13 +76,13 @@ def title(snapshot: FlowSnapshot) -> str:
 def head(snapshot: FlowSnapshot) -> str:
     """Name, stack, state and address of the flow, as HTML."""
     begun = snapshot.started_at if snapshot.since is None else snapshot.since
-    since = "" if begun is None else f" since {figures.clock(begun)}"
+    since = "" if begun is None else f" since {formats.clock(begun)}"
     cloud = f" · {snapshot.cloud} cloud" if snapshot.cloud else ""
     address = "" if snapshot.state.ended else _address(snapshot.address)
     return (
         f"<h3>{quote(snapshot.flow_id, 80)}</h3>"
         f'<span class="mute">stack <b>{quote(snapshot.stack, 80)}</b>{cloud}</span>'
-        f"<span>{markup.chip(snapshot.state, figures.bad(*snapshot.processors))}{since}</span>"
+        f"<span>{markup.chip(snapshot.state, formats.bad(*snapshot.processors))}{since}</span>"
         f'<span class="grow"></span>{address}'
     )
 
@@ -133,7 +133,7 @@ def _head(name: str, kind: str) -> Cell:
 
 def _why(p: ProcessorSnapshot) -> str:
     """What stands beneath a row, where a sentence has room: the reason, and a route's codes."""
-    tone = figures.mark(p.state)[1]
+    tone = formats.mark(p.state)[1]
     reason = f'<div class="{tone}">{quote(p.reason, 400)}</div>' if p.reason else ""
     codes = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
     return reason + (f'<div class="mute">{codes}</div>' if codes else "")
@@ -150,14 +150,14 @@ def _footer(snapshot: FlowSnapshot, note: str) -> str:
 
 
 def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
-    failed = figures.count(processor.failed)
+    failed = formats.count(processor.failed)
     named = processor.processor_id
     title = f"{named}: {_path(processor)}"
     shown = f"<b{markup.attributes(class_='name', title=title)}>{quote(named, 200)}</b>"
     if live:
         shown = markup.button(named, "select", named, class_="text name", title=title)
         shown = f"<b>{shown}</b>"
-    bad = figures.bad(processor)
+    bad = formats.bad(processor)
     cells: list[Cell] = [(shown, "l"), (markup.chip(processor.state, bad), "l")]
     cells += zip(_values(processor), list(_COLUMNS.values())[_LEFT:], strict=True)
     if processor.failed:
@@ -173,16 +173,16 @@ def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
 
 def _values(p: ProcessorSnapshot) -> tuple[str, ...]:
     return (
-        figures.rate(p.in_per_s),
-        figures.rate(p.out_per_s),
-        figures.count(p.elements_in),
-        figures.count(p.in_flight),
-        figures.count(p.backlog),
-        figures.count(p.failed),
-        figures.count(p.retried),
-        figures.latency(p.p50_s),
-        figures.latency(p.p95_s),
-        figures.latency(p.p99_s),
+        formats.rate(p.in_per_s),
+        formats.rate(p.out_per_s),
+        formats.count(p.elements_in),
+        formats.count(p.in_flight),
+        formats.count(p.backlog),
+        formats.count(p.failed),
+        formats.count(p.retried),
+        formats.latency(p.p50_s),
+        formats.latency(p.p95_s),
+        formats.latency(p.p99_s),
     )
 
 
@@ -192,7 +192,7 @@ def _path(p: ProcessorSnapshot) -> str:
 
 def text(snapshot: FlowSnapshot) -> str:
     """The same as aligned text, with the time of the look."""
-    return f"{undated(snapshot)}\nas of {figures.dated(snapshot.at)}"
+    return f"{undated(snapshot)}\nas of {formats.dated(snapshot.at)}"
 
 
 def undated(snapshot: FlowSnapshot) -> str:
@@ -201,17 +201,17 @@ def undated(snapshot: FlowSnapshot) -> str:
     head = f"{snapshot.flow_id} · stack {snapshot.stack} · {cloud}{snapshot.state.value}"
     if snapshot.address and not snapshot.state.ended:
         head += f" · {snapshot.address}"
-    lines = [figures.clean(head)]
+    lines = [formats.clean(head)]
     rows = [
-        (figures.clean(p.processor_id, 40), figures.label(p), *_values(p))
+        (formats.clean(p.processor_id, 40), formats.label(p), *_values(p))
         for p in snapshot.processors
     ]
     lines += aligned(_HEADS, rows, left=_LEFT) if rows else ["no processors yet"]
     lines += [
-        figures.clean(f"{p.processor_id}: {p.reason}", 200) for p in snapshot.processors if p.reason
+        formats.clean(f"{p.processor_id}: {p.reason}", 200) for p in snapshot.processors if p.reason
     ]
     lines += [
-        f"{figures.clean(p.processor_id)}: "
+        f"{formats.clean(p.processor_id)}: "
         + " · ".join(f"{code}: {count:,}" for code, count in p.codes)
         for p in snapshot.processors
         if p.codes
