@@ -80,7 +80,7 @@ def test_the_traceback_is_there_on_request(cells):
     cells("%buildflow rnu")
     out = cells("%tb")
     assert "Traceback" in out.text
-    assert "commands.py" in out.text
+    assert "parsing.py" in out.text
 
 
 def test_errors_of_plain_cells_are_one_line_with_their_place(cells):

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from collections.abc import Collection
 from typing import Any, Generic, TypeVar
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto import provider_pb2 as proto
 from pulumi.runtime.proto import provider_pb2_grpc as protocol
@@ -25,10 +26,9 @@ from typing_extensions import override
 
 from buildflow_nb.core.errors import BuildFlowError, InfraError
 from buildflow_nb.local_cloud.provider import state
-from buildflow_nb.local_cloud.provider.arguments import arguments
 from buildflow_nb.local_cloud.provider.check import checked
 from buildflow_nb.local_cloud.provider.clients import Pool
-from buildflow_nb.local_cloud.provider.codec import Bag, decode, encode
+from buildflow_nb.local_cloud.provider.codec import Bag, Plain, decode, encode
 from buildflow_nb.local_cloud.provider.diff import changed, difference
 from buildflow_nb.local_cloud.provider.properties import Properties
 from buildflow_nb.local_cloud.provider.refusal import Refusals, refuse
@@ -40,6 +40,7 @@ from buildflow_nb.local_cloud.provider.resource import (
 )
 
 __all__ = ("ProviderService",)
+
 
 INSTANCES = 256  # provider instances whose configuration is kept; a program has a handful
 
@@ -287,3 +288,25 @@ def _struct(bag: Bag) -> Any:
 def _deed(verb: str, request: Any) -> str:
     _, _, kind, name = request.urn.split("::", 3)
     return f"{verb} {kind.rpartition('$')[2]} {name!r}"
+
+
+# A provider's configuration as the engine hands it over.
+# The SDKs write every argument that is not a text as JSON into a text, so such arguments are
+# parsed here. In a preview an argument may be unknown; then it stays so.
+
+
+def arguments(struct: struct_pb2.Struct, structured: Collection[str]) -> Bag:
+    """Read a configuration, in which the arguments named in `structured` are JSON."""
+    bag = decode(struct)
+    values = {n: _parsed(v) if n in structured else v for n, v in bag.values.items()}
+    return Bag(values, bag.secrets)
+
+
+def _parsed(value: Plain) -> Plain:
+    if not isinstance(value, str):
+        return value
+    try:
+        parsed: Plain = json.loads(value)
+    except ValueError:
+        return value
+    return parsed

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from buildflow_nb.local_cloud.pubsub.lease import ACK_ID_BYTES
-from buildflow_nb.local_cloud.pubsub.message import Message
-from buildflow_nb.local_cloud.pubsub.wire import tag, varint
+from buildflow_nb.local_cloud.pubsub.message import Message, tag, varint
 
 __all__ = ("Delivery",)
 

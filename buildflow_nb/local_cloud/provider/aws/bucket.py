@@ -21,10 +21,11 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.local_cloud.provider.aws.cloud import (
     REGION,
     AWSCloud,
+    code_of,
+    is_gone,
     tag_properties,
     wanted_tags,
 )
-from buildflow_nb.local_cloud.provider.aws.faults import code_of, is_gone
 from buildflow_nb.local_cloud.provider.codec import Plain
 from buildflow_nb.local_cloud.provider.kinds import Kind
 from buildflow_nb.local_cloud.provider.names import AutoName

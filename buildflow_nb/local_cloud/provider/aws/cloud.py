@@ -17,6 +17,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from buildflow_nb.core.aws_session import bare_session
 from buildflow_nb.core.errors import InfraError
@@ -24,7 +25,7 @@ from buildflow_nb.local_cloud.provider.clients import Pool, loopback
 from buildflow_nb.local_cloud.provider.codec import UNKNOWN, Plain, Unknown
 from buildflow_nb.local_cloud.provider.properties import Properties
 
-__all__ = ("REGION", "AWSCloud", "tag_properties", "wanted_tags")
+__all__ = ("REFUSALS", "REGION", "AWSCloud", "code_of", "is_gone", "tag_properties", "wanted_tags")
 
 
 CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
@@ -139,3 +140,25 @@ def tag_properties(cloud: AWSCloud, known: Properties, live: Mapping[str, str]) 
     defaults, own = cloud.default_tags, known.table("tags")
     tags = {n: tag for n, tag in live.items() if n in own or defaults.get(n) != tag}
     return {"tags": dict[str, Plain](tags) or None, "tagsAll": dict[str, Plain](live)}
+
+
+REFUSALS = (ClientError, BotoCoreError)
+GONE = frozenset(
+    {
+        "404",  # HEAD requests have no body and thus no better code
+        "NoSuchBucket",
+        "NotFound",
+        "AWS.SimpleQueueService.NonExistentQueue",  # Amazon SQS API reference, common errors
+        "QueueDoesNotExist",
+    }
+)
+
+
+def code_of(error: ClientError) -> str:
+    """The code of an error answer."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether an error answer says that the resource is not there."""
+    return code_of(error) in GONE

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from buildflow_nb.local_cloud.provider.aws.bucket import Bucket
 from buildflow_nb.local_cloud.provider.aws.bucket_notification import BucketNotification
-from buildflow_nb.local_cloud.provider.aws.cloud import AWSCloud
-from buildflow_nb.local_cloud.provider.aws.faults import REFUSALS
+from buildflow_nb.local_cloud.provider.aws.cloud import REFUSALS, AWSCloud
 from buildflow_nb.local_cloud.provider.aws.policy_document import policy_document
 from buildflow_nb.local_cloud.provider.aws.queue import Queue
 from buildflow_nb.local_cloud.provider.aws.queue_policy import QueuePolicy

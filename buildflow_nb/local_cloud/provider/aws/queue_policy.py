@@ -11,8 +11,7 @@ from typing import ClassVar
 
 from botocore.exceptions import ClientError
 
-from buildflow_nb.local_cloud.provider.aws.cloud import AWSCloud
-from buildflow_nb.local_cloud.provider.aws.faults import is_gone
+from buildflow_nb.local_cloud.provider.aws.cloud import AWSCloud, is_gone
 from buildflow_nb.local_cloud.provider.codec import Plain
 from buildflow_nb.local_cloud.provider.kinds import Kind
 from buildflow_nb.local_cloud.provider.properties import Properties

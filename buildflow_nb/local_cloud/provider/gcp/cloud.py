@@ -10,7 +10,8 @@ with the provider's, `effectiveLabels` all that the resource has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import grpc
@@ -22,14 +23,18 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.local_cloud.provider.clients import Pool, loopback
 from buildflow_nb.local_cloud.provider.codec import Plain, Unknown
 from buildflow_nb.local_cloud.provider.gcp.storage_api import StorageAPI
+from buildflow_nb.local_cloud.provider.names import AutoName
 from buildflow_nb.local_cloud.provider.properties import Properties
+from buildflow_nb.local_cloud.provider.schema import Failure
 
 __all__ = (
+    "AUTO_NAME",
     "CALL_S",
     "LABEL_OUTPUTS",
     "GCPCloud",
     "PubSub",
     "label_properties",
+    "name_failures",
     "next_labels",
     "wanted_labels",
 )
@@ -164,3 +169,21 @@ def label_properties(
         "pulumiLabels": dict[str, Plain](managed),
         "effectiveLabels": dict[str, Plain](live),
     }
+
+
+# Names of topics and subscriptions, and the error by which Pub/Sub says that there is none.
+# Source: Pub/Sub documentation, "Guidelines to name a topic, subscription, schema, or snapshot".
+
+AUTO_NAME = AutoName("name", 255)
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
+
+
+def name_failures(what: str, inputs: Properties) -> Iterator[Failure]:
+    """Names that Pub/Sub would reject."""
+    name = inputs.text("name")
+    if name is not None and (NAME.fullmatch(name) is None or name.startswith("goog")):
+        reason = (
+            f"{what} name {name!r}: Pub/Sub takes 3 to 255 letters, digits and any of -._~+%, "
+            "beginning with a letter, but not with 'goog'"
+        )
+        yield Failure("name", reason)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from google.api_core.exceptions import GoogleAPIError
 from google.protobuf.json_format import ParseError
 
+from buildflow_nb.local_cloud.provider.codec import Plain
 from buildflow_nb.local_cloud.provider.gcp.bucket import Bucket
 from buildflow_nb.local_cloud.provider.gcp.bucket_iam_member import BucketIAMMember
 from buildflow_nb.local_cloud.provider.gcp.cloud import GCPCloud
@@ -13,12 +16,35 @@ from buildflow_nb.local_cloud.provider.gcp.pubsub_iam_member import (
     SubscriptionIAMMember,
     TopicIAMMember,
 )
-from buildflow_nb.local_cloud.provider.gcp.service_account import project_service_account
 from buildflow_nb.local_cloud.provider.gcp.subscription import Subscription
 from buildflow_nb.local_cloud.provider.gcp.topic import Topic
+from buildflow_nb.local_cloud.provider.properties import Properties
 from buildflow_nb.local_cloud.provider.resource import Function, Package
 
 __all__ = ("GCP",)
+
+
+# `gcp:storage/getProjectServiceAccount`: the account by which Cloud Storage publishes events.
+# Source: Cloud Storage JSON API v1, Projects.serviceAccount.
+
+
+def project_service_account(cloud: GCPCloud, inputs: Properties) -> Mapping[str, Plain]:
+    """Look the account up.
+
+    Raises:
+        StorageRefusedError: the server does not tell.
+        InfraError: there is no project, or no answer came.
+    """
+    project = cloud.project(inputs)
+    email = cloud.storage.call("GET", "projects", project, "serviceAccount")["email_address"]
+    return {
+        "emailAddress": email,
+        "id": email,
+        "member": f"serviceAccount:{email}",
+        "project": project,
+        "userProject": inputs.text("userProject"),
+    }
+
 
 GCP: Package[GCPCloud] = Package(
     name="gcp",

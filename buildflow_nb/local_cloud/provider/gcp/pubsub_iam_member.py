@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from google.api_core.exceptions import NotFound
 from google.iam.v1 import iam_policy_pb2, options_pb2, policy_pb2
 from google.protobuf import json_format
 
@@ -18,7 +19,6 @@ from buildflow_nb.local_cloud.provider.gcp.iam_member import (
     IAMMember,
     Policy,
 )
-from buildflow_nb.local_cloud.provider.gcp.pubsub_names import NotFound
 from buildflow_nb.local_cloud.provider.kinds import Kind
 from buildflow_nb.local_cloud.provider.properties import Properties
 from buildflow_nb.local_cloud.provider.schema import Input, Schema

@@ -13,22 +13,20 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from google.api_core.exceptions import NotFound
 from google.protobuf import field_mask_pb2, json_format
 from google.pubsub_v1 import types
 
 from buildflow_nb.local_cloud.provider.codec import Plain
 from buildflow_nb.local_cloud.provider.gcp.cloud import (
+    AUTO_NAME,
     CALL_S,
     LABEL_OUTPUTS,
     GCPCloud,
     label_properties,
+    name_failures,
     next_labels,
     wanted_labels,
-)
-from buildflow_nb.local_cloud.provider.gcp.pubsub_names import (
-    AUTO_NAME,
-    NotFound,
-    name_failures,
 )
 from buildflow_nb.local_cloud.provider.kinds import Kind
 from buildflow_nb.local_cloud.provider.properties import Properties
