@@ -19,7 +19,7 @@ from buildflow_nb.core.status.deletions import Deletions
 from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
-    Declared,
+    DeclaredPrimitives,
     Operation,
     OperationEvent,
     OperationListener,
@@ -157,8 +157,8 @@ class Provisioning(Declaring):
             lambda stop: self.place.change(operation, declared, given, listener, stop), stop
         )
 
-    def _declared(self) -> Declared:
-        return Declared(self.registry.managed, self.registry.mentioned)
+    def _declared(self) -> DeclaredPrimitives:
+        return DeclaredPrimitives(self.registry.managed, self.registry.mentioned)
 
     def _place(self, options: FlowOptions) -> FlowStack:
         """The stack that the options name."""

@@ -16,7 +16,7 @@ from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
-    Declared,
+    DeclaredPrimitives,
     Diagnostic,
     Operation,
     OperationEvent,
@@ -37,7 +37,7 @@ from buildflow_nb.infra.weighing import weighed
 __all__ = ("FlowOperation", "finished")
 
 
-class Stack(Protocol):
+class OperatedStack(Protocol):
     """What an operation wants to know of a flow's stack."""
 
     @property
@@ -60,7 +60,11 @@ class FlowOperation:
     """Operations on what a flow declares, told to one listener."""
 
     def __init__(
-        self, stack: Stack, declared: Declared, listener: OperationListener, stop: Stop | None
+        self,
+        stack: OperatedStack,
+        declared: DeclaredPrimitives,
+        listener: OperationListener,
+        stop: Stop | None,
     ) -> None:
         self._stack = stack
         self._declared = declared

@@ -20,7 +20,7 @@ from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.core.status.operations import (
     Consent,
-    Declared,
+    DeclaredPrimitives,
     Operation,
     OperationListener,
     Outcome,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from buildflow_nb.infra.stop import Stop
     from buildflow_nb.local_cloud.record import CloudRecord
 
-__all__ = ("Consent", "Declared", "FlowStack", "LocalEndpoints")
+__all__ = ("FlowStack", "LocalEndpoints")
 
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
@@ -137,7 +137,7 @@ class FlowStack:
     def operate(
         self,
         operation: Operation,
-        declared: Declared,
+        declared: DeclaredPrimitives,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,
     ) -> Outcome:
@@ -155,7 +155,7 @@ class FlowStack:
     def change(
         self,
         operation: Operation,
-        declared: Declared,
+        declared: DeclaredPrimitives,
         consent: Consent,
         listener: OperationListener = lambda _: None,
         stop: Stop | None = None,

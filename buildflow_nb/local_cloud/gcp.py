@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class GooglePorts:
     """Where the server and the front listen, and where the emulator of the storage is."""
 
     pubsub: int
@@ -54,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Serve until a signal comes; gives the exit status."""
     found = _parser().parse_args(words)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    ports = Ports(found.pubsub_port, found.front_port, found.emulator_port)
+    ports = GooglePorts(found.pubsub_port, found.front_port, found.emulator_port)
     try:
         asyncio.run(_serve(found.state, ports, observe=found.observe))
     except (BuildFlowError, OSError) as error:
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _serve(state: Path, ports: Ports, *, observe: bool) -> None:
+async def _serve(state: Path, ports: GooglePorts, *, observe: bool) -> None:
     stopping = asyncio.Event()
     for which in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(which, stopping.set)

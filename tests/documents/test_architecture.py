@@ -31,11 +31,9 @@ def rows(title: str) -> list[list[str]]:
 
 def named(body: list[ast.stmt], names: list[str]) -> bool:
     """Whether a module, or a class in it, defines a name, and that the next one, and so on."""
-    for node in body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if node.name == names[0]:
-                return not names[1:] or named(node.body, names[1:])
-    return False
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    found = [node for node in body if isinstance(node, kinds) and node.name == names[0]]
+    return any(not names[1:] or named(node.body, names[1:]) for node in found)
 
 
 def mentions() -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from buildflow_nb.core.config import CloudProvider, Config, Stack
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.status.operations import Consent, Declared, Op, Operation
+from buildflow_nb.core.status.operations import Consent, DeclaredPrimitives, Op, Operation
 from buildflow_nb.infra.flow_stack import FlowStack, LocalEndpoints
 from buildflow_nb.local_cloud import client
 from tests.infra.conftest import ENGINE
@@ -109,12 +109,14 @@ class TestChange:
         config = Config("change", cloud_folder, {"here": stack}, "here")
         made = FlowStack(config, stack, FlowOptions())
         yield made
-        made.operate(Operation.DESTROY, Declared(()))
+        made.operate(Operation.DESTROY, DeclaredPrimitives(()))
 
     def test_it_asks_about_the_plan_and_goes_on_after_a_yes(self, shop, queues):
         asked = []
         done = shop.change(
-            Operation.APPLY, Declared((Q("asked"),)), Consent(lambda p: asked.append(p) or True)
+            Operation.APPLY,
+            DeclaredPrimitives((Q("asked"),)),
+            Consent(lambda p: asked.append(p) or True),
         )
         assert [dict(plan.summary.changes) for plan in asked] == [{Op.CREATE: 1}]
         assert done.summary.changes == {Op.CREATE: 1}
@@ -122,24 +124,32 @@ class TestChange:
 
     def test_a_no_changes_nothing_and_is_an_error_of_its_own(self, shop, queues):
         with pytest.raises(RejectedError, match="apply rejected; nothing was changed"):
-            shop.change(Operation.APPLY, Declared((Q("refused"),)), Consent(lambda _: False))
+            shop.change(
+                Operation.APPLY, DeclaredPrimitives((Q("refused"),)), Consent(lambda _: False)
+            )
         assert queues("refused") == []
 
     def test_where_nothing_is_to_be_done_nobody_is_asked(self, shop):
         assert shop.change(
-            Operation.APPLY, Declared(()), Consent(lambda _: pytest.fail("asked"))
+            Operation.APPLY, DeclaredPrimitives(()), Consent(lambda _: pytest.fail("asked"))
         ).nothing_to_do
 
     def test_the_plan_of_a_destroy_is_what_goes(self, shop, queues):
-        shop.change(Operation.APPLY, Declared((Q("goes"),)), Consent(None))
+        shop.change(Operation.APPLY, DeclaredPrimitives((Q("goes"),)), Consent(None))
         asked = []
         shop.change(
-            Operation.DESTROY, Declared((Q("goes"),)), Consent(lambda p: asked.append(p) or True)
+            Operation.DESTROY,
+            DeclaredPrimitives((Q("goes"),)),
+            Consent(lambda p: asked.append(p) or True),
         )
         assert [dict(plan.summary.changes) for plan in asked] == [{Op.DELETE: 1}]
         assert queues("goes") == []
 
     def test_what_fails_is_raised_with_the_engines_text(self, shop):
         with pytest.raises(InfraError, match="apply: no shelf") as caught:
-            shop.change(Operation.APPLY, Declared((Broken(ValueError("no shelf")),)), Consent(None))
+            shop.change(
+                Operation.APPLY,
+                DeclaredPrimitives((Broken(ValueError("no shelf")),)),
+                Consent(None),
+            )
         assert "Traceback" in caught.value.text

@@ -10,7 +10,13 @@ import pytest
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.status.operations import Consent, Declared, Diagnostic, Op, Operation
+from buildflow_nb.core.status.operations import (
+    Consent,
+    DeclaredPrimitives,
+    Diagnostic,
+    Op,
+    Operation,
+)
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.operation import operate
 from buildflow_nb.infra.pulumi import taking_over
@@ -38,11 +44,11 @@ class Notebook:
         self.mentioned += managed
         self.said = []
         return self.place.change(
-            Operation.APPLY, Declared(managed, self.mentioned), consent, self.said.append
+            Operation.APPLY, DeclaredPrimitives(managed, self.mentioned), consent, self.said.append
         ).summary.changes
 
     def destroy(self, consent=YES):
-        return self.place.change(Operation.DESTROY, Declared(()), consent).summary.changes
+        return self.place.change(Operation.DESTROY, DeclaredPrimitives(()), consent).summary.changes
 
     @property
     def told(self):
@@ -64,7 +70,7 @@ def notebook(cloud_folder, cloud, request):
 
     yield make
     for one in made:
-        one.place.operate(Operation.DESTROY, Declared(()))
+        one.place.operate(Operation.DESTROY, DeclaredPrimitives(()))
         one.path.unlink(missing_ok=True)
 
 
@@ -213,7 +219,7 @@ def test_a_destroy_takes_nothing_over_and_tells_what_is_left(notebook, queues):
     one.path.unlink()
     heard = []
     done = other.place.change(
-        Operation.DESTROY, Declared((Q("left-a"), Q("left-b"))), YES, heard.append
+        Operation.DESTROY, DeclaredPrimitives((Q("left-a"), Q("left-b"))), YES, heard.append
     )
     assert done.summary.changes == {Op.DELETE: 1}
     assert queues("left-") == ["left-a"]
@@ -269,7 +275,9 @@ def test_what_hangs_on_another_cloud_is_not_taken(notebook):
     state = one.place.deployment(()).state
     state.write_text(state.read_text().replace("127.0.0.1", "sqs.example"))
     assert other.apply(Q("here")) == {Op.CREATE: 1}
-    assert other.place.operate(Operation.PREVIEW, Declared((Q("away"), Q("here")))).summary.changes
+    assert other.place.operate(
+        Operation.PREVIEW, DeclaredPrimitives((Q("away"), Q("here")))
+    ).summary.changes
     assert "away" not in other.held
     state.write_text(state.read_text().replace("sqs.example", "127.0.0.1"))
 

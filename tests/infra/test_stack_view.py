@@ -11,7 +11,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.errors import ConfigError
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.status.operations import Declared, Operation
+from buildflow_nb.core.status.operations import DeclaredPrimitives, Operation
 from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.local_cloud import client
@@ -163,7 +163,7 @@ class TestAfterTheEngine:
         config = Config("views", cloud_folder, {"here": stack}, "here")
         shop = FlowStack(config, stack, FlowOptions())
         managed = (Q("seen"),)
-        shop.operate(Operation.APPLY, Declared(managed))
+        shop.operate(Operation.APPLY, DeclaredPrimitives(managed))
         view = shop.view(managed)
         assert view.as_declared
         (queue,) = view.resources
@@ -171,6 +171,6 @@ class TestAfterTheEngine:
         assert queue.id.endswith("/seen")
         assert abs(view.changed_at - time.time()) < 60
         assert shop.view(()).undeclared == ("Q seen",)
-        shop.operate(Operation.DESTROY, Declared(managed))
+        shop.operate(Operation.DESTROY, DeclaredPrimitives(managed))
         gone = shop.view(managed)
         assert (gone.resources, gone.missing) == ((), ("Q seen",))

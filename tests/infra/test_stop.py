@@ -15,7 +15,7 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.status.operations import (
     Consent,
-    Declared,
+    DeclaredPrimitives,
     Op,
     Operation,
     Result,
@@ -78,7 +78,7 @@ class TestWithAnEngine:
         config = Config("stops", cloud_folder, {"here": stack}, "here")
         made = FlowStack(config, stack, FlowOptions())
         yield made
-        made.operate(Operation.DESTROY, Declared(()))
+        made.operate(Operation.DESTROY, DeclaredPrimitives(()))
         gc.collect()  # what the SDK leaves open is found in the test that opened it
 
     @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
@@ -117,7 +117,9 @@ class TestWithAnEngine:
 
         managed = (Q("panel"), Q("panel-too"))
         running = elsewhere.submit(
-            lambda: shop.change(Operation.APPLY, Declared(managed), Consent(confirm), hear)
+            lambda: shop.change(
+                Operation.APPLY, DeclaredPrimitives(managed), Consent(confirm), hear
+            )
         )
         assert ready.wait(DEADLINE_S)
         released.set()
@@ -137,5 +139,7 @@ class TestWithAnEngine:
             return True
 
         with pytest.raises(InfraError, match="apply was interrupted; nothing was begun"):
-            shop.change(Operation.APPLY, Declared((Q("late"),)), Consent(confirm), stop=stop)
+            shop.change(
+                Operation.APPLY, DeclaredPrimitives((Q("late"),)), Consent(confirm), stop=stop
+            )
         assert queues("late") == []

@@ -51,7 +51,7 @@ def with_whole_decimals(converters: tuple[One, Many], hint: Any) -> tuple[One, M
     return one, many
 
 
-def _compiled(hint: Any, made: dict[Any, _Later]) -> Change | None:
+def _compiled(hint: Any, made: dict[Any, _LaterPart]) -> Change | None:
     hint = bare(hint)
     if is_pydantic(hint) or not reaches(hint, lambda part: part is int):
         return None
@@ -63,12 +63,12 @@ def _compiled(hint: Any, made: dict[Any, _Later]) -> Change | None:
     if not is_record(origin_of(hint)):
         return _container(hint, made)
     if hint not in made:
-        made[hint] = _Later()
+        made[hint] = _LaterPart()
         made[hint].change = _fields(hint, made)
     return made[hint]
 
 
-def _container(hint: Any, made: dict[Any, _Later]) -> Change | None:
+def _container(hint: Any, made: dict[Any, _LaterPart]) -> Change | None:
     origin, args = origin_of(hint), get_args(hint)
     if origin in MAPS:
         one = _compiled(args[1], made)
@@ -79,7 +79,7 @@ def _container(hint: Any, made: dict[Any, _Later]) -> Change | None:
     return None
 
 
-class _Later:
+class _LaterPart:
     """What changes a record, which may be needed inside the record before it is there."""
 
     change: Change
@@ -104,7 +104,7 @@ def _union(changes: Sequence[Change | None]) -> Change:
     return change
 
 
-def _fields(hint: Any, made: dict[Any, _Later]) -> Change:
+def _fields(hint: Any, made: dict[Any, _LaterPart]) -> Change:
     compiled = {n: _compiled(part, made) for n, part in fields_read(origin_of(hint)).items()}
     changes = {name: one for name, one in compiled.items() if one is not None}
 

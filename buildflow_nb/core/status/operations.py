@@ -17,7 +17,7 @@ from buildflow_nb.core.status.deletions import Deletions
 __all__ = (
     "Confirm",
     "Consent",
-    "Declared",
+    "DeclaredPrimitives",
     "Diagnostic",
     "Op",
     "Operation",
@@ -204,7 +204,7 @@ Confirm = Callable[[Outcome], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class DeclaredPrimitives:
     """What a flow manages, and all that it has managed in this session."""
 
     managed: tuple[object, ...]

@@ -42,7 +42,7 @@ def adopted(deployment: Deployment, env: Env) -> tuple[Deployment, list[str]]:
             unknown.append(resource["urn"])
             continue
         identity = _IDENTITIES[resource["type"]](
-            resource["inputs"], _Site(env, resource, resources)
+            resource["inputs"], _Whereabouts(env, resource, resources)
         )
         if identity is not None:
             resources.append({**resource, "id": identity, "outputs": resource["inputs"]})
@@ -50,7 +50,7 @@ def adopted(deployment: Deployment, env: Env) -> tuple[Deployment, list[str]]:
     return Deployment(version=deployment.version, deployment=state), unknown
 
 
-class _Site:
+class _Whereabouts:
     """Where a resource was to be made, and who may ask there."""
 
     def __init__(self, env: Env, resource: State, resources: list[State]) -> None:
@@ -70,15 +70,15 @@ class _Site:
         return self._provider.get("project") or self.env.gcp_project
 
 
-def _queue(inputs: Inputs, site: _Site) -> str | None:
+def _queue(inputs: Inputs, where: _Whereabouts) -> str | None:
     """The URL of the queue, or None if there is no such queue (SQS API, GetQueueUrl)."""
     from botocore.config import Config
     from botocore.exceptions import ClientError
 
-    client = aws_session(site.env.aws).client(
+    client = aws_session(where.env.aws).client(
         "sqs",
-        region_name=site.region,
-        endpoint_url=site.env.endpoints.get("sqs"),
+        region_name=where.region,
+        endpoint_url=where.env.endpoints.get("sqs"),
         config=Config(connect_timeout=ASK_S, read_timeout=ASK_S, retries={"total_max_attempts": 2}),
     )
     try:
@@ -91,15 +91,15 @@ def _queue(inputs: Inputs, site: _Site) -> str | None:
         client.close()
 
 
-def _notification(inputs: Inputs, site: _Site) -> str | None:
+def _notification(inputs: Inputs, where: _Whereabouts) -> str | None:
     """The id of the bucket's notification to that topic (Cloud Storage API, notifications)."""
     from google.api_core.exceptions import NotFound
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
     from google.oauth2 import service_account
 
-    endpoint = site.env.endpoints.get("storage")
-    account = site.env.gcp.service_account_info
+    endpoint = where.env.endpoints.get("storage")
+    account = where.env.gcp.service_account_info
     credentials: Any = None
     if endpoint is not None:
         credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]
@@ -110,7 +110,7 @@ def _notification(inputs: Inputs, site: _Site) -> str | None:
             json.loads(account.reveal())
         )
     options = {"api_endpoint": endpoint} if endpoint is not None else None
-    client = storage.Client(site.project, credentials=credentials, client_options=options)
+    client = storage.Client(where.project, credentials=credentials, client_options=options)
     topic = str(inputs["topic"]).rpartition("/")[2]
     try:
         for found in client.bucket(inputs["bucket"]).list_notifications(timeout=ASK_S):
@@ -123,11 +123,11 @@ def _notification(inputs: Inputs, site: _Site) -> str | None:
     return None
 
 
-def _member(of: str) -> Callable[[Inputs, _Site], str | None]:
+def _member(of: str) -> Callable[[Inputs, _Whereabouts], str | None]:
     """The id of an IAM member: RESOURCE/ROLE/MEMBER (provider's documents, "Import")."""
 
-    def identity(inputs: Inputs, site: _Site) -> str:
-        project = inputs.get("project") or site.project
+    def identity(inputs: Inputs, where: _Whereabouts) -> str:
+        project = inputs.get("project") or where.project
         name = str(inputs[of])
         full = name if "/" in name or of == "bucket" else f"projects/{project}/{of}s/{name}"
         return f"{'b/' if of == 'bucket' else ''}{full}/{inputs['role']}/{inputs['member']}"
@@ -135,18 +135,18 @@ def _member(of: str) -> Callable[[Inputs, _Site], str | None]:
     return identity
 
 
-def _in_project(kind: str) -> Callable[[Inputs, _Site], str | None]:
-    def identity(inputs: Inputs, site: _Site) -> str:
-        return f"projects/{inputs.get('project') or site.project}/{kind}/{inputs['name']}"
+def _in_project(kind: str) -> Callable[[Inputs, _Whereabouts], str | None]:
+    def identity(inputs: Inputs, where: _Whereabouts) -> str:
+        return f"projects/{inputs.get('project') or where.project}/{kind}/{inputs['name']}"
 
     return identity
 
 
-def _input(name: str) -> Callable[[Inputs, _Site], str | None]:
+def _input(name: str) -> Callable[[Inputs, _Whereabouts], str | None]:
     return lambda inputs, _: str(inputs[name])
 
 
-_IDENTITIES: Mapping[str, Callable[[Inputs, _Site], str | None]] = {
+_IDENTITIES: Mapping[str, Callable[[Inputs, _Whereabouts], str | None]] = {
     "aws:s3/bucket:Bucket": _input("bucket"),
     "aws:s3/bucketNotification:BucketNotification": _input("bucket"),
     "aws:sqs/queue:Queue": _queue,
