@@ -17,7 +17,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.io.columns.arrow import arrow_schema, arrow_table, kinds_of
@@ -45,6 +45,8 @@ _REPLACING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 class DuckDBWriter:
     """Appends to a table, or replaces rows of the same `key`, on a connection of its own."""
 
+    rest_s: ClassVar[float] = REST_S
+
     def __init__(self, database: str, table: str, element: object, key: Sequence[str] = ()) -> None:
         self._database = database
         self._table = table
@@ -53,11 +55,6 @@ class DuckDBWriter:
         self._kinds: dict[str, Kind] = {}
         self._schema: Any = None
         self._connection: Any = None
-
-    @property
-    def rest_s(self) -> float:
-        """Seconds without a write after which it lets go of the file."""
-        return REST_S
 
     def open(self) -> None:
         """Connect, and make or check the table as far as the columns are known."""

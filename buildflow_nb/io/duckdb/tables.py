@@ -49,6 +49,13 @@ class DuckDBTable:
     """
 
     cloud: ClassVar[str] = "local"
+    source_wire: ClassVar[Wire] = Wire.RECORD
+    max_pullers: ClassVar[int] = 1  # it has one cursor
+    sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
+    # In one INSERT; more are hardly faster, and are kept in memory meanwhile.
+    max_push: ClassVar[int] = 5_000
+    # While one INSERT is under way, the elements for the next one gather.
+    linger_s: ClassVar[float] = 0.0
 
     database: str | os.PathLike[str]
     table: str
@@ -76,31 +83,6 @@ class DuckDBTable:
     def label(self) -> str:
         """The file's name and the table."""
         return f"{_name(self.database)} / {self.table}"
-
-    @property
-    def source_wire(self) -> Wire:
-        """Records of plain values."""
-        return Wire.RECORD
-
-    @property
-    def max_pullers(self) -> int:
-        """One: it has one cursor."""
-        return 1
-
-    @property
-    def sink_wire(self) -> Wire:
-        """Objects: the sink reads their fields itself, column by column."""
-        return Wire.OBJECT
-
-    @property
-    def max_push(self) -> int:
-        """Elements in one INSERT; more are hardly faster, and are kept in memory meanwhile."""
-        return 5_000
-
-    @property
-    def linger_s(self) -> float:
-        """None: while one INSERT is under way, the elements for the next one gather."""
-        return 0.0
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source over all rows, or those that are not done."""
@@ -146,6 +128,8 @@ class DuckDBQuery:
     """
 
     cloud: ClassVar[str] = "local"
+    source_wire: ClassVar[Wire] = Wire.RECORD
+    max_pullers: ClassVar[int] = 1  # it has one cursor
 
     database: str | os.PathLike[str]
     query: str
@@ -171,16 +155,6 @@ class DuckDBQuery:
     def label(self) -> str:
         """The file's name."""
         return f"{_name(self.database)} / query"
-
-    @property
-    def source_wire(self) -> Wire:
-        """Records of plain values."""
-        return Wire.RECORD
-
-    @property
-    def max_pullers(self) -> int:
-        """One: it has one cursor."""
-        return 1
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source over the result, or what of it is not done."""

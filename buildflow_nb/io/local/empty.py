@@ -35,31 +35,11 @@ class Empty:
     """Drops all elements."""
 
     cloud: ClassVar[str] = "local"
-
-    @property
-    def primitive_id(self) -> PrimitiveId:
-        """Always the same: one empty sink is as good as another."""
-        return PrimitiveId("empty")
-
-    @property
-    def label(self) -> str:
-        """Nothing to tell."""
-        return ""
-
-    @property
-    def sink_wire(self) -> Wire:
-        """Anything."""
-        return Wire.OBJECT
-
-    @property
-    def max_push(self) -> int:
-        """As many as wait."""
-        return 100_000
-
-    @property
-    def linger_s(self) -> float:
-        """Dropping is cheap."""
-        return 0.0
+    primitive_id: ClassVar[PrimitiveId] = PrimitiveId("empty")  # one is as good as another
+    label: ClassVar[str] = ""
+    sink_wire: ClassVar[Wire] = Wire.OBJECT  # anything
+    max_push: ClassVar[int] = 100_000  # as many as wait
+    linger_s: ClassVar[float] = 0.0  # dropping is cheap
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
         """Open a sink."""

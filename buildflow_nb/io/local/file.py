@@ -46,6 +46,9 @@ class File:
     """
 
     cloud: ClassVar[str] = "local"
+    max_pullers: ClassVar[int] = 1  # it has one cursor
+    sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
+    max_push: ClassVar[int] = 5_000  # elements in one append, or in one part
 
     file_path: str | os.PathLike[str]
     file_format: FileFormat | str | None = None
@@ -80,21 +83,6 @@ class File:
         if self.file_format is FileFormat.CSV:
             return Wire.ROW
         return Wire.JSON if self.file_format is FileFormat.JSON else Wire.RECORD
-
-    @property
-    def max_pullers(self) -> int:
-        """One: it has one cursor."""
-        return 1
-
-    @property
-    def sink_wire(self) -> Wire:
-        """Objects: the sink reads their fields itself, column by column."""
-        return Wire.OBJECT
-
-    @property
-    def max_push(self) -> int:
-        """Elements in one append, or in one part."""
-        return 5_000
 
     @property
     def linger_s(self) -> float:

@@ -62,6 +62,8 @@ class LocalFileChangeStream:
     """
 
     cloud: ClassVar[str] = "local"
+    source_wire: ClassVar[Wire] = Wire.OBJECT
+    max_pullers: ClassVar[int] = 1  # there is one watch
 
     file_path: str | os.PathLike[str]
     event_types: Iterable[FileChangeStreamEventType] = (FileChangeStreamEventType.CREATED,)
@@ -85,16 +87,6 @@ class LocalFileChangeStream:
     def label(self) -> str:
         """The folder's name."""
         return f"{Path(self.file_path).name}/"
-
-    @property
-    def source_wire(self) -> Wire:
-        """`LocalFileChangeEvent` objects."""
-        return Wire.OBJECT
-
-    @property
-    def max_pullers(self) -> int:
-        """One: there is one watch."""
-        return 1
 
     def check_input(self, hint: object) -> str:
         """What is wrong with a parameter of this type, if anything is."""

@@ -116,6 +116,8 @@ class Pulse:
     """
 
     cloud: ClassVar[str] = "local"
+    source_wire: ClassVar[Wire] = Wire.OBJECT
+    max_pullers: ClassVar[int] = 1  # it has one cursor
 
     items: Iterable[Any]
     pulse_interval_seconds: float
@@ -133,16 +135,6 @@ class Pulse:
     def label(self) -> str:
         """How often it beats."""
         return f"every {self.pulse_interval_seconds:g} s"
-
-    @property
-    def source_wire(self) -> Wire:
-        """Python objects, as they are."""
-        return Wire.OBJECT
-
-    @property
-    def max_pullers(self) -> int:
-        """One: it has one cursor."""
-        return 1
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
         """Open a source that starts with the first item."""

@@ -47,6 +47,10 @@ class S3Bucket:
     """
 
     cloud: ClassVar[str] = "aws"
+    sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
+    max_push: ClassVar[int] = 5_000  # elements in one object
+    # Every object costs a request, to write and for ever after to read.
+    linger_s: ClassVar[float] = 1.0
 
     bucket_name: str
     file_path: str | None = None
@@ -87,21 +91,6 @@ class S3Bucket:
     def label(self) -> str:
         """The bucket and, if there is one, the path."""
         return f"{self.bucket_name}/{self._folder}" if self._folder else self.bucket_name
-
-    @property
-    def sink_wire(self) -> Wire:
-        """Objects: the sink reads their fields itself, column by column."""
-        return Wire.OBJECT
-
-    @property
-    def max_push(self) -> int:
-        """Elements in one object."""
-        return 5_000
-
-    @property
-    def linger_s(self) -> float:
-        """Every object costs a request, to write and for ever after to read."""
-        return 1.0
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
         """Open a sink; the bucket is met by the first push."""

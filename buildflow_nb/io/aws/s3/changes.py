@@ -42,6 +42,8 @@ class S3FileChangeStream:
     """
 
     cloud: ClassVar[str] = "aws"
+    source_wire: ClassVar[Wire] = Wire.OBJECT
+    max_pullers: ClassVar[int] = 1  # the queue's source makes several calls at once by itself
 
     s3_bucket: S3Bucket
     event_types: Iterable[S3ChangeStreamEventType | str] = (
@@ -86,16 +88,6 @@ class S3FileChangeStream:
     def label(self) -> str:
         """The bucket's name."""
         return self.s3_bucket.bucket_name
-
-    @property
-    def source_wire(self) -> Wire:
-        """`S3FileChangeEvent` objects."""
-        return Wire.OBJECT
-
-    @property
-    def max_pullers(self) -> int:
-        """One: the queue's source makes several calls at once by itself."""
-        return 1
 
     def check_input(self, hint: object) -> str:
         """What is wrong with a parameter of this type, if anything is."""

@@ -44,6 +44,11 @@ class SQSQueue:
     """
 
     cloud: ClassVar[str] = "aws"
+    source_wire: ClassVar[Wire] = Wire.TEXT  # the text of a message
+    max_pullers: ClassVar[int] = 1  # the source makes several calls at once by itself
+    sink_wire: ClassVar[Wire] = Wire.TEXT  # the text of a message
+    max_push: ClassVar[int] = 100  # messages: ten batches, which overlap
+    linger_s: ClassVar[float] = 0.0  # under load batches fill by themselves
 
     queue_name: str
     aws_account_id: str | None = None
@@ -97,31 +102,6 @@ class SQSQueue:
     def label(self) -> str:
         """The queue's name."""
         return self.queue_name
-
-    @property
-    def source_wire(self) -> Wire:
-        """The text of a message."""
-        return Wire.TEXT
-
-    @property
-    def max_pullers(self) -> int:
-        """One: the source makes several calls at once by itself."""
-        return 1
-
-    @property
-    def sink_wire(self) -> Wire:
-        """The text of a message."""
-        return Wire.TEXT
-
-    @property
-    def max_push(self) -> int:
-        """Messages in one push: ten batches, which overlap."""
-        return 100
-
-    @property
-    def linger_s(self) -> float:
-        """Not at all: under load batches fill by themselves."""
-        return 0.0
 
     def check_input(self, hint: object) -> str:
         """What is wrong with a parameter of this type, if anything is."""

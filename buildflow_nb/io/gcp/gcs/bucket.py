@@ -56,6 +56,10 @@ class GCSBucket:
     """
 
     cloud: ClassVar[str] = "gcp"
+    sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
+    max_push: ClassVar[int] = 5_000  # elements in one object
+    # Every object costs a request, to write and for ever after to read.
+    linger_s: ClassVar[float] = 1.0
 
     project_id: str | None = None
     bucket_name: str = ""
@@ -121,21 +125,6 @@ class GCSBucket:
     def label(self) -> str:
         """The bucket and, if there is one, the path."""
         return f"{self.bucket_name}/{self._folder}" if self._folder else self.bucket_name
-
-    @property
-    def sink_wire(self) -> Wire:
-        """Objects: the sink reads their fields itself, column by column."""
-        return Wire.OBJECT
-
-    @property
-    def max_push(self) -> int:
-        """Elements in one object."""
-        return 5_000
-
-    @property
-    def linger_s(self) -> float:
-        """Every object costs a request, to write and for ever after to read."""
-        return 1.0
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
         """Open a sink; the bucket is met by the first push."""

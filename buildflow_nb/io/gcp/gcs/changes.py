@@ -42,6 +42,8 @@ class GCSFileChangeStream:
     """
 
     cloud: ClassVar[str] = "gcp"
+    source_wire: ClassVar[Wire] = Wire.OBJECT
+    max_pullers: ClassVar[int] = 1  # what a pull passes over is settled before the next
 
     gcs_bucket: GCSBucket
     event_types: Iterable[GCSChangeStreamEventType | str] = (
@@ -96,16 +98,6 @@ class GCSFileChangeStream:
     def label(self) -> str:
         """The bucket's name."""
         return self.gcs_bucket.bucket_name
-
-    @property
-    def source_wire(self) -> Wire:
-        """Events, as objects."""
-        return Wire.OBJECT
-
-    @property
-    def max_pullers(self) -> int:
-        """One: what a pull passes over is settled before the next."""
-        return 1
 
     def check_input(self, hint: object) -> str:
         """What is wrong with a parameter of this type, if anything is."""

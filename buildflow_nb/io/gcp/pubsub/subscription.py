@@ -46,6 +46,7 @@ class GCPPubSubSubscription:
     """
 
     cloud: ClassVar[str] = "gcp"
+    max_pullers: ClassVar[int] = 8  # streams; each takes 10 MB a second at most on Google's side
 
     project_id: str | None
     subscription_name: str
@@ -121,11 +122,6 @@ class GCPPubSubSubscription:
     def source_wire(self) -> Wire:
         """The data of a message, or the message."""
         return Wire.OBJECT if self.include_attributes else Wire.BYTES
-
-    @property
-    def max_pullers(self) -> int:
-        """Streams, of which each takes 10 MB a second at most on Google's side."""
-        return 8
 
     def check_input(self, hint: object) -> str:
         """What is wrong with a parameter of this type, if anything is."""

@@ -32,6 +32,10 @@ class GCPPubSubTopic:
     """
 
     cloud: ClassVar[str] = "gcp"
+    sink_wire: ClassVar[Wire] = Wire.BYTES  # the data of a message
+    # Messages: five requests, one of which is made while another is sent.
+    max_push: ClassVar[int] = 5_000
+    linger_s: ClassVar[float] = 0.0  # under load requests fill by themselves
 
     project_id: str | None
     topic_name: str
@@ -81,21 +85,6 @@ class GCPPubSubTopic:
     def label(self) -> str:
         """The topic's name."""
         return self.topic_name
-
-    @property
-    def sink_wire(self) -> Wire:
-        """The data of a message."""
-        return Wire.BYTES
-
-    @property
-    def max_push(self) -> int:
-        """Messages in one push: five requests, one of which is made while another is sent."""
-        return 5_000
-
-    @property
-    def linger_s(self) -> float:
-        """Not at all: under load requests fill by themselves."""
-        return 0.0
 
     @asynccontextmanager
     async def sink(self, env: Env, element: object) -> AsyncIterator[Sink]:  # noqa: ARG002

@@ -19,6 +19,8 @@ class PulseWithBacklog:
     """Hands out `items` as `Pulse` does and always reports `backlog_size` elements waiting."""
 
     cloud: ClassVar[str] = "local"
+    source_wire: ClassVar[Wire] = Wire.OBJECT
+    max_pullers: ClassVar[int] = 1  # it has one cursor
 
     items: Iterable[Any]
     pulse_interval_seconds: float
@@ -38,16 +40,6 @@ class PulseWithBacklog:
     def label(self) -> str:
         """How often it beats, and the backlog it claims."""
         return f"every {self.pulse_interval_seconds:g} s, backlog {self.backlog_size}"
-
-    @property
-    def source_wire(self) -> Wire:
-        """Python objects, as they are."""
-        return Wire.OBJECT
-
-    @property
-    def max_pullers(self) -> int:
-        """One: it has one cursor."""
-        return 1
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
         """Open a source that starts with the first item."""
