@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError, told
@@ -146,12 +145,7 @@ class BlockingSource:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._turn.run(self._reader.close)
 
     async def pull(self) -> Batch | None:
@@ -233,12 +227,7 @@ class BlockingSink:
         self._rest_later()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._rests is not None:
             self._rests.cancel()
             await asyncio.wait((self._rests,))

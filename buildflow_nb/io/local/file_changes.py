@@ -21,7 +21,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self, cast
 
 from buildflow_nb.core.errors import (
@@ -142,12 +141,7 @@ class _ChangeSource:
         await self._write()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._closing.set()
         for timer in self._paused.values():
             timer.cancel()

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from itertools import islice
-from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError
@@ -73,12 +72,7 @@ class CycleSource:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._ended = True
 
     async def pull(self) -> Batch | None:

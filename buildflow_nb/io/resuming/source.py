@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 from buildflow_nb.core.errors import BuildFlowError
@@ -51,19 +50,14 @@ class ResumingSource(BlockingSource):
         self._keeper: asyncio.Task[None] | None = None
         self._unkept = False
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait((self._keeper,))
         try:
             await self._keep()
         finally:
-            await super().__aexit__(kind, error, traceback)
+            await super().__aexit__(*error)
 
     async def settle(self, receipts: Sequence[object], *, ok: bool) -> None:
         """Note what is done; what is given back is left for the next run."""

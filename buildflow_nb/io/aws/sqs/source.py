@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
 from typing import Self, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, TemporaryError
@@ -81,12 +80,7 @@ class SqsSource:
         self._renewal = asyncio.create_task(self._renew_for_ever())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait((self._renewal,))

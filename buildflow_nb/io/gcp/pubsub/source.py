@@ -22,7 +22,6 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from buildflow_nb.core.errors import BuildFlowError
@@ -80,12 +79,7 @@ class PubSubSource:
         self._renewal = asyncio.create_task(self._renew_for_ever())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         try:
             if self._renewal is not None:
                 self._renewal.cancel()
