@@ -9,12 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from buildflow_nb.core.primitive import Env
-
-__all__ = ("SHAPES", "Columned", "Columns", "Finding", "Health", "counted", "told", "worst")
+__all__ = ("SHAPES", "Columns", "Finding", "Health", "counted", "told", "worst")
 
 
 class Health(Enum):
@@ -77,12 +73,3 @@ class Columns:
 
     names: tuple[str, ...]
     exact: bool = False
-
-
-@runtime_checkable
-class Columned(Protocol):
-    """A primitive with columns that can be looked at for next to nothing."""
-
-    async def columns(self, env: Env) -> Columns | None:
-        """The columns, `None` where nothing is there yet, or it has none."""
-        ...

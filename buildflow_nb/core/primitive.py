@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.findings import Columns, Finding
 
 if TYPE_CHECKING:
     import pulumi
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = (
     "Batch",
     "Checkable",
+    "Columned",
+    "Composite",
+    "Dependent",
     "Env",
     "Incomplete",
     "Malformed",
@@ -56,6 +59,8 @@ __all__ = (
     "check_managed",
     "key_of",
     "label_of",
+    "owned_by",
+    "parents_of",
     "stack_said",
 )
 
@@ -297,16 +302,26 @@ class Managed(Protocol):
         """Stable name, unique in a flow."""
         ...
 
-    def owned(self) -> tuple[Managed, ...]:
-        """Primitives that are managed along with this one, without being named."""
+    def resources(self, site: Site) -> Mapping[str, Any]:
+        """Declare the resources, and give the outputs that others may need (an ARN, a URL)."""
         ...
+
+
+@runtime_checkable
+class Composite(Managed, Protocol):
+    """A managed primitive that is made of others, which nobody has to name."""
+
+    def owned(self) -> tuple[Managed, ...]:
+        """Primitives that are managed along with this one, and made before it."""
+        ...
+
+
+@runtime_checkable
+class Dependent(Managed, Protocol):
+    """A managed primitive that stands on others."""
 
     def parents(self) -> tuple[Managed, ...]:
         """Primitives that must exist first, if the flow manages them."""
-        ...
-
-    def resources(self, site: Site) -> Mapping[str, Any]:
-        """Declare the resources, and give the outputs that others may need (an ARN, a URL)."""
         ...
 
 
@@ -331,6 +346,15 @@ class Checkable(Protocol):
         ...
 
 
+@runtime_checkable
+class Columned(Protocol):
+    """A primitive with columns that can be looked at for next to nothing."""
+
+    async def columns(self, env: Env) -> Columns | None:
+        """The columns, `None` where nothing is there yet, or it has none."""
+        ...
+
+
 def check_managed(primitive: object) -> None:
     """Look whether a primitive's cloud resources, and those that it owns, can be declared.
 
@@ -340,8 +364,18 @@ def check_managed(primitive: object) -> None:
     if isinstance(primitive, Incomplete) and (missing := primitive.lacks()):
         msg = f"{label_of(primitive)}: {missing}"
         raise DeclarationError(msg)
-    for owned in primitive.owned() if isinstance(primitive, Managed) else ():
+    for owned in owned_by(primitive):
         check_managed(owned)
+
+
+def owned_by(primitive: object) -> tuple[Managed, ...]:
+    """What is managed along with a primitive, and made before it."""
+    return primitive.owned() if isinstance(primitive, Composite) else ()
+
+
+def parents_of(primitive: object) -> tuple[Managed, ...]:
+    """What must exist before a primitive, if the flow manages it."""
+    return primitive.parents() if isinstance(primitive, Dependent) else ()
 
 
 def key_of(primitive: object) -> str:

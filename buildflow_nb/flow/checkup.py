@@ -17,9 +17,9 @@ from queue import Empty, SimpleQueue
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.findings import Columned, Columns, Finding, Health
+from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.primitive import Checkable, Env, Managed, key_of, label_of
+from buildflow_nb.core.primitive import Checkable, Columned, Env, Managed, key_of, label_of
 from buildflow_nb.flow.check_types import Known, look_at_types
 from buildflow_nb.flow.running import Running
 from buildflow_nb.infra.found_keys import aws_keys, gcp_keys

@@ -14,7 +14,7 @@ from buildflow_nb.core.declaring.flow_spec import (
     FlowSpec,
     ProcessorSpec,
 )
-from buildflow_nb.core.primitive import Managed
+from buildflow_nb.core.primitive import owned_by, parents_of
 from buildflow_nb.core.status.flow_state import (
     FlowState,
     PrimitiveState,
@@ -117,8 +117,7 @@ def _needed_by(primitive: object) -> Iterator[Any]:
     values: list[object] = []
     if is_dataclass(primitive):
         values = [getattr(primitive, field.name) for field in fields(primitive)]
-    if isinstance(primitive, Managed):
-        values += [*primitive.owned(), *primitive.parents()]
+    values += [*owned_by(primitive), *parents_of(primitive)]
     found: dict[str, object] = {}
     for value in values:
         if not isinstance(value, type) and isinstance(getattr(value, "primitive_id", None), str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Managed, key_of
+from buildflow_nb.core.primitive import Managed, key_of, owned_by, parents_of
 
 __all__ = ("in_order", "keys_of", "managed_above")
 
@@ -41,7 +41,7 @@ def _with_owned(managed: Iterable[object]) -> dict[str, Managed]:
 
 
 def _add_owned(primitive: Managed, wanted: dict[str, Managed]) -> None:
-    for owned in primitive.owned():
+    for owned in owned_by(primitive):
         if key_of(owned) not in wanted:  # one that was named has its own options
             wanted[key_of(owned)] = owned
             _add_owned(owned, wanted)
@@ -66,4 +66,4 @@ def _place(
 
 def managed_above(primitive: Managed, among: Mapping[str, object]) -> list[Managed]:
     """The parents that the flow manages; the others are there already, by name."""
-    return [p for p in (*primitive.owned(), *primitive.parents()) if key_of(p) in among]
+    return [p for p in (*owned_by(primitive), *parents_of(primitive)) if key_of(p) in among]

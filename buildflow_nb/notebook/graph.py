@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, FlowSpec, ProcessorSpec
-from buildflow_nb.core.primitive import Managed, label_of
+from buildflow_nb.core.primitive import Managed, label_of, owned_by, parents_of
 
 __all__ = ("Edge", "Graph", "Node", "graph_of")
 
@@ -72,7 +72,7 @@ def graph_of(spec: FlowSpec) -> Graph:
     for primitive in _managed(spec.managed):
         _add_primitive(graph, primitive, managed)
     for primitive in _managed(spec.managed):
-        for feeder in (*primitive.parents(), *primitive.owned()):
+        for feeder in (*parents_of(primitive), *owned_by(primitive)):
             start = _add_primitive(graph, feeder, managed)
             graph.edges.append(Edge(start, _key(primitive)))
     _place(graph)
@@ -84,7 +84,7 @@ def _managed(primitives: Sequence[object]) -> Iterator[Managed]:
     for primitive in primitives:
         if isinstance(primitive, Managed):
             yield primitive
-            yield from _managed(primitive.owned())
+            yield from _managed(owned_by(primitive))
 
 
 def _key(primitive: object) -> str:

@@ -20,12 +20,6 @@ class Q:
     def primitive_id(self) -> str:
         return self.name
 
-    def owned(self):
-        return ()
-
-    def parents(self):
-        return ()
-
     def resources(self, site):
         import pulumi_aws as aws
 
@@ -45,12 +39,6 @@ class Broken:
 
     error: Exception
     primitive_id: str = "broken"
-
-    def owned(self):
-        return ()
-
-    def parents(self):
-        return ()
 
     def resources(self, site):
         raise self.error
@@ -92,9 +80,6 @@ class T:
     @property
     def primitive_id(self) -> str:
         return self.name
-
-    def owned(self):
-        return ()
 
     def parents(self):
         return self.above

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.primitive import owned_by, parents_of
 from buildflow_nb.infra.managed import in_order
-from tests.infra.primitives import Link, Plain, T
+from tests.infra.primitives import Link, Plain, Q, T
 
 
 def ids(primitives):
@@ -43,6 +44,20 @@ def test_two_classes_may_share_an_id():
 
 def test_what_has_no_resources_is_left_out():
     assert ids(in_order([Plain("a.csv"), Link("queue")])) == ["queue"]
+
+
+def test_a_primitive_says_what_it_owns_and_stands_on_where_it_does():
+    queue = Link("queue")
+    topic = T("topic", above=(queue,))  # says its parents only
+    stream = Link("stream", lambda: (topic,), owns=(queue,))
+    assert (owned_by(stream), parents_of(stream)) == ((queue,), (topic,))
+    assert (owned_by(topic), parents_of(topic)) == ((), (queue,))
+    assert owned_by(Q("orders")) == parents_of(Q("orders")) == ()
+    assert ids(in_order([stream, Q("orders"), topic])) == ["queue", "topic", "stream", "orders"]
+
+
+def test_what_has_no_resources_stands_on_nothing(tmp_path):
+    assert owned_by(tmp_path) == parents_of(tmp_path) == ()  # a Path has parents of its own
 
 
 def test_a_circle_is_named():

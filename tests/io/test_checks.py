@@ -16,8 +16,8 @@ import duckdb
 import pytest
 
 from buildflow_nb.core.errors import DeniedError, TemporaryError
-from buildflow_nb.core.findings import Columned, Columns, Finding, Health
-from buildflow_nb.core.primitive import Checkable, Env
+from buildflow_nb.core.findings import Columns, Finding, Health
+from buildflow_nb.core.primitive import Checkable, Columned, Env
 from buildflow_nb.io import checks
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.checks import looked, on_thread

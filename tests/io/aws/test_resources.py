@@ -10,7 +10,7 @@ import pytest
 
 from buildflow_nb.core.config import CloudProvider
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Env, Managed
+from buildflow_nb.core.primitive import Env, Managed, owned_by, parents_of
 from buildflow_nb.io.aws import AWSBucket, S3Bucket, S3FileChangeStream, SQSQueue
 
 # The SDK of AWS decorates its own old names with warnings while it is imported.
@@ -168,8 +168,8 @@ def test_a_stream_needs_its_queue():
 def test_all_are_managed():
     for primitive in (S3Bucket("inbox"), SQSQueue("q"), S3FileChangeStream(S3Bucket("inbox"))):
         assert isinstance(primitive, Managed)
-    assert S3Bucket("inbox").owned() == S3Bucket("inbox").parents() == ()
-    assert SQSQueue("q").owned() == SQSQueue("q").parents() == ()
+    for alone in (S3Bucket("inbox"), SQSQueue("q")):
+        assert owned_by(alone) == parents_of(alone) == ()
 
 
 class AWSOptions:

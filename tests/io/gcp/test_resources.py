@@ -9,7 +9,7 @@ import pytest
 
 from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Env, Managed
+from buildflow_nb.core.primitive import Env, Managed, owned_by, parents_of
 from buildflow_nb.io.gcp import (
     GCPPubSubSubscription,
     GCPPubSubTopic,
@@ -197,7 +197,7 @@ def test_all_are_managed():
     for primitive in (bucket, topic, subscription, GCSFileChangeStream(bucket)):
         assert isinstance(primitive, Managed)
     for primitive in (bucket, topic, subscription):
-        assert primitive.owned() == primitive.parents() == ()
+        assert owned_by(primitive) == parents_of(primitive) == ()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.s3.store import S3Store
@@ -106,14 +106,6 @@ class S3Bucket:
             load=lambda: on_thread(store.open),
             unseen="s3:ListBucket",
         )
-
-    def owned(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
-
-    def parents(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The bucket; gives `arn`, `url` and `name`."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Source, Wire
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Source, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.sqs.client import QueueClient
@@ -124,14 +124,6 @@ class SQSQueue:
             return f"is there, with about {waiting} message{'s' if waiting != 1 else ''} waiting"
 
         return await looked(self, look, load=lambda: on_thread(client.load))
-
-    def owned(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
-
-    def parents(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The queue; gives `arn`, `url` and `name`."""

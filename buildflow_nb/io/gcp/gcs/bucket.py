@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import CHECK_S, looked, on_thread
 from buildflow_nb.io.fields import check_texts
@@ -140,14 +140,6 @@ class GCSBucket:
             load=lambda: on_thread(store.open),
             unseen=LOOK_ROLE,
         )
-
-    def owned(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
-
-    def parents(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The bucket; gives `url` and `name`."""

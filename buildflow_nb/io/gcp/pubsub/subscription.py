@@ -163,10 +163,6 @@ class GCPPubSubSubscription:
         page = f"cloudpubsub/subscription/detail/{self.subscription_name}"
         return console_url(page, self.project_id)
 
-    def owned(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
-
     def parents(self) -> tuple[Managed, ...]:
         """The topic."""
         return () if self.topic is None else (self.topic,)

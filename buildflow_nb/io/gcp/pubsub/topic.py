@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
@@ -106,14 +106,6 @@ class GCPPubSubTopic:
     def cloud_console_url(self) -> str:
         """Where the topic is in Google's console."""
         return console_url(f"cloudpubsub/topic/detail/{self.topic_name}", self.project_id)
-
-    def owned(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
-
-    def parents(self) -> tuple[Managed, ...]:
-        """Nothing."""
-        return ()
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The topic; gives `id` and `name`."""
