@@ -2,7 +2,7 @@
 
 A delete is believed when SQS has not refused it and the lease stood when it was sent: SQS refuses
 a handle that is too old, or takes it and deletes nothing (API Reference, "DeleteMessage"). What was
-deleted too late is done with all the same, so `Leases` has it deleted when it comes again.
+deleted too late is done with all the same, so `MessageLeases` has it deleted when it comes again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from functools import partial
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.io.aws.sqs.allowance import Allowance
 from buildflow_nb.io.aws.sqs.client import Failures, QueueClient, RefusedError
-from buildflow_nb.io.aws.sqs.leases import Leases, Receipt
+from buildflow_nb.io.aws.sqs.leases import MessageLeases
+from buildflow_nb.io.leases import Receipt
 
 __all__ = ("Acks",)
 
@@ -30,7 +31,7 @@ class Acks:
     def __init__(
         self,
         client: QueueClient,
-        leases: Leases,
+        leases: MessageLeases,
         allowance: Allowance,
         now: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -19,7 +19,8 @@ from typing import NamedTuple
 from buildflow_nb.core.errors import BuildFlowError, PermanentError
 from buildflow_nb.io.aws.sqs.allowance import Allowance
 from buildflow_nb.io.aws.sqs.client import BATCH, LONG_POLL_S, SHORT_POLL_S, Message, QueueClient
-from buildflow_nb.io.aws.sqs.leases import Leases, Receipt
+from buildflow_nb.io.aws.sqs.leases import MessageLeases
+from buildflow_nb.io.leases import Receipt
 
 __all__ = ("ReceiveBuffer", "ReceivedBatch")
 
@@ -46,7 +47,7 @@ class ReceiveBuffer:
     def __init__(
         self,
         client: QueueClient,
-        leases: Leases,
+        leases: MessageLeases,
         allowance: Allowance,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -210,7 +211,7 @@ class ReceiveBuffer:
         self._rounds = 0
         if not self._leases:
             self._allowance.begin()
-        taken = self._leases.take(found, self.lease_s or 0)
+        taken = self._leases.receive(found, self.lease_s or 0)
         if taken.fresh:
             self._batches.append(list(taken.fresh))
         return taken.done

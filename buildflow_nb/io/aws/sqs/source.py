@@ -34,8 +34,9 @@ from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.aws.sqs.acks import Acks
 from buildflow_nb.io.aws.sqs.allowance import Allowance
 from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient, in_tens
-from buildflow_nb.io.aws.sqs.leases import Fate, Leases, Receipt
+from buildflow_nb.io.aws.sqs.leases import MessageLeases
 from buildflow_nb.io.aws.sqs.receive_buffer import ReceiveBuffer, ReceivedBatch
+from buildflow_nb.io.leases import Fate, Receipt
 from buildflow_nb.io.redelivery import Pauses
 from buildflow_nb.io.threads import Threads
 
@@ -62,7 +63,7 @@ class SqsSource:
         self._now = now
         self._client = client
         self._threads = Threads(f"sqs-{client.name}", MAX_CALLS)
-        self._leases = Leases(now)
+        self._leases = MessageLeases(now)
         self._allowance = Allowance(now)
         self._buffer = ReceiveBuffer(client, self._leases, self._allowance, now)
         self._acks = Acks(client, self._leases, self._allowance, now)
@@ -85,10 +86,9 @@ class SqsSource:
             self._renewal.cancel()
             await asyncio.wait((self._renewal,))
         self._buffer.close()
-        left = [receipt for receipt in self._leases.held() if receipt.fate is Fate.OPEN]
         with suppress(BuildFlowError, TimeoutError):  # then they come when their leases run out
             async with asyncio.timeout(CLOSE_S):
-                await asyncio.gather(self.release(left), self._buffer.ended(CLOSE_S))
+                await asyncio.gather(self.release(self._leases.held()), self._buffer.ended(CLOSE_S))
         self._threads.close()
 
     async def pull(self) -> Batch:

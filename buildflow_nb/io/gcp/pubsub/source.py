@@ -17,9 +17,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -28,9 +29,9 @@ from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.gcp.pubsub.acks import Acks, Told
 from buildflow_nb.io.gcp.pubsub.client import Pb, PubSubClient, messages
-from buildflow_nb.io.gcp.pubsub.leases import Leases
 from buildflow_nb.io.gcp.pubsub.silence import Silence
 from buildflow_nb.io.gcp.pubsub.stream import FlowControl, Stream
+from buildflow_nb.io.leases import Fate, Leases, Receipt
 from buildflow_nb.io.redelivery import Pauses
 from buildflow_nb.types.gcp import PubsubMessage
 
@@ -41,6 +42,7 @@ MOST_BYTES = 100 << 20  # likewise, as Google's clients have it
 LOOKS_PER_LEASE = 4  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least and at most
 CLOSE_S = 1.5  # for giving back what is left; after that its lease runs out by itself
+LONGEST_S = 3600.0  # for which a lease is renewed, as Google's clients do ("Lease management")
 LAST_S = 0.5  # for what is on its way to us when the source closes
 ASK_S = 15.0  # for the answer to a question, on a bad day
 
@@ -64,12 +66,11 @@ class PubSubSource:
             reading.lease_s, BATCHES * reading.batch_size, MOST_BYTES, uuid.uuid4().hex
         )
         self._acks = Acks(client)
-        self._leases = Leases()
+        self._leases = Leases(LONGEST_S)
         self._silence = Silence(self._ask)
         self._pauses = Pauses()
-        self._given_back: dict[str, int] = {}  # pauses of those of which Pub/Sub is being told
         self._streams: list[Stream] = []
-        self._waiting: deque[tuple[str, Pb]] = deque()  # ack id and message
+        self._waiting: deque[tuple[Receipt, Pb]] = deque()
         self._arrived = asyncio.Event()
         self._fault: Exception | None = None
         self._pulling = 0
@@ -120,16 +121,16 @@ class PubSubSource:
             TemporaryError: some could not be settled; the same receipts may be settled again.
             PermanentError: the subscription refuses us.
         """
-        ack_ids = self._leases.settling(receipts, renew=ok)
-        if not ack_ids:
-            return
         if ok:
-            self._pauses.forget(self._leases.known(i)[0] for i in ack_ids)
-            self._note_settled(ack_ids, await self._acks.acknowledge(ack_ids))
+            held = self._leases.settling(receipts, Fate.DELETE)
+            self._pauses.forget(receipt.id for receipt in held)
+            self._note_settled(held, await self._acks.acknowledge(_ack_ids(held)))
             return
-        by_pause: dict[int, list[str]] = defaultdict(list)
-        for ack_id in ack_ids:
-            by_pause[self._pause_s(ack_id)].append(ack_id)
+        by_pause: dict[int, list[Receipt]] = defaultdict(list)
+        for receipt in self._leases.settling(receipts, Fate.SHOW):
+            if receipt.pause_s is None:  # else it was given back already, and could not be told
+                receipt.pause_s = self._pauses.after_failure(receipt.id, receipt.times)
+            by_pause[receipt.pause_s].append(receipt)
         await asyncio.gather(*(self._give_back(some, s) for s, some in by_pause.items()))
 
     async def release(self, receipts: Sequence[object]) -> None:
@@ -139,9 +140,7 @@ class PubSubSource:
             TemporaryError: some could not be given back; the same receipts may be released again.
             PermanentError: the subscription refuses us.
         """
-        ack_ids = self._leases.settling(receipts, renew=False)
-        if ack_ids:
-            await self._give_back(ack_ids, 0)
+        await self._give_back(self._leases.settling(receipts, Fate.SHOW), 0)
 
     async def backlog(self) -> int | None:
         """Unknown: only Cloud Monitoring could tell, some minutes late."""
@@ -153,25 +152,15 @@ class PubSubSource:
             async with asyncio.timeout(CLOSE_S):
                 await self.release(self._leases.held())
 
-    async def _give_back(self, ack_ids: Sequence[str], pause_s: int) -> None:
-        self._note_settled(ack_ids, await self._acks.lease(ack_ids, pause_s))
+    async def _give_back(self, held: Sequence[Receipt], pause_s: int) -> None:
+        self._note_settled(held, await self._acks.lease(_ack_ids(held), pause_s))
 
-    def _note_settled(self, ack_ids: Sequence[str], told: Told) -> None:
+    def _note_settled(self, held: Sequence[Receipt], told: Told) -> None:
         again = told.again  # a message of an id that is gone comes again, or is somebody else's
-        settled = [ack_id for ack_id in ack_ids if ack_id not in again]
-        self._leases.drop(settled)
-        self._leases.unsettled(again)
-        for ack_id in settled:
-            self._given_back.pop(ack_id, None)
+        self._leases.settled(receipt for receipt in held if receipt.handle not in again)
+        self._leases.unsettled(receipt for receipt in held if receipt.handle in again)
         for error in again.values():
             raise error
-
-    def _pause_s(self, ack_id: str) -> int:
-        found = self._given_back.get(ack_id)
-        if found is None:  # else it was given back already, and Pub/Sub could not be told
-            found = self._pauses.after_failure(*self._leases.known(ack_id))
-            self._given_back[ack_id] = found
-        return found
 
     async def _silent(self) -> bool:
         """Wait for messages; whether none came for a while, and none are held."""
@@ -208,11 +197,10 @@ class PubSubSource:
     def _receive(self, answer: Pb) -> None:
         received = answer.received_messages
         if received:
-            ack_ids = [one.ack_id for one in received]
             self._silence.broken()
-            known = [(one.message.message_id, one.delivery_attempt) for one in received]
-            self._leases.take(ack_ids, self._flow.lease_s, known)
-            self._waiting.extend(zip(ack_ids, [one.message for one in received], strict=True))
+            known = [(one.message.message_id, one.ack_id, one.delivery_attempt) for one in received]
+            receipts = self._leases.take(known, self._flow.lease_s)
+            self._waiting.extend(zip(receipts, [one.message for one in received], strict=True))
             self._arrived.set()
 
     def _fail(self, fault: Exception) -> None:
@@ -223,38 +211,36 @@ class PubSubSource:
         waiting = self._waiting
         count = min(len(waiting), self._reading.batch_size)
         found = [waiting.popleft() for _ in range(count)]
-        ack_ids = [ack_id for ack_id, _ in found]
         items: list[object] = (
             [_whole(*one) for one in found]
             if self._reading.attributes
             else [message.data for _, message in found]
         )
-        return Batch(items, ack_ids, _origin(self._client.target.name, found))
+        receipts = [receipt for receipt, _ in found]
+        return Batch(items, receipts, _origin(self._client.target.name, found))
 
     async def _renew_for_ever(self) -> None:
         shortest, longest = LOOK_S
         lease_s = self._flow.lease_s
         while True:
             await asyncio.sleep(min(max(shortest, lease_s / LOOKS_PER_LEASE), longest))
-            due = self._leases.due()
-            pauses = self._given_back.items()
-            self._given_back = {i: s for i, s in pauses if i in self._leases}
-            if due:
-                self._note(due, await self._acks.lease(due, lease_s))
-
-    def _note(self, due: Sequence[str], told: Told) -> None:
-        """Those that could not be renewed stay due, and are asked for again with the next look."""
-        self._leases.renewed(
-            (i for i in due if i not in told.again and i not in told.gone), self._flow.lease_s
-        )
-        self._leases.lost(told.gone)
+            due, asked_at = self._leases.due(), time.monotonic()
+            told = await self._acks.lease(_ack_ids(due), lease_s)
+            # Those that could not be renewed stay due, and are asked for again with the next look.
+            failed = told.gone.union(told.again)
+            kept = (receipt for receipt in due if receipt.handle not in failed)
+            self._leases.renewed(kept, lease_s, asked_at)
+            self._leases.lost((r, r.handle) for r in due if r.handle in told.gone)
 
 
-def _whole(ack_id: str, message: Pb) -> PubsubMessage:
-    return PubsubMessage(
-        message.data, dict(message.attributes), ack_id, message.ordering_key, message.message_id
-    )
+def _ack_ids(receipts: Iterable[Receipt]) -> list[str]:
+    return [receipt.handle for receipt in receipts]
 
 
-def _origin(name: str, found: Sequence[tuple[str, Pb]]) -> Callable[[int], str]:
+def _whole(receipt: Receipt, message: Pb) -> PubsubMessage:
+    attributes, key = dict(message.attributes), message.ordering_key
+    return PubsubMessage(message.data, attributes, receipt.handle, key, message.message_id)
+
+
+def _origin(name: str, found: Sequence[tuple[Receipt, Pb]]) -> Callable[[int], str]:
     return lambda i: f"{name} message {found[i][1].message_id}"

@@ -7,20 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from buildflow_nb.io.aws.sqs.client import Counts, Message, RefusedError
+from tests.io.clock import ManualClock
 
-__all__ = ("FakeQueue", "Hands")
+__all__ = ("FakeQueue",)
 
 BATCH = 10
-
-
-class Hands:
-    """A clock that is turned by hand."""
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def __call__(self) -> float:
-        return self.at
 
 
 @dataclass
@@ -40,7 +31,7 @@ class FakeQueue:
 
     name = "fake"
 
-    def __init__(self, now: Hands, lease_s: int = 30, *, forgiving: bool = False) -> None:
+    def __init__(self, now: ManualClock, lease_s: int = 30, *, forgiving: bool = False) -> None:
         self.lease_s = lease_s
         self.fifo = False
         self.waits: list[int] = []

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.io.aws.sqs.allowance import Allowance
-from tests.io.aws.sqs.fake_queue import Hands
+from tests.io.clock import ManualClock
 
 
 @pytest.fixture
 def now():
-    return Hands()
+    return ManualClock()
 
 
 @pytest.fixture

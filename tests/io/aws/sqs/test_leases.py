@@ -5,20 +5,21 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.io.aws.sqs.client import Message
-from buildflow_nb.io.aws.sqs.leases import AGAIN_S, LONGEST_S, MOST_DONE, Fate, Leases
-from tests.io.aws.sqs.fake_queue import Hands
+from buildflow_nb.io.aws.sqs.leases import LONGEST_S, MOST_DONE, MessageLeases
+from buildflow_nb.io.leases import AGAIN_S, Fate
+from tests.io.clock import ManualClock
 
 LEASE_S = 30
 
 
 @pytest.fixture
 def now():
-    return Hands()
+    return ManualClock()
 
 
 @pytest.fixture
 def leases(now):
-    return Leases(now)
+    return MessageLeases(now)
 
 
 def of(i, times=1):
@@ -26,7 +27,7 @@ def of(i, times=1):
 
 
 def taken(leases, *ids):
-    return [receipt for _, receipt in leases.take(map(of, ids), LEASE_S).fresh]
+    return [receipt for _, receipt in leases.receive(map(of, ids), LEASE_S).fresh]
 
 
 def test_a_lease_is_renewed_at_half_its_time(leases, now):
@@ -68,7 +69,7 @@ def test_what_could_not_be_settled_is_kept_for_a_while_and_may_be_settled_again(
     now.at += AGAIN_S
     leases.due()
     assert len(leases) == 1  # the others keep no room any more
-    found = leases.take([of("a", 2), of("b", 2)], LEASE_S)
+    found = leases.receive([of("a", 2), of("b", 2)], LEASE_S)
     assert found.done == {"a": "a #2"}
     assert [message.id for message, _ in found.fresh] == ["b"]
 
@@ -80,7 +81,7 @@ def test_renewal_ends_before_sqs_refuses_it(leases, now):
     now.at += 1
     assert leases.due() == []
     assert leases.held() == [a]
-    (again,) = leases.take([of("a", 2)], LEASE_S).fresh
+    (again,) = leases.receive([of("a", 2)], LEASE_S).fresh
     assert again[1] is not a
     assert leases.settling([a], Fate.DELETE) == []
 
@@ -90,7 +91,7 @@ def test_a_lost_lease_is_left_alone_until_the_message_comes_again(leases, now):
     leases.lost([(a, a.handle)])
     now.at += 20
     assert leases.due() == []
-    assert leases.take([of("a", 2)], LEASE_S).fresh == []  # it is still worked on
+    assert leases.receive([of("a", 2)], LEASE_S).fresh == []  # it is still worked on
     assert a.handle == "a #2"
     now.at += 15
     assert leases.due() == [a]
@@ -103,25 +104,25 @@ def test_what_is_done_with_is_not_handed_out_again(leases):
     a, b = taken(leases, "a", "b")
     leases.settling([a], Fate.DELETE)
     leases.too_late([a])
-    found = leases.take([of("a", 2), of("b", 2), of("c")], LEASE_S)
+    found = leases.receive([of("a", 2), of("b", 2), of("c")], LEASE_S)
     assert found.done == {"a": "a #2"}
     assert [message.id for message, _ in found.fresh] == ["c"]
     assert b.handle == "b #2"
     leases.deleted(["a"])
-    assert len(leases.take([of("a", 3)], LEASE_S).fresh) == 1
+    assert len(leases.receive([of("a", 3)], LEASE_S).fresh) == 1
 
 
 def test_what_was_done_too_late_is_remembered_within_a_bound(leases):
     for i in range(MOST_DONE + 1):
         leases.too_late(taken(leases, str(i)))
-    assert leases.take([of("1", 2)], LEASE_S).done == {"1": "1 #2"}
-    assert len(leases.take([of("0", 2)], LEASE_S).fresh) == 1
+    assert leases.receive([of("1", 2)], LEASE_S).done == {"1": "1 #2"}
+    assert len(leases.receive([of("0", 2)], LEASE_S).fresh) == 1
 
 
 def test_what_was_given_back_comes_as_a_new_one(leases):
     (a,) = taken(leases, "a")
     leases.settled(leases.settling([a], Fate.SHOW))
-    ((message, again),) = leases.take([of("a", 2)], LEASE_S).fresh
+    ((message, again),) = leases.receive([of("a", 2)], LEASE_S).fresh
     assert (message.times, again.pause_s) == (2, None)
     assert leases.settling([a], Fate.DELETE) == []
     assert leases.settling([again], Fate.DELETE) == [again]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.io.aws.sqs.allowance import Allowance
-from buildflow_nb.io.aws.sqs.leases import Leases
+from buildflow_nb.io.aws.sqs.leases import MessageLeases
 from buildflow_nb.io.aws.sqs.receive_buffer import ReceiveBuffer
 from buildflow_nb.io.aws.sqs.source import MAX_RECEIVES
-from tests.io.aws.sqs.fake_queue import FakeQueue, Hands
+from tests.io.aws.sqs.fake_queue import FakeQueue
+from tests.io.clock import ManualClock
 
 
 @pytest.fixture
 def now():
-    return Hands()
+    return ManualClock()
 
 
 @pytest.fixture
@@ -25,101 +26,101 @@ def ids(count):
     return [f"m{i}" for i in range(count)]
 
 
-def box(queue, now):
-    leases = Leases(now)
+def made(queue, now):
+    leases = MessageLeases(now)
     return ReceiveBuffer(queue, leases, Allowance(now), now), leases
 
 
-def test_a_thread_stops_receiving_when_as_many_letters_lie_here(queue, now):
+def test_a_thread_stops_receiving_when_as_many_batches_lie_here(queue, now):
     queue.put(*ids(100))
-    mail, _ = box(queue, now)
-    mail.most = 3
-    assert mail.expect()
-    mail.fetch()
+    buffer, _ = made(queue, now)
+    buffer.most = 3
+    assert buffer.expect()
+    buffer.fetch()
     assert queue.calls["receive"] == 3
-    assert not mail.expect()
-    assert mail.unread() == 30
-    assert [len(letter) for letter in mail.take()] == [10, 10, 10]
-    assert mail.expect()
+    assert not buffer.expect()
+    assert buffer.unread() == 30
+    assert [len(batch) for batch in buffer.take()] == [10, 10, 10]
+    assert buffer.expect()
 
 
-def test_letters_do_not_count_as_calls(queue, now):
+def test_batches_do_not_count_as_calls(queue, now):
     queue.put(*ids(100))
-    mail, _ = box(queue, now)
-    mail.most = 2
-    assert mail.expect()
-    mail.pause()
-    mail.fetch()
-    assert [mail.expect() for _ in range(3)] == [True, True, False]
+    buffer, _ = made(queue, now)
+    buffer.most = 2
+    assert buffer.expect()
+    buffer.pause()
+    buffer.fetch()
+    assert [buffer.expect() for _ in range(3)] == [True, True, False]
 
 
 def test_no_call_begins_that_may_bring_more_than_is_allowed(now):
     queue = FakeQueue(now, lease_s=1)  # thirty messages, until something is measured
     queue.put(*ids(200))
-    mail, leases = box(queue, now)
-    mail.most = MAX_RECEIVES
-    assert mail.expect()
-    mail.fetch()
+    buffer, leases = made(queue, now)
+    buffer.most = MAX_RECEIVES
+    assert buffer.expect()
+    buffer.fetch()
     assert len(leases) == 30
-    assert not mail.expect()
+    assert not buffer.expect()
 
 
 def test_what_comes_after_closing_is_shown_to_others(queue, now):
     queue.put("a")
-    mail, leases = box(queue, now)
+    buffer, leases = made(queue, now)
     receive = queue.receive
 
     def closed_meanwhile(wait_s):
         found = receive(wait_s)
-        mail.close()
+        buffer.close()
         return found
 
     queue.receive = closed_meanwhile
-    assert mail.expect()
-    mail.fetch()
-    assert (mail.take(), len(leases)) == ([], 0)
+    assert buffer.expect()
+    buffer.fetch()
+    assert (buffer.take(), len(leases)) == ([], 0)
     assert queue.visible_in("a") == 0
-    assert not mail.expect()
+    assert not buffer.expect()
 
 
 def test_a_call_that_has_not_begun_when_it_is_closed_is_not_made(queue, now):
-    mail, _ = box(queue, now)
-    assert mail.expect()
-    mail.close()
-    mail.fetch()
+    buffer, _ = made(queue, now)
+    assert buffer.expect()
+    buffer.close()
+    buffer.fetch()
     assert queue.calls["receive"] == 0
 
 
 def test_calls_wait_for_longer_while_nothing_comes(queue, now):
-    mail, _ = box(queue, now)
+    buffer, _ = made(queue, now)
     for _ in range(9):
-        assert mail.expect()
-        mail.fetch()
+        assert buffer.expect()
+        buffer.fetch()
     assert queue.waits == [1, 1, 1, 1, 2, 4, 8, 16, 20]
     queue.put("a")
     for _ in range(2):
-        assert mail.expect()
-        mail.fetch()
-        mail.take()
+        assert buffer.expect()
+        buffer.fetch()
+        buffer.take()
     assert queue.waits[9:] == [20, 1]
 
 
 def test_empty_calls_side_by_side_are_one_round(queue, now):
-    mail, _ = box(queue, now)
-    mail.most, mail.lease_s = 8, 30
-    assert all(mail.expect() for _ in range(8))
-    calls = [mail._begin() for _ in range(8)]
+    buffer, _ = made(queue, now)
+    buffer.most, buffer.lease_s = 8, 30
+    assert all(buffer.expect() for _ in range(8))
+    calls = [buffer._begin() for _ in range(8)]
     for call in calls:
-        mail._leave(call, [], None)
-    assert mail.expect()
-    mail.fetch()
+        buffer._leave(call, [], None)
+    assert buffer.expect()
+    buffer.fetch()
     assert queue.waits == [1]
 
 
 def test_a_fault_that_would_end_the_loop_is_a_fault_of_the_queue(queue, now):
     queue.faults["receive"] = [SystemExit(3)]
-    mail, _ = box(queue, now)
-    assert mail.expect()
-    mail.fetch()
-    assert str(mail.fault()) == "queue 'fake' cannot be read: SystemExit"
-    assert mail.expect()
+    buffer, _ = made(queue, now)
+    assert buffer.expect()
+    buffer.fetch()
+    assert str(buffer.fault()) == "queue 'fake' cannot be read: SystemExit"
+    assert buffer.expect()

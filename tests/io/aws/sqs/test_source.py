@@ -11,13 +11,14 @@ import pytest
 from buildflow_nb.core.errors import TemporaryError
 from buildflow_nb.core.primitive import Releasing
 from buildflow_nb.io.aws.sqs.source import MAX_RECEIVES, SqsSource
-from tests.io.aws.sqs.fake_queue import FakeQueue, Hands
+from tests.io.aws.sqs.fake_queue import FakeQueue
+from tests.io.clock import ManualClock
 from tests.io.contract import drain, run
 
 
 @pytest.fixture
 def now():
-    return Hands()
+    return ManualClock()
 
 
 @pytest.fixture
@@ -296,7 +297,7 @@ class TestLateness:
                 def again():
                     queue.on_delete = lambda: None
                     now.at += 5
-                    source._leases.take(queue.receive(1), 3)
+                    source._leases.receive(queue.receive(1), 3)
 
                 queue.on_delete = again
                 await source.settle(batch.receipts, ok=True)

@@ -30,7 +30,7 @@ class FakeCall:
         pass
 
 
-class FakeLink:
+class FakeClient:
     """Opens these calls, one after the other."""
 
     name = "projects/p/subscriptions/s"
@@ -75,7 +75,7 @@ async def watched(client, until):
 
 def test_what_comes_while_it_is_closed_is_received():
     async def go():
-        client = FakeLink(FakeCall("one", at_last=["two", "three"], ends=False))
+        client = FakeClient(FakeCall("one", at_last=["two", "three"], ends=False))
         stream, received, failed = await watched(client, lambda got, _: got)
         await stream.close()
         return stream.over, received, failed
@@ -88,7 +88,7 @@ def test_a_server_that_does_not_end_it_is_not_waited_for(monkeypatch):
 
     async def go():
         call = FakeCall("one", ends=False)
-        client = FakeLink(call)
+        client = FakeClient(call)
         client.write = lambda *_: asyncio.sleep(60)
         stream, received, failed = await watched(client, lambda got, _: got)
         await stream.close()
@@ -102,7 +102,7 @@ def test_one_that_has_worked_is_opened_again_and_nobody_hears_of_it(monkeypatch)
 
     async def go():
         first, second = FakeCall("one", ConnectionError("cut")), FakeCall("two", ends=False)
-        client = FakeLink(first, second)
+        client = FakeClient(first, second)
         stream, received, failed = await watched(client, lambda got, _: len(got) == 2)
         await stream.close()
         return received, failed, {request.client_id for request in client.requests}
@@ -112,7 +112,7 @@ def test_one_that_has_worked_is_opened_again_and_nobody_hears_of_it(monkeypatch)
 
 def test_one_that_fails_at_once_says_why():
     async def go():
-        client = FakeLink(FakeCall(TemporaryError("missing")))
+        client = FakeClient(FakeCall(TemporaryError("missing")))
         _, _, failed = await watched(client, lambda _, why: why)
         return str(failed[0]), len(failed), len(client.requests)
 
@@ -121,7 +121,7 @@ def test_one_that_fails_at_once_says_why():
 
 def test_one_that_is_ended_at_once_is_a_fault_too():
     async def go():
-        _, _, failed = await watched(FakeLink(FakeCall()), lambda _, why: why)
+        _, _, failed = await watched(FakeClient(FakeCall()), lambda _, why: why)
         return str(failed[0])
 
     assert run(go()) == "subscription 's' ended the stream at once"
@@ -129,7 +129,7 @@ def test_one_that_is_ended_at_once_is_a_fault_too():
 
 def test_how_it_is_opened():
     async def go():
-        client = FakeLink(FakeCall("one", ends=False))
+        client = FakeClient(FakeCall("one", ends=False))
         stream, _, _ = await watched(client, lambda got, _: got)
         await stream.close()
         return client.requests
@@ -149,7 +149,7 @@ def test_a_quiet_stream_is_kept_open(monkeypatch):
     beats = []
 
     async def go():
-        client = FakeLink(FakeCall(ends=False))
+        client = FakeClient(FakeCall(ends=False))
 
         async def write(call, request):
             beats.append(request)

@@ -1,4 +1,4 @@
-"""Leases, acknowledgements, errors and credentials, each alone."""
+"""Acknowledgements, errors and credentials, each alone."""
 
 from __future__ import annotations
 
@@ -25,103 +25,15 @@ from buildflow_nb.io.gcp import (
     PubSubTopic,
 )
 from buildflow_nb.io.gcp.errors import Target
-from buildflow_nb.io.gcp.pubsub import leases as leases_module
 from buildflow_nb.io.gcp.pubsub.acks import DETAILS, Acks
 from buildflow_nb.io.gcp.pubsub.client import Address, PubSubClient, pubsub_address
-from buildflow_nb.io.gcp.pubsub.leases import Leases
 from tests.io.contract import run
 from tests.io.gcp.vendor import PROJECT
 
 CODES = grpc.StatusCode
 
 
-class FakeClock:
-    def __init__(self):
-        self.time = 100.0
-
-    def __call__(self):
-        return self.time
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def leases(clock):
-    return Leases(clock)
-
-
-def test_a_lease_is_renewed_at_half_its_time(leases, clock):
-    leases.take(["a", "b"], 60)
-    clock.time += 29
-    assert leases.due() == []
-    leases.take(["c"], 60)
-    clock.time += 1
-    assert leases.due() == ["a", "b"]
-    leases.renewed(["a"], 60)
-    assert leases.due() == ["b"]
-    clock.time += 30
-    assert leases.due() == ["a", "b", "c"]
-
-
-def test_a_lease_is_renewed_until_its_acknowledgement_has_been_answered(leases, clock):
-    leases.take(["a", "b"], 60)
-    assert leases.settling(["a", "x", None], renew=True) == ["a"]
-    clock.time += 40
-    assert leases.due() == ["b", "a"]
-    leases.renewed(["a", "b"], 60)
-    assert leases.due() == []
-    assert leases.settling(["a"], renew=True) == ["a"]
-    leases.drop(["a"])
-    assert leases.settling(["a"], renew=True) == []
-    assert (leases.held(), len(leases)) == (["b"], 1)
-
-
-def test_what_is_given_back_is_not_renewed(leases, clock):
-    leases.take(["a"], 60)
-    assert leases.settling(["a"], renew=False) == ["a"]
-    clock.time += 40
-    assert leases.due() == []
-    leases.renewed(["a"], 60)  # the answer of a call that was made before
-    clock.time += 40
-    assert leases.due() == []
-
-
-def test_what_could_not_be_settled_is_kept_for_a_while(leases, clock):
-    leases.take(["a", "b"], 60, [("m1", 0), ("m2", 3)])
-    assert leases.known("b") == ("m2", 3)
-    leases.unsettled(leases.settling(["a"], renew=True))
-    leases.unsettled(leases.settling(["b"], renew=False))
-    assert leases.settling(["a"], renew=True) == ["a"]
-    leases.unsettled(["a"])
-    clock.time += leases_module.AGAIN_S
-    assert leases.due() == []
-    assert len(leases) == 0
-    assert leases.settling(["a", "b"], renew=True) == []
-    assert leases.known("b") == ("", 0)
-
-
-def test_a_lease_is_renewed_for_an_hour_and_no_longer(leases, clock):
-    leases.take(["a"], 60)
-    for _ in range(119):
-        clock.time += 30
-        assert leases.due() == ["a"]
-        leases.renewed(["a"], 60)
-    clock.time += 30
-    assert leases.due() == []
-
-
-def test_a_lost_lease_is_not_renewed(leases, clock):
-    leases.take(["a", "b"], 60)
-    leases.lost(["a", "x"])
-    clock.time += 30
-    assert leases.due() == ["b"]
-    assert leases.settling(["a"], renew=True) == ["a"]
-
-
-class FakeLink:
+class FakeClient:
     """Answers calls with what is planned, and notes their ids."""
 
     name = "projects/p/subscriptions/s"
@@ -157,7 +69,7 @@ def test_ids_that_an_error_names_are_told_apart():
         "late": "PERMANENT_FAILURE_INVALID_ACK_ID",
         "unrelated": "something",
     }
-    client = FakeLink(rpc_error(CODES.FAILED_PRECONDITION, named))
+    client = FakeClient(rpc_error(CODES.FAILED_PRECONDITION, named))
     told = run(Acks(client).acknowledge(["again", "late", "done"]))
     assert list(told.again) == ["again"]
     assert isinstance(told.again["again"], TemporaryError)
@@ -166,14 +78,14 @@ def test_ids_that_an_error_names_are_told_apart():
 
 @pytest.mark.parametrize("code", [CODES.UNAVAILABLE, CODES.DEADLINE_EXCEEDED, CODES.ABORTED])
 def test_a_call_that_fails_may_be_made_again_for_all(code):
-    told = run(Acks(FakeLink(rpc_error(code))).lease(["a", "b"], 10))
+    told = run(Acks(FakeClient(rpc_error(code))).lease(["a", "b"], 10))
     assert list(told.again) == ["a", "b"]
     assert not told.gone
 
 
 def test_calls_are_small_enough_and_fail_apart():
     ids = [f"{i:0200d}" for i in range(5000)]
-    client = FakeLink(None, rpc_error(CODES.UNAVAILABLE))
+    client = FakeClient(None, rpc_error(CODES.UNAVAILABLE))
     told = run(Acks(client).acknowledge(ids))
     sizes = [len(some) for _, some in client.seen]
     assert sum(sizes) == 5000
@@ -195,7 +107,9 @@ class FakeStream:
 
 def test_a_call_that_ends_with_its_channel_is_no_cancelled_caller():
     async def go():
-        client = PubSubClient(lambda: Address("nowhere"), FakeLink.target, "subscription", "s", "r")
+        client = PubSubClient(
+            lambda: Address("nowhere"), FakeClient.target, "subscription", "s", "r"
+        )
         with pytest.raises(TemporaryError, match="'s' cannot be reached: the connection was cl"):
             await client.read(FakeStream(cut=True))
         caller = asyncio.create_task(client.read(FakeStream(cut=False)))
