@@ -274,13 +274,13 @@ class TestSpans:
 
 class TestProgress:
     def test_an_element_that_is_never_done_keeps_the_place_and_little_else(self):
-        from buildflow_nb.io.resuming.place import Place
+        from buildflow_nb.io.resuming.offset import Offset
 
         progress = Progress()
         for batch in range(5_000):
             first = batch * 1_000
-            progress.begin(Place("", first, {"byte": first}), 1_000)
-            progress.reach(Place("", first + 1_000, {"byte": first + 1_000}))
+            progress.begin(Offset("", first, {"byte": first}), 1_000)
+            progress.reach(Offset("", first + 1_000, {"byte": first + 1_000}))
             progress.settle([("", n) for n in range(first, first + 1_000, 500) if n != 500])
             progress.settle([("", n) for n in range(first, first + 1_000) if n != 500])
         document = progress.document()

@@ -18,7 +18,7 @@ from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.columns.arrow_rows import record_rows, repeated
 from buildflow_nb.io.duckdb.connection import connect, fault, name_quoted, quoted
-from buildflow_nb.io.resuming.place import Place
+from buildflow_nb.io.resuming.offset import Offset
 
 __all__ = ("DuckDBReader",)
 
@@ -70,14 +70,14 @@ class DuckDBReader:
     """Runs `query` (or reads `table`) on a connection of its own, which the open result occupies.
 
     The rows are those of the moment when it was opened, whatever is written meanwhile. With
-    `placed` it says where batches begin; that takes a query whose order is always the same.
+    `resumable` it says where batches begin; that takes a query whose order is always the same.
     """
 
     def __init__(
-        self, database: str, table: str, query: str | None, *, placed: bool = False
+        self, database: str, table: str, query: str | None, *, resumable: bool = False
     ) -> None:
         self._database = database
-        self._placed = placed
+        self._resumable = resumable
         self._table = table
         self._query = query or f"FROM {quoted(table)}"
         self._counted = query is None
@@ -88,7 +88,7 @@ class DuckDBReader:
         self._left: int | None = None
         self._first = self._last = ""  # of the rows that were read
         self._rest: Any = None  # of a batch that was skipped in part
-        self.began = Place()
+        self.began = Offset()
         self.waits_for = ""  # whole rows only are there
 
     def open(self) -> None:
@@ -155,40 +155,40 @@ class DuckDBReader:
             self.close()
             return None
         first = self._number
-        self.began = Place("", first, self._at())
+        self.began = Offset("", first, self._at())
         self._pass(found)
         name = self._table or "query"
         items = record_rows(found, self._finish)
         return Batch(items, origin=lambda i: f"{name} row {first + 1 + i}")
 
     @property
-    def here(self) -> Place:
+    def here(self) -> Offset:
         """Where the next rows begin."""
-        return Place("", self._number, self._at())
+        return Offset("", self._number, self._at())
 
-    def still(self, place: Place) -> bool:
-        """Whether the rows before a place are what they were; reads them, and begins anew."""
-        same = self._skip_to(place)
+    def still(self, offset: Offset) -> bool:
+        """Whether the rows before an offset are what they were; reads them, and begins anew."""
+        same = self._skip_to(offset)
         self.open()
         return same
 
-    def go_to(self, place: Place, number: int) -> bool:  # noqa: ARG002  (it begins with the place)
-        """Skip the rows before a place; False, and at the beginning, where they are others now."""
-        if self._skip_to(place):
+    def go_to(self, offset: Offset, number: int) -> bool:  # noqa: ARG002  (it begins there)
+        """Skip the rows before an offset; False, and at the beginning, where they are others."""
+        if self._skip_to(offset):
             return True
         self.open()
         return False
 
-    def _skip_to(self, place: Place) -> bool:
-        while self._number < place.number:
+    def _skip_to(self, offset: Offset) -> bool:
+        while self._number < offset.number:
             found = self._fetch()
             if found is None:
                 break
-            more = place.number - self._number
+            more = offset.number - self._number
             if more < found.num_rows:
                 self._rest = found.slice(more)
             self._pass(found.slice(0, more))
-        return self._number == place.number and self._at() == dict(place.at)
+        return self._number == offset.number and self._at() == dict(offset.at)
 
     def left(self) -> int | None:
         """Rows left of a table; unknown for a query."""
@@ -220,7 +220,7 @@ class DuckDBReader:
 
     def _pass(self, found: Any) -> None:
         """Count rows as read, and remember which they were."""
-        if self._placed:
+        if self._resumable:
             self._first = self._first or self._seen(found.slice(0, 1))
             self._last = self._seen(found.slice(found.num_rows - 1))
         self._number += found.num_rows

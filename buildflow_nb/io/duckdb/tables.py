@@ -86,7 +86,7 @@ class DuckDBTable:
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source over all rows, or those that are not done."""
-        reader = DuckDBReader(str(self.database), self.table, None, placed=self.resume)
+        reader = DuckDBReader(str(self.database), self.table, None, resumable=self.resume)
         return source_over(reader, env, self, resume=self.resume)
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
@@ -158,7 +158,7 @@ class DuckDBQuery:
 
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:
         """Open a source over the result, or what of it is not done."""
-        reader = DuckDBReader(str(self.database), "", self.query, placed=self.resume)
+        reader = DuckDBReader(str(self.database), "", self.query, resumable=self.resume)
         return source_over(reader, env, self, resume=self.resume)
 
     async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002

@@ -1,7 +1,7 @@
 """CSV files: rows of text out of a file, columns of values into one.
 
 Format: RFC 4180 with a header, UTF-8 with or without a byte-order mark, any line ends. Reading
-is done in C, some thousand lines at a time (see `_csv_rows`); a row that cannot be parsed fails
+is done in C, some thousand lines at a time (see `csv_rows.py`); a row that cannot be parsed fails
 alone. Writing quotes where needed and ends lines with a line feed. Nothing in a field
 means no value; what has no text form of its own (lists, dicts) is JSON.
 """
@@ -17,8 +17,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import islice
-from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from buildflow_nb.core.conversion.json_forms import value_json
 from buildflow_nb.core.errors import PermanentError
@@ -35,9 +34,8 @@ from buildflow_nb.io.files.appender import Appender
 from buildflow_nb.io.files.csv_rows import CsvRows, Row, Rows
 from buildflow_nb.io.files.foreign import UTF8_MARK
 from buildflow_nb.io.files.text_file import TextFile
-from buildflow_nb.io.resuming.place import Place
 
-__all__ = ("CsvReader", "CsvWriter", "csv_header", "csv_rows")
+__all__ = ("CsvFormat", "CsvWriter", "csv_header", "csv_rows")
 
 # Types whose text by `str` is what a reader expects.
 _PLAIN = frozenset(
@@ -56,86 +54,27 @@ _PLAIN = frozenset(
 )
 
 
-class CsvReader:
-    """Reads a CSV file as dicts of text; a field that is one of `missing` counts as empty."""
+class CsvFormat:
+    """Rows as dicts of text; a field that is one of `missing` counts as empty."""
 
-    goes_on: ClassVar[bool] = True
-
-    def __init__(
-        self, path: str, missing: Sequence[str] = (), *, whole_lines: bool = False
-    ) -> None:
-        self._path = path
-        self._name = Path(path).name
+    def __init__(self, missing: Sequence[str] = ()) -> None:
         self._missing = frozenset(missing)
-        self._whole_lines = whole_lines
-        self._file: TextFile | None = None
-        self._rows = CsvRows(_no_lines, len)
+        self._rows: CsvRows
         self._header: list[str] = []
-        self._line = 1
-        self._number = 0
-        self.began = Place()
 
-    def open(self) -> None:
-        """Open the file and read its header."""
-        self.close()
-        self._file = TextFile(self._path, whole_lines=self._whole_lines)
-        self._rows = CsvRows(self._file.take, self._file.give_back)
-        self._number = 0
-        self._header, lines = csv_names(self._path, self._rows)
-        self._line = 1 + lines
+    def begin(self, file: TextFile) -> int:
+        """Read the header."""
+        self._rows = CsvRows(file.take, file.give_back)
+        self._header, lines = csv_names(file.path, self._rows)
+        return lines
 
-    def read(self) -> Batch | None:
+    def read(self, file: TextFile, line: int) -> tuple[Batch, int]:
         """The next rows."""
-        file = self._file
-        if file is None:
-            return None
-        while True:
-            if self._whole_lines:
-                self.began = Place("", self._number, file.mark(self._line))
-            found = self._rows.next(file.batch)
-            if not found.lines:
-                return None
-            batch = self._batch(found, self._line)
-            self._line += found.lines
-            self._number += len(batch.items)
-            if batch.items:
-                return batch
+        found = self._rows.next(file.batch)
+        return self._batch(found, line, file.name), found.lines
 
-    @property
-    def here(self) -> Place:
-        """Where the next lines begin."""
-        at = {} if self._file is None else self._file.mark(self._line)
-        return Place("", self._number, at)
-
-    def still(self, place: Place) -> bool:
-        """Whether the file up to a place of an earlier run is what it was."""
-        return self._file is not None and self._file.is_still(place.at)
-
-    def go_to(self, place: Place, number: int) -> bool:  # noqa: ARG002  (it begins with the place)
-        """Go on at a place of an earlier run; False where the file is another one by now."""
-        line = self._file.go_to(place.at) if self._file is not None else None
-        if line is None:
-            return False
-        self._line, self._number = line, place.number
-        return True
-
-    def left(self) -> int | None:
-        """Rows left, guessed from their length so far."""
-        return self._file.left() if self._file is not None else None
-
-    @property
-    def waits_for(self) -> str:
-        """What was not read, since it may still be written."""
-        return f"the last line of {self._path}" if self._file and self._file.left_open else ""
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _batch(self, found: Rows, first: int) -> Batch:
-        header, name, rows, starts = self._header, self._name, found.rows, found.starts
+    def _batch(self, found: Rows, first: int, name: str) -> Batch:
+        header, rows, starts = self._header, found.rows, found.starts
         if self._missing:
             rows = [self._emptied(row) for row in rows]
         lengths = {len(row) if type(row) is list else -1 for row in rows}
@@ -158,10 +97,6 @@ class CsvReader:
         if len(row) == len(self._header):
             return dict(zip(self._header, row, strict=True))
         return Malformed(row, f"{len(row)} columns, but the header has {len(self._header)}")
-
-
-def _no_lines(_count: int) -> list[bytes]:
-    return []
 
 
 def csv_names(path: str, rows: CsvRows) -> tuple[list[str], int]:

@@ -22,7 +22,7 @@ from buildflow_nb.io.columns.arrow import Tables
 from buildflow_nb.io.columns.arrow_rows import record_rows, repeated
 from buildflow_nb.io.columns.layout import ELEMENT_FAULTS, Layout, write_sound
 from buildflow_nb.io.files.paths import fault
-from buildflow_nb.io.resuming.place import Place
+from buildflow_nb.io.resuming.offset import Offset
 
 __all__ = ("ParquetReader", "ParquetWriter")
 
@@ -39,9 +39,9 @@ class ParquetReader:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
         self._parts: dict[str, _Part] = {}
-        self._batches: Iterator[tuple[Place, Batch]] = iter(())
+        self._batches: Iterator[tuple[Offset, Batch]] = iter(())
         self._left: int | None = None
-        self.began = Place()
+        self.began = Offset()
         self.waits_for = ""  # whole parts only are there
 
     def open(self) -> None:
@@ -67,20 +67,20 @@ class ParquetReader:
         return batch
 
     @property
-    def here(self) -> Place:
+    def here(self) -> Offset:
         """The same: a mark is of the whole part."""
         return self.began
 
-    def still(self, place: Place) -> bool:
+    def still(self, offset: Offset) -> bool:
         """Whether a part is what it was: its mark is of all of it."""
-        part = self._parts.get(place.piece)
-        return part is not None and part.mark == dict(place.at)
+        part = self._parts.get(offset.piece)
+        return part is not None and part.mark == dict(offset.at)
 
-    def go_to(self, place: Place, number: int) -> bool:
+    def go_to(self, offset: Offset, number: int) -> bool:
         """Leave the rows before `number` out; False where the part is another one by now."""
-        if not self.still(place):
+        if not self.still(offset):
             return False
-        part = self._parts[place.piece]
+        part = self._parts[offset.piece]
         part.start = min(number, part.rows)
         self._left = max(0, (self._left or 0) - part.start)
         return True
@@ -93,7 +93,7 @@ class ParquetReader:
         """Close the part being read."""
         self._batches = iter(())
 
-    def _all_batches(self) -> Iterator[tuple[Place, Batch]]:
+    def _all_batches(self) -> Iterator[tuple[Offset, Batch]]:
         for name, part in self._parts.items():
             if part.start < part.rows:
                 yield from _batches(name, part)
@@ -138,7 +138,7 @@ def _looked_at(path: Path) -> _Part:
     return _Part(path, found.num_rows, {"size": size, "seen": seen})
 
 
-def _batches(name: str, part: _Part) -> Iterator[tuple[Place, Batch]]:
+def _batches(name: str, part: _Part) -> Iterator[tuple[Offset, Batch]]:
     import pyarrow.parquet as pq
 
     number, start = 0, part.start
@@ -152,7 +152,7 @@ def _batches(name: str, part: _Part) -> Iterator[tuple[Place, Batch]]:
                     first = max(first, start)
                     items = record_rows(rows, {})
                     origin = _origin(part.path.name, first + 1)
-                    yield Place(name, first, part.mark, part.rows), Batch(items, origin=origin)
+                    yield Offset(name, first, part.mark, part.rows), Batch(items, origin=origin)
     except Exception as error:
         msg = (
             f"file {part.path} cannot be read on behind row {number}: {_first_line(error)}; it is "

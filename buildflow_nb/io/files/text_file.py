@@ -1,8 +1,8 @@
-"""A text file that is read line by line, some thousand lines at a time.
+"""A text file that is read line by line, some thousand lines at a time, and a reader over it.
 
 It always knows the byte at which the next line begins: after a fault of the disk it goes on there,
 and a later run can, too. A file that has become shorter while it was read is an error, never an
-end.
+end. What the lines mean is the format's matter.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar, Protocol
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
+from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.files.foreign import UTF8_MARK, foreign
 from buildflow_nb.io.files.paths import fault
+from buildflow_nb.io.resuming.offset import Offset
 
-__all__ = ("TextFile",)
+__all__ = ("TextFile", "TextFormat", "TextReader")
 
 BATCH_LINES = 1_000  # more gains nothing: a hop to a thread is 2 % of the time this takes
 BATCH_BYTES = 4 << 20  # so that lines of megabytes come a few at a time
@@ -37,7 +39,7 @@ class TextFile:
     def __init__(self, path: str, *, whole_lines: bool = False) -> None:
         self.name = Path(path).name
         self.left_open = False
-        self._path = path
+        self.path = path
         self._whole_lines = whole_lines
         self._file, self._position = _open(path)
         self._began = self._position
@@ -73,7 +75,7 @@ class TextFile:
                 self._look_at_the_end(lines)
         except OSError as error:
             self._astray = True  # what came before the fault is read again
-            raise fault(error, self._path, "read") from error
+            raise fault(error, self.path, "read") from error
         self._position += sum(map(len, lines))
         self._lines += len(lines)
         return lines
@@ -114,7 +116,7 @@ class TextFile:
             start = os.pread(number, most, 0)
             before = os.pread(number, most, byte - most)
         except OSError as error:
-            raise fault(error, self._path, "read") from error
+            raise fault(error, self.path, "read") from error
         if len(before) < most:
             return ""
         return hashlib.blake2s(start + before, digest_size=12).hexdigest()
@@ -135,13 +137,94 @@ class TextFile:
     def _look_at_the_end(self, lines: list[bytes]) -> None:
         if os.fstat(self._file.fileno()).st_size < self._position:
             msg = (
-                f"file {self._path} has become shorter while it was read, so lines of it may be "
+                f"file {self.path} has become shorter while it was read, so lines of it may be "
                 "lost; let who writes it append to it, or replace it as a whole"
             )
             raise PermanentError(msg)
         if self._whole_lines and lines and not lines[-1].endswith(b"\n"):
             lines.pop()
             self._astray = self.left_open = True
+
+
+class TextFormat(Protocol):
+    """What the lines of a file mean; of one reader at a time."""
+
+    def begin(self, file: TextFile) -> int:
+        """Read what stands before the first element; gives how many lines that is."""
+        ...
+
+    def read(self, file: TextFile, line: int) -> tuple[Batch, int]:
+        """The elements in the next lines, from this one on, and how many lines; 0 at the end."""
+        ...
+
+
+class TextReader:
+    """Reads the elements of a text file, on from where an earlier run was."""
+
+    goes_on: ClassVar[bool] = True
+
+    def __init__(self, path: str, text_format: TextFormat, *, whole_lines: bool = False) -> None:
+        self._path = path
+        self._format = text_format
+        self._whole_lines = whole_lines
+        self._file: TextFile | None = None
+        self._line = 1
+        self._number = 0
+        self.began = Offset()
+
+    def open(self) -> None:
+        """Open the file, and read what stands before its first element."""
+        self.close()
+        self._file = TextFile(self._path, whole_lines=self._whole_lines)
+        self._line, self._number = 1 + self._format.begin(self._file), 0
+
+    def read(self) -> Batch | None:
+        """The next elements."""
+        file = self._file
+        while file is not None:
+            if self._whole_lines:
+                self.began = Offset("", self._number, file.mark(self._line))
+            batch, lines = self._format.read(file, self._line)
+            if not lines:
+                break
+            self._line += lines
+            self._number += len(batch.items)
+            if batch.items:
+                return batch
+        return None
+
+    @property
+    def here(self) -> Offset:
+        """Where the next lines begin."""
+        at = {} if self._file is None else self._file.mark(self._line)
+        return Offset("", self._number, at)
+
+    def still(self, offset: Offset) -> bool:
+        """Whether the file up to an offset of an earlier run is what it was."""
+        return self._file is not None and self._file.is_still(offset.at)
+
+    def go_to(self, offset: Offset, number: int) -> bool:  # noqa: ARG002  (it begins there)
+        """Go on at an offset of an earlier run; False where the file is another one by now."""
+        line = self._file.go_to(offset.at) if self._file is not None else None
+        if line is None:
+            return False
+        self._line, self._number = line, offset.number
+        return True
+
+    def left(self) -> int | None:
+        """Elements left, guessed from the length of lines so far."""
+        return self._file.left() if self._file is not None else None
+
+    @property
+    def waits_for(self) -> str:
+        """What was not read, since it may still be written."""
+        return f"the last line of {self._path}" if self._file and self._file.left_open else ""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _open(path: str) -> tuple[BinaryIO, int]:

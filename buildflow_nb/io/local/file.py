@@ -1,8 +1,9 @@
 """A file of records on this machine: CSV, JSON Lines or Parquet, to read from or append to.
 
 As a source it is bounded: it ends at the end of the file. A file that is missing is waited for.
-With `resume` a source goes on where the last run of its processor was done, as `_resuming` has it.
-As a sink it only ever grows; see `_appender` and `_parquet` for what a reader may see meanwhile.
+With `resume` a source goes on where the last run was done, as `io/resuming/source.py` has it. As a
+sink it only ever grows; see `appender.py` and `parquet.py` of `io/files` for what a reader may see
+meanwhile.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.io.blocking import BlockingSink, Writer
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.files.checks import first_of, look_to_read, look_to_write, names_in
-from buildflow_nb.io.files.csv import CsvReader, CsvWriter
-from buildflow_nb.io.files.json_lines import JsonLinesReader, JsonLinesWriter
+from buildflow_nb.io.files.csv import CsvFormat, CsvWriter
+from buildflow_nb.io.files.json_lines import JsonLinesFormat, JsonLinesWriter
 from buildflow_nb.io.files.parquet import ParquetReader, ParquetWriter
 from buildflow_nb.io.files.paths import absolute, format_of
-from buildflow_nb.io.resuming.place import PlacedReader
+from buildflow_nb.io.files.text_file import TextReader
+from buildflow_nb.io.resuming.offset import ResumableReader
 from buildflow_nb.io.resuming.source import source_over
 from buildflow_nb.types.portable import FileFormat
 
@@ -121,12 +123,12 @@ class File:
         names = names_in(first)
         return Columns(names, exact=True) if names else None
 
-    def _reader(self) -> PlacedReader:
+    def _reader(self) -> ResumableReader:
         path = str(self.file_path)
         if self.file_format is FileFormat.CSV:
-            return CsvReader(path, self.missing, whole_lines=self.resume)
+            return TextReader(path, CsvFormat(self.missing), whole_lines=self.resume)
         if self.file_format is FileFormat.JSON:
-            return JsonLinesReader(path, whole_lines=self.resume)
+            return TextReader(path, JsonLinesFormat(), whole_lines=self.resume)
         return ParquetReader(path)
 
     def _writer(self, element: object) -> Writer:

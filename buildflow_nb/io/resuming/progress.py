@@ -1,9 +1,9 @@
-"""How far a source has been worked off: a place, and what is done behind it, for each piece.
+"""How far a source has been worked off: an offset, and what is done behind it, for each piece.
 
-Elements are settled in any order, and some never are. So the place of a piece is where the batch
+Elements are settled in any order, and some never are. So the offset of a piece is where the batch
 with its first element that is not done begins; the numbers that are done from there on are kept
 with it, and left out when they are read again. That is right only as long as they are the same
-elements. So the furthest place that was reached is kept, too, and no number behind it: whoever
+elements. So the furthest offset that was reached is kept, too, and no number behind it: whoever
 leaves numbers out can look first whether everything up to there is what it was. All of it is safe
 to use from several threads.
 """
@@ -14,40 +14,40 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from buildflow_nb.io.resuming.place import Place
+from buildflow_nb.io.resuming.offset import Offset
 from buildflow_nb.io.resuming.spans import Spans
 
 __all__ = ("Progress", "Receipt")
 
-MOST_PLACES = 1_000  # kept of a piece, while an early element of it is not done
+MOST_OFFSETS = 1_000  # kept of a piece, while an early element of it is not done
 VERSION = 2
 Receipt = tuple[str, int]  # a piece and a number in it
 
 
 class _Piece:
-    def __init__(self, place: Place, done: Spans, reached: Place | None = None) -> None:
-        self.places = [place]
+    def __init__(self, offset: Offset, done: Spans, reached: Offset | None = None) -> None:
+        self.offsets = [offset]
         self.done = done
-        self.reached = reached or place
+        self.reached = reached or offset
 
     @property
     def first_left(self) -> int:
-        return self.done.first_gap(self.places[0].number)
+        return self.done.first_gap(self.offsets[0].number)
 
-    def begin(self, place: Place) -> None:
-        if place.known_to > self.reached.known_to:
-            self.reached = place
-        if place.number > self.places[-1].number:
-            self.places.append(place)
-            if len(self.places) > MOST_PLACES:
-                del self.places[1::2]  # the coarser they lie, the more is read again to be left out
+    def begin(self, offset: Offset) -> None:
+        if offset.known_to > self.reached.known_to:
+            self.reached = offset
+        if offset.number > self.offsets[-1].number:
+            self.offsets.append(offset)
+            if len(self.offsets) > MOST_OFFSETS:
+                del self.offsets[1::2]  # the coarser they lie, the more is read to be left out
 
     def settle(self, numbers: Iterable[int]) -> None:
         self.done.add_all(numbers)
         first = self.first_left
-        passed = sum(place.number <= first for place in self.places) - 1
-        del self.places[:passed]
-        self.done.forget_below(self.places[0].number)
+        passed = sum(offset.number <= first for offset in self.offsets) - 1
+        del self.offsets[:passed]
+        self.done.forget_below(self.offsets[0].number)
 
 
 class Progress:
@@ -57,15 +57,15 @@ class Progress:
         self._lock = threading.Lock()
         self._pieces = _pieces(document)
 
-    def starts(self) -> list[tuple[Place, int, Place | None]]:
+    def starts(self) -> list[tuple[Offset, int, Offset | None]]:
         """Where each piece is to be read on, and its first number that is not done.
 
-        With the place up to which it must be what it was, where numbers behind that one are done.
+        With the offset up to which it must be what it was, where numbers behind that one are done.
         """
         with self._lock:
             return [
                 (
-                    piece.places[0],
+                    piece.offsets[0],
                     piece.first_left,
                     piece.reached
                     if piece.done.meets(piece.first_left, piece.reached.known_to)
@@ -79,27 +79,27 @@ class Progress:
         with self._lock:
             del self._pieces[piece]
 
-    def begin(self, place: Place, count: int) -> Sequence[int]:
-        """Note that so many elements were read from a place on; gives those that are not done.
+    def begin(self, offset: Offset, count: int) -> Sequence[int]:
+        """Note that so many elements were read from an offset on; gives those that are not done.
 
         They are counted from 0.
         """
         with self._lock:
-            piece = self._pieces.get(place.piece)
+            piece = self._pieces.get(offset.piece)
             if piece is None:
-                piece = self._pieces[place.piece] = _Piece(place, Spans())
-            piece.begin(place)
-            first, end = place.number, place.number + count
+                piece = self._pieces[offset.piece] = _Piece(offset, Spans())
+            piece.begin(offset)
+            first, end = offset.number, offset.number + count
             if not piece.done.meets(first, end):
                 return range(count)
             return [i for i, number in enumerate(range(first, end)) if number not in piece.done]
 
-    def reach(self, place: Place) -> None:
-        """Note that a piece was read up to a place."""
+    def reach(self, offset: Offset) -> None:
+        """Note that a piece was read up to an offset."""
         with self._lock:
-            piece = self._pieces.get(place.piece)
+            piece = self._pieces.get(offset.piece)
             if piece is not None:
-                piece.begin(place)
+                piece.begin(offset)
 
     def settle(self, receipts: Sequence[Receipt]) -> None:
         """Note that these elements are done."""
@@ -115,7 +115,7 @@ class Progress:
         with self._lock:
             pieces = {
                 name: [
-                    _as_list(piece.places[0]),
+                    _as_list(piece.offsets[0]),
                     _as_list(piece.reached),
                     piece.done.spans(below=piece.reached.known_to),
                 ]
@@ -130,17 +130,17 @@ def _pieces(document: Any) -> dict[str, _Piece]:
         return {}
     found = {}
     try:
-        for name, (place, reached, done) in document["pieces"].items():
-            found[name] = _Piece(_place(name, place), Spans(done), _place(name, reached))
+        for name, (offset, reached, done) in document["pieces"].items():
+            found[name] = _Piece(_offset(name, offset), Spans(done), _offset(name, reached))
     except (AttributeError, KeyError, TypeError, ValueError):
         return {}
     return found
 
 
-def _as_list(place: Place) -> list[Any]:
-    return [place.number, dict(place.at), place.vouches]
+def _as_list(offset: Offset) -> list[Any]:
+    return [offset.number, dict(offset.at), offset.vouches]
 
 
-def _place(name: str, found: Sequence[Any]) -> Place:
+def _offset(name: str, found: Sequence[Any]) -> Offset:
     number, at, vouches = found
-    return Place(name, int(number), dict(at), int(vouches))
+    return Offset(name, int(number), dict(at), int(vouches))

@@ -20,7 +20,7 @@ from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env, Readable, label_of
 from buildflow_nb.io.blocking import BlockingSource, Turn
-from buildflow_nb.io.resuming.place import PlacedReader
+from buildflow_nb.io.resuming.offset import ResumableReader
 from buildflow_nb.io.resuming.progress import Progress, Receipt
 
 __all__ = ("ResumingReader", "ResumingSource", "source_over")
@@ -30,7 +30,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def source_over(
-    reader: PlacedReader, env: Env, primitive: Readable, *, resume: bool
+    reader: ResumableReader, env: Env, primitive: Readable, *, resume: bool
 ) -> BlockingSource:
     """A source over a reader; with `resume`, where positions are kept, one that goes on."""
     label = label_of(primitive)
@@ -90,7 +90,7 @@ class ResumingSource(BlockingSource):
 class ResumingReader:
     """A reader over another, which keeps its progress at `position`; `label` is for messages."""
 
-    def __init__(self, reader: PlacedReader, position: Position, label: str) -> None:
+    def __init__(self, reader: ResumableReader, position: Position, label: str) -> None:
         self._reader = reader
         self._position = position
         self._label = label
@@ -106,15 +106,15 @@ class ResumingReader:
         self._reader.open()
         if self._progress is None:
             self._progress = Progress(self._position.read())
-        for place, number, reached in self._progress.starts():
+        for offset, number, reached in self._progress.starts():
             try:
                 same = reached is None or self._reader.still(reached)
-                found = same and self._reader.go_to(place, number)
+                found = same and self._reader.go_to(offset, number)
             except (KeyError, TypeError, ValueError, OverflowError):  # a document of another time
                 found = False
             if not found:
-                self._progress.forget(place.piece)
-                what = f"{place.piece} of {self._label}" if place.piece else self._label
+                self._progress.forget(offset.piece)
+                what = f"{offset.piece} of {self._label}" if offset.piece else self._label
                 _LOGGER.warning(
                     "%s is not any more what was read up to element %d; it is read from its "
                     "beginning",
@@ -161,10 +161,10 @@ class ResumingReader:
 
     def _left_of(self, batch: Batch) -> Batch:
         assert self._progress is not None  # noqa: S101  (it is made by `open`)
-        place = self._reader.began
-        left = self._progress.begin(place, len(batch.items))
+        offset = self._reader.began
+        left = self._progress.begin(offset, len(batch.items))
         self._progress.reach(self._reader.here)
-        receipts: list[Receipt] = [(place.piece, place.number + i) for i in left]
+        receipts: list[Receipt] = [(offset.piece, offset.number + i) for i in left]
         if len(left) == len(batch.items):
             return Batch(batch.items, receipts, batch.origin)
         items = [batch.items[i] for i in left]

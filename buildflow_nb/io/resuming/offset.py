@@ -8,11 +8,11 @@ from typing import Any, Protocol, runtime_checkable
 
 from buildflow_nb.io.blocking import Reader
 
-__all__ = ("Place", "PlacedReader")
+__all__ = ("Offset", "ResumableReader")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Offset:
     """Where element `number` of a piece stands (of the only piece, or of a part of a folder).
 
     `at` is what the reader needs to find it again, and to see that it is still the same piece: all
@@ -31,19 +31,19 @@ class Place:
 
 
 @runtime_checkable
-class PlacedReader(Reader, Protocol):
+class ResumableReader(Reader, Protocol):
     """A reader whose elements always come in the same order, so that it can go on later.
 
     A batch is of one piece.
     """
 
     @property
-    def began(self) -> Place:
+    def began(self) -> Offset:
         """Where the batch that was read last began."""
         ...
 
     @property
-    def here(self) -> Place:
+    def here(self) -> Offset:
         """Where it ended."""
         ...
 
@@ -52,12 +52,12 @@ class PlacedReader(Reader, Protocol):
         """What was left at the end, since it may still be written; "" for nothing."""
         ...
 
-    def still(self, place: Place) -> bool:
-        """Once opened, and before `go_to`: whether the piece up to this place is what it was."""
+    def still(self, offset: Offset) -> bool:
+        """Once opened, and before `go_to`: whether the piece up to this offset is what it was."""
         ...
 
-    def go_to(self, place: Place, number: int) -> bool:
-        """Once opened: go on at this place, of whose piece all before `number` is done.
+    def go_to(self, offset: Offset, number: int) -> bool:
+        """Once opened: go on at this offset, of whose piece all before `number` is done.
 
         It may begin to read anywhere between the two. False where the piece is not any more what
         it was: then it is read from its beginning.
