@@ -4,6 +4,12 @@ A queue hides a message that it has delivered until a lease is over, then delive
 the queue has answered what it was told of a message, the lease is renewed at half its time: so
 leases may be short (a killed consumer's messages come back soon) and an element may still take
 hours. A bound ends that, so that an element which hangs for ever comes back.
+
+What nobody has tried is given back to come again at once, what failed after a pause. A queue that
+shows it at once delivers it again within milliseconds, thousands of times while somebody mends the
+code, and each time it fails as before. So it waits a second, then twice as long each time. Queues
+count deliveries, but a delivery is no failure: a consumer that was stopped has given back what it
+never tried. Hence what the queue counts is believed up to a point only.
 """
 
 from __future__ import annotations
@@ -14,9 +20,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = ("Fate", "Leases", "Receipt")
+__all__ = ("Fate", "Leases", "Pauses", "Receipt")
 
 AGAIN_S = 60.0  # in which what could not be settled is settled again, or never
+FIRST_PAUSE_S = 1
+LONGEST_PAUSE_S = 300  # a message that somebody has mended the code for should not take all day
+BELIEVED = 5  # failures before this run, at most; so the first of a run waits half a minute at most
+REMEMBERED = 10_000  # elements whose failures are counted; older ones begin anew
 
 
 class Fate(Enum):
@@ -131,3 +141,25 @@ class Leases:
 
     def _drop(self, receipt: Receipt) -> None:
         self._held.pop(receipt, None)
+
+
+class Pauses:
+    """Counts failures by message id; used by one loop or under one lock."""
+
+    def __init__(self) -> None:
+        self._failures: dict[str, int] = {}
+
+    def after_failure(self, message_id: str, deliveries: int = 1) -> int:
+        """Whole seconds for which this one waits; `deliveries` is what the queue counts."""
+        before = self._failures.pop(message_id, None)
+        if before is None:
+            before = min(max(deliveries - 1, 0), BELIEVED)
+        self._failures[message_id] = before + 1
+        if len(self._failures) > REMEMBERED:
+            del self._failures[next(iter(self._failures))]
+        return min(FIRST_PAUSE_S << min(before, 16), LONGEST_PAUSE_S)
+
+    def forget(self, message_ids: Iterable[str]) -> None:
+        """These are done."""
+        for message_id in message_ids:
+            self._failures.pop(message_id, None)

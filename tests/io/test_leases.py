@@ -1,10 +1,10 @@
-"""Leases of received messages, whichever queue they are from."""
+"""Leases of received messages, whichever queue they are from, and pauses of those that failed."""
 
 from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.io.leases import AGAIN_S, Fate, Leases
+from buildflow_nb.io.leases import AGAIN_S, LONGEST_PAUSE_S, REMEMBERED, Fate, Leases, Pauses
 from tests.io.clock import ManualClock
 
 LEASE_S = 60
@@ -106,3 +106,51 @@ def test_a_lost_lease_is_not_renewed(leases, now):
     now.at += 30
     assert leases.due() == [b]
     assert leases.settling([a], Fate.DELETE) == [a]
+
+
+def test_pauses_grow_up_to_some_minutes():
+    pauses = Pauses()
+    found = [pauses.after_failure("a") for _ in range(12)]
+    assert found == [
+        1,
+        2,
+        4,
+        8,
+        16,
+        32,
+        64,
+        128,
+        256,
+        LONGEST_PAUSE_S,
+        LONGEST_PAUSE_S,
+        LONGEST_PAUSE_S,
+    ]
+    assert pauses.after_failure("b") == 1
+
+
+def test_failures_before_this_run_count_up_to_half_a_minute():
+    assert [Pauses().after_failure("a", times) for times in (0, 1, 2, 4, 6, 1000)] == [
+        1,
+        1,
+        2,
+        8,
+        32,
+        32,
+    ]
+    pauses = Pauses()
+    assert [pauses.after_failure("a", times) for times in (3, 9, 10)] == [4, 8, 16]
+
+
+def test_the_pauses_of_what_is_done_begin_anew():
+    pauses = Pauses()
+    pauses.after_failure("a")
+    pauses.forget(["a", "unknown"])
+    assert pauses.after_failure("a") == 1
+
+
+def test_no_more_failures_are_remembered_than_a_bound():
+    pauses = Pauses()
+    for i in range(REMEMBERED + 1):
+        pauses.after_failure(str(i))
+    assert pauses.after_failure("1") == 2
+    assert pauses.after_failure("0") == 1

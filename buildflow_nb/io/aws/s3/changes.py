@@ -21,7 +21,7 @@ from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source,
 from buildflow_nb.io.aws.clients import connect
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.s3.bucket import S3Bucket
-from buildflow_nb.io.aws.s3.change_source import S3ChangeSource
+from buildflow_nb.io.aws.s3.events import event_source
 from buildflow_nb.io.aws.sqs.queue import SQSQueue
 from buildflow_nb.io.fields import event_types_of
 from buildflow_nb.io.input_types import never_becomes
@@ -98,7 +98,7 @@ class S3FileChangeStream:
         """Open a source."""
         s3_client = await asyncio.to_thread(self._s3_client, env)
         async with self.sqs_queue.source(env) as queue:
-            yield S3ChangeSource(queue, s3_client, test_events=not self.filter_test_events)
+            yield event_source(queue, s3_client, test_events=not self.filter_test_events)
 
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look at the bucket, and at the queue that it sends to."""

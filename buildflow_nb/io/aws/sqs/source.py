@@ -36,8 +36,7 @@ from buildflow_nb.io.aws.sqs.allowance import Allowance
 from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient, in_tens
 from buildflow_nb.io.aws.sqs.leases import MessageLeases
 from buildflow_nb.io.aws.sqs.receive_buffer import ReceiveBuffer, ReceivedBatch
-from buildflow_nb.io.leases import Fate, Receipt
-from buildflow_nb.io.redelivery import Pauses
+from buildflow_nb.io.leases import Fate, Pauses, Receipt
 from buildflow_nb.io.threads import Threads
 
 __all__ = ("SqsSource",)

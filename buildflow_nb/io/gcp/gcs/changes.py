@@ -21,7 +21,7 @@ from buildflow_nb.io.fields import event_types_of
 from buildflow_nb.io.gcp.clients import storage_client
 from buildflow_nb.io.gcp.errors import Target
 from buildflow_nb.io.gcp.gcs.bucket import GCSBucket
-from buildflow_nb.io.gcp.gcs.change_source import GcsChangeSource
+from buildflow_nb.io.gcp.gcs.events import event_source
 from buildflow_nb.io.gcp.pubsub.subscription import GCPPubSubSubscription
 from buildflow_nb.io.gcp.pubsub.topic import GCPPubSubTopic
 from buildflow_nb.io.input_types import never_becomes
@@ -108,7 +108,7 @@ class GCSFileChangeStream:
         """Open a source."""
         client = await asyncio.to_thread(self._storage_client, env)
         async with self.pubsub_subscription.source(env) as subscription:
-            yield GcsChangeSource(subscription, client, self._kinds)
+            yield event_source(subscription, client, self._kinds)
 
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look at the bucket, and at the subscription that is read."""

@@ -31,8 +31,7 @@ from buildflow_nb.io.gcp.pubsub.acks import Acks, Told
 from buildflow_nb.io.gcp.pubsub.client import Pb, PubSubClient, messages
 from buildflow_nb.io.gcp.pubsub.silence import Silence
 from buildflow_nb.io.gcp.pubsub.stream import FlowControl, Stream
-from buildflow_nb.io.leases import Fate, Leases, Receipt
-from buildflow_nb.io.redelivery import Pauses
+from buildflow_nb.io.leases import Fate, Leases, Pauses, Receipt
 from buildflow_nb.types.gcp import PubsubMessage
 
 __all__ = ("PubSubSource", "Reading")

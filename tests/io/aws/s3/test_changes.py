@@ -10,7 +10,7 @@ import pytest
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Batch, Malformed, Wire
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
-from buildflow_nb.io.aws.s3.change_source import S3ChangeSource, events_of
+from buildflow_nb.io.aws.s3.events import event_source, events_of
 from buildflow_nb.types.aws import S3ChangeStreamEventType, S3FileChangeEvent
 from buildflow_nb.types.portable import FileChangeEvent
 from tests.io.contract import ConfigContract, drain, run
@@ -132,7 +132,7 @@ def settled(queue, *steps):
     """Pull once, then settle the receipts at these places."""
 
     async def go():
-        source = S3ChangeSource(queue, None, test_events=False)
+        source = event_source(queue, None, test_events=False)
         batch = await source.pull()
         for places, ok in steps:
             await source.settle([batch.receipts[i] for i in places], ok=ok)
@@ -163,7 +163,7 @@ def test_settling_again_after_a_fault_settles():
     queue = FakeQueue(message(record("a")))
 
     async def go():
-        source = S3ChangeSource(queue, None, test_events=False)
+        source = event_source(queue, None, test_events=False)
         batch = await source.pull()
         queue.faults = [ConnectionError("cut")]
         with pytest.raises(ConnectionError):
@@ -183,7 +183,7 @@ def test_what_was_not_tried_is_released_unless_another_record_failed():
     bodies = [message(record(f"{i}a"), record(f"{i}b")) for i in range(3)]
 
     async def go(queue):
-        source = S3ChangeSource(queue, None, test_events=False)
+        source = event_source(queue, None, test_events=False)
         receipts = (await source.pull()).receipts
         await source.settle([receipts[0], receipts[2]], ok=True)
         await source.settle([receipts[4]], ok=False)
@@ -202,7 +202,7 @@ def test_test_events_alone_are_no_empty_queue():
     queue.batches += [Batch([message(record("a"))], [7]), Batch([], [])]
 
     async def go():
-        source = S3ChangeSource(queue, None, test_events=False)
+        source = event_source(queue, None, test_events=False)
         return [list((await source.pull()).items) for _ in range(2)]
 
     (event,), nothing = run(go())
@@ -235,7 +235,7 @@ def test_events_beside_a_test_event_that_cannot_be_deleted_are_kept():
     queue.faults = [ConnectionError("cut")]
 
     async def go():
-        source = S3ChangeSource(queue, None, test_events=False)
+        source = event_source(queue, None, test_events=False)
         with pytest.raises(ConnectionError):
             await source.pull()
         return await source.pull()

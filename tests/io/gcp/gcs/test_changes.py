@@ -12,7 +12,7 @@ from buildflow_nb.io.gcp import (
     GCSBucket,
     GCSFileChangeStream,
 )
-from buildflow_nb.io.gcp.gcs.change_source import GcsChangeSource, event_of
+from buildflow_nb.io.gcp.gcs.events import event_of, event_source
 from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent, PubsubMessage
 from buildflow_nb.types.portable import FileChangeEvent
 from tests.io.contract import ConfigContract, run
@@ -85,7 +85,7 @@ def test_events_of_other_kinds_are_passed_over_and_acknowledged():
     subscription = FakeSubscription(batch)
 
     async def go():
-        source = GcsChangeSource(subscription, None, [FINALIZE])
+        source = event_source(subscription, None, [FINALIZE])
         batch = await source.pull()
         await source.settle(batch.receipts[1:], ok=False)
         return batch
@@ -101,7 +101,7 @@ def test_events_beside_others_that_cannot_be_acknowledged_are_kept():
     subscription.faults = [ConnectionError("cut")]
 
     async def go():
-        source = GcsChangeSource(subscription, None, [FINALIZE])
+        source = event_source(subscription, None, [FINALIZE])
         with pytest.raises(ConnectionError):
             await source.pull()
         return await source.pull()
@@ -114,7 +114,7 @@ def test_a_batch_of_others_alone_is_no_empty_subscription():
     batches = [message("a", "OBJECT_DELETE")], [message("b")], []
 
     async def go():
-        source = GcsChangeSource(FakeSubscription(*batches), None, [FINALIZE])
+        source = event_source(FakeSubscription(*batches), None, [FINALIZE])
         return [list((await source.pull()).items) for _ in range(2)]
 
     (event,), nothing = run(go())
@@ -125,7 +125,7 @@ def test_what_was_not_tried_is_released():
     released = []
 
     async def go(subscription):
-        source = GcsChangeSource(subscription, None, [FINALIZE])
+        source = event_source(subscription, None, [FINALIZE])
         batch = await source.pull()
         await source.release(batch.receipts)
 
@@ -153,7 +153,7 @@ def test_a_message_that_cannot_even_be_read_fails_alone():
     subscription = FakeSubscription([message("a"), odd, strange, message("d")])
 
     async def go():
-        return await GcsChangeSource(subscription, None, [FINALIZE]).pull()
+        return await event_source(subscription, None, [FINALIZE]).pull()
 
     first, second, third, fourth = run(go()).items
     assert (first.file_path, fourth.file_path) == ("a", "d")
