@@ -7,7 +7,7 @@ element being turned into a dict first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
@@ -16,20 +16,15 @@ from buildflow_nb.core.conversion.annotations import class_of, is_record
 from buildflow_nb.core.conversion.boundary import written
 from buildflow_nb.core.conversion.encode import to_record
 from buildflow_nb.core.conversion.fields_written import fields_written
-from buildflow_nb.core.errors import ConversionError, PartialPushError, PermanentError
+from buildflow_nb.core.errors import ConversionError, PermanentError
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS
 
 __all__ = (
-    "ELEMENT_FAULTS",
     "Layout",
     "declared_layout",
     "fitted_layout",
     "seen_layout",
-    "write_sound",
 )
-
-Write = Callable[[Sequence[object]], None]
-# What `write_sound` takes for a fault of an element and not of the sink.
-ELEMENT_FAULTS = (ConversionError, ValueError, TypeError, AttributeError, OverflowError, KeyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,37 +109,3 @@ def seen_layout(items: Sequence[object]) -> Layout:
         except ELEMENT_FAULTS:
             continue  # it will fail by itself when it is written
     return Layout(tuple(names), {})
-
-
-def write_sound(items: Sequence[object], write: Write, faults: tuple[type[Exception], ...]) -> None:
-    """Write all items; where some are at fault, write their neighbours in order.
-
-    `write` writes all it is given or nothing, and raises one of `faults` when an element is bad.
-
-    Raises:
-        PartialPushError: names the elements at fault.
-    """
-    failed: dict[int, Exception] = {}
-    _write_halves(items, write, faults, 0, failed)
-    if failed:
-        first = next(iter(failed.values()))
-        msg = f"{len(failed)} of {len(items)} elements cannot be written; the first: {first}"
-        raise PartialPushError(msg, failed)
-
-
-def _write_halves(
-    items: Sequence[object],
-    write: Write,
-    faults: tuple[type[Exception], ...],
-    start: int,
-    failed: dict[int, Exception],
-) -> None:
-    try:
-        write(items)
-    except faults as error:
-        if len(items) == 1:
-            failed[start] = error
-            return
-        middle = len(items) // 2
-        _write_halves(items[:middle], write, faults, start, failed)
-        _write_halves(items[middle:], write, faults, start + middle, failed)

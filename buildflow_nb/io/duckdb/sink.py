@@ -23,13 +23,12 @@ from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.io.columns.arrow import arrow_schema, arrow_table, kinds_of
 from buildflow_nb.io.columns.kinds import Kind
 from buildflow_nb.io.columns.layout import (
-    ELEMENT_FAULTS,
     Layout,
     declared_layout,
     seen_layout,
-    write_sound,
 )
 from buildflow_nb.io.duckdb.connection import connect, fault, name_quoted, quoted
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 
 __all__ = ("DuckDBWriter",)
 

@@ -23,17 +23,16 @@ from buildflow_nb.core.conversion.json_forms import value_json
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.primitive import Batch, Malformed
 from buildflow_nb.io.columns.layout import (
-    ELEMENT_FAULTS,
     Layout,
     declared_layout,
     fitted_layout,
     seen_layout,
-    write_sound,
 )
 from buildflow_nb.io.files.appender import Appender
 from buildflow_nb.io.files.csv_rows import CsvRows, Row, Rows
 from buildflow_nb.io.files.foreign import UTF8_MARK
 from buildflow_nb.io.files.text_file import TextFile
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 
 __all__ = ("CsvFormat", "CsvWriter", "csv_header", "csv_rows")
 

@@ -20,8 +20,9 @@ from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.columns.arrow import Tables
 from buildflow_nb.io.columns.arrow_rows import record_rows, repeated
-from buildflow_nb.io.columns.layout import ELEMENT_FAULTS, Layout, write_sound
+from buildflow_nb.io.columns.layout import Layout
 from buildflow_nb.io.files.paths import fault
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 from buildflow_nb.io.resuming.offset import Offset
 
 __all__ = ("ParquetReader", "ParquetWriter")

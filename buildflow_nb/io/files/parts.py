@@ -16,13 +16,12 @@ from buildflow_nb.core.conversion.json_forms import json_lines
 from buildflow_nb.core.errors import PartialPushError
 from buildflow_nb.io.columns.arrow import Tables
 from buildflow_nb.io.columns.layout import (
-    ELEMENT_FAULTS,
     Layout,
     declared_layout,
     seen_layout,
-    write_sound,
 )
 from buildflow_nb.io.files.csv import csv_header, csv_rows
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("PartNames", "PartWriter", "Parts", "parts_of")

@@ -14,9 +14,10 @@ from functools import partial
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.io.aws.sqs.allowance import Allowance
-from buildflow_nb.io.aws.sqs.client import Failures, QueueClient, RefusedError
+from buildflow_nb.io.aws.sqs.client import QueueClient, RefusedError
 from buildflow_nb.io.aws.sqs.leases import MessageLeases
 from buildflow_nb.io.leases import Receipt
+from buildflow_nb.io.partial_push import Failures
 
 __all__ = ("Acks",)
 

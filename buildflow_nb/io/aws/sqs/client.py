@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
 from buildflow_nb.io.aws.errors import THROTTLED, Target
+from buildflow_nb.io.partial_push import Failures
 
 __all__ = (
     "BATCH",
     "LONG_POLL_S",
     "SHORT_POLL_S",
     "Counts",
-    "Failures",
     "Message",
     "QueueClient",
     "RefusedError",
@@ -42,8 +42,6 @@ COUNTS = (
     "ApproximateNumberOfMessagesDelayed",
 )
 FIFO = ".fifo"  # the end of the name of every FIFO queue, and of no other
-
-Failures = dict[int, Exception]  # by position in the batch
 
 
 class Message(NamedTuple):

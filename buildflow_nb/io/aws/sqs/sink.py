@@ -17,13 +17,9 @@ from typing import Any, cast
 
 import msgspec
 
-from buildflow_nb.core.errors import (
-    BuildFlowError,
-    ConversionError,
-    PartialPushError,
-    TemporaryError,
-)
-from buildflow_nb.io.aws.sqs.client import BATCH, Failures, QueueClient
+from buildflow_nb.core.errors import ConversionError, TemporaryError
+from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient
+from buildflow_nb.io.partial_push import Failures, any_passes, raise_failed
 from buildflow_nb.io.threads import Threads
 
 __all__ = ("Fifo", "SqsSink")
@@ -104,6 +100,7 @@ def _id_of(fields: dict[str, Any], name: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+HELD_BACK = "a message before it in the FIFO queue could not be sent yet"
 MAX_CALLS = 8  # a push of a hundred elements is ten calls
 OLD_LIMIT = 256 << 10  # bytes of a batch that every SQS takes; a queue with a higher limit more
 
@@ -146,8 +143,7 @@ class SqsSink:
             except ConversionError as error:
                 failed[place] = error
         failed |= self._send(list(_packs(entries, max(limit, OLD_LIMIT))))
-        if failed:
-            _report(dict(sorted(failed.items())), len(items))
+        raise_failed(failed, len(items), "messages cannot be sent")
 
     def close(self) -> None:
         """Let the threads end."""
@@ -166,8 +162,9 @@ class SqsSink:
                 failed |= call.result()
             return failed
         for pack in packs:
-            if any(isinstance(error, TemporaryError) for error in failed.values()):
-                failed |= {entry.place: _held_back() for entry in pack}
+            if any_passes(failed):
+                held_back = TemporaryError(HELD_BACK)
+                failed |= {entry.place: held_back for entry in pack}
             else:
                 failed |= self._post(pack)
         return failed
@@ -192,16 +189,3 @@ def _packs(entries: Sequence[_Entry], most_bytes: int) -> Iterator[list[_Entry]]
         size += entry.size
     if pack:
         yield pack
-
-
-def _held_back() -> BuildFlowError:
-    return TemporaryError("a message before it in the FIFO queue could not be sent yet")
-
-
-def _report(failed: Failures, count: int) -> None:
-    """Raise what says best that these of `count` messages were not sent."""
-    first = next(iter(failed.values()))
-    if len(failed) == count and all(isinstance(e, TemporaryError) for e in failed.values()):
-        raise first
-    msg = f"{len(failed)} of {count} messages cannot be sent; the first: {first}"
-    raise PartialPushError(msg, failed)

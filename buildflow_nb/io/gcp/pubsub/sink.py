@@ -15,12 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
-from buildflow_nb.core.errors import (
-    ConversionError,
-    PartialPushError,
-    TemporaryError,
-)
+from buildflow_nb.core.errors import ConversionError, TemporaryError
 from buildflow_nb.io.gcp.pubsub.client import Pb, PubSubClient, messages
+from buildflow_nb.io.partial_push import Failures, any_passes, raise_failed
 from buildflow_nb.types.gcp import MessageBytes
 
 __all__ = ("PubSubSink",)
@@ -38,8 +35,7 @@ FRAME_BYTES = 5  # tag and length of a field of less than 256 MiB, at most
 
 PUBLISH_S = 60.0  # for 10 MB through a slow line
 REFUSED = "INVALID_ARGUMENT"
-
-Failures = dict[int, Exception]  # by position in the push
+HELD_BACK = "a message before it could not be published yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +80,7 @@ class PubSubSink:
         except asyncio.CancelledError:
             await asyncio.wait((task,))
             raise
-        if failed:
-            _report(dict(sorted(failed.items())), len(items))
+        raise_failed(failed, len(items), "messages cannot be published")
 
     async def _publish(self, items: Sequence[bytes]) -> Failures:
         await self._client.open()
@@ -94,8 +89,8 @@ class PubSubSink:
         for request in self._requests(items, failed):
             if under_way is not None:
                 failed |= await under_way
-            if _passing(failed):
-                failed |= dict.fromkeys(request.places, _held_back())
+            if any_passes(failed):
+                failed |= dict.fromkeys(request.places, TemporaryError(HELD_BACK))
                 under_way = None
             else:
                 under_way = asyncio.create_task(self._send(request))
@@ -144,8 +139,8 @@ class PubSubSink:
             return {request.places[0]: ConversionError(f"Pub/Sub refuses the message: {said}")}
         first, second = request.halves()
         failed = await self._send(first)
-        if _passing(failed):
-            return failed | dict.fromkeys(second.places, _held_back())
+        if any_passes(failed):
+            return failed | dict.fromkeys(second.places, TemporaryError(HELD_BACK))
         return failed | await self._send(second)
 
     @staticmethod
@@ -153,23 +148,6 @@ class PubSubSink:
         if not isinstance(error, TemporaryError):
             raise error
         return dict.fromkeys(request.places, error)
-
-
-def _passing(failed: Failures) -> bool:
-    return any(isinstance(error, TemporaryError) for error in failed.values())
-
-
-def _held_back() -> Exception:
-    return TemporaryError("a message before it could not be published yet")
-
-
-def _report(failed: Failures, count: int) -> None:
-    """Raise what says best that these of `count` messages were not published."""
-    first = next(iter(failed.values()))
-    if len(failed) == count and all(isinstance(e, TemporaryError) for e in failed.values()):
-        raise first
-    msg = f"{len(failed)} of {count} messages cannot be published; the first: {first}"
-    raise PartialPushError(msg, failed)
 
 
 def to_message(data: bytes, limit: int) -> Pb:
