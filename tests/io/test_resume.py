@@ -18,8 +18,7 @@ from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.duckdb import DuckDBQuery, DuckDBTable
 from buildflow_nb.io.local import File
-from buildflow_nb.io.resuming.progress import Progress
-from buildflow_nb.io.resuming.spans import MOST, Spans
+from buildflow_nb.io.resuming.progress import MOST_SPANS, Progress, Spans
 from tests.io.contract import pushed, run
 from tests.io.contract_resume import WORKER, ResumeContract
 
@@ -266,9 +265,9 @@ class TestSpans:
 
     def test_there_are_never_too_many(self):
         spans = Spans([[0, 100]])
-        for number in range(200, 200 + 4 * MOST, 2):
+        for number in range(200, 200 + 4 * MOST_SPANS, 2):
             spans.add(number, number + 1)
-        assert len(spans.spans()) <= MOST
+        assert len(spans.spans()) <= MOST_SPANS
         assert spans.first_gap(0) == 100
 
 

@@ -17,13 +17,12 @@ from typing import Any
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.process_id import process_name
-from buildflow_nb.io.duckdb.connection import OPENING, fault, quoted
+from buildflow_nb.io.duckdb.connection import CLOUD, OPENING, fault, quoted
 from buildflow_nb.io.files.checks import look_to_write
 
 __all__ = ("columns", "look_to_read", "look_to_write_table")
 
 LOCKS = Path("/proc/locks")
-CLOUD = "md:"  # MotherDuck
 _LOCK = re.compile(r"POSIX +\S+ +\S+ +(?P<pid>\d+) +\S+:(?P<inode>\d+) ")
 
 

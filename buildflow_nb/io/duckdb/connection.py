@@ -18,8 +18,9 @@ from typing import Any
 from buildflow_nb.core.errors import BuildFlowError, PermanentError, TemporaryError
 from buildflow_nb.core.process_id import process_name
 
-__all__ = ("OPENING", "connect", "fault", "name_quoted", "quoted")
+__all__ = ("CLOUD", "OPENING", "connect", "fault", "name_quoted", "quoted")
 
+CLOUD = "md:"  # MotherDuck, where nobody is kept out and opening takes long
 OPENING = threading.Lock()  # a file is open in one way at a time; held while one is only looked at
 _PID = re.compile(r"PID (\d+)")
 _HOPELESS = re.compile("not a valid|Is a directory|ermission|orrupt|checksum")
@@ -35,7 +36,7 @@ def connect(database: str) -> Any:
     import duckdb
 
     try:
-        elsewhere = database.startswith("md:")  # MotherDuck, which may take its time
+        elsewhere = database.startswith(CLOUD)
         if not elsewhere:
             Path(database).parent.mkdir(parents=True, exist_ok=True)
         with nullcontext() if elsewhere else OPENING:

@@ -27,14 +27,13 @@ from buildflow_nb.io.columns.layout import (
     declared_layout,
     seen_layout,
 )
-from buildflow_nb.io.duckdb.connection import connect, fault, name_quoted, quoted
+from buildflow_nb.io.duckdb.connection import CLOUD, connect, fault, name_quoted, quoted
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 
 __all__ = ("DuckDBWriter",)
 
 PUSHED = "buildflow_nb_push"  # the name under which a push is visible to its own connection
 REST_S = 0.5  # without a push; to open the file again takes some hundredths of a second
-CLOUD = "md:"  # MotherDuck, where nobody is kept out and opening takes long
 # Two sinks that make one table at once would meet in DuckDB as a write-write conflict.
 _MAKING = threading.Lock()
 # So would two that replace the same rows, by database.

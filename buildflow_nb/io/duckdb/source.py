@@ -17,7 +17,7 @@ from typing import Any
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.columns.arrow_rows import record_rows, repeated
-from buildflow_nb.io.duckdb.connection import connect, fault, name_quoted, quoted
+from buildflow_nb.io.duckdb.connection import CLOUD, connect, fault, name_quoted, quoted
 from buildflow_nb.io.resuming.offset import Offset
 
 __all__ = ("DuckDBReader",)
@@ -96,7 +96,7 @@ class DuckDBReader:
         import duckdb
 
         self.close()
-        if not self._database.startswith("md:") and not Path(self._database).exists():
+        if not self._database.startswith(CLOUD) and not Path(self._database).exists():
             # DuckDB would make an empty one.
             msg = f"DuckDB file {self._database} does not exist (yet); what writes it?"
             raise TemporaryError(msg)

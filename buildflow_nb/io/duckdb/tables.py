@@ -22,15 +22,13 @@ from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.duckdb.checks import columns, look_to_read, look_to_write_table
-from buildflow_nb.io.duckdb.connection import connect
+from buildflow_nb.io.duckdb.connection import CLOUD, connect
 from buildflow_nb.io.duckdb.sink import DuckDBWriter
 from buildflow_nb.io.duckdb.source import DuckDBReader
 from buildflow_nb.io.files.paths import absolute
 from buildflow_nb.io.resuming.source import source_over
 
 __all__ = ("DuckDB", "DuckDBQuery", "DuckDBTable")
-
-CLOUD = "md:"  # MotherDuck
 
 
 @dataclass(frozen=True, slots=True, repr=False)

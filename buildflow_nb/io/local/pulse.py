@@ -15,13 +15,13 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Batch, Env, PrimitiveId, Source, Wire, label_of
 
-__all__ = ("CycleSource", "Pulse", "checked_items", "fingerprint")
+__all__ = ("CycleSource", "Pulse", "fingerprint")
 
 
 SHOWN = 20  # items that make the name; reading all of a long list at every look would be slow
 
 
-def checked_items(owner: str, items: Iterable[Any], interval_s: float) -> Iterable[Any]:
+def _checked_items(owner: str, items: Iterable[Any], interval_s: float) -> Iterable[Any]:
     """The items, a list as a tuple, so that what was declared cannot change later.
 
     Raises:
@@ -117,7 +117,7 @@ class Pulse:
     pulse_interval_seconds: float
 
     def __post_init__(self) -> None:
-        items = checked_items("Pulse", self.items, self.pulse_interval_seconds)
+        items = _checked_items(type(self).__name__, self.items, self.pulse_interval_seconds)
         object.__setattr__(self, "items", items)
 
     @property

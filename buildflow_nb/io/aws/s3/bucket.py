@@ -2,12 +2,16 @@
 
 A push is made of what comes within `linger_s`, at most `max_push` elements. Nothing that is there
 is ever rewritten; delivery is at least once, so after a failure an element may be in two objects.
+`PutObject` is atomic: readers see the whole object or none (Amazon S3 User Guide, "Data consistency
+model"). It goes with a checksum, which S3 compares with what has arrived.
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
@@ -17,7 +21,6 @@ from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
-from buildflow_nb.io.aws.s3.store import S3Store
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.fields import check_texts
@@ -124,9 +127,9 @@ class S3Bucket:
         region = f"?region={self.aws_region}" if self.aws_region else ""
         return f"https://console.aws.amazon.com/s3/buckets/{self.bucket_name}{region}"
 
-    def _store(self, env: Env) -> S3Store:
+    def _store(self, env: Env) -> _Store:
         target = Target("bucket", self.bucket_name, env.stack_said)
-        return S3Store(lambda: connect(env, "s3", self.aws_region), target)
+        return _Store(lambda: connect(env, "s3", self.aws_region), target)
 
     @property
     def _folder(self) -> str:
@@ -144,6 +147,42 @@ def _wrong(name: str) -> str:
     if name.endswith(TAKEN_ENDINGS):
         return f"S3 keeps names that end with {', '.join(TAKEN_ENDINGS)} for itself"
     return ""
+
+
+class _Store:
+    """Puts objects into the bucket `target`, through the client that `connect` gives."""
+
+    def __init__(self, connect: Callable[[], Any], target: Target) -> None:
+        self._connect = connect
+        self._target = target
+
+    def open(self) -> None:
+        """Make the client, so that missing credentials or a missing region are told at once."""
+        with self._target.faults("s3:PutObject"):
+            self._connect()
+
+    def look(self) -> str:
+        """Look whether the bucket is there.
+
+        Raises:
+            TemporaryError: it is missing or out of reach.
+            PermanentError: it refuses us; a `DeniedError` where it may not be listed.
+        """
+        with self._target.faults("s3:ListBucket"):
+            # HeadBucket, which is meant for this, says neither why it refuses nor where it is.
+            self._connect().list_objects_v2(Bucket=self._target.name, MaxKeys=1)
+        return "is there"
+
+    def put(self, name: str, body: bytes, content_type: str) -> None:
+        """Put an object there; raises as `PartStore.put`."""
+        with self._target.faults("s3:PutObject"):
+            self._connect().put_object(
+                Bucket=self._target.name,
+                Key=name,
+                Body=body,
+                ContentType=content_type,
+                ChecksumCRC32=base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode(),
+            )
 
 
 AWSBucket = S3Bucket  # the name that BuildFlow's documents use

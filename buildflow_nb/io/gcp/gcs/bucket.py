@@ -2,13 +2,16 @@
 
 A push is made of what comes within `linger_s`, at most `max_push` elements. Nothing that is there
 is ever rewritten; delivery is at least once, so after a failure an element may be in two objects.
+An upload is atomic: readers see the whole object or none (Cloud Storage documentation,
+"Consistency"). It goes with a checksum, which Cloud Storage compares with what has arrived, and
+with the condition that no such object is there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self, cast
 
@@ -28,7 +31,6 @@ from buildflow_nb.io.gcp.clients import (
     storage_client,
 )
 from buildflow_nb.io.gcp.errors import Target
-from buildflow_nb.io.gcp.gcs.store import LOOK_ROLE, GcsStore
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("GCSBucket",)
@@ -39,6 +41,13 @@ LEGAL_NAME = re.compile(r"(?!goog)(?=.{3,222}$)[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?
 PART_LENGTH = 63
 ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
 TAKEN = re.compile("g[o0]{2}gle")  # "google" and close misspellings of it
+
+ROLE = "roles/storage.objectCreator"
+LOOK_ROLE = "roles/storage.bucketViewer"
+ATTEMPT_S = 30.0  # for connecting, and for an answer
+RETRY_S = 5.0  # for further attempts; the pipeline tries again too, and shows that it does
+DELAYS_S = (0.2, 2.0)  # between them, at first and at most
+NOT_THERE = 0  # the generation of an object that does not exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +168,9 @@ class GCSBucket:
         """Where the bucket is in Google's console."""
         return console_url(f"storage/browser/{self.bucket_name}", self.project_id)
 
-    def _store(self, env: Env) -> GcsStore:
+    def _store(self, env: Env) -> _Store:
         target = Target("bucket", self.bucket_name, env.stack_said)
-        return GcsStore(lambda: storage_client(env, self.project_id), target)
+        return _Store(lambda: storage_client(env, self.project_id), target)
 
     @property
     def _folder(self) -> str:
@@ -178,3 +187,47 @@ def _wrong(name: str) -> str:
     if ADDRESS.fullmatch(name):
         return "a name is no IP address; add a letter"
     return "a name has no 'google' in it, nor what looks like it" if TAKEN.search(name) else ""
+
+
+class _Store:
+    """Puts objects into the bucket `target`, through the client that `connect` gives."""
+
+    def __init__(self, connect: Callable[[], Any], target: Target) -> None:
+        self._connect = connect
+        self._target = target
+
+    def open(self) -> None:
+        """Make the client, so that missing credentials are told at once."""
+        with self._target.faults(ROLE):
+            self._connect()
+
+    def look(self, within_s: float) -> str:
+        """Look whether the bucket is there.
+
+        Raises:
+            TemporaryError: it is missing or out of reach.
+            PermanentError: it refuses us; a `DeniedError` where it may not be looked at.
+        """
+        with self._target.faults(LOOK_ROLE):
+            self._connect().get_bucket(self._target.name, timeout=within_s, retry=None)
+        return "is there"
+
+    def put(self, name: str, body: bytes, content_type: str) -> None:
+        """Put an object there, of a name that is drawn at random; raises as `PartStore.put`."""
+        from google.api_core.exceptions import PreconditionFailed
+        from google.cloud.storage.retry import DEFAULT_RETRY
+
+        first, longest = DELAYS_S
+        retry = DEFAULT_RETRY.with_timeout(RETRY_S).with_delay(first, longest)
+        with self._target.faults(ROLE):
+            blob = self._connect().bucket(self._target.name).blob(name)
+            # One that is there already is ours: an attempt put it there, and its answer was lost.
+            with suppress(PreconditionFailed):
+                blob.upload_from_string(
+                    body,
+                    content_type=content_type,
+                    if_generation_match=NOT_THERE,
+                    checksum="crc32c",
+                    timeout=ATTEMPT_S,
+                    retry=retry,
+                )

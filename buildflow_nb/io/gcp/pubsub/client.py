@@ -10,7 +10,7 @@ Methods: "google.pubsub.v1" (RPC reference). Routing header: AIP-4222, "Client-s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cache
@@ -18,13 +18,16 @@ from typing import Any
 from urllib.parse import quote
 
 from buildflow_nb.core.errors import BuildFlowError, TemporaryError
-from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.primitive import Env, label_of
+from buildflow_nb.io.checks import looked
 from buildflow_nb.io.gcp.clients import credentials
 from buildflow_nb.io.gcp.errors import Target
 
-__all__ = ("Address", "Messages", "Pb", "PubSubClient", "messages", "pubsub_address")
+__all__ = ("Address", "Messages", "Pb", "PubSubClient", "looked_at", "messages", "pubsub_address")
 
 PUBSUB = "pubsub.googleapis.com:443"
+LOOK_ROLE = "roles/pubsub.viewer"
 
 Pb = Any  # a protobuf message or its class, which are made at run time
 
@@ -225,6 +228,23 @@ class PubSubClient:
                 response_deserializer=answer.FromString,
             )
         return self._stubs[method]
+
+
+async def looked_at(
+    primitive: object,
+    connect: Callable[[], PubSubClient],
+    look: Callable[[PubSubClient], Awaitable[str]],
+) -> list[Finding]:
+    """What a look through a client said, or why it could not, as one finding."""
+    try:
+        client = connect()
+    except BuildFlowError as error:  # no project is known
+        said, _, cure = str(error).partition("; ")
+        return [Finding(label_of(primitive), Health.ERROR, said, cure)]
+    try:
+        return await looked(primitive, lambda: look(client), load=client.open, unseen=LOOK_ROLE)
+    finally:
+        await client.close()
 
 
 def _channel(address: Address) -> Any:

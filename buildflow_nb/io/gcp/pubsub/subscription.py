@@ -18,10 +18,9 @@ from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
 from buildflow_nb.io.gcp.errors import Target
-from buildflow_nb.io.gcp.pubsub.checks import check_name, looked_at
-from buildflow_nb.io.gcp.pubsub.client import PubSubClient, messages, pubsub_address
+from buildflow_nb.io.gcp.pubsub.client import PubSubClient, looked_at, messages, pubsub_address
 from buildflow_nb.io.gcp.pubsub.source import PubSubSource, Reading
-from buildflow_nb.io.gcp.pubsub.topic import GCPPubSubTopic
+from buildflow_nb.io.gcp.pubsub.topic import GCPPubSubTopic, check_name
 from buildflow_nb.io.input_types import comes_from_elsewhere, never_becomes, only_of
 from buildflow_nb.types.gcp import PubsubMessage
 

@@ -5,22 +5,26 @@ Delivery is at least once and in order; see `sink.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
 from buildflow_nb.io.gcp.errors import Target
-from buildflow_nb.io.gcp.pubsub.checks import check_name, looked_at
-from buildflow_nb.io.gcp.pubsub.client import PubSubClient, messages, pubsub_address
+from buildflow_nb.io.gcp.pubsub.client import PubSubClient, looked_at, messages, pubsub_address
 from buildflow_nb.io.gcp.pubsub.sink import PubSubSink
 
-__all__ = ("GCPPubSubTopic", "PubSubTopic")
+__all__ = ("GCPPubSubTopic", "PubSubTopic", "check_name")
+
+# Pub/Sub documentation, "Create a topic", section "Resource names".
+LEGAL_NAME = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,16 @@ class GCPPubSubTopic:
         return PubSubClient(
             lambda: pubsub_address(env), target, "topic", name, "roles/pubsub.publisher"
         )
+
+
+def check_name(owner: str, name: str) -> None:
+    """Raises a `DeclarationError` for a name that Pub/Sub has not; `owner` opens the message."""
+    if not LEGAL_NAME.fullmatch(name):
+        msg = (
+            f"{owner} {name!r}: a name has 3 to 255 letters, digits and '-._~+%', begins with a "
+            "letter, and not with 'goog'"
+        )
+        raise DeclarationError(msg)
 
 
 PubSubTopic = GCPPubSubTopic  # the name that BuildFlow's documents use

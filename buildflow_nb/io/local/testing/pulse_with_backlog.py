@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
-from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.primitive import Env, PrimitiveId, Source, Wire, label_of
-from buildflow_nb.io.local.pulse import CycleSource, checked_items, fingerprint
+from buildflow_nb.core.primitive import Env, PrimitiveId, Source
+from buildflow_nb.io.local.pulse import CycleSource, Pulse, fingerprint
 
 __all__ = ("PulseWithBacklog",)
 
 
 @dataclass(frozen=True, slots=True)
-class PulseWithBacklog:
+class PulseWithBacklog(Pulse):
     """Hands out `items` as `Pulse` does and always reports `backlog_size` elements waiting."""
 
-    cloud: ClassVar[str] = "local"
-    source_wire: ClassVar[Wire] = Wire.OBJECT
-    max_pullers: ClassVar[int] = 1  # it has one cursor
-
-    items: Iterable[Any]
-    pulse_interval_seconds: float
     backlog_size: int
-
-    def __post_init__(self) -> None:
-        items = checked_items("PulseWithBacklog", self.items, self.pulse_interval_seconds)
-        object.__setattr__(self, "items", items)
 
     @property
     def primitive_id(self) -> PrimitiveId:
@@ -44,7 +31,3 @@ class PulseWithBacklog:
     def source(self, env: Env) -> AbstractAsyncContextManager[Source]:  # noqa: ARG002
         """Open a source that starts with the first item."""
         return CycleSource(self.items, self.pulse_interval_seconds, self.backlog_size)
-
-    async def check(self, env: Env) -> Sequence[Finding]:  # noqa: ARG002
-        """Nothing can be wrong with it."""
-        return [Finding(label_of(self), Health.OK, "is part of this process")]

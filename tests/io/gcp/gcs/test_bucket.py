@@ -214,8 +214,8 @@ def upstream(env):
 @pytest.fixture
 def hasty(monkeypatch):
     """The client gives up soon, and tries again at once."""
-    monkeypatch.setattr("buildflow_nb.io.gcp.gcs.store.RETRY_S", 0.05)
-    monkeypatch.setattr("buildflow_nb.io.gcp.gcs.store.DELAYS_S", (0.001, 0.01))
+    monkeypatch.setattr("buildflow_nb.io.gcp.gcs.bucket.RETRY_S", 0.05)
+    monkeypatch.setattr("buildflow_nb.io.gcp.gcs.bucket.DELAYS_S", (0.001, 0.01))
 
 
 @pytest.mark.emulator
