@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, DeniedError
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.core.primitive import label_of
+from buildflow_nb.core.primitive import Checkable, Env, label_of
 from buildflow_nb.io.threads import Threads
 
-__all__ = ("CHECK_S", "looked", "on_thread")
+__all__ = ("CHECK_S", "looked", "looked_at_parts", "on_thread")
 
 T = TypeVar("T")
 CHECK_S = 2.0  # for an answer; a person waits for it, and an emulator or a cloud takes 0.2 s
@@ -59,6 +60,13 @@ async def looked(
     except BuildFlowError as error:
         return [_failed(subject, error, role)]
     return [Finding(subject, Health.OK, said, role=role)]
+
+
+async def looked_at_parts(primitive: object, env: Env, *parts: Checkable) -> list[Finding]:
+    """What was found of the parts of a primitive, told as findings of it."""
+    found = await asyncio.gather(*(part.check(env) for part in parts))
+    label = label_of(primitive)
+    return [replace(one, subject=f"{label}: {one.subject}") for some in found for one in some]
 
 
 def _failed(subject: str, error: BuildFlowError, role: str) -> Finding:

@@ -28,8 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
-from buildflow_nb.io.files.foreign import foreign
-from buildflow_nb.io.files.paths import fault
+from buildflow_nb.io.files.paths import fault, foreign
 
 __all__ = ("LOOK_BYTES", "Appender")
 

@@ -30,7 +30,7 @@ from buildflow_nb.io.columns.layout import (
 )
 from buildflow_nb.io.files.appender import Appender
 from buildflow_nb.io.files.csv_rows import CsvRows, Row, Rows
-from buildflow_nb.io.files.foreign import UTF8_MARK
+from buildflow_nb.io.files.paths import UTF8_MARK
 from buildflow_nb.io.files.text_file import TextFile
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 

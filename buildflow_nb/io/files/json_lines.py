@@ -14,7 +14,7 @@ from buildflow_nb.core.conversion.json_forms import json_lines
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.io.files.appender import LOOK_BYTES, Appender
-from buildflow_nb.io.files.foreign import UTF8_MARK
+from buildflow_nb.io.files.paths import UTF8_MARK
 from buildflow_nb.io.files.text_file import TextFile
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 

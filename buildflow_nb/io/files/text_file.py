@@ -18,8 +18,7 @@ from typing import Any, BinaryIO, ClassVar, Protocol
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch
-from buildflow_nb.io.files.foreign import UTF8_MARK, foreign
-from buildflow_nb.io.files.paths import fault
+from buildflow_nb.io.files.paths import UTF8_MARK, fault, foreign
 from buildflow_nb.io.resuming.offset import Offset
 
 __all__ = ("TextFile", "TextFormat", "TextReader")

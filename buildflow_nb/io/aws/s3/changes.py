@@ -4,30 +4,45 @@ S3 sends a message to the queue for each change; the flow that manages this prim
 queue, lets the bucket send to it, and configures the notification. S3 keeps one notification
 configuration per bucket, so managing this takes the place of others that the bucket may have.
 Delivery is at least once and in no order (Amazon S3 User Guide, "Amazon S3 Event Notifications").
+
+Format: the same, "Event message structure". A message holds `Records`, nearly always one; the keys
+in them are URL-encoded with `+` for a space. S3 sends a message without records, the test event,
+when a notification is configured.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Self, cast
+from urllib.parse import unquote_plus
+
+import msgspec
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
+from buildflow_nb.core.primitive import Env, Malformed, Managed, PrimitiveId, Site, Source, Wire
 from buildflow_nb.io.aws.clients import connect
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.s3.bucket import S3Bucket
-from buildflow_nb.io.aws.s3.events import event_source
 from buildflow_nb.io.aws.sqs.queue import SQSQueue
+from buildflow_nb.io.checks import looked_at_parts
+from buildflow_nb.io.events import EventSource
 from buildflow_nb.io.fields import event_types_of
 from buildflow_nb.io.input_types import never_becomes
 from buildflow_nb.types.aws import S3ChangeStreamEventType, S3FileChangeEvent
 
-__all__ = ("S3FileChangeStream",)
+__all__ = ("S3FileChangeStream", "event_source", "events_of")
+
+TEST_EVENT = "s3:TestEvent"
+# What no encoded key holds: some emulators send keys as they are.
+NOT_ENCODED = re.compile(r"[^!-~]|%(?![0-9A-Fa-f]{2})")
+_DECODER = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +117,7 @@ class S3FileChangeStream:
 
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look at the bucket, and at the queue that it sends to."""
-        found = await asyncio.gather(self.s3_bucket.check(env), self.sqs_queue.check(env))
-        return [
-            replace(finding, subject=f"{label_of(self)}: {finding.subject}")
-            for findings in found
-            for finding in findings
-        ]
+        return await looked_at_parts(self, env, self.s3_bucket, self.sqs_queue)
 
     def owned(self) -> tuple[Managed, ...]:
         """The queue."""
@@ -164,3 +174,67 @@ def _policy(queue_arn: str, bucket: str) -> str:
         },
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def event_source(queue: Source, s3_client: object, *, test_events: bool) -> EventSource:
+    """The events of a bucket, out of its queue; `s3_client` fetches objects."""
+    read = partial(events_of, s3_client=s3_client, test_events=test_events)
+    return EventSource(queue, read, _origin)
+
+
+def events_of(
+    body: str, s3_client: object, *, test_events: bool
+) -> list[S3FileChangeEvent | Malformed]:
+    """The events of a message; none for a test event, unless those are wanted.
+
+    Anybody who may send to the queue may send anything: what cannot be read fails alone.
+    """
+    try:
+        return _read(body, s3_client, test_events=test_events)
+    except Exception as error:  # noqa: BLE001  (a RecursionError, say, of JSON that nests deeply)
+        return [
+            Malformed(body, f"cannot be read as a message of S3: {type(error).__name__}: {error}")
+        ]
+
+
+def _read(
+    body: str, s3_client: object, *, test_events: bool
+) -> list[S3FileChangeEvent | Malformed]:
+    try:
+        message = _DECODER.decode(body)
+    except msgspec.DecodeError as error:
+        return [Malformed(body, f"not JSON, so no message of S3: {error}")]
+    if not isinstance(message, dict):
+        return [Malformed(body, "no JSON object, so no message of S3")]
+    if isinstance(message.get("Records"), list):
+        return [_event(record, s3_client) for record in message["Records"]]
+    if message.get("Event") != TEST_EVENT:
+        return [Malformed(body, "neither Records nor a test event, so no message of S3")]
+    return [_test_event(message)] if test_events else []
+
+
+def _event(record: Any, s3_client: object) -> S3FileChangeEvent | Malformed:
+    try:
+        s3 = record["s3"]
+        return S3FileChangeEvent(
+            _decoded(s3["object"]["key"]),
+            S3ChangeStreamEventType(str(record["eventName"])),
+            record,
+            s3["bucket"]["name"],
+            s3_client,
+        )
+    except (KeyError, TypeError) as error:
+        return Malformed(record, f"a record without the names of event, bucket and key: {error}")
+
+
+def _test_event(message: Mapping[str, Any]) -> S3FileChangeEvent:
+    return S3FileChangeEvent("", S3ChangeStreamEventType.UNKNOWN, message, message.get("Bucket"))
+
+
+def _decoded(key: str) -> str:
+    return key if NOT_ENCODED.search(key) else unquote_plus(key)
+
+
+def _origin(item: object) -> str:
+    bucket, key = getattr(item, "bucket_name", None), getattr(item, "file_path", "")
+    return f"s3://{bucket}/{key}" if bucket else "a message of S3"

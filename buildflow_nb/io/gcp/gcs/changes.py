@@ -3,31 +3,33 @@
 Cloud Storage publishes to a topic for each change; the flow that manages this primitive makes the
 topic with a subscription, lets Cloud Storage publish to it, and adds a notification to the bucket,
 beside others that the bucket may have. Delivery is at least once and in no order (Cloud Storage
-documentation, "Pub/Sub notifications", section "Delivery guarantees").
+documentation, "Pub/Sub notifications", section "Delivery guarantees"). What happened to which
+object is in a message's attributes (the same, section "Notification format").
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
-from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
+from buildflow_nb.core.primitive import Env, Malformed, Managed, PrimitiveId, Site, Source, Wire
+from buildflow_nb.io.checks import looked_at_parts
+from buildflow_nb.io.events import EventSource
 from buildflow_nb.io.fields import event_types_of
 from buildflow_nb.io.gcp.clients import storage_client
 from buildflow_nb.io.gcp.errors import Target
 from buildflow_nb.io.gcp.gcs.bucket import GCSBucket
-from buildflow_nb.io.gcp.gcs.events import event_source
 from buildflow_nb.io.gcp.pubsub.subscription import GCPPubSubSubscription
 from buildflow_nb.io.gcp.pubsub.topic import GCPPubSubTopic
 from buildflow_nb.io.input_types import never_becomes
-from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent
+from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent, PubsubMessage
 
-__all__ = ("GCSFileChangeStream",)
+__all__ = ("GCSFileChangeStream", "event_of", "event_source")
 
 READER = "roles/storage.objectViewer"
 PUBLISHER = "roles/pubsub.publisher"
@@ -112,14 +114,7 @@ class GCSFileChangeStream:
 
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look at the bucket, and at the subscription that is read."""
-        found = await asyncio.gather(
-            self.gcs_bucket.check(env), self.pubsub_subscription.check(env)
-        )
-        return [
-            replace(finding, subject=f"{label_of(self)}: {finding.subject}")
-            for findings in found
-            for finding in findings
-        ]
+        return await looked_at_parts(self, env, self.gcs_bucket, self.pubsub_subscription)
 
     def owned(self) -> tuple[Managed, ...]:
         """The topic and the subscription."""
@@ -191,3 +186,45 @@ class GCSFileChangeStream:
     def _storage_client(self, env: Env) -> object:
         with Target("bucket", self.gcs_bucket.bucket_name, env.stack_said).faults(READER):
             return storage_client(env, self.gcs_bucket.project_id)
+
+
+def event_source(
+    subscription: Source, storage_client: object, wanted: Collection[GCSChangeStreamEventType]
+) -> EventSource:
+    """The events of a bucket, out of its subscription; `storage_client` fetches objects.
+
+    Events of kinds that are not `wanted` are passed over, but for those that nobody knows.
+    """
+    kinds = {*wanted, GCSChangeStreamEventType.UNKNOWN}
+
+    def read(message: PubsubMessage) -> list[object]:
+        event = event_of(message, storage_client)
+        return [event] if isinstance(event, Malformed) or event.event_type in kinds else []
+
+    return EventSource(subscription, read, _origin)
+
+
+def event_of(message: PubsubMessage, storage_client: object) -> GCSFileChangeEvent | Malformed:
+    """The event that a message tells.
+
+    Anybody who may publish may say anything: what cannot be read fails alone.
+    """
+    try:
+        return _read(message, storage_client)
+    except Exception as error:  # noqa: BLE001  (what came may be of any shape)
+        reason = f"cannot be read as a message of Cloud Storage: {type(error).__name__}: {error}"
+        return Malformed(message, reason)
+
+
+def _read(message: PubsubMessage, storage_client: object) -> GCSFileChangeEvent | Malformed:
+    said = message.attributes
+    if "eventType" not in said or "objectId" not in said:
+        return Malformed(message, "without eventType and objectId, so no message of Cloud Storage")
+    kind = GCSChangeStreamEventType(said["eventType"])
+    return GCSFileChangeEvent(said["objectId"], kind, said, storage_client)
+
+
+def _origin(item: object) -> str:
+    if isinstance(item, GCSFileChangeEvent):
+        return f"gs://{item.bucket_name}/{item.file_path}"
+    return "a message of Cloud Storage"

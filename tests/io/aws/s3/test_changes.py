@@ -10,7 +10,7 @@ import pytest
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Batch, Malformed, Wire
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
-from buildflow_nb.io.aws.s3.events import event_source, events_of
+from buildflow_nb.io.aws.s3.changes import event_source, events_of
 from buildflow_nb.types.aws import S3ChangeStreamEventType, S3FileChangeEvent
 from buildflow_nb.types.portable import FileChangeEvent
 from tests.io.contract import ConfigContract, drain, run

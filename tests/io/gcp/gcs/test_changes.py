@@ -12,7 +12,7 @@ from buildflow_nb.io.gcp import (
     GCSBucket,
     GCSFileChangeStream,
 )
-from buildflow_nb.io.gcp.gcs.events import event_of, event_source
+from buildflow_nb.io.gcp.gcs.changes import event_of, event_source
 from buildflow_nb.types.gcp import GCSChangeStreamEventType, GCSFileChangeEvent, PubsubMessage
 from buildflow_nb.types.portable import FileChangeEvent
 from tests.io.contract import ConfigContract, run
