@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from datetime import datetime
 
 import grpc
@@ -31,31 +30,12 @@ from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.supervisor import RunPlan
 from tests.benchmarks.measure import interleave, table
+from tests.benchmarks.orders import Address, Order
 
 MESSAGES = 40_000
 ROUNDS = 3
 PROJECT = "bench-project"
 PATIENCE_S = 60.0
-
-
-@dataclass
-class Address:
-    """Where a customer lives."""
-
-    street: str
-    town: str
-
-
-@dataclass
-class Order:
-    """A message."""
-
-    id: int
-    name: str
-    amount: float
-    paid: bool
-    at: datetime
-    address: Address
 
 
 DATA = msgspec.json.encode(

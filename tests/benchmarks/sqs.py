@@ -12,8 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from datetime import datetime
 
 import boto3
 import msgspec
@@ -27,6 +25,7 @@ from buildflow_nb.io.aws.sqs.source import MAX_CALLS as THREADS
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.supervisor import RunPlan
 from tests.benchmarks.measure import interleave, table
+from tests.benchmarks.orders import Order
 
 MESSAGES = 15_000
 LATENCY_MS = 10  # as AWS answers from nearby
@@ -34,26 +33,6 @@ EMPTY_POLL_S = 0.3  # a long poll of an empty queue, on this server
 LOOK_S = 0.005
 ROUNDS = 5
 REGION = "us-east-1"
-
-
-@dataclass
-class Address:
-    """Where a customer lives."""
-
-    street: str
-    town: str
-
-
-@dataclass
-class Order:
-    """A message."""
-
-    id: int
-    name: str
-    amount: float
-    paid: bool
-    at: datetime
-    address: Address
 
 
 class Server:

@@ -10,7 +10,7 @@ import pytest
 from buildflow_nb.core.errors import TemporaryError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.duckdb import DuckDBTable, sink
-from tests.io.contract import run
+from tests.io.contract import pushed, run
 from tests.io.records import POINTS, Point
 
 COUNT = """
@@ -140,3 +140,74 @@ def test_a_source_holds_the_file_only_while_it_reads(path):
             return counted(path)
 
     assert run(go()) == 1_500
+
+
+def test_a_cell_of_this_process_reads_while_a_flow_writes(path):
+    table = DuckDBTable(path, "t")
+
+    async def go():
+        async with table.sink(Env(), Point) as sink:
+            await sink.push(POINTS)
+            with duckdb.connect(str(path)) as connection:
+                seen = connection.execute("SELECT count(*) FROM t").fetchall()
+            with table.connect() as connection:
+                seen += connection.execute("SELECT sum(x) FROM t").fetchall()
+            with pytest.raises(duckdb.ConnectionException, match="different configuration"):
+                duckdb.connect(str(path), read_only=True)
+            await sink.push(POINTS)
+            return seen
+
+    assert run(go()) == [(3,), (6,)]
+    assert counted(path) == 6
+
+
+def test_a_cell_that_holds_the_file_read_only_is_waited_for(path):
+    duckdb.connect(str(path)).close()
+
+    async def go():
+        async with DuckDBTable(path, "t").sink(Env(), Point) as sink:
+            with pytest.raises(TemporaryError, match="open in this process with other settings"):
+                await sink.push(POINTS)
+            reader.close()
+            await sink.push(POINTS)
+
+    reader = duckdb.connect(str(path), read_only=True)
+    run(go())
+    assert counted(path) == 3
+
+
+def test_a_file_that_another_process_holds_is_waited_for(path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    async def go():
+        async with DuckDBTable(path, "t").sink(Env(), Point) as sink:
+            words = rf"shop\.duckdb is locked by .*process {process.pid}\)?; close it there"
+            with pytest.raises(TemporaryError, match=words):
+                await sink.push(POINTS)
+            process.communicate("\n")
+            await sink.push(POINTS)
+
+    with process:
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        run(go())
+    assert counted(path) == 3
+
+
+def test_closing_lets_other_processes_in(path):
+    table = DuckDBTable(path, "t")
+    pushed(table, POINTS, element=Point)
+
+    async def go():
+        async with table.source(Env()) as source:
+            await source.pull()
+
+    run(go())
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True, timeout=20)

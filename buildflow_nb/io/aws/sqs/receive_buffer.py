@@ -181,7 +181,7 @@ class ReceiveBuffer:
         return call
 
     def _leave(self, call: _Call, found: list[Message], fault: Exception | None) -> bool:
-        """Put a batch into the box; whether to make the next call at once."""
+        """Put a batch into the buffer; whether to make the next call at once."""
         with self._lock:
             closed = self._closed
             done = {} if closed else self._put(call, found, fault)
