@@ -9,7 +9,7 @@ from buildflow_nb.core.errors import ConversionError, PartialPushError, Temporar
 __all__ = ("ELEMENT_FAULTS", "Failures", "any_passes", "raise_failed", "write_sound")
 
 Failures = dict[int, Exception]  # by position in the push, or in a batch of it
-Write = Callable[[Sequence[object]], None]
+Write = Callable[[Sequence[object]], object]
 # What `write_sound` takes for a fault of an element and not of the sink.
 ELEMENT_FAULTS = (ConversionError, ValueError, TypeError, AttributeError, OverflowError, KeyError)
 

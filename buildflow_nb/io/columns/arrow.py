@@ -16,7 +16,7 @@ class Tables:
     """Makes tables; the columns are those of the declared type, or of the first table kept."""
 
     def __init__(self, element: object) -> None:
-        self._layout = declared_layout(element)
+        self.known = declared_layout(element)  # the columns, where they are known already
         self._kinds: dict[str, Kind] = {}
         self._schema: Any = None
         self._existing: Any = None
@@ -30,11 +30,16 @@ class Tables:
             PermanentError: the declared columns are others.
         """
         self._existing, self._where = existing, where
-        self._layout = fitted_layout(self._layout, existing.names, where)
+        self.known = fitted_layout(self.known, existing.names, where)
 
     def layout(self, items: Sequence[object]) -> Layout:
         """The columns of a push."""
-        return self._layout or seen_layout(items)
+        return self.known or seen_layout(items)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The types of the last table's columns."""
+        return self._kinds if self._draft is None else self._draft[1]
 
     def make(self, layout: Layout, items: Sequence[object]) -> Any:
         """The items as a table.
@@ -52,7 +57,7 @@ class Tables:
     def keep(self) -> None:
         """The last table is written: later ones have its columns."""
         if self._draft is not None:
-            self._layout, self._kinds, self._schema = self._draft
+            self.known, self._kinds, self._schema = self._draft
 
     def _typed(
         self, layout: Layout, columns: Sequence[Sequence[Any]]

@@ -20,13 +20,9 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import ConversionError, PermanentError
-from buildflow_nb.io.columns.arrow import arrow_schema, arrow_table, kinds_of
+from buildflow_nb.io.columns.arrow import Tables, kinds_of
 from buildflow_nb.io.columns.kinds import Kind
-from buildflow_nb.io.columns.layout import (
-    Layout,
-    declared_layout,
-    seen_layout,
-)
+from buildflow_nb.io.columns.layout import Layout
 from buildflow_nb.io.duckdb.connection import CLOUD, connect, fault, name_quoted, quoted
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
 
@@ -49,9 +45,8 @@ class DuckDBWriter:
         self._database = database
         self._table = table
         self._key = tuple(key)
-        self._layout = declared_layout(element)
-        self._kinds: dict[str, Kind] = {}
-        self._schema: Any = None
+        self._tables = Tables(element)
+        self._fitted = False  # whether it is known that the table has such columns
         self._connection: Any = None
 
     def open(self) -> None:
@@ -62,11 +57,12 @@ class DuckDBWriter:
         self._connection = connect(self._database)
         try:
             existing = self._existing()
-            if existing and self._layout is not None:
-                self._check(existing, self._layout.names)
-            elif not existing and self._layout is not None:
-                self._demand_key_in(self._layout.names)
-                kinds = kinds_of(self._layout, [[] for _ in self._layout.names])
+            layout = self._tables.known
+            if existing and layout is not None:
+                self._check(existing, layout.names)
+            elif layout is not None:
+                self._demand_key_in(layout.names)
+                kinds = kinds_of(layout, [[] for _ in layout.names])
                 if not any("TIMESTAMP" in kind.sql for kind in kinds.values()):
                     self._make(kinds)
         except duckdb.Error as error:
@@ -76,7 +72,7 @@ class DuckDBWriter:
         """Insert the items; where some do not fit, their neighbours."""
         import duckdb
 
-        layout = self._layout or seen_layout(items)
+        layout = self._tables.layout(items)
         faults = (*ELEMENT_FAULTS, duckdb.DataError, duckdb.IntegrityError)
         try:
             write_sound(items, lambda sound: self._insert(layout, sound), faults)
@@ -102,17 +98,18 @@ class DuckDBWriter:
 
         if self._connection is None:
             self.open()
-        columns = layout.columns(items)
-        if self._schema is None:
-            self._prepare(layout, columns)
-        table = arrow_table(self._kinds, self._schema, columns)
+        table = self._tables.make(layout, items)
+        if not self._fitted:
+            self._fit(layout.names)
+            self._tables.keep()
+            self._fitted = True
         if self._key:
             table = self._of_one_each(table)
         try:
             self._insert_table(table)
         except (duckdb.CatalogException, duckdb.BinderException):
             # Somebody has dropped or altered the table since: make it anew, or say what is wrong.
-            self._fit(layout.names, self._kinds)
+            self._fit(layout.names)
             self._insert_table(table)
 
     def _insert_table(self, table: Any) -> None:
@@ -158,24 +155,13 @@ class DuckDBWriter:
         last = {str(key): i for i, key in enumerate(keys)}
         return table if len(last) == table.num_rows else table.take(sorted(last.values()))
 
-    def _prepare(self, layout: Layout, columns: Sequence[Sequence[Any]]) -> None:
-        """Settle the column types, with the first elements that can be written."""
-        if not layout.names:
-            msg = "the element has no fields"
-            raise ConversionError(msg)
-        kinds = kinds_of(layout, columns)
-        schema = arrow_schema(kinds)
-        arrow_table(kinds, schema, columns)  # raises before a table is made for what is at fault
-        self._fit(layout.names, kinds)
-        self._layout, self._kinds, self._schema = layout, kinds, schema
-
-    def _fit(self, names: Sequence[str], kinds: Mapping[str, Kind]) -> None:
+    def _fit(self, names: Sequence[str]) -> None:
         existing = self._existing()
         if existing:
             self._check(existing, names)
         else:
             self._demand_key_in(names)
-            self._make(kinds)
+            self._make(self._tables.kinds)
 
     def _existing(self) -> dict[str, bool]:
         """The columns of the table, and which make up its primary key; none without a table."""

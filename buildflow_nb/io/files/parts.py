@@ -8,7 +8,7 @@ of the declared type, or else of the first part.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -36,15 +36,11 @@ def _sound_part(
     except ELEMENT_FAULTS:
         pass
     try:
-        write_sound(items, lambda some: _try(parts.encode, some), ELEMENT_FAULTS)
+        write_sound(items, parts.encode, ELEMENT_FAULTS)
     except PartialPushError as partial:
         sound = [item for i, item in enumerate(items) if i not in partial.failed]
         return (parts.encode(sound) if sound else None), partial
     return parts.encode(items), None
-
-
-def _try(encode: Callable[[Sequence[object]], bytes], items: Sequence[object]) -> None:
-    encode(items)
 
 
 class Parts(Protocol):
