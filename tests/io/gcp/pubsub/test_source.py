@@ -319,7 +319,7 @@ class TestSilence:
         async def go():
             found = Silence(nothing)
             await found.is_empty(found.mark())
-            return found._asked, await found.is_empty(found.mark()), found._asked
+            return found.mark(), await found.is_empty(found.mark()), found.mark()
 
         assert run(go()) == (1, True, 2)
 
