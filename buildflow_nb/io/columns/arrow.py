@@ -9,7 +9,9 @@ from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.io.columns.kinds import Kind, has_zone, kind_of, seen_hint
 from buildflow_nb.io.columns.layout import Layout, declared_layout, fitted_layout, seen_layout
 
-__all__ = ("JSON_MARK", "Tables", "arrow_schema", "arrow_table", "kinds_of")
+__all__ = ("JSON_MARK", "Tables", "kinds_of")
+
+JSON_MARK = b"buildflow_nb.json"  # on a field whose text is JSON, so that reading decodes it
 
 
 class Tables:
@@ -50,7 +52,7 @@ class Tables:
         """
         columns = layout.columns(items)
         kinds, schema = self._typed(layout, columns)
-        table = arrow_table(kinds, schema, columns)
+        table = _table_of(kinds, schema, columns)
         self._draft = (layout, kinds, schema)
         return table
 
@@ -68,7 +70,7 @@ class Tables:
             msg = "the element has no fields"
             raise ConversionError(msg)
         kinds = kinds_of(layout, columns)
-        schema = arrow_schema(kinds)
+        schema = _schema_of(kinds)
         if self._existing is not None and not schema.equals(self._existing):
             for mine, other in zip(schema, self._existing, strict=True):
                 if layout.hints and mine.type != other.type:
@@ -81,9 +83,6 @@ class Tables:
         return kinds, schema
 
 
-JSON_MARK = b"buildflow_nb.json"  # on a field whose text is JSON, so that reading decodes it
-
-
 def kinds_of(layout: Layout, columns: Sequence[Sequence[Any]]) -> dict[str, Kind]:
     """The column types, from the declared types and, where those say too little, the values."""
     found = {}
@@ -93,7 +92,7 @@ def kinds_of(layout: Layout, columns: Sequence[Sequence[Any]]) -> dict[str, Kind
     return found
 
 
-def arrow_schema(kinds: Mapping[str, Kind]) -> Any:
+def _schema_of(kinds: Mapping[str, Kind]) -> Any:
     """The Arrow schema of such columns."""
     import pyarrow as pa
 
@@ -104,7 +103,7 @@ def arrow_schema(kinds: Mapping[str, Kind]) -> Any:
     return pa.schema(fields)
 
 
-def arrow_table(kinds: Mapping[str, Kind], schema: Any, columns: Sequence[Sequence[Any]]) -> Any:
+def _table_of(kinds: Mapping[str, Kind], schema: Any, columns: Sequence[Sequence[Any]]) -> Any:
     """The columns as a table.
 
     Raises:

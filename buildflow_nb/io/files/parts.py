@@ -27,22 +27,6 @@ from buildflow_nb.types.portable import FileFormat
 __all__ = ("PartNames", "PartWriter", "Parts", "parts_of")
 
 
-def _sound_part(
-    parts: Parts, items: Sequence[object]
-) -> tuple[bytes | None, PartialPushError | None]:
-    """One part of all elements that can be written, and what to say of the others."""
-    try:
-        return parts.encode(items), None
-    except ELEMENT_FAULTS:
-        pass
-    try:
-        write_sound(items, parts.encode, ELEMENT_FAULTS)
-    except PartialPushError as partial:
-        sound = [item for i, item in enumerate(items) if i not in partial.failed]
-        return (parts.encode(sound) if sound else None), partial
-    return parts.encode(items), None
-
-
 class Parts(Protocol):
     """Encodes pushes in one format; `keep` is told when the last one was written."""
 
@@ -179,3 +163,19 @@ class PartWriter:
 
     def close(self) -> None:
         """Nothing is held open."""
+
+
+def _sound_part(
+    parts: Parts, items: Sequence[object]
+) -> tuple[bytes | None, PartialPushError | None]:
+    """One part of all elements that can be written, and what to say of the others."""
+    try:
+        return parts.encode(items), None
+    except ELEMENT_FAULTS:
+        pass
+    try:
+        write_sound(items, parts.encode, ELEMENT_FAULTS)
+    except PartialPushError as partial:
+        sound = [item for i, item in enumerate(items) if i not in partial.failed]
+        return (parts.encode(sound) if sound else None), partial
+    return parts.encode(items), None

@@ -29,6 +29,7 @@ __all__ = (
 
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+HASH_LENGTH = 8  # as in BuildFlow, so that what it has made is found again
 
 _lock = threading.Lock()
 _credentials: dict[Secret | None, Any] = {}
@@ -118,9 +119,6 @@ def _of_account(account: Secret) -> Any:
     except (ValueError, TypeError, AttributeError, RecursionError):
         msg = "gcp_service_account_info is not the JSON of a service account's key; renew it"
         raise PermanentError(msg) from None  # the cause holds the key
-
-
-HASH_LENGTH = 8  # as in BuildFlow, so that what it has made is found again
 
 
 def own_name(owner: str, prefix: str, project: str | None) -> str:

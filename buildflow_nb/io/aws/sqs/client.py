@@ -36,6 +36,7 @@ LONG_POLL_S = 20  # the most that AWS takes; polling without a wait spins and co
 SHORT_POLL_S = 1  # the least with which SQS asks all of its servers, so that "none" means none
 LEASE_S = 30  # for a queue whose visibility timeout is 0, which would deliver for ever
 TIMES = "ApproximateReceiveCount"
+_ATTRIBUTES = "sqs:GetQueueAttributes"
 COUNTS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -182,9 +183,6 @@ class QueueClient:
             reply = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
         lease_s, max_bytes = (int(reply["Attributes"][name]) for name in wanted)
         return _Facts(url, lease_s or LEASE_S, max_bytes)
-
-
-_ATTRIBUTES = "sqs:GetQueueAttributes"
 
 
 def _times(message: Mapping[str, Any]) -> int:

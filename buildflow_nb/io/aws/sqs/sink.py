@@ -24,7 +24,9 @@ from buildflow_nb.io.threads import Threads
 
 __all__ = ("Fifo", "SqsSink")
 
-
+HELD_BACK = "a message before it in the FIFO queue could not be sent yet"
+MAX_CALLS = 8  # a push of a hundred elements is ten calls
+OLD_LIMIT = 256 << 10  # bytes of a batch that every SQS takes; a queue with a higher limit more
 # XML 1.0, section 2.2, has no other characters, and SQS follows it.
 UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 GROUP = "buildflow"  # of all messages that name none: one order for the whole queue
@@ -35,23 +37,13 @@ Entry = dict[str, str]
 _DECODER = msgspec.json.Decoder()
 
 
-def checked_size(text: str, limit: int) -> int:
-    """The size of a message in bytes.
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A message that can be sent, and its position in the push."""
 
-    Raises:
-        ConversionError: SQS will not take it.
-    """
-    if not text:
-        msg = "the message is empty, and SQS takes none that is; return None to send nothing"
-        raise ConversionError(msg)
-    if (found := UNSENDABLE.search(text)) is not None:
-        msg = f"SQS takes no character {found.group()!r} (at {found.start()}); encode it first"
-        raise ConversionError(msg)
-    size = len(text.encode())
-    if size > limit:
-        msg = f"the message has {size:,} bytes, and the queue takes at most {limit:,}"
-        raise ConversionError(msg)
-    return size
+    position: int
+    size: int
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +81,6 @@ class Fifo:
         return found if isinstance(found, dict) else {}
 
 
-def _id_of(fields: dict[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if value is None or value == "":
-        msg = f"the message has nothing in field {name!r}, which its FIFO queue needs"
-        raise ConversionError(msg)
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    if len(text) <= ID_LENGTH and not UNFIT_FOR_IDS.search(text):
-        return text
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-HELD_BACK = "a message before it in the FIFO queue could not be sent yet"
-MAX_CALLS = 8  # a push of a hundred elements is ten calls
-OLD_LIMIT = 256 << 10  # bytes of a batch that every SQS takes; a queue with a higher limit more
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A message that can be sent, and its position in the push."""
-
-    place: int
-    size: int
-    entry: Entry
-
-
 class SqsSink:
     """Sends to one queue; `fifo` says how its messages are grouped, if it is a FIFO queue."""
 
@@ -137,11 +104,11 @@ class SqsSink:
         limit = self._client.max_bytes
         entries: list[_Entry] = []
         failed: Failures = {}
-        for place, item in enumerate(items):
+        for position, item in enumerate(items):
             try:
-                entries.append(self._entry(place, cast("str", item), limit))
+                entries.append(self._entry(position, cast("str", item), limit))
             except ConversionError as error:
-                failed[place] = error
+                failed[position] = error
         failed |= self._send(list(_packs(entries, max(limit, OLD_LIMIT))))
         raise_failed(failed, len(items), "messages cannot be sent")
 
@@ -149,10 +116,10 @@ class SqsSink:
         """Let the threads end."""
         self._threads.close()
 
-    def _entry(self, place: int, text: str, limit: int) -> _Entry:
+    def _entry(self, position: int, text: str, limit: int) -> _Entry:
         size = checked_size(text, limit)
         stamp = self._fifo.stamp(text) if self._fifo is not None else {}
-        return _Entry(place, size, {"MessageBody": text, **stamp})
+        return _Entry(position, size, {"MessageBody": text, **stamp})
 
     def _send(self, packs: list[list[_Entry]]) -> Failures:
         failed: Failures = {}
@@ -164,7 +131,7 @@ class SqsSink:
         for pack in packs:
             if any_passes(failed):
                 held_back = TemporaryError(HELD_BACK)
-                failed |= {entry.place: held_back for entry in pack}
+                failed |= {entry.position: held_back for entry in pack}
             else:
                 failed |= self._post(pack)
         return failed
@@ -174,8 +141,8 @@ class SqsSink:
         try:
             failures = self._client.send([entry.entry for entry in pack])
         except TemporaryError as error:
-            return {entry.place: error for entry in pack}
-        return {pack[i].place: error for i, error in failures.items()}
+            return {entry.position: error for entry in pack}
+        return {pack[i].position: error for i, error in failures.items()}
 
 
 def _packs(entries: Sequence[_Entry], most_bytes: int) -> Iterator[list[_Entry]]:
@@ -189,3 +156,33 @@ def _packs(entries: Sequence[_Entry], most_bytes: int) -> Iterator[list[_Entry]]
         size += entry.size
     if pack:
         yield pack
+
+
+def checked_size(text: str, limit: int) -> int:
+    """The size of a message in bytes.
+
+    Raises:
+        ConversionError: SQS will not take it.
+    """
+    if not text:
+        msg = "the message is empty, and SQS takes none that is; return None to send nothing"
+        raise ConversionError(msg)
+    if (found := UNSENDABLE.search(text)) is not None:
+        msg = f"SQS takes no character {found.group()!r} (at {found.start()}); encode it first"
+        raise ConversionError(msg)
+    size = len(text.encode())
+    if size > limit:
+        msg = f"the message has {size:,} bytes, and the queue takes at most {limit:,}"
+        raise ConversionError(msg)
+    return size
+
+
+def _id_of(fields: dict[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None or value == "":
+        msg = f"the message has nothing in field {name!r}, which its FIFO queue needs"
+        raise ConversionError(msg)
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if len(text) <= ID_LENGTH and not UNFIT_FOR_IDS.search(text):
+        return text
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -22,7 +22,6 @@ from buildflow_nb.types.gcp import MessageBytes
 
 __all__ = ("PubSubSink",)
 
-
 REQUEST_MESSAGES = 1_000
 REQUEST_BYTES = 10_000_000
 MOST_ATTRIBUTES = 100
@@ -31,8 +30,6 @@ VALUE_BYTES = 1_024
 ORDERING_KEY_BYTES = 1_024
 RESERVED = "goog"
 FRAME_BYTES = 5  # tag and length of a field of less than 256 MiB, at most
-
-
 PUBLISH_S = 60.0  # for 10 MB through a slow line
 REFUSED = "INVALID_ARGUMENT"
 HELD_BACK = "a message before it could not be published yet"
@@ -42,14 +39,14 @@ HELD_BACK = "a message before it could not be published yet"
 class _Request:
     """Messages that go together, and their positions in the push."""
 
-    places: Sequence[int]
+    positions: Sequence[int]
     messages: Sequence[Pb]
 
     def halves(self) -> tuple[_Request, _Request]:
-        middle = len(self.places) // 2
+        middle = len(self.positions) // 2
         return (
-            _Request(self.places[:middle], self.messages[:middle]),
-            _Request(self.places[middle:], self.messages[middle:]),
+            _Request(self.positions[:middle], self.messages[:middle]),
+            _Request(self.positions[middle:], self.messages[middle:]),
         )
 
 
@@ -90,7 +87,7 @@ class PubSubSink:
             if under_way is not None:
                 failed |= await under_way
             if any_passes(failed):
-                failed |= dict.fromkeys(request.places, TemporaryError(HELD_BACK))
+                failed |= dict.fromkeys(request.positions, TemporaryError(HELD_BACK))
                 under_way = None
             else:
                 under_way = asyncio.create_task(self._send(request))
@@ -98,24 +95,24 @@ class PubSubSink:
         return failed | await under_way if under_way is not None else failed
 
     def _requests(self, items: Sequence[bytes], failed: Failures) -> Iterator[_Request]:
-        places: list[int] = []
+        positions: list[int] = []
         pack: list[Pb] = []
         size = 0
-        for place, data in enumerate(items):
+        for position, data in enumerate(items):
             try:
                 message = to_message(data, self._limit)
             except ConversionError as error:
-                failed[place] = error
+                failed[position] = error
                 continue
             more = field_bytes(message)
             if pack and (len(pack) == REQUEST_MESSAGES or size + more > self._limit):
-                yield _Request(places, pack)
-                places, pack, size = [], [], 0
-            places.append(place)
+                yield _Request(positions, pack)
+                positions, pack, size = [], [], 0
+            positions.append(position)
             pack.append(message)
             size += more
         if pack:
-            yield _Request(places, pack)
+            yield _Request(positions, pack)
 
     async def _send(self, request: _Request) -> Failures:
         """Publish a request; gives what failed."""
@@ -135,19 +132,19 @@ class PubSubSink:
 
     async def _apart(self, request: _Request, said: str) -> Failures:
         """Publish a request that was refused as a whole in halves, in order."""
-        if len(request.places) == 1:
-            return {request.places[0]: ConversionError(f"Pub/Sub refuses the message: {said}")}
+        if len(request.positions) == 1:
+            return {request.positions[0]: ConversionError(f"Pub/Sub refuses the message: {said}")}
         first, second = request.halves()
         failed = await self._send(first)
         if any_passes(failed):
-            return failed | dict.fromkeys(second.places, TemporaryError(HELD_BACK))
+            return failed | dict.fromkeys(second.positions, TemporaryError(HELD_BACK))
         return failed | await self._send(second)
 
     @staticmethod
     def _failed(request: _Request, error: Exception) -> Failures:
         if not isinstance(error, TemporaryError):
             raise error
-        return dict.fromkeys(request.places, error)
+        return dict.fromkeys(request.positions, error)
 
 
 def to_message(data: bytes, limit: int) -> Pb:
