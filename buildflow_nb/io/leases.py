@@ -86,8 +86,7 @@ class Leases:
     def settled(self, receipts: Iterable[Receipt]) -> None:
         """The queue has done what it was told of these."""
         with self._lock:
-            for receipt in receipts:
-                self._drop(receipt)
+            self._drop(receipts)
 
     def unsettled(self, receipts: Iterable[Receipt]) -> None:
         """The queue could not be told of these; they may be settled again for a while."""
@@ -132,15 +131,17 @@ class Leases:
         self, received: Iterable[tuple[str, str, int]], now: float, lease_s: float
     ) -> list[Receipt]:
         renew_at, hidden_until, until = now + lease_s / 2, now + lease_s, now + self._longest_s
-        added = [Receipt(*one, renew_at, hidden_until, until) for one in received]
+        added = [Receipt(i, h, n, renew_at, hidden_until, until) for i, h, n in received]
         self._held.update(dict.fromkeys(added))
         return added
 
     def _give_up(self, receipt: Receipt) -> None:
-        self._drop(receipt)
+        self._drop((receipt,))
 
-    def _drop(self, receipt: Receipt) -> None:
-        self._held.pop(receipt, None)
+    def _drop(self, receipts: Iterable[Receipt]) -> None:
+        held = self._held
+        for receipt in receipts:
+            held.pop(receipt, None)
 
 
 class Pauses:

@@ -74,13 +74,13 @@ class MessageLeases(Leases):
         self, old: Receipt | None, message: Message, now: float, lease_s: float
     ) -> Receipt:
         if old is not None:
-            self._drop(old)
+            self._drop((old,))
         (receipt,) = self._add([(message.id, message.handle, message.times)], now, lease_s)
         self._by_id[message.id] = receipt
         return receipt
 
     def _note_done(self, receipt: Receipt) -> None:
-        self._drop(self._by_id.get(receipt.id, receipt))
+        self._drop((self._by_id.get(receipt.id, receipt),))
         self._done[receipt.id] = None
         if len(self._done) > MOST_DONE:
             del self._done[next(iter(self._done))]
@@ -89,9 +89,11 @@ class MessageLeases(Leases):
         if receipt.fate is Fate.DELETE:
             self._note_done(receipt)
         else:
-            self._drop(receipt)
+            self._drop((receipt,))
 
-    def _drop(self, receipt: Receipt) -> None:
-        super()._drop(receipt)
-        if self._by_id.get(receipt.id) is receipt:
-            del self._by_id[receipt.id]
+    def _drop(self, receipts: Iterable[Receipt]) -> None:
+        dropped = list(receipts)
+        super()._drop(dropped)
+        for receipt in dropped:
+            if self._by_id.get(receipt.id) is receipt:
+                del self._by_id[receipt.id]

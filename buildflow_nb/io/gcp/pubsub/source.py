@@ -156,10 +156,12 @@ class PubSubSource:
 
     def _note_settled(self, held: Sequence[Receipt], told: Told) -> None:
         again = told.again  # a message of an id that is gone comes again, or is somebody else's
+        if not again:
+            self._leases.settled(held)
+            return
         self._leases.settled(receipt for receipt in held if receipt.handle not in again)
         self._leases.unsettled(receipt for receipt in held if receipt.handle in again)
-        for error in again.values():
-            raise error
+        raise next(iter(again.values()))
 
     async def _silent(self) -> bool:
         """Wait for messages; whether none came for a while, and none are held."""
