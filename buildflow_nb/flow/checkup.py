@@ -25,7 +25,7 @@ from buildflow_nb.flow.running import Running
 from buildflow_nb.infra.found_keys import aws_keys, gcp_keys
 from buildflow_nb.infra.managed import in_order
 from buildflow_nb.infra.port_check import look_at_port
-from buildflow_nb.infra.pulumi.engine_check import look_at_engine
+from buildflow_nb.infra.pulumi.cli import look_at_engine
 from buildflow_nb.local_cloud.client import find_cloud
 from buildflow_nb.runtime.concurrency.loop import loop_thread
 

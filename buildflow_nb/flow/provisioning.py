@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Self
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.status.deletions import Deletions
 from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
     DeclaredPrimitives,
+    Deletions,
     Operation,
     OperationEvent,
     OperationListener,

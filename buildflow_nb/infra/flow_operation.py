@@ -1,14 +1,14 @@
 """An operation from its question to its outcome; nothing is deleted that nobody has seen.
 
 Where somebody is asked, the plan comes first. Where nobody is, it is looked for whenever the state
-tells that there may be something to delete that takes more than a yes (`core/status/deletions.py`).
-What was agreed to is done only to the stack that the plan was made of: if somebody else has changed
-it meanwhile, it is refused.
+tells that there may be something to delete that takes more than a yes
+(`core/status/operations.py`). What was agreed to is done only to the stack that the plan was made
+of: if somebody else has changed it meanwhile, it is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
@@ -17,7 +17,9 @@ from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
     DeclaredPrimitives,
+    Deletions,
     Diagnostic,
+    Op,
     Operation,
     OperationEvent,
     OperationListener,
@@ -27,12 +29,12 @@ from buildflow_nb.core.status.operations import (
     Summary,
 )
 from buildflow_nb.core.status.stack_view import StackView
+from buildflow_nb.infra.managed import keys_of
 from buildflow_nb.infra.operation import not_begun, operate
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.pulumi.state_mark import state_mark
 from buildflow_nb.infra.report import told
 from buildflow_nb.infra.stop import Stop
-from buildflow_nb.infra.weighing import weighed
 
 __all__ = ("FlowOperation", "finished")
 
@@ -166,3 +168,35 @@ def finished(outcome: Outcome) -> Outcome:
         msg = f"{summary.operation.value}: {summary.error}"
         raise InfraError(msg, summary.text)
     return outcome
+
+
+def weighed(
+    plan: Outcome, deployment: Deployment, mentioned: Iterable[object], operation: Operation
+) -> Outcome:
+    """A plan for an operation, with its deletions weighed.
+
+    A deletion belongs to whoever applied it last; of a state that does not say so, to nobody.
+    """
+    gone = [step for step in plan.steps if step.op is Op.DELETE and step.of_primitive]
+    replaced = [
+        step
+        for step in plan.steps
+        if step.op is Op.REPLACE and step.applied_by not in ("", deployment.identity)
+    ]
+    by_others: dict[str, tuple[str, ...]] = {}
+    for step in sorted((*gone, *replaced), key=lambda step: step.owner):
+        if step.applied_by not in ("", deployment.identity):
+            there = by_others.get(step.applied_by, ())
+            by_others[step.applied_by] = there if step.owner in there else (*there, step.owner)
+    known = keys_of(mentioned)
+    return replace(
+        plan,
+        deletions=Deletions(
+            plan.summary.changes.get(Op.DELETE, 0),
+            plan.summary.changes.get(Op.CREATE, 0),
+            len({step.urn for step in replaced}),
+            by_others,
+            tuple(sorted(step.owner for step in gone if step.owner not in known)),
+            all_wanted=operation is Operation.DESTROY,
+        ),
+    )

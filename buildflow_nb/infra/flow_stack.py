@@ -162,7 +162,7 @@ class FlowStack:
     ) -> Outcome:
         """Carry out an operation; where somebody is asked, preview it first, on this thread.
 
-        Where nobody is, what has to be typed (`core/status/deletions.py`) is not deleted.
+        Where nobody is, what has to be typed (`core/status/operations.py`) is not deleted.
         After a yes `listener` hears each step of the plan first, so that it knows what is to come.
 
         Raises:

@@ -14,8 +14,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from buildflow_nb.core.status.deletions import Deletions
 from buildflow_nb.core.status.operations import (
+    Deletions,
     Diagnostic,
     Op,
     Operation,

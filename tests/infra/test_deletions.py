@@ -9,8 +9,8 @@ import pytest
 
 from buildflow_nb.core.config import Stack
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.core.status.deletions import Deletions
 from buildflow_nb.core.status.operations import (
+    Deletions,
     Op,
     Operation,
     Outcome,
@@ -19,8 +19,8 @@ from buildflow_nb.core.status.operations import (
     StepPlanned,
     Summary,
 )
+from buildflow_nb.infra.flow_operation import weighed
 from buildflow_nb.infra.pulumi.deployment import Deployment
-from buildflow_nb.infra.weighing import weighed
 from tests.infra.primitives import Q
 
 MINE = Deployment(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.errors import RejectedError, UsageError
-from buildflow_nb.core.status.deletions import Deletions
 from buildflow_nb.core.status.operations import (
+    Deletions,
     Diagnostic,
     Op,
     Operation,

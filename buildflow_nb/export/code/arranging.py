@@ -15,8 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from buildflow_nb.export.cells.statement import APP, Statement
-from buildflow_nb.export.code.reads import Reads
-from buildflow_nb.export.code.selection import Selection
+from buildflow_nb.export.code.selection import Reads, Selection
 from buildflow_nb.export.messages import Messages
 
 __all__ = ("DECLARATIONS", "SEARCH", "SETUP", "TYPES", "Arranged", "arranged", "resorted")

@@ -18,12 +18,36 @@ from buildflow_nb.export.cells.statement import APP, Statement
 from buildflow_nb.export.code.imported import imported_by
 from buildflow_nb.export.code.left_settings import environment_of, say_left_settings
 from buildflow_nb.export.code.module_source import beside
-from buildflow_nb.export.code.reads import Reads
 from buildflow_nb.export.code.removing import without_removed
 from buildflow_nb.export.code.settings import names_of_os, settings_of_code
 from buildflow_nb.export.messages import Messages
 
-__all__ = ("Selection", "Stars", "select")
+__all__ = ("Reads", "Selection", "Stars", "select")
+
+
+class Reads:
+    """Told of any statement, by the functions and classes among these."""
+
+    def __init__(self, statements: Sequence[Statement]) -> None:
+        self._later: dict[str, frozenset[str]] = {}
+        for statement in statements:
+            if statement.is_block:
+                for name in statement.names.bound:
+                    known = self._later.get(name, frozenset())
+                    self._later[name] = known | statement.names.later
+
+    def of(self, statement: Statement) -> frozenset[str]:
+        """All names that must have their values when it runs."""
+        found = {*statement.names.now, *statement.names.perhaps}
+        if statement.declares:
+            found |= statement.names.soft  # annotations are resolved then
+        open_ = list(found)
+        while open_:
+            new = self._later.get(open_.pop(), frozenset()) - found
+            found |= new
+            open_ += new
+        return frozenset(found)
+
 
 _ALWAYS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__", "__builtins__", APP}
 _OF_IPYTHON = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.flow.doctor.autoload import Startup, StartupFile
-from buildflow_nb.infra.pulumi.engine_check import look_at_engine
+from buildflow_nb.infra.pulumi.cli import look_at_engine
 from buildflow_nb.local_cloud.emulators import EXTRA
 
 __all__ = ("looks_at_installation",)

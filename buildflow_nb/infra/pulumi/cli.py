@@ -16,13 +16,16 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.infra.pulumi.deployment import HIDDEN_OPTIONS
 
-__all__ = ("Cli", "cached_root", "find_cli", "get_cli")
+__all__ = ("Cli", "cached_root", "find_cli", "get_cli", "look_at_engine")
+
 
 OLDEST = (3, 205, 1)  # the first that streams its events over gRPC
 SITE = ("get.pulumi.com", 443)
@@ -181,3 +184,29 @@ def _how_to_mend(why: str) -> str:
         f"{cached_root() / 'bin'}; from a checkout with a Go toolchain, "
         "`python -m tools.pulumi_cli` builds it"
     )
+
+
+SUBJECT = "Pulumi engine"
+
+
+def look_at_engine() -> Finding:
+    """Look for the program and compare it with the SDK; nothing is downloaded."""
+    try:
+        sdk = installed_version("pulumi")
+    except PackageNotFoundError:
+        return Finding(SUBJECT, Health.ERROR, "the SDK is not installed", "pip install pulumi")
+    found = find_cli()
+    if found is None:
+        said = f"none that fits is on PATH or in {cached_root() / 'bin'}; the next apply gets one"
+        cure = "where nothing can be downloaded, install it as pulumi.com/docs/install says"
+        return Finding(SUBJECT, Health.WARNING, said, cure)
+    said = f"{found.version}, {found.origin} ({found.path}), for SDK {sdk}"
+    if _numbers(found.version) < _numbers(sdk):
+        cure = f"install Pulumi {sdk} or later: an older engine may not know what the SDK asks"
+        return Finding(SUBJECT, Health.WARNING, f"{said}, which is newer", cure)
+    return Finding(SUBJECT, Health.OK, said)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = text.split("-", maxsplit=1)[0].split("+", maxsplit=1)[0].split(".")
+    return tuple(int(part) for part in parts if part.isdigit())

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from buildflow_nb.core.findings import Health
-from buildflow_nb.infra.pulumi import engine_check
-from buildflow_nb.infra.pulumi.cli import Cli
-from buildflow_nb.infra.pulumi.engine_check import look_at_engine
+from buildflow_nb.infra.pulumi import cli
+from buildflow_nb.infra.pulumi.cli import Cli, look_at_engine
 
 
 @pytest.mark.parametrize(
@@ -18,8 +17,8 @@ from buildflow_nb.infra.pulumi.engine_check import look_at_engine
     [(version("pulumi"), Health.OK), ("3.210.0", Health.WARNING), ("3.999.0-dev", Health.OK)],
 )
 def test_one_that_is_there(monkeypatch, engine, health):
-    cli = Cli(Path("/opt/pulumi"), engine, "on PATH")
-    monkeypatch.setattr(engine_check, "find_cli", lambda: cli)
+    there = Cli(Path("/opt/pulumi"), engine, "on PATH")
+    monkeypatch.setattr(cli, "find_cli", lambda: there)
     found = look_at_engine()
     assert found.health is health
     assert f"{engine}, on PATH (/opt/pulumi)" in found.said
@@ -27,7 +26,7 @@ def test_one_that_is_there(monkeypatch, engine, health):
 
 
 def test_none(monkeypatch):
-    monkeypatch.setattr(engine_check, "find_cli", lambda: None)
+    monkeypatch.setattr(cli, "find_cli", lambda: None)
     found = look_at_engine()
     assert found.health is Health.WARNING
     assert "the next apply gets one" in found.said
