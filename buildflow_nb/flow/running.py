@@ -26,9 +26,9 @@ from buildflow_nb.flow.declaring import Declaring
 
 if TYPE_CHECKING:  # what runs is loaded when something is to run
     from buildflow_nb.runtime.handle import RunHandle
-    from buildflow_nb.runtime.observability.failures import Failed
+    from buildflow_nb.runtime.observability.failures import FailureRecord
     from buildflow_nb.runtime.observability.logs import LogLine
-    from buildflow_nb.runtime.supervisor import RunPlan
+    from buildflow_nb.runtime.plan import RunPlan
 
 __all__ = ("Running",)
 
@@ -79,10 +79,9 @@ class Running(Declaring):
                 missing.
             RunError: when it blocked, and a processor failed or every element did.
         """
-        from buildflow_nb.runtime.runtime_server import TOKEN_VARIABLE, RuntimeServerPlan
+        from buildflow_nb.runtime.plan import TOKEN_VARIABLE, RunPlan, RuntimeServerPlan
         from buildflow_nb.runtime.script_log import ScriptLog
         from buildflow_nb.runtime.signals import serve_until_ended
-        from buildflow_nb.runtime.supervisor import RunPlan
 
         if BEING_LOADED.get():
             cure = 'guard that by if __name__ == "__main__":'
@@ -205,7 +204,7 @@ class Running(Declaring):
         run = self._run_of(processor_id)
         return [] if run is None else run.peek(processor_id, count)
 
-    def failures(self, processor_id: str | None = None) -> list[Failed]:
+    def failures(self, processor_id: str | None = None) -> list[FailureRecord]:
         """Elements that failed for good, oldest first: live objects, to be edited and retried."""
         run = self._run_of(processor_id)
         return [] if run is None else run.failures(processor_id)

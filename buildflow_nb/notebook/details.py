@@ -19,7 +19,7 @@ from buildflow_nb.notebook.listings import Passages, passed
 from buildflow_nb.notebook.log_view import LogView
 from buildflow_nb.notebook.markup import quote
 from buildflow_nb.notebook.view_state import ALL, ViewState
-from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.failures import FailureRecord
 
 __all__ = ("Details",)
 
@@ -123,7 +123,7 @@ class Details:
             f"{all_of_them}</div>{rows}"
         )
 
-    def _failure(self, failed: Failed, line: str) -> str:
+    def _failure(self, failed: FailureRecord, line: str) -> str:
         number = f"--number {failed.number}"
         buttons = self._do("Send again", f"{line} --retry {number}") + self._do(
             "Discard", f"{line} --discard {number}"

@@ -17,7 +17,7 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import formats, markup
 from buildflow_nb.notebook.markup import Cell, quote
 from buildflow_nb.notebook.snapshot_view import aligned
-from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.logs import LogLine
 
 __all__ = (
@@ -85,26 +85,26 @@ class Listing(list[Record], Generic[Record]):
         return f"{self.title} · {len(self):,}{more}"
 
 
-def passed(flow: Flow, processor_id: str, count: int) -> list[Passage | Failed]:
+def passed(flow: Flow, processor_id: str, count: int) -> list[Passage | FailureRecord]:
     """The last elements of a processor, those that failed among them, newest last.
 
     Raises:
         UsageError: there is no such processor.
     """
-    found: list[Passage | Failed] = [*flow.peek(processor_id, count)]
+    found: list[Passage | FailureRecord] = [*flow.peek(processor_id, count)]
     found += flow.failures(processor_id)[-count:]
     return sorted(found, key=lambda each: each.at)[-count:]
 
 
-class Passages(Listing[Passage | Failed]):
+class Passages(Listing[Passage | FailureRecord]):
     """The last elements of a processor and what became of them, newest last."""
 
     heads = ("at", "took", "element", "results")
     left = 2
 
-    def row(self, record: Passage | Failed) -> tuple[str, ...]:
+    def row(self, record: Passage | FailureRecord) -> tuple[str, ...]:
         """Time, duration, element, results or error."""
-        if isinstance(record, Failed):
+        if isinstance(record, FailureRecord):
             failed = f"✕ {record.error}; {record.fate}"
             return (
                 formats.clock(record.at),
@@ -121,13 +121,13 @@ class Passages(Listing[Passage | Failed]):
         )
 
 
-class Failures(Listing[Failed | Failure]):
+class Failures(Listing[FailureRecord | Failure]):
     """Elements that failed for good: live, so that the next cell can retry or debug them."""
 
     heads = ("no.", "at", "processor", "tries", "fate", "origin", "error", "element")
     left = 6
 
-    def row(self, record: Failed | Failure) -> tuple[str, ...]:
+    def row(self, record: FailureRecord | Failure) -> tuple[str, ...]:
         """Number, time, processor, tries, fate, origin, error, element."""
         return (
             str(record.number),
@@ -145,7 +145,7 @@ class Failures(Listing[Failed | Failure]):
 class Deal:
     """What became of one failure that a line dealt with."""
 
-    failure: Failed
+    failure: FailureRecord
     went: str
     said: str
 

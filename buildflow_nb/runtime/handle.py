@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.declaring.registry import Changes, Registry
 from buildflow_nb.core.errors import RunError, UsageError
@@ -20,13 +20,16 @@ from buildflow_nb.core.nearest import unknown_processor
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State, run_text
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
-from buildflow_nb.runtime.consumer.manual_retry import Redone
-from buildflow_nb.runtime.observability.failures import Failed
-from buildflow_nb.runtime.observability.kept import Kept
+from buildflow_nb.runtime.in_process import InProcess
+from buildflow_nb.runtime.observability.failures import FailureRecord, RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import LogLine
 from buildflow_nb.runtime.observability.recording import Recorder
-from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
+from buildflow_nb.runtime.plan import RunPlan
+from buildflow_nb.runtime.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 
 __all__ = ("RunHandle",)
 
@@ -48,9 +51,12 @@ class RunHandle:
         self._ended = threading.Event()
         self.successor: RunHandle | None = None
         self._supervisor: Supervisor = self._thread.run(self._make())
+        self._server: RuntimeServer | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def _make(self) -> Supervisor:
-        return Supervisor(self._plan, SYSTEM, self._tell)
+        engine = InProcess(self._plan, SYSTEM)
+        return Supervisor(self._plan, engine, SYSTEM, self._tell, self)
 
     def begin(self) -> None:
         """Start every processor; called once, by `Flow.run`.
@@ -58,10 +64,9 @@ class RunHandle:
         Raises:
             ServeError: the port cannot be had.
         """
-        specs = list(self._registry.processors.values())
         AT_EXIT.add(self._drain_at_exit)
         try:
-            self._thread.run(self._supervisor.start(specs), START_TIMEOUT_S)
+            self._thread.run(self._begin(), START_TIMEOUT_S)
         except BaseException:  # also when interrupted: nothing of it may go on unseen
             self._thread.spawn(self._supervisor.stop_all(drain=False, timeout_s=1.0))
             raise
@@ -74,7 +79,7 @@ class RunHandle:
     @property
     def runtime_address(self) -> str | None:
         """Where the run can be asked and ended, `http://host:port`, if it has such a server."""
-        return self._supervisor.control_address
+        return None if self._server is None else self._server.address
 
     @property
     def running(self) -> bool:
@@ -157,10 +162,10 @@ class RunHandle:
             recorder.full.set()
         return recorder is not None
 
-    def failures(self, processor_id: str | None = None) -> list[Failed]:
+    def failures(self, processor_id: str | None = None) -> list[FailureRecord]:
         """Elements that failed for good, of one processor or of all, oldest first."""
         books = [self._ledger(processor_id)] if processor_id else self._ledgers()
-        found = [Failed(kept, self) for book in books for kept in list(book.failures)]
+        found = [record for book in books for record in list(book.failures)]
         return sorted(found, key=lambda failure: failure.at)
 
     def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
@@ -183,7 +188,7 @@ class RunHandle:
         """
         return self._thread.run(self._send(processor_id, element), SEND_TIMEOUT_S)
 
-    def redo(self, kept: Kept) -> Redone:
+    def retry(self, ledger: Ledger, record: FailureRecord, wanted: RetryInput) -> RetryResult:
         """Run a failed element through the live pipeline, or that of the run that came after.
 
         Raises:
@@ -191,10 +196,10 @@ class RunHandle:
             TimeoutError: code or sink did not answer in time.
         """
         if self.successor is not None:
-            return self.successor.redo(kept)
-        return self._thread.run(self._redo(kept), SEND_TIMEOUT_S)
+            return self.successor.retry(ledger, record, wanted)
+        return self._thread.run(self._retry(ledger, record, wanted), SEND_TIMEOUT_S)
 
-    def discard(self, kept: Kept) -> None:
+    def discard(self, ledger: Ledger, record: FailureRecord) -> None:
         """Forget a failure.
 
         Raises:
@@ -202,8 +207,8 @@ class RunHandle:
         """
 
         async def forget() -> None:
-            kept.refuse_settled()
-            kept.settle("discarded")
+            with record.claimed():
+                ledger.settle(record, "discarded")
 
         self._thread.run(forget(), LOOK_TIMEOUT_S)
 
@@ -321,12 +326,23 @@ class RunHandle:
     def _tell(self, event: Event) -> None:
         if isinstance(event, StateChanged) and event.processor_id is None:
             AT_EXIT.discard(self._drain_at_exit)
+            if self._server is not None:
+                self._closing = asyncio.create_task(self._server.stop())
             self._ended.set()
         for listener in list(self._listeners):
             try:
                 listener(event)
             except Exception:  # a listener must not hurt the run
                 _LOGGER.exception("a listener of flow %r failed", self.flow_id)
+
+    async def _begin(self) -> None:
+        if self._plan.control is not None:
+            from buildflow_nb.runtime.http.runtime_server import RuntimeServer
+
+            server = RuntimeServer(self._plan.control, self._supervisor)
+            await server.start()
+            self._server = server
+        await self._supervisor.start(list(self._registry.processors.values()))
 
     async def _snapshot(self) -> FlowSnapshot:
         return self._supervisor.snapshot()
@@ -336,20 +352,14 @@ class RunHandle:
             raise unknown_processor(processor_id, list(self._supervisor.units))
         return await self._supervisor.send(processor_id, element)
 
-    async def _redo(self, kept: Kept) -> Redone:
-        kept.refuse_settled()
-        spec = self._registry.processors.get(kept.processor_id)
-        kept.busy = True
-        try:
-            redone = await self._supervisor.redo(kept.processor_id, kept.again(), spec)
-        finally:
-            kept.busy = False
-        if redone.error is None:
-            kept.ledger.metrics.failed -= 1
-            kept.settle("retried")
-        else:
-            kept.renew(redone.error)
-        return redone
+    async def _retry(
+        self, ledger: Ledger, record: FailureRecord, wanted: RetryInput
+    ) -> RetryResult:
+        processor_id = record.processor_id
+        with record.claimed():
+            spec = self._registry.processors.get(processor_id)
+            result = await self._supervisor.retry(processor_id, wanted, spec)
+            return ledger.retried(record, result)
 
     async def _drain_at_exit(self, timeout_s: float) -> None:
         await self._supervisor.stop_all(drain=True, timeout_s=timeout_s / 2)

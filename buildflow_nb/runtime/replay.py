@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from buildflow_nb.core.conversion.decode import compile_decoder
-from buildflow_nb.core.declaring.flow_spec import (
-    CollectorSpec,
-    ConsumerSpec,
-    EndpointSpec,
-    ProcessorSpec,
-)
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.calls import being_cancelled
-from buildflow_nb.runtime.concurrency.clock import SYSTEM
-from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import compile_code
 from buildflow_nb.runtime.consumer.send import as_declared, run_value
-from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.consumer.worker_pool import lone_worker
+from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.observability.recording import Header, Row
 from buildflow_nb.runtime.observability.redaction import Redaction, redaction_of
 from buildflow_nb.runtime.observability.tagged_json import UnreadableError, tagged, untagged
 from buildflow_nb.runtime.observability.tracebacks import cut, describe
+from buildflow_nb.runtime.trial import trial
 
 __all__ = ("Replay", "Replayed", "replay_rows")
 
@@ -101,12 +95,12 @@ async def replay_rows(
     Raises:
         Exception: the code cannot be set up.
     """
-    replay, ledger = Replay(spec.id), Ledger(spec.id, SYSTEM)
+    replay, ring = Replay(spec.id), LogRing()
     redaction = redaction_of(spec)
     deadline = asyncio.get_running_loop().time() + timeout_s
     async with AsyncExitStack() as stack:
         async with asyncio.timeout_at(deadline):
-            run = await _ready(spec, header, ledger, stack)
+            run = await stack.enter_async_context(_running(spec, header, ring))
         for row in rows:
             replay.append(await _one(row, run, redaction, deadline))
     return replay
@@ -160,43 +154,19 @@ def _readable(value: Any) -> Any:
         return value.get("$repr", value) if isinstance(value, dict) else value
 
 
-async def _ready(spec: ProcessorSpec, header: Header, ledger: Ledger, stack: AsyncExitStack) -> Run:
-    if isinstance(spec, ConsumerSpec):
-        return await _consumer(spec, header, ledger, stack)
-    return await _route(spec, ledger, stack)
-
-
-async def _consumer(
-    spec: ConsumerSpec, header: Header, ledger: Ledger, stack: AsyncExitStack
-) -> Run:
-    worker = WorkerThread(f"replay {spec.id}", ledger.context())
-    stack.callback(worker.close)
-    code = compile_code(spec)
-    await code.set_up(worker)
-    stack.push_async_callback(code.tear_down, worker)
+@asynccontextmanager
+async def _running(spec: ProcessorSpec, header: Header, ring: LogRing) -> AsyncIterator[Run]:
+    """A trial of what a recording holds: the wire form, where nothing in it had to be masked."""
+    if not isinstance(spec, ConsumerSpec):
+        async with trial(spec, "replay", ring) as send:
+            yield send
+        return
     wire = Wire.OBJECT if header.shown else Wire(header.wire)
     decode = compile_decoder(spec.input_type, wire, f"consumer {spec.id!r}").one
+    async with lone_worker(spec, "replay", ring) as worker:
 
-    async def run(value: object) -> Sequence[object]:
-        element = as_declared(spec, value) if header.shown else decode(value)
-        return await run_value(code, worker, element)
+        async def run(value: object) -> Sequence[object]:
+            element = as_declared(spec, value) if header.shown else decode(value)
+            return await run_value(worker.code, worker.thread, element)
 
-    return run
-
-
-async def _route(spec: CollectorSpec | EndpointSpec, ledger: Ledger, stack: AsyncExitStack) -> Run:
-    from buildflow_nb.runtime.http.code import RouteCode
-    from buildflow_nb.runtime.http.collector import flatten
-    from buildflow_nb.runtime.http.thread_pool import ThreadPool
-
-    threads = ThreadPool(f"replay {spec.id}", ledger.log, 1)
-    stack.callback(threads.close)
-    code = RouteCode(spec, threads, ledger.log)
-    await code.set_up()
-    stack.push_async_callback(code.tear_down)
-
-    async def run(value: object) -> Sequence[object]:
-        result = await code.call(code.binding.from_element(value))
-        return flatten(result) if isinstance(spec, CollectorSpec) else [result]
-
-    return run
+        yield run

@@ -8,85 +8,59 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.declaring.registry import Changes
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, StateChanged
-from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
-from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.concurrency.clock import Clock
-from buildflow_nb.runtime.consumer.consumer import Consumer
-from buildflow_nb.runtime.consumer.manual_retry import Redone, not_ready, redo_alone
-from buildflow_nb.runtime.http.serving import Serving
-from buildflow_nb.runtime.observability.kept import Again
-from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.engine import Engine
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
+from buildflow_nb.runtime.observability.ledger import Ledger, Retrier
+from buildflow_nb.runtime.observability.metrics import Activity
 from buildflow_nb.runtime.observability.tracebacks import describe
-from buildflow_nb.runtime.reading_again import reading_again
-from buildflow_nb.runtime.runtime_server import RuntimeServerPlan
-from buildflow_nb.runtime.trial import send_alone
-from buildflow_nb.runtime.unit import Unit
+from buildflow_nb.runtime.plan import RunPlan
+from buildflow_nb.runtime.unit import Unit, not_ready
 
-if TYPE_CHECKING:
-    from buildflow_nb.runtime.http.runtime_server import RuntimeServer
-
-__all__ = ("RunPlan", "Supervisor")
+__all__ = ("Supervisor",)
 
 START_GRACE_S = 1.0  # most setups are done by then, and what is shown first is then true
-SWAP_TIMEOUT_S = 30.0  # for the old processor to finish what is in flight
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What a run needs to know besides the processors."""
-
-    flow_id: str
-    env: Env
-    host: str = "127.0.0.1"
-    port: int = 8000
-    control: RuntimeServerPlan | None = None
-    run_id: str = ""
-    read_before: Mapping[str, object] = field(default_factory=dict)
-    """What earlier runs have read to its end, by processor."""
-    body_bytes: int | None = None
-    """What all requests may hold together; the server's own bound where it is None."""
 
 
 class Supervisor:
-    """The units of a run, by processor id."""
+    """The units of a run, by processor id; `run` retries what failed."""
 
-    def __init__(self, plan: RunPlan, clock: Clock, emit: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        engine: Engine,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        run: Retrier | None = None,
+    ) -> None:
         self.plan = plan
         self.units: dict[str, Unit] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.started_at = self._since = clock.time()
         self.ended = asyncio.Event()
+        self._engine = engine
         self._clock = clock
         self._emit = emit
+        self._run = run
         self._activity = Activity()
         self._read_before = dict(plan.read_before)
         self._notes: list[str] = []
         self._starts: dict[str, asyncio.Task[None]] = {}
-        self._serving = Serving(plan.flow_id, plan.host, plan.port, plan.env, plan.body_bytes)
-        self._control: RuntimeServer | None = None
-        self._closing: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         self._stopping = False
 
     @property
     def address(self) -> str | None:
         """Where routes are served, if any are."""
-        return self._serving.address
-
-    @property
-    def control_address(self) -> str | None:
-        """Where the runtime server listens, if there is one."""
-        return None if self._control is None else self._control.address
+        return self._engine.address
 
     async def start(self, specs: Sequence[ProcessorSpec]) -> None:
         """Start every processor; one whose own setup fails is FAILED and the others go on.
@@ -97,14 +71,7 @@ class Supervisor:
             ServeError: a port cannot be had; nothing is left running.
         """
         async with self._turn:
-            if self.plan.control is not None:
-                from buildflow_nb.runtime.http.runtime_server import RuntimeServer
-
-                control = RuntimeServer(self.plan.control, self)
-                await control.start()
-                self._control = control
-            if any(not isinstance(spec, ConsumerSpec) for spec in specs):
-                await self._serving.start()
+            await self._engine.open(specs)
             await self._start(specs)
         self._look_whether_ended()
 
@@ -148,14 +115,14 @@ class Supervisor:
             await asyncio.gather(
                 *(self._stop(unit, drain=drain, timeout_s=timeout_s) for unit in units)
             )
-            await self._serving.stop(timeout_s if drain else 0)
+            await self._engine.close(timeout_s if drain else 0)
         self._end()
 
     def ledger(self, processor_id: str) -> Ledger:
         """The book of a processor, made when first asked for."""
         if processor_id not in self.ledgers:
             self.ledgers[processor_id] = Ledger(
-                processor_id, self._clock, self._emit, self._activity
+                processor_id, self._clock, self._emit, self._activity, self._run
             )
         return self.ledgers[processor_id]
 
@@ -200,10 +167,12 @@ class Supervisor:
         if starting is not None:
             await asyncio.wait([starting])
         if unit.ledger.state.ended:
-            return await send_alone(unit.spec, element, unit.ledger.log)
+            return await self._engine.send(unit.spec, element, unit.ledger)
         return await unit.send(element)
 
-    async def redo(self, processor_id: str, again: Again, spec: ProcessorSpec | None) -> Redone:
+    async def retry(
+        self, processor_id: str, wanted: RetryInput, spec: ProcessorSpec | None
+    ) -> RetryResult:
         """Run one failed element through the real pipeline; `spec` is what is declared now.
 
         A consumer that is done has its sink opened for this one element.
@@ -218,9 +187,9 @@ class Supervisor:
             raise UsageError(msg)
         starting = self._starts.get(processor_id)
         if starting is not None:
-            await asyncio.wait([starting], timeout=SWAP_TIMEOUT_S)
-        if unit.ledger.state is State.DONE and isinstance(spec, ConsumerSpec):
-            return await redo_alone(spec, again, self.plan.env, unit.ledger, self._clock)
+            await asyncio.wait([starting], timeout=self._engine.swap_timeout_s)
+        if unit.ledger.state is State.DONE and spec.kind == unit.spec.kind:
+            return await self._engine.retry(spec, wanted, unit.ledger)
         if unit.ledger.state.ended and self.ended.is_set():
             msg = (
                 f"{spec.kind} {processor_id!r} is {unit.ledger.state.value}, and so is the run; "
@@ -229,7 +198,7 @@ class Supervisor:
             raise UsageError(msg)
         if unit.ledger.state.ended:
             raise not_ready(spec, unit.ledger)
-        return await unit.redo(again)
+        return await unit.retry(wanted)
 
     async def _start(self, specs: Sequence[ProcessorSpec]) -> None:
         await self._launch([await self._make(spec) for spec in specs])
@@ -248,11 +217,8 @@ class Supervisor:
 
     def read_to_end(self) -> dict[str, object]:
         """What this run, or one before it, has read to its end, by processor."""
-        done = {
-            name: unit.spec.source
-            for name, unit in self.units.items()
-            if isinstance(unit.spec, ConsumerSpec) and unit.ledger.state is State.DONE
-        }
+        sources = {name: unit.read_to_end for name, unit in self.units.items()}
+        done = {name: source for name, source in sources.items() if source is not None}
         return {**self._read_before, **done}
 
     def notes(self) -> list[str]:
@@ -261,7 +227,7 @@ class Supervisor:
         return found
 
     def _say_what_is_read_again(self, unit: Unit) -> None:
-        text = reading_again(self.read_to_end().get(unit.spec.id), unit.spec)
+        text = _reading_again(self.read_to_end().get(unit.spec.id), unit.spec)
         if text:
             unit.ledger.open_with(text)
             self._notes.append(f"{unit.spec.id}: {text}")
@@ -291,20 +257,7 @@ class Supervisor:
         return unit is None or unit.ledger.state.ended
 
     async def _make(self, spec: ProcessorSpec) -> Unit:
-        ledger = self.ledger(spec.id)
-        if isinstance(spec, ConsumerSpec):
-            unit = Consumer(spec, self._env_of(spec.id), ledger, self._clock)
-            unit.on_end = self._look_whether_ended
-            return unit
-        return await self._serving.unit(spec, ledger)
-
-    def _env_of(self, processor_id: str) -> Env:
-        """The environment of one processor, with a folder for positions that is its own."""
-        env = self.plan.env
-        if env.positions is None:
-            return env
-        names = (quote(name, safe="") for name in (self.plan.flow_id, processor_id))
-        return replace(env, positions=env.positions.joinpath(*names))
+        return await self._engine.unit(spec, self.ledger(spec.id), self._look_whether_ended)
 
     async def _replace(self, spec: ProcessorSpec) -> str:
         """Let new code take over; gives what to say of code that cannot."""
@@ -325,18 +278,18 @@ class Supervisor:
                 await unit.stop(drain=False, timeout_s=0.0)
             if not isinstance(error, Exception):
                 raise
-            return self._kept(old, spec, error)
+            return self._stays(old, spec, error)
         return ""
 
     async def _put_in_place(self, old: Unit, unit: Unit) -> None:
         """Put a unit, of which more than the code differs, in the place of another."""
         old.live.end()
-        await self._end_start(old.spec.id, SWAP_TIMEOUT_S)
-        await unit.take_over(old, SWAP_TIMEOUT_S)
+        await self._end_start(old.spec.id, self._engine.swap_timeout_s)
+        await unit.take_over(old, self._engine.swap_timeout_s)
         self.units[old.spec.id] = unit
         unit.ledger.version += 1
 
-    def _kept(self, old: Unit, spec: ProcessorSpec, error: Exception) -> str:
+    def _stays(self, old: Unit, spec: ProcessorSpec, error: Exception) -> str:
         """Note that the old unit stays at work, since the new one cannot."""
         text = f"the new code could not be set up, the old one keeps running: {describe(error)}"
         old.ledger.log.add("ERROR", text)
@@ -346,7 +299,7 @@ class Supervisor:
     async def _remove(self, processor_id: str) -> None:
         unit = self.units.pop(processor_id, None)
         if unit is not None:
-            await self._stop(unit, drain=True, timeout_s=SWAP_TIMEOUT_S)
+            await self._stop(unit, drain=True, timeout_s=self._engine.swap_timeout_s)
             del self.ledgers[processor_id]
 
     def _unit(self, processor_id: str) -> Unit:
@@ -370,8 +323,6 @@ class Supervisor:
         if not self.ended.is_set():
             self.ended.set()
             self._since = self._clock.time()
-            if self._control is not None:
-                self._closing = asyncio.create_task(self._control.stop())
             self._emit(StateChanged(self._clock.time(), None, self.state(), ""))
 
 
@@ -383,3 +334,18 @@ async def _to_its_end(work: Coroutine[object, object, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait({task})  # which has a deadline of its own
         raise
+
+
+def _reading_again(before: object | None, spec: ProcessorSpec) -> str:
+    """What to say where a source that was read to its end is about to be read again; or "".
+
+    Reading again writes again, and nothing in a table shows which rows stand there twice. So it is
+    said before it happens, with what avoids it.
+    """
+    source = getattr(spec, "source", None)
+    resumes = getattr(source, "resume", None)
+    if before is None or source != before or resumes:
+        return ""
+    cure = "; with resume=True it goes on where it ended" if resumes is not None else ""
+    said = f"{label_of(source)} was read to its end before, and is read again from its start"
+    return f"{said}{cure}"

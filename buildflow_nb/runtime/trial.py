@@ -1,27 +1,27 @@
-"""A processor without a run: how it looks before it starts, and one element through it."""
+"""A processor without a run: how it looks before it starts, and its code set up for a trial."""
 
 from __future__ import annotations
 
-import contextvars
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import loop_thread
-from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import compile_code
 from buildflow_nb.runtime.consumer.send import send_through
-from buildflow_nb.runtime.http.serving import send_to_route
+from buildflow_nb.runtime.consumer.worker_pool import lone_worker
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.observability.logs import LogRing, current
+from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.observability.redaction import redaction_of
 
-__all__ = ("pending", "send_alone", "send_once")
+__all__ = ("Send", "pending", "send_once", "trial")
 
 SEND_TIMEOUT_S = 60.0
+
+Send = Callable[[object], Awaitable[list[object]]]
 
 
 def pending(
@@ -32,6 +32,28 @@ def pending(
     return FlowSnapshot(flow_id, stack, State.PENDING, time.time(), None, None, found, cloud=cloud)
 
 
+@asynccontextmanager
+async def trial(
+    spec: ProcessorSpec, purpose: str, ring: LogRing | None = None
+) -> AsyncIterator[Send]:
+    """Set a processor up for as long as the context lasts, and run what the caller sends to it.
+
+    What is sent gives what the code made of it; nothing is written. What it prints goes to `ring`,
+    if that is given.
+
+    Raises:
+        Exception: the user's setup or teardown failed, or whatever the code raised.
+    """
+    if isinstance(spec, ConsumerSpec):
+        async with lone_worker(spec, purpose, ring) as worker:
+            yield lambda element: send_through(worker.code, worker.thread, element, ring)
+        return
+    from buildflow_nb.runtime.http.code import lone_code
+
+    async with lone_code(spec, purpose, ring or LogRing()) as code:
+        yield code.send
+
+
 def send_once(spec: ProcessorSpec, element: object) -> list[object]:
     """Set a processor up, run one element through it, tear it down.
 
@@ -39,29 +61,13 @@ def send_once(spec: ProcessorSpec, element: object) -> list[object]:
         Exception: whatever the user's code raised.
     """
     ring = LogRing() if redaction_of(spec).secret else None
+
+    async def send() -> list[object]:
+        async with trial(spec, "send", ring) as run:
+            return await run(element)
+
     try:
-        return loop_thread().run(send_alone(spec, element, ring), SEND_TIMEOUT_S)
+        return loop_thread().run(send(), SEND_TIMEOUT_S)
     finally:
         for line in () if ring is None else ring.lines():
             sys.stdout.write(f"{line.text}\n")
-
-
-async def send_alone(
-    spec: ProcessorSpec, element: object, ring: LogRing | None = None
-) -> list[object]:
-    """The same, on the loop; what it prints goes to `ring`, if that is given."""
-    if not isinstance(spec, ConsumerSpec):
-        return await send_to_route(spec, element)
-    context = contextvars.copy_context()
-    if ring is not None:
-        context.run(current.set, ring)
-    worker = WorkerThread(f"send {spec.id}", context)
-    code = compile_code(spec)
-    try:
-        await code.set_up(worker)
-        try:
-            return await send_through(code, worker, element, ring)
-        finally:
-            await code.tear_down(worker)
-    finally:
-        worker.close()

@@ -1,6 +1,7 @@
 """One running processor, as the supervisor sees it: started, swapped, stopped, asked.
 
-Consumers (`consumer.py`) and routes (`route.py`) are units. All methods run on the loop thread.
+Consumers (`consumer/consumer.py`) and routes (`http/route.py`) are units; an engine makes them. All
+methods run on the loop thread.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot
-from buildflow_nb.runtime.consumer.manual_retry import Redone
 from buildflow_nb.runtime.liveness import Liveness
-from buildflow_nb.runtime.observability.kept import Again
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 
-__all__ = ("Unit",)
+__all__ = ("Unit", "not_ready")
 
 
 class Unit(Protocol):
@@ -31,6 +32,11 @@ class Unit(Protocol):
     @property
     def drained(self) -> bool:
         """Whether nothing is in flight, and nothing more comes by itself."""
+        ...
+
+    @property
+    def read_to_end(self) -> object | None:
+        """The source that it has read to its end, if it reads one that ends and is done."""
         ...
 
     async def start(self) -> None:
@@ -84,7 +90,7 @@ class Unit(Protocol):
         """
         ...
 
-    async def redo(self, again: Again) -> Redone:
+    async def retry(self, wanted: RetryInput) -> RetryResult:
         """Run one failed element through the real code and into the sink.
 
         Raises:
@@ -96,3 +102,14 @@ class Unit(Protocol):
     def snapshot(self) -> ProcessorSnapshot:
         """The unit at this moment."""
         ...
+
+
+def not_ready(spec: ProcessorSpec, ledger: Ledger) -> UsageError:
+    """The error for a retry while its processor does not work; says how to mend it."""
+    state, name = ledger.state, f"{spec.kind} {spec.id!r}"
+    why = f" ({ledger.reason})" if ledger.reason else ""
+    if state.ended:
+        cure = f"%buildflow start {spec.id}, or app.start({spec.id!r}), starts it again"
+    else:
+        cure = "wait until it is running"
+    return UsageError(f"{name} is {state.value}{why}; {cure}, then retry; the failure is kept")

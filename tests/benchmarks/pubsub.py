@@ -28,7 +28,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.supervisor import RunPlan
+from buildflow_nb.runtime.plan import RunPlan
 from tests.benchmarks.measure import interleave, table
 from tests.benchmarks.orders import Address, Order
 

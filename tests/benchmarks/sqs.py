@@ -23,7 +23,7 @@ from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.aws import SQSQueue
 from buildflow_nb.io.aws.sqs.source import MAX_CALLS as THREADS
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.supervisor import RunPlan
+from buildflow_nb.runtime.plan import RunPlan
 from tests.benchmarks.measure import interleave, table
 from tests.benchmarks.orders import Order
 

@@ -19,7 +19,7 @@ from typing import Any
 from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.supervisor import RunPlan
+from buildflow_nb.runtime.plan import RunPlan
 
 __all__ = ("Orders",)
 

@@ -15,8 +15,8 @@ import pytest
 from buildflow_nb.core.errors import ConversionError, RunError, TemporaryError, UsageError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.status.snapshot import State
-from buildflow_nb.runtime.consumer import manual_retry
-from buildflow_nb.runtime.observability.kept import EXCEPTIONS
+from buildflow_nb.runtime.observability.failures import EXCEPTIONS
+from buildflow_nb.runtime.sinks import push
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 
@@ -326,7 +326,7 @@ def test_a_consumer_that_is_done_opens_its_sink_for_a_retry(app):
 
 
 def test_a_sink_that_takes_nothing_is_waited_for_in_vain_and_the_failure_stays(app, monkeypatch):
-    monkeypatch.setattr(manual_retry, "REDO_S", 0.05)
+    monkeypatch.setattr(push, "RETRY_S", 0.05)
     sink = FakeSink()
     refused = picky_flow(app, sink, batches=([2],))
     refused.clear()
@@ -362,7 +362,8 @@ def test_a_stop_without_a_drain_ends_a_retry(app):
     assert len(found) == 1
     assert isinstance(found[0], Exception)
     assert app.failures("picky") == [failed]
-    assert not failed._kept.busy
+    failed.discard()  # which is refused while it is being retried
+    assert app.failures("picky") == []
 
 
 def test_an_error_of_a_sink_keeps_nothing_of_what_was_pushed(app):
@@ -558,7 +559,7 @@ def test_reraise_lands_in_the_users_frame_with_its_locals(app):
         frame = caught.traceback[-1].frame
         assert frame.code.name == "picky"
         assert frame.f_locals["place"] == "local of 2"
-        assert len(caught.traceback) == 4  # the test, reraise, _raise, picky
+        assert len(caught.traceback) == 3  # the test, reraise, picky
 
 
 def test_a_collector_retries_into_its_sink_and_an_endpoint_runs_again(app):

@@ -12,7 +12,7 @@ import pytest
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import ServeError, UsageError
 from buildflow_nb.core.status.snapshot import State
-from buildflow_nb.runtime.runtime_server import TOKEN_VARIABLE
+from buildflow_nb.runtime.plan import TOKEN_VARIABLE
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 

@@ -15,7 +15,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Env, Wire
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.supervisor import RunPlan
+from buildflow_nb.runtime.plan import RunPlan
 from tests.fakes import PATIENCE_S, FakeSink
 from tests.io.flows import running, until
 

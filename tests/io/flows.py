@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.runtime.handle import RunHandle
-from buildflow_nb.runtime.supervisor import RunPlan
+from buildflow_nb.runtime.plan import RunPlan
 
 __all__ = ("running", "until")
 

@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.failures import FailureRecord
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 PICKY = """%%buildflow consumer source=source, sink=sink, retries=0
@@ -43,7 +43,7 @@ def picky(cells):
 def test_failures_are_live_in_the_next_cell(picky):
     out = picky("found = %buildflow failures picky\nfound")
     assert "ValueError: no 2" in out.bundles[0]["text/html"] if out.bundles else True
-    assert all(isinstance(failed, Failed) for failed in picky.names["found"])
+    assert all(isinstance(failed, FailureRecord) for failed in picky.names["found"])
     assert picky("found[0].retry(7)").value == [70]
     assert 70 in picky.names["sink"].tape.pushed
     assert len(picky.app.failures("picky")) == 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from buildflow_nb.export.project.requirements import WHEELS
 from buildflow_nb.export.project.requirements_text import REQUIREMENTS
-from buildflow_nb.runtime.runtime_server import TOKEN_VARIABLE
+from buildflow_nb.runtime.plan import TOKEN_VARIABLE
 
 __all__ = ("DOCKERFILE", "IGNORED", "PORT", "dockerfile", "dockerignore")
 

@@ -18,7 +18,7 @@ from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.notebook.view_state import ViewState
-from buildflow_nb.runtime.observability.failures import Failed
+from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.recording import read_recording
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
@@ -103,7 +103,7 @@ def _failures(session: Session, values: Values) -> Failures | Traceback | Dealt 
     return Failures(found, f"{who} · failed")
 
 
-def _numbered(found: list[Failed], number: int) -> Failed:
+def _numbered(found: list[FailureRecord], number: int) -> FailureRecord:
     match = [failure for failure in found if failure.number == number]
     if not match:
         msg = f"no failure has number {number}; %buildflow failures lists them"
@@ -115,7 +115,7 @@ def _numbered(found: list[Failed], number: int) -> Failed:
     return match[0]
 
 
-def retried(found: list[Failed]) -> list[Deal]:
+def retried(found: list[FailureRecord]) -> list[Deal]:
     """Retry failures, past those that fail again, until one does not answer in time."""
     deals: list[Deal] = []
     late = ""
@@ -139,7 +139,7 @@ def retried(found: list[Failed]) -> list[Deal]:
     return deals
 
 
-def discarded(found: list[Failed]) -> list[Deal]:
+def discarded(found: list[FailureRecord]) -> list[Deal]:
     """Forget failures; one that somebody else has dealt with meanwhile says so."""
     deals = []
     for failure in found:

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.primitive import Env, Source
 from buildflow_nb.runtime.concurrency.clock import Clock
-from buildflow_nb.runtime.consumer.waits import Waits
+from buildflow_nb.runtime.liveness import Waits
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
 from buildflow_nb.runtime.sinks.push import Pusher, PushPlan

@@ -38,11 +38,10 @@ from buildflow_nb.runtime.consumer.code import Outcome
 from buildflow_nb.runtime.consumer.connections import Connections
 from buildflow_nb.runtime.consumer.failure_policy import FailurePolicy, Retries
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, Pace, PulledBatch
-from buildflow_nb.runtime.consumer.manual_retry import Redone, not_ready, pushing, redo_through
+from buildflow_nb.runtime.consumer.manual_retry import retry_through
 from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
 from buildflow_nb.runtime.consumer.settle import Settler
-from buildflow_nb.runtime.consumer.waits import Waits
 from buildflow_nb.runtime.consumer.worker_pool import (
     CLOSE_S,
     PoolWorker,
@@ -50,14 +49,14 @@ from buildflow_nb.runtime.consumer.worker_pool import (
     keep_passages,
     quietly,
 )
-from buildflow_nb.runtime.liveness import Liveness
+from buildflow_nb.runtime.liveness import Liveness, Waits
 from buildflow_nb.runtime.observability import logs
-from buildflow_nb.runtime.observability.kept import Again
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import reason_of
-from buildflow_nb.runtime.sinks.push import Faults, PushRequest
-from buildflow_nb.runtime.unit import Unit
+from buildflow_nb.runtime.sinks.push import Faults, PushRequest, pushing
+from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("Consumer",)
 
@@ -67,13 +66,21 @@ MAX_UNSETTLED = 10_000  # elements between pull and settle, if the sink's pushes
 class Consumer:
     """The unit of a consumer."""
 
-    def __init__(self, spec: ConsumerSpec, env: Env, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self,
+        spec: ConsumerSpec,
+        env: Env,
+        ledger: Ledger,
+        clock: Clock,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spec: ProcessorSpec = spec
         self._spec = spec
         self.ledger = ledger
         self._clock = clock
         self._activity = ledger.activity
         self.live = Liveness(ledger)
+        self._on_end = on_end
         self._inbox = Inbox()
         self._retries = Retries(self._inbox, clock)
         self._pace = Pace()
@@ -97,10 +104,9 @@ class Consumer:
         self._open = Connections(spec, env, ledger, self._waits)
         self._settler: Settler | None = None
         tries = spec.options.retries
-        self._remedy = FailurePolicy(
+        self._policy = FailurePolicy(
             self._retries, self._open.dead, ledger, tries, self._dealt_with
         )
-        self.on_end: Callable[[], None] = lambda: None
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -181,7 +187,7 @@ class Consumer:
         worker = self._pool.free()
         return await send_through(worker.code, worker.thread, element, self.ledger.log)
 
-    async def redo(self, again: Again) -> Redone:
+    async def retry(self, wanted: RetryInput) -> RetryResult:
         """Run a failed element through the code and into the sink; a drain waits for it."""
         main = self._main
         if self._settler is None or main is None or not self._running():
@@ -191,9 +197,14 @@ class Consumer:
         self._activity.stir()
         try:
             push = pushing(self._open.pusher, main)
-            return await redo_through(self._pool.free(), again, push, self.ledger)
+            return await retry_through(self._pool.free(), wanted, push, self.ledger)
         finally:
             self._count_off(1)
+
+    @property
+    def read_to_end(self) -> object | None:
+        """Its source, once that has ended and everything of it is settled."""
+        return self._spec.source if self.ledger.state is State.DONE else None
 
     @property
     def drained(self) -> bool:
@@ -232,7 +243,7 @@ class Consumer:
                 self.live.enter(State.FAILED, reason_of(self._broken))
             else:
                 self.live.enter(State.DONE if self._finished else State.STOPPED)
-            self.on_end()
+            self._on_end()
 
     async def _session(self) -> None:
         async with AsyncExitStack() as stack:
@@ -256,7 +267,7 @@ class Consumer:
             tasks = [group.create_task(self._feed(worker)) for worker in self._pool]
             tasks.append(group.create_task(self._settler.run()))
             tasks.append(group.create_task(self._retries.run()))
-            tasks.append(group.create_task(self._remedy.run()))
+            tasks.append(group.create_task(self._policy.run()))
             tasks.append(group.create_task(self._pulls.watch()))
             if self._open.pusher is not None:
                 tasks.append(group.create_task(self._open.pusher.run()))
@@ -347,7 +358,7 @@ class Consumer:
         good = len(chunk) - len(faults)
         self._dealt_with(good, chunk.receipts(frozenset(faults)), True)
         if faults:
-            self._remedy.decide(chunk, faults, frozenset(final))
+            self._policy.decide(chunk, faults, frozenset(final))
 
     def _dealt_with(self, count: int, receipts: list[object], ok: bool) -> None:
         if receipts and self._settler is not None:
@@ -402,5 +413,5 @@ class Consumer:
         return [
             *(batch.part(start, end) for chunk in chunks for batch, start, end in chunk.parts),
             *self._retries.clear(),
-            *self._remedy.left(),
+            *self._policy.left(),
         ]

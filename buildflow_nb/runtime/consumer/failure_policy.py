@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import count
 
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, PulledBatch
-from buildflow_nb.runtime.observability.kept import Fault
+from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
+from buildflow_nb.runtime.sinks.dead_letters import DeadLetters, fate_of
 from buildflow_nb.runtime.sinks.push import Faults
 
 __all__ = ("Done", "FailurePolicy", "Retries")
@@ -33,19 +32,8 @@ EXITS = (
 TURN = 50  # failures that are written down before others get their turn
 
 Done = Callable[[int, list[object], bool], None]
-
-
-@dataclass(slots=True)
-class _Doomed:
-    """An element that failed for good, before it is written."""
-
-    fault: Fault
-    batch: PulledBatch
-
-    @property
-    def receipt(self) -> Sequence[object]:
-        """Its receipt, where its source gave one."""
-        return self.batch.receipts or ()
+Failed = list[tuple[Fault, PulledBatch]]
+"""Elements that failed for good, each with itself as it was pulled."""
 
 
 class FailurePolicy:
@@ -61,50 +49,49 @@ class FailurePolicy:
         self._retries = retries
         self._dead = dead
         self._ledger = ledger
-        self._again = tries
+        self._tries = tries
         self._done = done
         # Bounded by the elements between pull and settle, which the consumer bounds.
-        self._doomed: asyncio.Queue[list[_Doomed]] = asyncio.Queue()
-        self._in_hand: list[_Doomed] = []
+        self._failed: asyncio.Queue[Failed] = asyncio.Queue()
+        self._in_hand: Failed = []
 
     def decide(self, chunk: Chunk, faults: Faults, unpushed: frozenset[int]) -> None:
         """Try again what may pass the next time; `unpushed` elements the sink refused."""
-        doomed: list[_Doomed] = []
+        failed: Failed = []
         for i, error in faults.items():
             batch, k = chunk.find(i)
             hopeless = isinstance(error, ConversionError) or i in unpushed
-            if not hopeless and batch.tries < self._again:
+            if not hopeless and batch.tries < self._tries:
                 self._ledger.metrics.retried += 1
                 self._retries.add(batch.again(k))
                 continue
             origin = batch.origin(k) if batch.origin is not None else None
             fault = Fault(batch.items[k], error, batch.tries + 1, origin)
-            doomed.append(_Doomed(fault, batch.part(k, k + 1)))
-        if doomed:
-            self._doomed.put_nowait(doomed)
+            failed.append((fault, batch.part(k, k + 1)))
+        if failed:
+            self._failed.put_nowait(failed)
 
     async def run(self) -> None:
         """Write what failed for good, for ever."""
         while True:
-            doomed = self._in_hand = await self._doomed.get()
-            written = await self._dead.write([entry.fault for entry in doomed])
-            for number, entry in enumerate(doomed, 1):
-                fate = "dead-lettered" if written else "given back" if entry.receipt else "dropped"
-                self._ledger.fail(entry.fault, fate)
-                if isinstance(entry.fault.error, SystemExit):
+            failed = self._in_hand = await self._failed.get()
+            written = await self._dead.write([fault for fault, _ in failed])
+            for number, (fault, batch) in enumerate(failed, 1):
+                self._ledger.fail(fault, fate_of(written=written, given_back=bool(batch.receipts)))
+                if isinstance(fault.error, SystemExit):
                     self._ledger.log.add("WARNING", EXITS)
                 if number % TURN == 0:
                     await asyncio.sleep(0)  # a flood of failures must not starve the loop
-            receipts = [receipt for entry in doomed for receipt in entry.receipt]
+            receipts = [receipt for _, batch in failed for receipt in batch.receipts or ()]
             self._in_hand = []
-            self._done(len(doomed), receipts, written)
+            self._done(len(failed), receipts, written)
 
     def left(self) -> list[PulledBatch]:
         """What was never written, after `run` was cancelled."""
         found, self._in_hand = self._in_hand, []
-        while not self._doomed.empty():
-            found += self._doomed.get_nowait()
-        return [entry.batch for entry in found]
+        while not self._failed.empty():
+            found += self._failed.get_nowait()
+        return [batch for _, batch in found]
 
 
 class Retries:

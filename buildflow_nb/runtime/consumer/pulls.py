@@ -19,10 +19,10 @@ from typing import Protocol
 
 from buildflow_nb.core.errors import PermanentError, told
 from buildflow_nb.core.primitive import Batch, Source
-from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.observability.metrics import Activity
 from buildflow_nb.runtime.observability.tracebacks import describe
 
 __all__ = ("Pulls", "Taker")

@@ -9,8 +9,8 @@ is in it any more.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -24,8 +24,7 @@ from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("CLOSE_S", "PoolWorker", "WorkerPool", "keep_passages", "quietly")
-
+__all__ = ("CLOSE_S", "PoolWorker", "WorkerPool", "keep_passages", "lone_worker", "quietly")
 
 CLOSE_S = 2.0  # seconds that teardown and closing connections may take
 
@@ -83,8 +82,7 @@ class WorkerPool:
         Raises:
             Exception: the user's setup failed; nothing stays open.
         """
-        context = contextvars.copy_context()
-        context.run(logs.current.set, self._log)
+        context = logs.context_of(self._log)
         options = spec.options
         try:
             for replica in range(options.num_replicas):
@@ -132,6 +130,27 @@ class WorkerPool:
         for worker in workers:
             await quietly(self._log, "swap", worker.idle.wait())
         await quietly(self._log, "teardown", old.tear_down(workers[0].thread))
+
+
+@asynccontextmanager
+async def lone_worker(
+    spec: ConsumerSpec, purpose: str, ring: logs.LogRing | None
+) -> AsyncIterator[PoolWorker]:
+    """A worker with an instance of its own, for as long as the context lasts.
+
+    Raises:
+        Exception: the user's setup or teardown failed; nothing stays open.
+    """
+    thread = WorkerThread(f"{purpose} {spec.id}", logs.context_of(ring))
+    try:
+        code = compile_code(spec)
+        await code.set_up(thread)
+        try:
+            yield PoolWorker(thread, code)
+        finally:
+            await code.tear_down(thread)
+    finally:
+        thread.close()
 
 
 async def quietly(log: logs.LogRing, what: str, waiting: Awaitable[object]) -> None:

@@ -7,10 +7,11 @@ Async functions run on the loop, sync ones on a thread of the route's threads. A
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
-from types import GeneratorType
-from typing import Any
+from types import GeneratorType, NoneType
+from typing import Any, cast
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.declaring.http_binding import plan_binding
@@ -23,7 +24,7 @@ from buildflow_nb.runtime.observability.logs import LogRing, current
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("RouteCode", "RouteSpec")
+__all__ = ("RouteCode", "RouteSpec", "flatten", "lone_code")
 
 RouteSpec = CollectorSpec | EndpointSpec
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -47,7 +48,7 @@ class RouteCode:
         target = getattr(processor.target, "process") if processor.is_class else processor.target  # noqa: B009
         self.binding = Binding(plan_binding(spec), target)
         self.answer = compile_answer(processor.returns, self.owner, many=processor.many)
-        self._views = redaction_of(spec)
+        self._redaction = redaction_of(spec)
         self.limit = ConcurrencyLimit(
             spec.options.max_concurrent_queries * spec.options.num_replicas
         )
@@ -73,6 +74,17 @@ class RouteCode:
             Exception: whatever the user's code raised.
         """
         await self._hook("teardown")
+
+    async def send(self, element: object) -> list[object]:
+        """Run one element (a dict of parameters, or the body) without HTTP, and give its results.
+
+        Raises:
+            ConversionError: it does not fit the parameters.
+            UsageError: the route takes the request itself.
+            Exception: whatever the code raised.
+        """
+        result = await self.call(self.binding.from_element(element))
+        return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
 
     async def _hook(self, name: str) -> None:
         hook = getattr(self._instance, name, None)
@@ -103,8 +115,8 @@ class RouteCode:
 
     def _hide(self, arguments: Arguments) -> None:
         """Let nothing that the code prints or says show secrets among these."""
-        if self._views.secret:
-            self._ring.hide(self._views.secrets(self.binding.element(arguments)))
+        if self._redaction.secret:
+            self._ring.hide(self._redaction.secrets(self.binding.element(arguments)))
 
     async def _call_sync(self, arguments: Arguments) -> Any:
         self._hide(arguments)
@@ -114,6 +126,25 @@ class RouteCode:
         return _unrolled(self.binding.invoke(self._call, arguments))
 
 
+@asynccontextmanager
+async def lone_code(spec: RouteSpec, purpose: str, ring: LogRing) -> AsyncIterator[RouteCode]:
+    """A route's code with a thread of its own, for as long as the context lasts; nothing is served.
+
+    Raises:
+        Exception: the user's setup or teardown failed; nothing stays open.
+    """
+    threads = ThreadPool(f"{purpose} {spec.id}", ring, 1)
+    try:
+        code = RouteCode(spec, threads, ring)
+        await code.set_up()
+        try:
+            yield code
+        finally:
+            await code.tear_down()
+    finally:
+        threads.close()
+
+
 def _unrolled(result: Any) -> Any:
     """A generator's results as a list: running it is running user code."""
     return list(result) if type(result) is GeneratorType else result
@@ -121,3 +152,13 @@ def _unrolled(result: Any) -> Any:
 
 def _exited(error: BaseException) -> RuntimeError:
     return RuntimeError(describe(error))
+
+
+def flatten(result: object) -> list[object]:
+    """A collector's result as elements: None is none; a list or tuple is many."""
+    kind = type(result)
+    if kind is NoneType:
+        return []
+    if kind in (list, tuple):
+        return [item for item in cast("list[object]", result) if item is not None]
+    return [result]

@@ -15,8 +15,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from types import NoneType
-from typing import cast
 
 from aiohttp import web
 
@@ -27,16 +25,16 @@ from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.http.code import flatten
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.response import FAILED, error_response, json_response
-from buildflow_nb.runtime.observability.kept import Fault
+from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
 from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan, PushRequest
 
-__all__ = ("Call", "Collector", "CollectorSink", "flatten")
-
+__all__ = ("Call", "Collector", "CollectorSink")
 
 Form = Callable[[Sequence[object]], Sequence[object]]
 SUCCESS = b'{"success":true}'
@@ -150,16 +148,6 @@ class Collector:
         late.add_done_callback(self._late.discard)
 
 
-def flatten(result: object) -> list[object]:
-    """A collector's result as elements: None is none; a list or tuple is many."""
-    kind = type(result)
-    if kind is NoneType:
-        return []
-    if kind in (list, tuple):
-        return [item for item in cast("list[object]", result) if item is not None]
-    return [result]
-
-
 def _nowhere(_elements: Sequence[object]) -> Sequence[object]:
     return ()
 
@@ -234,16 +222,15 @@ class CollectorSink:
         await self._pusher.submit(PushRequest(items, settle))
         return done
 
-    async def write(self, faults: list[Fault]) -> str:
-        """Dead-letter elements, and say what became of them."""
+    async def write(self, faults: list[Fault]) -> bool:
+        """Dead-letter elements; whether they are safely there."""
         if self._letters is None:
-            return "dropped"
+            return False
         try:
             async with asyncio.timeout(PUSH_S):
-                written = await self._letters.write(faults)
+                return await self._letters.write(faults)
         except TimeoutError:
-            written = False
-        return "dead-lettered" if written else "dropped"
+            return False
 
     async def close(self, timeout_s: float) -> None:
         """Push what is queued, until the time is up; close the sinks. Never raises."""

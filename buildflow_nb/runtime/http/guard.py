@@ -33,7 +33,7 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from buildflow_nb.runtime.http.response import error_response
-from buildflow_nb.runtime.runtime_server import is_loopback
+from buildflow_nb.runtime.plan import is_loopback
 
 __all__ = ("SAFE_METHODS", "Guard")
 

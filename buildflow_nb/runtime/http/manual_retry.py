@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.runtime.concurrency.calls import is_cancel
-from buildflow_nb.runtime.consumer.manual_retry import Redone, first_of
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode
 from buildflow_nb.runtime.http.collector import Collector
-from buildflow_nb.runtime.observability.kept import Again
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.sinks.push import first_of
 
-__all__ = ("redo_call",)
+__all__ = ("retry_call",)
 
 
-async def redo_call(
-    code: RouteCode, again: Again, collector: Collector | None, ledger: Ledger
-) -> Redone:
+async def retry_call(
+    code: RouteCode, wanted: RetryInput, collector: Collector | None, ledger: Ledger
+) -> RetryResult:
     """Call with the same arguments, or with an edited element, and store the results.
 
     Raises:
@@ -27,9 +27,9 @@ async def redo_call(
         TimeoutError: the sink takes too long; it may still be written.
     """
     try:
-        arguments = code.binding.again(again.element, again.call)
+        arguments = code.binding.again(wanted.element, wanted.call)
     except BuildFlowError as error:
-        return Redone(error=error)
+        return RetryResult(error=error)
     await code.limit.enter()
     try:
         return await _call(code, arguments, collector, ledger)
@@ -39,23 +39,23 @@ async def redo_call(
 
 async def _call(
     code: RouteCode, arguments: Arguments, collector: Collector | None, ledger: Ledger
-) -> Redone:
+) -> RetryResult:
     began = ledger.clock.now()
     try:
         result = await code.call(arguments)
     except BaseException as error:  # user code may raise anything
         if is_cancel(error):
             raise
-        return Redone(error=error)
+        return RetryResult(error=error)
     seconds = ledger.clock.now() - began
     results: tuple[object, ...] = (result,)
     if collector is not None:
         try:
             elements, faults = await collector.keep(result)
         except BuildFlowError as error:
-            return Redone(error=error)
+            return RetryResult(error=error)
         if faults:
-            return Redone(error=first_of(faults))
+            return RetryResult(error=first_of(faults))
         results = tuple(elements)
     ledger.regained(code.binding.element(arguments), results, seconds)
-    return Redone(results)
+    return RetryResult(results)

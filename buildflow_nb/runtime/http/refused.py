@@ -13,7 +13,7 @@ from aiohttp import web
 from buildflow_nb.core.conversion.secret_fields import MASK
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.http.errors import HttpError
-from buildflow_nb.runtime.observability.kept import Fault
+from buildflow_nb.runtime.observability.failures import Fault
 
 __all__ = ("refused_by_a_fault",)
 

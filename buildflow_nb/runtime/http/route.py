@@ -23,23 +23,23 @@ from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
-from buildflow_nb.runtime.consumer.manual_retry import Redone, not_ready
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
-from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink, flatten
+from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
 from buildflow_nb.runtime.http.errors import HttpError
-from buildflow_nb.runtime.http.manual_retry import redo_call
+from buildflow_nb.runtime.http.manual_retry import retry_call
 from buildflow_nb.runtime.http.refused import refused_by_a_fault
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of, own_answer
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
 from buildflow_nb.runtime.liveness import Liveness
-from buildflow_nb.runtime.observability.kept import Again, Fault
+from buildflow_nb.runtime.observability.failures import Fault, RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
-from buildflow_nb.runtime.unit import Unit
+from buildflow_nb.runtime.sinks.dead_letters import fate_of
+from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("HttpRoute",)
 
@@ -85,6 +85,11 @@ class HttpRoute:
     def path(self) -> str:
         """The route, with `{parameters}`."""
         return self.spec.route
+
+    @property
+    def read_to_end(self) -> None:
+        """Nothing: it reads no source."""
+        return None
 
     @property
     def drained(self) -> bool:
@@ -193,28 +198,21 @@ class HttpRoute:
         await self.stop(drain=True, timeout_s=timeout_s)
 
     async def send(self, element: object) -> list[object]:
-        """Run one element (a dict of parameters, or the body) through the code, without HTTP.
-
-        Raises:
-            ConversionError: it does not fit the parameters.
-            UsageError: the route does not run, or takes the request itself.
-            Exception: whatever the code raised.
-        """
+        """Run one element through the code, as `RouteCode.send`."""
         code = self._code
         if code is None:
             msg = f"{self.spec.kind} {self.id!r} does not run; start it first"
             raise UsageError(msg)
-        result = await code.call(code.binding.from_element(element))
-        return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
+        return await code.send(element)
 
-    async def redo(self, again: Again) -> Redone:
+    async def retry(self, wanted: RetryInput) -> RetryResult:
         """Run one failed call through the code of this moment; a collector's results are stored."""
         code, task = self._code, asyncio.current_task()
         if code is None or self.ledger.state.ended:
             raise not_ready(self.spec, self.ledger)
         self._requests.add(cast("asyncio.Task[object]", task))
         try:
-            return await redo_call(code, again, self._collector, self.ledger)
+            return await retry_call(code, wanted, self._collector, self.ledger)
         except HttpError as fault:
             raise TemporaryError(str(fault.detail)) from fault
         except asyncio.CancelledError:
@@ -338,11 +336,11 @@ class HttpRoute:
         return error_response(500, FAILED)
 
     async def _record(self, faults: list[Fault]) -> None:
-        fate = "dropped" if self._sink is None else await self._sink.write(faults)
+        written = self._sink is not None and await self._sink.write(faults)
         for fault in faults:
-            kept = self.ledger.fail(fault, fate)
+            record = self.ledger.fail(fault, fate_of(written=written))
             self.ledger.record(fault.element, (), fault.error)
-            self.ledger.log.add("ERROR", f"{self.spec.kind} {self.id!r}: {kept.error}")
+            self.ledger.log.add("ERROR", f"{self.spec.kind} {self.id!r}: {record.error}")
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""

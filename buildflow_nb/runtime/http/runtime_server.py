@@ -23,7 +23,7 @@ from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.listener import HttpListener, linger
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import SERVER_NAME, error_response, json_response
-from buildflow_nb.runtime.runtime_server import RuntimeServerPlan
+from buildflow_nb.runtime.plan import RuntimeServerPlan
 
 __all__ = ("RuntimeServer",)
 

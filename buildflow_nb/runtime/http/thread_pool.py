@@ -7,13 +7,12 @@ the end of the process.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.observability.logs import LogRing, current
+from buildflow_nb.runtime.observability.logs import LogRing, context_of
 
 __all__ = ("MAX_THREADS", "ThreadPool")
 
@@ -31,8 +30,7 @@ class ThreadPool:
         self._idle: list[WorkerThread] = []
         self._all: list[WorkerThread] = []
         self._wanted: deque[asyncio.Future[WorkerThread]] = deque()
-        self._context = contextvars.copy_context()
-        self._context.run(current.set, ring)
+        self._context = context_of(ring)
 
     async def run(self, job: Callable[[], T]) -> T:
         """Run a job on a free thread.

@@ -1,4 +1,10 @@
-"""A failure in a person's hands: looked at, edited, retried, debugged, discarded.
+"""A failure as its ledger keeps it and as a person has it: looked at, edited, retried, discarded.
+
+The element that failed is never lost: an edit stands beside it, and a retry that fails again only
+renews the error. The element itself may have secrets, so it stays in here: what a person sees of it
+is redacted, and a secret that an edit left masked is put back before the edit is run. Only the last
+`EXCEPTIONS` failures of a processor keep the error itself, with its frames, since those keep what
+the user's code had in its hands.
 
 What a retry means under at-least-once delivery: it runs the element through the code of this
 moment and writes its results to the sink, whatever became of the element before. One that was
@@ -9,105 +15,147 @@ may still be written later, and its failure stays.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import NoReturn, Protocol
 
-from buildflow_nb.core.errors import UsageError
-from buildflow_nb.runtime.consumer.manual_retry import Redone
-from buildflow_nb.runtime.observability.kept import EXCEPTIONS, Kept
+from buildflow_nb.core.errors import ConversionError, UsageError
+from buildflow_nb.core.status.snapshot import Failure
+from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.observability.masked_error import masked_error
-from buildflow_nb.runtime.observability.tracebacks import harmless
+from buildflow_nb.runtime.observability.redaction import Redaction
+from buildflow_nb.runtime.observability.tracebacks import cut, describe, harmless
 
-__all__ = ("Failed", "Retrier")
+__all__ = ("EXCEPTIONS", "FailureRecord", "Fault", "Keeper", "RetryInput", "RetryResult")
 
+EXCEPTIONS = 20  # errors kept with their frames, for each processor
 _SAME = object()
 _LONGEST = 200  # characters of the input in one line
 
 
-class Retrier(Protocol):
-    """The run that retries."""
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An element that failed for good, before it is recorded.
 
-    def redo(self, kept: Kept) -> Redone:
-        """Run it again; does not raise what the code raised."""
+    `call` holds the arguments of a route by name, where it can be called with them again.
+    """
+
+    element: object
+    error: BaseException
+    tries: int
+    origin: str | None = None
+    call: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryInput:
+    """What is to be run again: an element as it came, or as a person edited it."""
+
+    element: object
+    edited: bool
+    call: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryResult:
+    """What became of it: results that are in the sink, or the error."""
+
+    results: tuple[object, ...] = ()
+    error: BaseException | None = None
+
+
+class Keeper(Protocol):
+    """The ledger of a record, as the record sees it."""
+
+    processor_id: str
+    redaction: Redaction
+    log: LogRing
+
+    def retry(self, record: FailureRecord, wanted: RetryInput) -> RetryResult:
+        """Run it again, and keep the books; results are as a person may see them."""
         ...
 
-    def discard(self, kept: Kept) -> None:
+    def discard(self, record: FailureRecord) -> None:
         """Forget it."""
         ...
 
 
-class Failed:
-    """One element that failed for good; secrets in it are shown as `****`."""
+class FailureRecord:
+    """One element that failed for good; secrets in it are shown as `****`.
 
-    __slots__ = ("_kept", "_run")
+    `number` counts up for each processor, `at` is in seconds since the epoch. `error` is the last
+    error in one line, `traceback` the same from the user's first frame on, and `exception` the
+    error itself, for the last 20 failures of a processor. `tries` says how often it was tried,
+    `origin` where it came from, if the source says so, and `fate` what became of it:
+    dead-lettered, given back, dropped; later retried or discarded.
+    """
 
-    def __init__(self, kept: Kept, run: Retrier) -> None:
-        self._kept = kept
-        self._run = run
+    __slots__ = (  # so that a misspelt `record.input = …` is an error, and not an edit that is lost
+        "_busy",
+        "_call",
+        "_edited",
+        "_keeper",
+        "_raw",
+        "_settled",
+        "_shown",
+        "_trace",
+        "at",
+        "error",
+        "exception",
+        "fate",
+        "number",
+        "origin",
+        "processor_id",
+        "traceback",
+        "tries",
+    )
 
-    @property
-    def number(self) -> int:
-        """Counts up for each processor."""
-        return self._kept.number
+    def __init__(self, keeper: Keeper, number: int, at: float, fault: Fault, fate: str) -> None:
+        self.processor_id = keeper.processor_id
+        self.number = number
+        self.at = at
+        self.origin = fault.origin
+        self.tries = fault.tries
+        self.fate = fate
+        self.exception: BaseException | None = None
+        self.error = self.traceback = ""
+        self._keeper = keeper
+        self._busy = self._settled = False
+        self._raw = fault.element
+        self._call = fault.call
+        self._edited: tuple[object] | None = None
+        self._shown: tuple[object] | None = None
+        self._trace: TracebackType | None = None
+        self._note(fault.error)
 
-    @property
-    def at(self) -> float:
-        """When it failed, in seconds since the epoch."""
-        return self._kept.at
-
-    @property
-    def processor_id(self) -> str:
-        """Whose it is."""
-        return self._kept.processor_id
+    # -- for a person --------------------------------------------------------------------------
 
     @property
     def input(self) -> object:
         """The element as its source gave it, or as it was edited; assign to edit it."""
-        return self._kept.element
+        if self._shown is None:
+            redaction = self._keeper.redaction
+            if self._edited is not None:
+                self._shown = (redaction.element(self._edited[0]),)
+            else:
+                self._shown = (redaction.raw(self._raw),)
+        return self._shown[0]
 
     @input.setter  # noqa: A003  (it is its name)
     def input(self, value: object) -> None:
-        self._kept.edit(value)
+        self._edited, self._shown = (self._keeper.redaction.restored(value, self._raw),), None
 
     @property
     def element(self) -> object:
         """The same as `input`."""
-        return self._kept.element
+        return self.input
 
     @property
     def original(self) -> object:
         """The element that failed first, whatever it was edited to."""
-        return self._kept.original
-
-    @property
-    def error(self) -> str:
-        """The last error in one line."""
-        return self._kept.error
-
-    @property
-    def traceback(self) -> str:
-        """The last error's traceback as text, from the user's first frame on."""
-        return self._kept.traceback
-
-    @property
-    def exception(self) -> BaseException | None:
-        """The last error, for the last 20 failures of a processor; secrets it quotes are `****`."""
-        return self._kept.exception
-
-    @property
-    def tries(self) -> int:
-        """How often it was tried."""
-        return self._kept.tries
-
-    @property
-    def origin(self) -> str | None:
-        """Where it came from, if the source says so."""
-        return self._kept.origin
-
-    @property
-    def fate(self) -> str:
-        """What became of it: dead-lettered, given back, dropped; later retried or discarded."""
-        return self._kept.fate
+        return self._keeper.redaction.raw(self._raw)
 
     def retry(self, edited: object = _SAME) -> list[object]:
         """Run it, or `edited` in its place, through the live code and into the sink.
@@ -122,12 +170,12 @@ class Failed:
                 masked; the failure stays, with this error.
         """
         if edited is not _SAME:
-            self._kept.edit(edited)
-        redone = self._run.redo(self._kept)
-        if redone.error is None:
-            return list(self._kept.ledger.shown(redone.results))
-        error = self._kept.exception or masked_error(redone.error, self._kept.said)
-        raise harmless(error).with_traceback(self._kept.trace)
+            self.input = edited
+        result = self._keeper.retry(self, self._to_run())
+        if result.error is None:
+            return list(result.results)
+        error = self.exception or masked_error(result.error, self._said)
+        raise harmless(error).with_traceback(self._trace)
 
     def discard(self) -> None:
         """Forget it.
@@ -135,7 +183,7 @@ class Failed:
         Raises:
             UsageError: it was retried or discarded already.
         """
-        self._run.discard(self._kept)
+        self._keeper.discard(self)
 
     def reraise(self) -> NoReturn:
         """Raise the kept error as it happened, so that `%debug` opens in the frame that failed.
@@ -144,20 +192,14 @@ class Failed:
             UsageError: the error is not kept any more.
             Exception: the error, of its type, with the secrets that it quotes masked.
         """
-        error, trace = self._kept.exception, self._kept.trace
+        error, trace = self.exception, self._trace
         if error is None:
             msg = (
                 f"the exception of failure {self.number} of {self.processor_id!r} is not kept (the "
                 f"last {EXCEPTIONS} are); .traceback has its text, .retry() runs it again"
             )
             raise UsageError(msg)
-        _raise(error, trace)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Failed) and other._kept is self._kept
-
-    def __hash__(self) -> int:
-        return hash(id(self._kept))
+        raise harmless(error).with_traceback(trace)
 
     def __repr__(self) -> str:
         try:
@@ -167,6 +209,95 @@ class Failed:
         shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
         return f"<failure {self.number} of {self.processor_id!r}: {self.error}; input {shown}>"
 
+    # -- for its ledger, on the loop -----------------------------------------------------------
 
-def _raise(error: BaseException, trace: TracebackType | None) -> NoReturn:
-    raise harmless(error).with_traceback(trace)
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Let nobody else retry or discard it meanwhile, since nothing is done twice by mistake.
+
+        Raises:
+            UsageError: it was retried or discarded already, or is being retried.
+        """
+        name = f"failure {self.number} of {self.processor_id!r}"
+        if self._settled:
+            msg = (
+                f"{name} is {self.fate} already; app.failures({self.processor_id!r}) lists the rest"
+            )
+            raise UsageError(msg)
+        if self._busy:
+            msg = f"{name} is being retried at this moment; wait for that to end"
+            raise UsageError(msg)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+    def renew(self, error: BaseException) -> None:
+        """It failed again."""
+        self.tries += 1
+        self._note(error)
+
+    def settle(self, fate: str) -> None:
+        """It is dealt with."""
+        self._settled, self.fate = True, fate
+        self.forget_exception()
+
+    def forget_exception(self) -> None:
+        """Let go of the error and of the frames that it holds; its text stays."""
+        self.exception = self._trace = None
+
+    def as_data(self) -> Failure:
+        """The failure as frozen data, for events."""
+        return Failure(
+            number=self.number,
+            at=self.at,
+            processor_id=self.processor_id,
+            element=self.element,
+            error=self.error,
+            traceback=self.traceback,
+            tries=self.tries,
+            origin=self.origin,
+            fate=self.fate,
+        )
+
+    def _to_run(self) -> RetryInput:
+        self._take_over_edits()
+        if self._edited is not None:
+            return RetryInput(self._edited[0], edited=True)
+        return RetryInput(self._raw, edited=False, call=self._call)
+
+    def _take_over_edits(self) -> None:
+        """What is shown of a secret element is a copy; changes made to it in place count, too."""
+        if self._shown is None:
+            return
+        redaction, shown = self._keeper.redaction, self._shown[0]
+        if self._edited is not None:
+            base, untouched = self._edited[0], redaction.element(self._edited[0])
+        else:
+            base, untouched = self._raw, redaction.raw(self._raw)
+        if shown is not base and not _equal(shown, untouched):
+            self.input = shown
+
+    def _said(self, text: str) -> str:
+        """A text about this element, without secrets."""
+        element = self._raw if self._edited is None else self._edited[0]
+        return self._keeper.log.told(self._keeper.redaction.text(text, element))
+
+    def _note(self, error: BaseException) -> None:
+        text = cut(error)
+        self.error, self.traceback = self._said(describe(error)), self._said(text)
+        secret = self._keeper.redaction.secret
+        if secret and isinstance(error, ConversionError):
+            # It quotes the element; ours, which stands before it, names the field.
+            error.__cause__ = error.__context__ = None
+        if secret or self._keeper.log.hidden is not None:
+            error = masked_error(error, self._said)
+        self.exception, self._trace = error, error.__traceback__
+
+
+def _equal(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  (arrays, and whatever a user's class does)
+        return False

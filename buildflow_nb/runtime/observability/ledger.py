@@ -7,34 +7,54 @@ thread; `Ledger.snapshot` and the copies given out are safe to hand to any threa
 
 from __future__ import annotations
 
-import contextvars
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import ElementFailed, Listener, StateChanged
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.status.snapshot import Passage, ProcessorSnapshot, State
-from buildflow_nb.runtime.activity import Activity
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.observability import logs
+from buildflow_nb.runtime.observability.failures import (
+    EXCEPTIONS,
+    FailureRecord,
+    Fault,
+    RetryInput,
+    RetryResult,
+)
 from buildflow_nb.runtime.observability.hidden import in_texts
-from buildflow_nb.runtime.observability.kept import EXCEPTIONS, Fault, Kept
-from buildflow_nb.runtime.observability.metrics import Metrics
+from buildflow_nb.runtime.observability.metrics import Activity, Metrics
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.observability.redaction import OPEN, Redaction
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("MAX_PASSAGES", "PASSAGES", "Ledger")
+__all__ = ("MAX_PASSAGES", "PASSAGES", "Ledger", "Retrier")
 
 PASSAGES = 20  # elements that `peek` shows
 MAX_PASSAGES = 100_000  # of a processor that is tapped
 FAILURES = 200  # failures kept; older ones are forgotten
 
 
+class Retrier(Protocol):
+    """The run of a ledger, which does what a person wants done with a failure."""
+
+    def retry(self, ledger: Ledger, record: FailureRecord, wanted: RetryInput) -> RetryResult:
+        """Run it again, and keep the books; does not raise what the code raised."""
+        ...
+
+    def discard(self, ledger: Ledger, record: FailureRecord) -> None:
+        """Forget it."""
+        ...
+
+
 class Ledger:
-    """The book of one processor; `emit` hears of its states and failures."""
+    """The book of one processor; `emit` hears of its states and failures.
+
+    Its failures can be retried where there is a `run` to do that.
+    """
 
     def __init__(
         self,
@@ -42,14 +62,16 @@ class Ledger:
         clock: Clock,
         emit: Listener = lambda _: None,
         activity: Activity | None = None,
+        run: Retrier | None = None,
     ) -> None:
         self._emit = emit
+        self._run = run
         self.processor_id = processor_id
         self.clock = clock
         self.activity = activity or Activity()
         self.metrics = Metrics(clock.now())
         self.passages: deque[Passage] = deque(maxlen=PASSAGES)
-        self.failures: deque[Kept] = deque(maxlen=FAILURES)
+        self.failures: deque[FailureRecord] = deque(maxlen=FAILURES)
         self.redaction: Redaction = OPEN
         self.recorder: Recorder | None = None
         self.log = logs.LogRing()
@@ -60,7 +82,7 @@ class Ledger:
         self.started_at: float | None = None
         self.ended_at: float | None = None
         self._failure_number = 0
-        self._with_exception: deque[Kept] = deque()
+        self._with_exception: deque[FailureRecord] = deque()
 
     def enter(self, state: State, reason: str = "") -> None:
         """Move to a state; the reason is for people."""
@@ -148,41 +170,56 @@ class Ledger:
         self.recorder.take(redaction.raw(raw), self.shown(tuple(results)), said)
 
     def regained(self, element: object, results: tuple[object, ...], seconds: float) -> None:
-        """Count and keep_passages an element that passed when a person had it retried."""
+        """Count and remember an element that passed when a person had it retried."""
         self.metrics.retried += 1
         self.metrics.given.add(len(results), self.clock.now())
         self.metrics.dropped += not results
         self.passed((element,), (results,), seconds)
 
-    def fail(self, fault: Fault, fate: str) -> Kept:
+    def fail(self, fault: Fault, fate: str) -> FailureRecord:
         """Remember a failure and count it."""
         self._failure_number += 1
         self.metrics.failed += 1
-        kept = Kept(self, self._failure_number, fault, fate)
-        self.failures.append(kept)
-        self.keep_exception(kept)
-        self._emit(ElementFailed(kept.as_data()))
-        return kept
+        record = FailureRecord(self, self._failure_number, self.clock.time(), fault, fate)
+        self.failures.append(record)
+        self._keep_exception(record)
+        self._emit(ElementFailed(record.as_data()))
+        return record
 
-    def keep_exception(self, kept: Kept) -> None:
+    def retry(self, record: FailureRecord, wanted: RetryInput) -> RetryResult:
+        """Have the run retry a failure, from any thread."""
+        assert self._run is not None  # noqa: S101  (who has failures for people, has a run)
+        return self._run.retry(self, record, wanted)
+
+    def discard(self, record: FailureRecord) -> None:
+        """Have the run forget a failure, from any thread."""
+        assert self._run is not None  # noqa: S101
+        self._run.discard(self, record)
+
+    def retried(self, record: FailureRecord, result: RetryResult) -> RetryResult:
+        """Write down what a retry gave, and give it as a person may see it."""
+        if result.error is not None:
+            self._keep_exception(record)
+            record.renew(result.error)
+            return result
+        self.metrics.failed -= 1  # it does not count as a failure any more
+        self.settle(record, "retried")
+        return RetryResult(self.shown(result.results))
+
+    def settle(self, record: FailureRecord, fate: str) -> None:
+        """Take a failure off the list; one that has left it by age is not there any more."""
+        record.settle(fate)
+        for ring in (self.failures, self._with_exception):
+            if record in ring:
+                ring.remove(record)
+
+    def _keep_exception(self, record: FailureRecord) -> None:
         """Let the newest failures keep their errors, and no others."""
-        if kept in self._with_exception:
-            self._with_exception.remove(kept)
-        self._with_exception.append(kept)
+        if record in self._with_exception:
+            self._with_exception.remove(record)
+        self._with_exception.append(record)
         if len(self._with_exception) > EXCEPTIONS:
             self._with_exception.popleft().forget_exception()
-
-    def forget(self, kept: Kept) -> None:
-        """Take a failure off the list; one that has left it by age is not there any more."""
-        for ring in (self.failures, self._with_exception):
-            if kept in ring:
-                ring.remove(kept)
-
-    def context(self) -> contextvars.Context:
-        """A context in which what is printed and logged belongs to this processor."""
-        context = contextvars.copy_context()
-        context.run(logs.current.set, self.log)
-        return context
 
     def snapshot(self, spec: ProcessorSpec, backlog: int | None) -> ProcessorSnapshot:
         """The processor at this moment."""

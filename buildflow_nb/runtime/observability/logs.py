@@ -19,14 +19,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TextIO
 
 from buildflow_nb.runtime.observability.hidden import Hidden
 
-__all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "current", "owned_by")
+__all__ = ("LOG_LINES", "LogLine", "LogRing", "captured", "context_of", "current", "owned_by")
 
 LOG_LINES = 2_000  # lines kept for each processor
 MAX_LINE = 8_192  # characters kept of one line
@@ -139,6 +139,14 @@ class LogRing:
 
 
 current: ContextVar[LogRing | None] = ContextVar("current", default=None)
+
+
+def context_of(ring: LogRing | None) -> Context:
+    """A context in which what is printed and logged belongs to the processor of a ring."""
+    context = copy_context()
+    if ring is not None:
+        context.run(current.set, ring)
+    return context
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from operator import add
 
 from buildflow_nb.core.status.snapshot import HISTORY_S
 
-__all__ = ("Histogram", "Metrics", "Rate")
+__all__ = ("Activity", "Histogram", "Metrics", "Rate")
 
 RATE_WINDOW_S = 5  # seconds over which a displayed rate is averaged
 _STEP = math.log(1.07)
@@ -104,3 +104,19 @@ class Metrics:
         self.retried = 0
         self.in_flight = 0
         self.codes: dict[int, int] = {}
+
+
+class Activity:
+    """Whether anything in a run has moved since: a count that all its units share.
+
+    A source is known to be empty only by a pull that began after everything else was settled, since
+    what one processor writes may be what another one reads. Clocks cannot tell that order to the
+    last step; a count that grows with every element taken in and every element done with can.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def stir(self) -> None:
+        """Something was taken in, or is done with."""
+        self.count += 1

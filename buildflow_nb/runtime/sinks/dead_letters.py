@@ -14,12 +14,17 @@ from typing import Any, Self
 from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes
 from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.concurrency.calls import is_cancel
-from buildflow_nb.runtime.consumer.waits import Waits
-from buildflow_nb.runtime.observability.kept import Fault
+from buildflow_nb.runtime.liveness import Waits
+from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("DeadLetters",)
+__all__ = ("DeadLetters", "fate_of")
+
+
+def fate_of(*, written: bool, given_back: bool = False) -> str:
+    """What became of an element that failed for good: safe in a sink, with its source, or gone."""
+    return "dead-lettered" if written else "given back" if given_back else "dropped"
 
 
 class DeadLetters:

@@ -1,6 +1,6 @@
 """Pushes what processors return, in order, many at a time, and says of each whether it arrived.
 
-Parcels wait in a bounded queue; one task takes all that wait (at most the sink's `max_push`
+Requests wait in a bounded queue; one task takes all that wait (at most the sink's `max_push`
 elements; it lingers as long as the sink asks for) and pushes them as one. A request is finished
 only when every element of it is stored or known to be at fault, so a source is acknowledged after
 its elements are safe and never before.
@@ -15,7 +15,7 @@ data (`DATA_ERRORS`): to wait is better than to lose. A permanent fault ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ from buildflow_nb.core.errors import (
     ConversionError,
     PartialPushError,
     PermanentError,
+    TemporaryError,
     told,
 )
 from buildflow_nb.core.primitive import Sink
@@ -30,11 +31,24 @@ from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
 
-__all__ = ("Faults", "PushPlan", "PushRequest", "Pusher")
+__all__ = (
+    "RETRY_S",
+    "Faults",
+    "Push",
+    "PushPlan",
+    "PushRequest",
+    "Pusher",
+    "first_of",
+    "nowhere",
+    "pushing",
+)
 
 WAITING_REQUESTS = 64  # requests that may wait; more hold their worker back
 
+RETRY_S = 30.0  # seconds that a retry waits for its sink: a person is waiting for it
+
 Faults = dict[int, BaseException]
+Push = Callable[[Sequence[object]], Awaitable[Faults]]
 DATA_ERRORS = (ConversionError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
 
 
@@ -231,3 +245,51 @@ class Pusher:
         if self._waiting:
             self._waiting = False
             self._on_wait("")
+
+
+def first_of(faults: Faults) -> BaseException:
+    """The error that speaks for all."""
+    return faults[min(faults)]
+
+
+async def _push_alone(pusher: Pusher, items: Sequence[object], main: asyncio.Task[None]) -> Faults:
+    """Push through a pusher that others use too, for as long as its owner works.
+
+    Raises:
+        TemporaryError: the owner stopped meanwhile.
+        TimeoutError: the sink does not take them for now.
+    """
+    done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()
+
+    def settle(faults: Faults) -> None:
+        if not done.done():
+            done.set_result(faults)
+
+    async def submit() -> Faults:
+        await pusher.submit(PushRequest(items, settle))
+        return await done
+
+    task = asyncio.create_task(submit())
+    try:
+        await asyncio.wait({task, main}, timeout=RETRY_S, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+    finally:
+        task.cancel()
+    if main.done():
+        msg = "the processor stopped while the element was on its way; it may have been written"
+        raise TemporaryError(msg)
+    msg = f"the sink did not take it within {RETRY_S:g} s; it is queued and may still be written"
+    raise TimeoutError(msg)
+
+
+def pushing(pusher: Pusher | None, main: asyncio.Task[None]) -> Push:
+    """How a consumer at work pushes what a retry gives."""
+    if pusher is None:
+        return nowhere
+    return lambda items: _push_alone(pusher, items, main)
+
+
+async def nowhere(_items: Sequence[object]) -> Faults:
+    """The push of a processor without a sink."""
+    return {}

@@ -11,7 +11,9 @@ from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Batch, Env
 from buildflow_nb.core.status.snapshot import State
-from buildflow_nb.runtime.supervisor import RunPlan, Supervisor
+from buildflow_nb.runtime.in_process import InProcess
+from buildflow_nb.runtime.plan import RunPlan
+from buildflow_nb.runtime.supervisor import Supervisor
 from tests.fakes import PATIENCE_S, FakeClock, FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 
@@ -257,7 +259,8 @@ def test_a_setup_may_raise_anything_and_does_not_hang(fault, sync):
 
     async def main() -> None:
         plan = RunPlan("flow", Env())
-        supervisor = Supervisor(plan, FakeClock(), lambda _: None)
+        clock = FakeClock()
+        supervisor = Supervisor(plan, InProcess(plan, clock), clock, lambda _: None)
         spec = consumer_spec(Sync if sync else Async, FakeSource([[1]]), FakeSink(), {})
         async with asyncio.timeout(PATIENCE_S):
             await supervisor.start([spec])

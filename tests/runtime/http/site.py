@@ -20,7 +20,7 @@ from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.http import HttpRoute, Server
 from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.runtime_server import RuntimeServerPlan
+from buildflow_nb.runtime.plan import RuntimeServerPlan
 
 PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits that long
 

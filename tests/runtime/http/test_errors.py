@@ -85,8 +85,8 @@ def test_code_may_raise_anything(fault, sync, sink, capfd):
         answer = await site.post({"id": 13})
         assert (answer.status, answer.detail) == (500, "Internal Server Error")
         assert (await site.post({"id": 2})).status == 200
-        (kept,) = unit.ledger.failures
-        assert type(fault).__name__ in kept.error
+        (failed,) = unit.ledger.failures
+        assert type(fault).__name__ in failed.error
         assert unit.ledger.state is State.RUNNING
         assert into.tape.pushed == ([1, 2] if sink else [])
 
@@ -106,8 +106,8 @@ def test_a_type_that_breaks_over_a_value_is_kept_and_one_that_refuses_it_is_not(
     async def scenario(site):
         unit = await site.collector(judge, FakeSink())
         assert [(await site.post({"id": n})).status for n in (1, 13, 14, 2)] == [200, 500, 422, 200]
-        (kept,) = unit.ledger.failures
-        assert kept.raw == '{"id": 13}'
+        (failed,) = unit.ledger.failures
+        assert failed.input == '{"id": 13}'
 
     serve(scenario)
     assert "Traceback" not in capfd.readouterr().err
@@ -131,8 +131,8 @@ def test_a_parameter_that_breaks_is_kept_too(capfd):
     async def scenario(site):
         unit = await site.endpoint(judge, "/x/{n}", "GET")
         assert [(await site.get(f"/x/{n}")).status for n in (1, 13, 1)] == [200, 500, 200]
-        (kept,) = unit.ledger.failures
-        assert (kept.raw, "KeyError" in kept.error) == ("/x/13", True)
+        (failed,) = unit.ledger.failures
+        assert (failed.input, "KeyError" in failed.error) == ("/x/13", True)
 
     serve(scenario)
     assert "Traceback" not in capfd.readouterr().err

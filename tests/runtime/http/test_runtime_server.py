@@ -9,7 +9,7 @@ from aiohttp import ClientSession
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.runtime.runtime_server import RuntimeServerPlan
+from buildflow_nb.runtime.plan import RuntimeServerPlan
 from tests.runtime.http.site import Site, controlled, serve
 
 TOKEN = "open s\u00e9same"  # noqa: S105  (of this test)

@@ -1,25 +1,28 @@
-"""The runtime server of a run, as data: where it listens, and who may use it.
+"""What a run is told besides its processors, as data; and its runtime server, likewise.
 
-aiohttp is loaded by what serves it (`http/control.py`), and only when a run asks for one.
+Flows make these without loading what runs them: aiohttp is loaded when a run serves something.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
+from buildflow_nb.core.primitive import Env
 
-__all__ = ("TOKEN_VARIABLE", "RuntimeServerPlan", "is_loopback")
+__all__ = ("TOKEN_VARIABLE", "RunPlan", "RuntimeServerPlan", "is_loopback")
 
 TOKEN_VARIABLE = "BUILDFLOW_RUNTIME_TOKEN"  # noqa: S105  (the name of it)
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeServerPlan:
-    """`flowstate` gives what the flow declares at this moment, as plain data.
+    """Where a runtime server listens, and who may use it.
+
+    `flowstate` gives what the flow declares at this moment, as plain data.
 
     Raises:
         UsageError: others than this machine could reach it, and there is no token; the token is
@@ -44,6 +47,22 @@ class RuntimeServerPlan:
                 f"run; set a token in {TOKEN_VARIABLE}, or leave it on 127.0.0.1"
             )
             raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run needs to know besides the processors."""
+
+    flow_id: str
+    env: Env
+    host: str = "127.0.0.1"
+    port: int = 8000
+    control: RuntimeServerPlan | None = None
+    run_id: str = ""
+    read_before: Mapping[str, object] = field(default_factory=dict)
+    """What earlier runs have read to its end, by processor."""
+    body_bytes: int | None = None
+    """What all requests may hold together; the server's own bound where it is None."""
 
 
 def is_loopback(host: str) -> bool:

@@ -1,0 +1,89 @@
+"""The engine of this process: units on the run's loop, and one server for all routes.
+
+aiohttp is loaded with the first route, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Env
+from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.consumer.consumer import Consumer
+from buildflow_nb.runtime.consumer.manual_retry import retry_alone
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.plan import RunPlan
+from buildflow_nb.runtime.trial import trial
+from buildflow_nb.runtime.unit import Unit, not_ready
+
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http import Server
+
+__all__ = ("InProcess",)
+
+
+class InProcess:
+    """The units of one run, in this process."""
+
+    swap_timeout_s = 30.0
+
+    def __init__(self, plan: RunPlan, clock: Clock) -> None:
+        self.address: str | None = None
+        self._plan = plan
+        self._clock = clock
+        self._server: Server | None = None
+
+    async def open(self, specs: Sequence[ProcessorSpec]) -> None:
+        """Listen, if any of these is a route."""
+        if any(not isinstance(spec, ConsumerSpec) for spec in specs):
+            await self._serve()
+
+    async def unit(self, spec: ProcessorSpec, ledger: Ledger, on_end: Callable[[], None]) -> Unit:
+        """A consumer, or a route on this run's server, which never ends by itself."""
+        if isinstance(spec, ConsumerSpec):
+            return Consumer(spec, self._env_of(spec.id), ledger, self._clock, on_end)
+        from buildflow_nb.runtime.http import HttpRoute
+
+        return HttpRoute(spec, self._plan.env, await self._serve(), ledger)
+
+    async def send(self, spec: ProcessorSpec, element: object, ledger: Ledger) -> list[object]:
+        """Set a fresh instance up for it."""
+        async with trial(spec, "send", ledger.log) as run:
+            return await run(element)
+
+    async def retry(self, spec: ProcessorSpec, wanted: RetryInput, ledger: Ledger) -> RetryResult:
+        """Set a fresh instance up for it, and open its sink."""
+        if not isinstance(spec, ConsumerSpec):
+            raise not_ready(spec, ledger)
+        return await retry_alone(spec, wanted, self._plan.env, ledger)
+
+    async def close(self, grace_s: float) -> None:
+        """Stop listening; requests in flight have `grace_s` seconds."""
+        if self._server is not None:
+            await self._server.stop(grace_s)
+            self._server = None
+
+    async def _serve(self) -> Server:
+        if self._server is None:
+            from buildflow_nb.runtime.http import Server
+            from buildflow_nb.runtime.http.held import HELD_LIMIT
+
+            plan = self._plan
+            most = plan.body_bytes or HELD_LIMIT
+            server = Server(plan.host, plan.port, title=plan.flow_id, body_bytes=most)
+            self.address = await server.start()
+            self._server = server
+        return self._server
+
+    def _env_of(self, processor_id: str) -> Env:
+        """The environment of one processor, with a folder for positions that is its own."""
+        env = self._plan.env
+        if env.positions is None:
+            return env
+        names = (quote(name, safe="") for name in (self._plan.flow_id, processor_id))
+        return replace(env, positions=env.positions.joinpath(*names))
