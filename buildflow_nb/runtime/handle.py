@@ -55,8 +55,7 @@ class RunHandle:
         self._closing: asyncio.Task[None] | None = None
 
     async def _make(self) -> Supervisor:
-        engine = InProcess(self._plan, SYSTEM)
-        return Supervisor(self._plan, engine, SYSTEM, self._tell, self)
+        return Supervisor(self._plan, InProcess(self._plan), SYSTEM, self._tell, self)
 
     def begin(self) -> None:
         """Start every processor; called once, by `Flow.run`.
@@ -164,13 +163,13 @@ class RunHandle:
 
     def failures(self, processor_id: str | None = None) -> list[FailureRecord]:
         """Elements that failed for good, of one processor or of all, oldest first."""
-        books = [self._ledger(processor_id)] if processor_id else self._ledgers()
+        books = self._ledgers(processor_id)
         found = [record for book in books for record in list(book.failures)]
         return sorted(found, key=lambda failure: failure.at)
 
     def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
         """What one processor, or all of them, printed and logged, oldest first."""
-        books = [self._ledger(processor_id)] if processor_id else self._ledgers()
+        books = self._ledgers(processor_id)
         found = [line for book in books for line in book.log.lines(after)]
         return sorted(found, key=lambda line: line.at)
 
@@ -250,8 +249,8 @@ class RunHandle:
         for processor_id in wanted:
             if processor_id not in known:
                 raise unknown_processor(processor_id, list(known))
-        specs = [known[processor_id] for processor_id in wanted]
-        self._thread.run(self._supervisor.restart(specs), START_TIMEOUT_S)
+        restart = self._supervisor.restart([known[processor_id] for processor_id in wanted])
+        self._thread.run(restart, START_TIMEOUT_S)
 
     def apply(self, changes: Changes) -> None:
         """Bring the run in line with the registry; called by the flow.
@@ -269,7 +268,11 @@ class RunHandle:
             TimeoutError: it did not end within `timeout` seconds; it goes on.
             RunError: a processor failed.
         """
-        self._wait_ended(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._ended.wait(0.2):  # in steps, so that an interrupt is heard
+            if deadline is not None and time.monotonic() >= deadline:
+                msg = f"flow {self.flow_id!r} did not end within {timeout:g} s; it goes on"
+                raise TimeoutError(msg)
         return self._result()
 
     def raise_if_nothing_worked(self) -> None:
@@ -364,13 +367,6 @@ class RunHandle:
     async def _drain_at_exit(self, timeout_s: float) -> None:
         await self._supervisor.stop_all(drain=True, timeout_s=timeout_s / 2)
 
-    def _wait_ended(self, timeout: float | None) -> None:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._ended.wait(0.2):  # in steps, so that an interrupt is heard
-            if deadline is not None and time.monotonic() >= deadline:
-                msg = f"flow {self.flow_id!r} did not end within {timeout:g} s; it goes on"
-                raise TimeoutError(msg)
-
     async def _until_ended(self) -> State:
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
@@ -396,8 +392,9 @@ class RunHandle:
             said = (f"{p.kind} {p.processor_id!r} failed: {p.reason}" for p in failed)
             raise RunError("; ".join(said))
 
-    def _ledgers(self) -> list[Ledger]:
-        return list(self._supervisor.ledgers.values())
+    def _ledgers(self, processor_id: str | None) -> list[Ledger]:
+        every = self._supervisor.ledgers.values()
+        return [self._ledger(processor_id)] if processor_id else list(every)
 
     def _ledger(self, processor_id: str) -> Ledger:
         found = self._supervisor.ledgers.get(processor_id)

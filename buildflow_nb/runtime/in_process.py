@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Env
-from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.consumer.consumer import Consumer
 from buildflow_nb.runtime.consumer.manual_retry import retry_alone
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
@@ -32,10 +31,9 @@ class InProcess:
 
     swap_timeout_s = 30.0
 
-    def __init__(self, plan: RunPlan, clock: Clock) -> None:
+    def __init__(self, plan: RunPlan) -> None:
         self.address: str | None = None
         self._plan = plan
-        self._clock = clock
         self._server: Server | None = None
 
     async def open(self, specs: Sequence[ProcessorSpec]) -> None:
@@ -46,7 +44,7 @@ class InProcess:
     async def unit(self, spec: ProcessorSpec, ledger: Ledger, on_end: Callable[[], None]) -> Unit:
         """A consumer, or a route on this run's server, which never ends by itself."""
         if isinstance(spec, ConsumerSpec):
-            return Consumer(spec, self._env_of(spec.id), ledger, self._clock, on_end)
+            return Consumer(spec, self._env_of(spec.id), ledger, on_end)
         from buildflow_nb.runtime.http import HttpRoute
 
         return HttpRoute(spec, self._plan.env, await self._serve(), ledger)
@@ -71,7 +69,7 @@ class InProcess:
     async def _serve(self) -> Server:
         if self._server is None:
             from buildflow_nb.runtime.http import Server
-            from buildflow_nb.runtime.http.held import HELD_LIMIT
+            from buildflow_nb.runtime.http.request import HELD_LIMIT
 
             plan = self._plan
             most = plan.body_bytes or HELD_LIMIT

@@ -26,7 +26,7 @@ class Bench:
         self.spec: ConsumerSpec = consumer_spec(code, source, sink, options)
         self.source, self.sink = source, sink
         self.ledger = Ledger(self.spec.id, self.clock)
-        self.consumer = Consumer(self.spec, Env(), self.ledger, self.clock)
+        self.consumer = Consumer(self.spec, Env(), self.ledger)
 
     async def until(self, so: Callable[[], bool]) -> None:
         await self.clock.until(so)

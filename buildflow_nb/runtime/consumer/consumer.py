@@ -33,11 +33,10 @@ from buildflow_nb.core.errors import PermanentError, RunError
 from buildflow_nb.core.primitive import Batch, Env, Source, label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import contained
-from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.consumer.code import Outcome
 from buildflow_nb.runtime.consumer.connections import Connections
 from buildflow_nb.runtime.consumer.failure_policy import FailurePolicy, Retries
-from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, Pace, PulledBatch
+from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, InFlight, Pace, PulledBatch
 from buildflow_nb.runtime.consumer.manual_retry import retry_through
 from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
@@ -71,26 +70,23 @@ class Consumer:
         spec: ConsumerSpec,
         env: Env,
         ledger: Ledger,
-        clock: Clock,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec: ProcessorSpec = spec
         self._spec = spec
         self.ledger = ledger
-        self._clock = clock
-        self._activity = ledger.activity
+        self._clock = ledger.clock
         self.live = Liveness(ledger)
         self._on_end = on_end
         self._inbox = Inbox()
-        self._retries = Retries(self._inbox, clock)
+        self._retries = Retries(self._inbox, ledger.clock)
         self._pace = Pace()
         self._pool = WorkerPool(ledger.log)
         self._under_way: dict[int, Chunk] = {}
-        self._unsettled = 0
+        self._in_flight = InFlight(self._inbox, ledger.activity)
         self._uncounted = 0
         self._most = max(MAX_UNSETTLED, 2 * spec.sink.max_push if spec.sink is not None else 0)
         self._hands = 2 * spec.options.num_replicas * spec.options.num_concurrency
-        self._all_settled = asyncio.Event()
         self._pulls: Pulls | None = None
         self._pulling: asyncio.Task[None] | None = None
         self._broken: BaseException | None = None
@@ -98,14 +94,13 @@ class Consumer:
         self._go = asyncio.Event()
         self._sink_known = asyncio.Event()
         self._ended = asyncio.Event()
-        self._waits = Waits(self.live, clock)
+        self._waits = Waits(self.live, ledger.clock)
         self._main: asyncio.Task[None] | None = None
         self._heir: Consumer | None = None
         self._open = Connections(spec, env, ledger, self._waits)
         self._settler: Settler | None = None
-        tries = spec.options.retries
         self._policy = FailurePolicy(
-            self._retries, self._open.dead, ledger, tries, self._dealt_with
+            self._retries, self._open.dead, ledger, spec.options.retries, self._dealt_with
         )
 
     # -- life ----------------------------------------------------------------------------------
@@ -164,7 +159,7 @@ class Consumer:
         if self._pulling is not None:
             self._pulling.cancel()
         if drain and not self._main.done():
-            await self._wait_settled(timeout_s)
+            await self._wait_settled(self._main, timeout_s)
         self._ended.set()
         if self._pulls is not None:
             await asyncio.wait([self._main], timeout=CLOSE_S)
@@ -192,14 +187,12 @@ class Consumer:
         main = self._main
         if self._settler is None or main is None or not self._running():
             raise not_ready(self._spec, self.ledger)
-        self._unsettled += 1
-        self._all_settled.clear()
-        self._activity.stir()
+        self._in_flight.add(1)
         try:
             push = pushing(self._open.pusher, main)
             return await retry_through(self._pool.free(), wanted, push, self.ledger)
         finally:
-            self._count_off(1)
+            self._in_flight.settle(1)
 
     @property
     def read_to_end(self) -> object | None:
@@ -209,12 +202,12 @@ class Consumer:
     @property
     def drained(self) -> bool:
         """Whether nothing is under way, and nothing left that could be pulled."""
-        return not self._unsettled and self._pulls is not None and self._pulls.empty
+        return not self._in_flight.count and self._pulls is not None and self._pulls.empty
 
     def snapshot(self) -> ProcessorSnapshot:
         """The consumer at this moment."""
         self._count_in()
-        self.ledger.metrics.in_flight = self._unsettled
+        self.ledger.metrics.in_flight = self._in_flight.count
         pulls = None if self.ledger.state.ended else self._pulls
         return self.ledger.snapshot(self.spec, None if pulls is None else pulls.backlog)
 
@@ -260,7 +253,7 @@ class Consumer:
     async def _work(self, source: Source) -> None:
         self._settler = Settler(source, self._clock, self.ledger.log)
         label = label_of(self._spec.source)
-        self._pulls = Pulls(source, label, self, self._activity, self._clock)
+        self._pulls = Pulls(source, label, self, self.ledger.activity, self._clock)
         self.live.enter(State.RUNNING)
         self._waits.show_again()
         async with asyncio.TaskGroup() as group:
@@ -283,10 +276,9 @@ class Consumer:
         except PermanentError as error:
             self._broken = error
             self.ledger.log.add("ERROR", reason_of(error))
-            if self._unsettled:
+            if self._in_flight.count:
                 self.live.remark(f"{reason_of(error)}; what was read until then is finished first")
-        if self._unsettled:
-            await self._all_settled.wait()
+        await self._in_flight.wait_settled()
         self._finished = self._broken is None
         self._ended.set()
 
@@ -294,7 +286,8 @@ class Consumer:
     def full(self) -> bool:
         """Whether every worker has enough to do, or memory is at its bound."""
         return (
-            self._inbox.elements >= self._hands * self._pace.chunk or self._unsettled >= self._most
+            self._inbox.elements >= self._hands * self._pace.chunk
+            or self._in_flight.count >= self._most
         )
 
     async def room(self) -> None:
@@ -312,9 +305,7 @@ class Consumer:
         self._waits.show("source", reason)
 
     def _take(self, batch: PulledBatch) -> None:
-        self._unsettled += len(batch.items)
-        self._all_settled.clear()
-        self._activity.stir()
+        self._in_flight.add(len(batch.items))
         self._inbox.put(batch)
 
     def _count_in(self) -> None:
@@ -362,28 +353,18 @@ class Consumer:
 
     def _dealt_with(self, count: int, receipts: list[object], ok: bool) -> None:
         if receipts and self._settler is not None:
-            self._settler.add(receipts, ok=ok, then=lambda: self._count_off(count))
+            self._settler.add(receipts, ok=ok, then=lambda: self._in_flight.settle(count))
         else:
-            self._count_off(count)
+            self._in_flight.settle(count)
 
-    def _count_off(self, count: int) -> None:
-        self._unsettled -= count
-        self._activity.stir()
-        self._inbox.wake()
-        if self._unsettled == 0:
-            self._all_settled.set()
-
-    async def _wait_settled(self, timeout_s: float) -> None:
-        assert self._main is not None  # noqa: S101
-        if not self._unsettled:
+    async def _wait_settled(self, main: asyncio.Task[None], timeout_s: float) -> None:
+        if not self._in_flight.count:
             return
-        settled = asyncio.create_task(self._all_settled.wait())
-        await asyncio.wait(
-            [settled, self._main], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        settled = asyncio.create_task(self._in_flight.wait_settled())
+        await asyncio.wait([settled, main], timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         settled.cancel()
-        if self._unsettled and self._heir is None:
-            text = f"{self._unsettled} elements were not finished in {timeout_s:g} s"
+        if self._in_flight.count and self._heir is None:
+            text = f"{self._in_flight.count} elements were not finished in {timeout_s:g} s"
             self.ledger.log.add("WARNING", text)
 
     # -- the end ------------------------------------------------------------------------------

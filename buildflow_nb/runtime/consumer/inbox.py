@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.primitive import Batch
+from buildflow_nb.runtime.observability.metrics import Activity
 
-__all__ = ("Chunk", "Inbox", "Pace", "PulledBatch")
+__all__ = ("Chunk", "InFlight", "Inbox", "Pace", "PulledBatch")
 
 CHUNK_S = 0.01
 MAX_CHUNK = 10_000  # elements; more gains nothing
@@ -120,7 +121,7 @@ class Pace:
 
 
 class Inbox:
-    """Loads in order of arrival; used on the loop only."""
+    """Batches in order of arrival; used on the loop only."""
 
     def __init__(self) -> None:
         self.elements = 0
@@ -168,3 +169,32 @@ class Inbox:
         self._batches.clear()
         self.elements = 0
         return left
+
+
+class InFlight:
+    """How many elements are between pull and settle; used on the loop only."""
+
+    def __init__(self, inbox: Inbox, activity: Activity) -> None:
+        self.count = 0
+        self._inbox = inbox
+        self._activity = activity
+        self._none = asyncio.Event()
+        self._none.set()
+
+    def add(self, count: int) -> None:
+        """Count what was taken in."""
+        self.count += count
+        self._none.clear()
+        self._activity.stir()
+
+    def settle(self, count: int) -> None:
+        """Count off what is done with; whoever waits for room looks again."""
+        self.count -= count
+        self._activity.stir()
+        self._inbox.wake()
+        if self.count == 0:
+            self._none.set()
+
+    async def wait_settled(self) -> None:
+        """Wait until there are none."""
+        await self._none.wait()

@@ -22,8 +22,8 @@ from buildflow_nb.core.declaring.http_binding import (
 )
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.http.body import form_fields, in_utf8
 from buildflow_nb.runtime.http.errors import Detail, HttpError, details, missing, not_json
+from buildflow_nb.runtime.http.request import form_fields, in_utf8
 
 __all__ = ("Arguments", "Binding")
 

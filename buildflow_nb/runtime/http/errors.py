@@ -12,14 +12,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from aiohttp import web
 
-from buildflow_nb.core.errors import told
+from buildflow_nb.core.conversion.secret_fields import MASK
+from buildflow_nb.core.errors import ConversionError, told
+from buildflow_nb.runtime.observability.failures import Fault
 
-__all__ = ("Detail", "HttpError", "details", "missing", "not_json")
+__all__ = ("Detail", "HttpError", "details", "missing", "not_json", "refused_by_a_fault")
 
 Detail = dict[str, Any]
 Place = Sequence[str | int]
 
+_ORDINARY = (ValueError, TypeError, RecursionError, ConversionError)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _AT = re.compile(r"^(?P<text>.*?) - at (?:`key` in )?`(?P<path>\$.*)`$", re.DOTALL)
 _NAMED = re.compile(r"field `([^`]*)`")
@@ -128,3 +132,27 @@ def _kind(message: str, *, text: bool) -> tuple[str, str, list[str]]:
         parsing = text and expected[1] in ("int", "float", "bool")
         return _TYPES[expected[1]] + ("_parsing" if parsing else "_type"), plain, []
     return "value_error", plain, []
+
+
+def refused_by_a_fault(
+    error: BaseException, request: web.BaseRequest, body: bytes, origin: str, *, secret: bool
+) -> Fault | None:
+    """The failure to keep, if binding failed by what the user's own type did with a value.
+
+    A value that a type does not take is the client's to mend: it is answered with 422 and
+    forgotten, so that strangers cannot flood the list of failures. A type that breaks over a value
+    (a `KeyError` in a validator, a division in `__post_init__`) is the user's to mend: that request
+    is kept, and answered with 500. Of `secret` ones nothing is shown.
+    """
+    at_fault: BaseException | None = error
+    if isinstance(error, HttpError):
+        at_fault = error.__cause__ if isinstance(error.__cause__, ConversionError) else None
+    root = at_fault
+    while root is not None and root.__cause__ is not None and root.__cause__ is not root:
+        root = root.__cause__
+    if at_fault is None or (isinstance(error, HttpError) and isinstance(root, _ORDINARY)):
+        return None
+    if secret:
+        return Fault(MASK, ConversionError(f"a value raised {type(root).__name__}"), 1, origin)
+    element = body.decode(errors="replace") if body else request.path_qs
+    return Fault(element, at_fault, 1, origin)

@@ -20,10 +20,14 @@ from aiohttp import web
 from aiohttp.http import RawRequestMessage
 
 from buildflow_nb.core.errors import ServeError
-from buildflow_nb.runtime.http.body import BODY_LIMIT
 from buildflow_nb.runtime.http.guard import Guard
-from buildflow_nb.runtime.http.held import HELD_LIMIT, READ_AHEAD, Held
-from buildflow_nb.runtime.http.request import BoundedRequest
+from buildflow_nb.runtime.http.request import (
+    BODY_LIMIT,
+    HELD_LIMIT,
+    READ_AHEAD,
+    BoundedRequest,
+    Held,
+)
 from buildflow_nb.runtime.http.response import error_response, fault_of
 
 __all__ = ("HttpListener", "linger")

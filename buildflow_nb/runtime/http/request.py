@@ -3,7 +3,10 @@
 A body that says it is too long is refused before a byte of it is read; one that turns out to be,
 packed or unpacked, is refused at the limit, and nothing more of it is unpacked. The client gets its
 413 either way: what it still sends is read and thrown away for a while, so that it comes to read
-the answer. All requests of a server share the bytes that `held.py` counts.
+the answer. All requests of a server share the bytes that `Held` counts, from the first one that is
+read until the answer: whoever waits in line holds a body as well as whoever is served. What aiohttp
+has received and nobody has read yet is not counted: it stops receiving at `READ_AHEAD` for each
+connection.
 
 People annotate `aiohttp.web.Request`, and this is one: `read()` and all that stands on it (`text`,
 `json`, `post`) are bounded and counted, too.
@@ -13,17 +16,32 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Protocol, cast
+from urllib.parse import parse_qs
 
 from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import HttpProcessingError
 
-from buildflow_nb.runtime.http.body import BODY_S
 from buildflow_nb.runtime.http.encoding import coding_of, unpacked_pieces
-from buildflow_nb.runtime.http.errors import HttpError
-from buildflow_nb.runtime.http.held import Held
+from buildflow_nb.runtime.http.errors import HttpError, details
 from buildflow_nb.runtime.http.response import BROKEN
 
-__all__ = ("BoundedRequest",)
+__all__ = (
+    "BODY_LIMIT",
+    "HELD_LIMIT",
+    "READ_AHEAD",
+    "BoundedRequest",
+    "Held",
+    "form_fields",
+    "in_utf8",
+)
+
+BODY_LIMIT = 16 * 2**20  # bytes of one body
+BODY_S = 300.0  # seconds for a body to arrive: 16 MiB over half a megabit a second
+HELD_LIMIT = 256 * 2**20  # bytes: sixteen of the longest bodies
+READ_AHEAD = 64 * 1024  # bytes; aiohttp pauses a connection at twice as many
+JSON_TYPE = "application/json"
+FORM_TYPE = "application/x-www-form-urlencoded"
+_BOM = b"\xef\xbb\xbf"
 
 _BROKEN = (web.RequestPayloadError, HttpProcessingError, ValueError)
 
@@ -31,6 +49,40 @@ _BROKEN = (web.RequestPayloadError, HttpProcessingError, ValueError)
 class _Taker(Protocol):
     reads_body: bool
     takes_request: bool
+
+
+class Held:
+    """Counts the bytes of bodies that all requests of a server hold; `limit` is in bytes."""
+
+    def __init__(self, limit: int = HELD_LIMIT) -> None:
+        self.limit = limit
+        self.bytes = 0
+
+    def refuse_full(self, count: int) -> None:
+        """Look whether so many more bytes could be held.
+
+        Raises:
+            HttpError: they could not: 503.
+        """
+        if self.bytes + count > self.limit:
+            msg = f"busy: requests hold {self.bytes} of {self.limit} bytes; try again in a moment"
+            raise HttpError(503, msg, {"Retry-After": "1"}, close=True)
+
+    def add(self, holder: BoundedRequest, count: int) -> None:
+        """Hold so many more bytes for a request.
+
+        Raises:
+            HttpError: there is no room for them.
+        """
+        if self.bytes + count > self.limit:
+            self.refuse_full(count)
+        self.bytes += count
+        holder.held += count
+
+    def give_back(self, holder: BoundedRequest, count: int) -> None:
+        """Hold so many bytes no more."""
+        self.bytes -= count
+        holder.held -= count
 
 
 class BoundedRequest(web.Request):
@@ -171,3 +223,45 @@ class BoundedRequest(web.Request):
 
 def _too_long(limit: int) -> HttpError:
     return HttpError(413, f"the body is longer than {limit} bytes", close=True)
+
+
+def in_utf8(request: web.BaseRequest, body: bytes) -> bytes:
+    """The body in UTF-8 without a byte order mark, whatever charset its content type names.
+
+    Raises:
+        HttpError: it is not in that charset, or it is multipart.
+    """
+    named = request.headers.get(hdrs.CONTENT_TYPE, JSON_TYPE)
+    if named == JSON_TYPE and not body.startswith(_BOM):
+        return body
+    if request.content_type.startswith("multipart/"):
+        msg = "multipart bodies are not read here; send JSON or an urlencoded form"
+        raise HttpError(415, msg)
+    charset = (request.charset or "utf-8").lower()
+    if charset in ("utf-8", "utf8", "us-ascii", "ascii"):
+        return body.removeprefix(_BOM)
+    try:
+        return body.decode(charset).encode()
+    except LookupError as error:
+        raise HttpError(415, f"charset {charset!r} is not known; send UTF-8") from error
+    except UnicodeError as error:
+        raise HttpError(422, details(error, ["body"])) from error
+
+
+def form_fields(request: web.BaseRequest, body: bytes) -> dict[str, list[str]] | None:
+    """The fields of an urlencoded form; None where the body is something else.
+
+    Raises:
+        HttpError: the form is no text, or has too many fields.
+    """
+    if request.content_type != FORM_TYPE:
+        return None
+    try:
+        return parse_qs(
+            body.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=1000,  # aiohttp's own limit for forms
+        )
+    except ValueError as error:
+        raise HttpError(422, details(error, ["body"])) from error

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import cast
+from typing import ClassVar, cast
 
 from aiohttp import web
 
@@ -26,9 +26,8 @@ from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
 from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
-from buildflow_nb.runtime.http.errors import HttpError
+from buildflow_nb.runtime.http.errors import HttpError, refused_by_a_fault
 from buildflow_nb.runtime.http.manual_retry import retry_call
-from buildflow_nb.runtime.http.refused import refused_by_a_fault
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of, own_answer
 from buildflow_nb.runtime.http.server import Server
@@ -51,13 +50,10 @@ TEARDOWN_S = 10.0  # seconds for the teardown of code that was swapped out
 class HttpRoute:
     """The unit of one route; made, used and stopped on the loop of its server."""
 
-    def __init__(
-        self,
-        spec: RouteSpec,
-        env: Env,
-        server: Server,
-        ledger: Ledger,
-    ) -> None:
+    read_to_end: ClassVar[object | None] = None
+    """It reads no source."""
+
+    def __init__(self, spec: RouteSpec, env: Env, server: Server, ledger: Ledger) -> None:
         self.spec: RouteSpec = spec
         self.ledger = ledger
         self.live = Liveness(ledger)
@@ -85,11 +81,6 @@ class HttpRoute:
     def path(self) -> str:
         """The route, with `{parameters}`."""
         return self.spec.route
-
-    @property
-    def read_to_end(self) -> None:
-        """Nothing: it reads no source."""
-        return None
 
     @property
     def drained(self) -> bool:

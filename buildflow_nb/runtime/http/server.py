@@ -15,9 +15,8 @@ from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.docs import DocsPage
 from buildflow_nb.runtime.http.guard import SAFE_METHODS
-from buildflow_nb.runtime.http.held import HELD_LIMIT
 from buildflow_nb.runtime.http.listener import HttpListener, linger
-from buildflow_nb.runtime.http.request import BoundedRequest
+from buildflow_nb.runtime.http.request import HELD_LIMIT, BoundedRequest
 from buildflow_nb.runtime.http.response import SERVER_NAME, error_response, json_response
 from buildflow_nb.runtime.http.router import NO_VALUES, Router
 

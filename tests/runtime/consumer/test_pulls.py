@@ -259,8 +259,7 @@ def test_a_setup_may_raise_anything_and_does_not_hang(fault, sync):
 
     async def main() -> None:
         plan = RunPlan("flow", Env())
-        clock = FakeClock()
-        supervisor = Supervisor(plan, InProcess(plan, clock), clock, lambda _: None)
+        supervisor = Supervisor(plan, InProcess(plan), FakeClock(), lambda _: None)
         spec = consumer_spec(Sync if sync else Async, FakeSource([[1]]), FakeSink(), {})
         async with asyncio.timeout(PATIENCE_S):
             await supervisor.start([spec])

@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from buildflow_nb.runtime.http import request as requests
-from buildflow_nb.runtime.http.body import BODY_LIMIT
 from buildflow_nb.runtime.http.encoding import MEMBERS, PIECE, unpacked_pieces
+from buildflow_nb.runtime.http.request import BODY_LIMIT
 from tests.fakes import FakeSink
 from tests.runtime.http.site import Site, controlled, serve, until
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from buildflow_nb.core.errors import ServeError
 from buildflow_nb.runtime.http import Server
-from buildflow_nb.runtime.http.body import BODY_LIMIT
+from buildflow_nb.runtime.http.request import BODY_LIMIT
 from tests.runtime.http.site import Site, serve, until
 
 HEAD = b"Host: 127.0.0.1\r\nContent-Type: application/json\r\n"
