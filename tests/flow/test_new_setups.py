@@ -7,7 +7,7 @@ import pytest
 from buildflow_nb.core.errors import RunError
 from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSource
-from tests.flow.test_failed import until
+from tests.flow.failing import until
 
 
 def test_a_swap_whose_setup_fails_says_so_and_keeps_the_old_code(app):

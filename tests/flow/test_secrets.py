@@ -17,7 +17,7 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.io.duckdb import DuckDBTable
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
-from tests.flow.test_failed import until
+from tests.flow.failing import until
 
 WORD = "hunter2"
 

@@ -22,7 +22,7 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.observability.logs import captured
 from tests.fakes import FakeSink, FakeSource
-from tests.flow.test_failed import until
+from tests.flow.failing import until
 
 WORD = "sk-Wq7!é \\x"
 LOG = logging.getLogger("tests.secrets")

@@ -1,4 +1,4 @@
-"""Bodies: packed, broken, too many at once, and left in the middle, for every kind of route."""
+"""Bodies: packed, broken, and left in the middle, for every kind of route."""
 
 from __future__ import annotations
 
@@ -7,71 +7,14 @@ import gzip
 import io
 import logging
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
-from aiohttp import web
 
 from buildflow_nb.runtime.http import request as requests
 from buildflow_nb.runtime.http.encoding import MEMBERS, PIECE, unpacked_pieces
 from buildflow_nb.runtime.http.request import BODY_LIMIT
-from tests.fakes import FakeSink
+from tests.runtime.http.bodies import PACKED, PLAIN, begin, chunks, every_kind, mount, raw
 from tests.runtime.http.site import Site, controlled, serve, until
-
-PLAIN = b'{"id":7,"note":"' + b"n" * 3_000 + b'"}'
-
-
-@dataclass
-class Order:
-    id: int
-    note: str = ""
-
-
-async def take(order: Order) -> int:
-    return order.id
-
-
-async def raw(body: bytes) -> int:
-    return Order(7).id if body == PLAIN else len(body)
-
-
-async def whole(request: web.Request) -> int:
-    return int((await request.json())["id"])
-
-
-async def streamed(request: web.Request) -> int:
-    found = b"".join([piece async for piece in request.content.iter_any()])
-    return 7 if found == PLAIN else len(found)
-
-
-async def both(request: web.Request, order: Order) -> int:
-    return order.id if await request.read() == PLAIN else -1
-
-
-async def keep(order: Order) -> Order:
-    return order
-
-
-async def mount(site: Site, kind: str):
-    """A route of that kind at POST /x."""
-    if kind == "collector":
-        return await site.collector(keep, FakeSink(), "/x")
-    if kind == "service":
-        return await site.start(site.spec(take, "/x", base="/shop"))
-    functions: dict[str, Callable[..., Any]] = {
-        "endpoint": take,
-        "bytes": raw,
-        "request": whole,
-        "stream": streamed,
-        "both": both,
-    }
-    return await site.endpoint(functions[kind])
-
-
-KINDS = ["endpoint", "bytes", "request", "stream", "both", "collector", "service"]
-every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def bare(data: bytes) -> bytes:
@@ -80,7 +23,6 @@ def bare(data: bytes) -> bytes:
     return packing.compress(data) + packing.flush()
 
 
-PACKED = gzip.compress(PLAIN)
 HALF = gzip.compress(PLAIN[:1_000]) + gzip.compress(PLAIN[1_000:])
 ENCODINGS = [
     ("gzip", PACKED, 200),
@@ -142,12 +84,6 @@ def test_a_body_is_whole_or_refused(kind):
     serve(scenario)
 
 
-async def chunks(data: bytes):
-    """The same in several chunks."""
-    for at in range(0, len(data), max(len(data) // 3, 1)):
-        yield data[at : at + max(len(data) // 3, 1)]
-
-
 @pytest.mark.parametrize(
     ("coding", "packed"),
     [("gzip", PACKED), ("gzip", HALF), ("deflate", zlib.compress(PLAIN)), ("deflate", bare(PLAIN))],
@@ -201,110 +137,6 @@ def test_a_bomb_is_unpacked_to_the_limit_and_no_further(monkeypatch):
     serve(scenario)
 
 
-ROOM = 100_000  # bytes that all requests of these tests may hold together
-
-
-async def open_body(site: Site, sent: int, length: int = ROOM, path: bytes = b"/x"):
-    """Send the beginning of a body; gives what ends it."""
-    host, port = site.server.address.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = b"Host: 127.0.0.1\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % length
-    before = site.held
-    writer.write(b"POST %s HTTP/1.1\r\n" % path + head + b" " * sent)
-    await until(lambda: site.held - before == sent)
-    return reader, writer
-
-
-@pytest.mark.parametrize("kind", ["endpoint", "bytes", "request", "both", "collector"])
-def test_all_bodies_together_are_bounded(kind):
-    async def scenario(site: Site):
-        await mount(site, kind)
-        length = ROOM - 10_000
-        first, writer = await open_body(site, length - len(PLAIN), length)
-        busy = [
-            await site.ask("POST", data=b" " * 14_000),
-            await site.ask("POST", data=chunks(b" " * 14_000)),
-            await site.ask("POST", data=gzip.compress(b" " * 60_000), headers=GZIP),
-        ]
-        for reply in busy:
-            assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
-            assert reply.detail.startswith("busy: requests hold ")
-        assert (await site.ask("POST", data=PLAIN)).status == 200  # a small one has room
-        writer.write(PLAIN)
-        answer = await first.read()
-        assert answer.startswith(b"HTTP/1.1 200 "), answer
-        writer.close()
-        await writer.wait_closed()
-        assert site.held == 0
-        assert (await site.ask("POST", data=b" " * 60_000 + PLAIN)).status == 200
-
-    serve(scenario, body_bytes=ROOM)
-
-
-@pytest.mark.parametrize(
-    ("head", "sent"),
-    [
-        (b"Content-Length: %d\r\n" % (ROOM + 1), b""),  # it is said to be too long
-        (b"Transfer-Encoding: chunked\r\n", b"%x\r\n" % (9 * ROOM) + bytes(2 * ROOM)),
-    ],
-)
-def test_who_is_turned_away_holds_nothing_while_it_goes_on_sending(head, sent):
-    async def scenario(site: Site):
-        unit = await mount(site, "bytes")
-        reader, writer = await begin(site, "bytes", unit, head, b"")
-        writer.write(sent[: ROOM // 2])
-        await until(lambda: site.held > 0 or not sent)
-        writer.write(sent[ROOM // 2 :])
-        answer = await reader.readuntil(b"\r\n\r\n")  # of a body that has not ended
-        assert answer.startswith(b"HTTP/1.1 503 ")
-        assert b"\r\nRetry-After: 1\r\n" in answer
-        assert site.held == 0
-        writer.close()
-        await writer.wait_closed()
-
-    serve(scenario, body_bytes=ROOM)
-
-
-GZIP = {"Content-Encoding": "gzip"}
-
-
-async def boom(order: Order) -> int:
-    raise ValueError
-
-
-async def refuse(order: Order) -> int:
-    raise web.HTTPConflict
-
-
-@pytest.mark.parametrize(
-    ("function", "sent", "headers", "status"),
-    [
-        (take, PLAIN, {}, 200),
-        (take, PLAIN * 5, {}, 422),
-        (take, b"[" * 5_000, {}, 422),
-        (take, PLAIN, {"Content-Type": "text/plain; charset=nope"}, 415),
-        (take, PLAIN, {"Content-Encoding": "nope"}, 415),
-        (take, PACKED[:-1], GZIP, 400),
-        (take, gzip.compress(PLAIN * 20), GZIP, 422),
-        (boom, PLAIN, {}, 500),
-        (refuse, PLAIN, {}, 409),
-        (raw, bytes(BODY_LIMIT + 1), {}, 413),
-        (raw, gzip.compress(bytes(BODY_LIMIT + 1)), GZIP, 413),
-        (whole, PLAIN, {}, 200),
-        (whole, gzip.compress(PLAIN), GZIP, 200),
-        (whole, b"no json", {}, 500),
-    ],
-)
-def test_what_a_request_held_is_free_once_it_is_answered(function, sent, headers, status):
-    async def scenario(site: Site):
-        await site.endpoint(function)
-        for data in (io.BytesIO(sent), chunks(sent)):
-            assert (await site.ask("POST", data=data, headers=headers)).status == status
-            assert site.held == 0
-
-    serve(scenario)
-
-
 BEGINNINGS = [
     (b"Content-Length: 100\r\n", b"x" * 50),
     (b"Content-Length: 100\r\n", b""),
@@ -314,23 +146,6 @@ BEGINNINGS = [
     (b"Transfer-Encoding: chunked\r\n", b"5\r\nhe"),
     (b"Transfer-Encoding: chunked\r\n", b""),
 ]
-
-
-def seen(unit) -> int:
-    """How many requests have come."""
-    shot = unit.snapshot()
-    return shot.in_flight + sum(count for _, count in shot.codes)
-
-
-async def begin(site: Site, kind: str, unit, head: bytes, sent: bytes):
-    """Send the beginning of a request, and wait until it is seen."""
-    host, port = site.server.address.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    before = seen(unit)
-    path = b"/shop/x" if kind == "service" else b"/x"
-    writer.write(b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % path + head + b"\r\n" + sent)
-    await until(lambda: seen(unit) > before)
-    return reader, writer
 
 
 @every_kind
@@ -371,36 +186,6 @@ def test_chunks_that_break_in_the_middle_are_answered_at_once(kind, caplog):
 
     serve(scenario)
     assert not caplog.records
-
-
-def test_a_stop_frees_what_its_requests_held():
-    async def scenario(site: Site):
-        unit = await site.endpoint(take)
-        reader, writer = await open_body(site, 5_000)
-        await unit.stop(drain=False, timeout_s=1.0)
-        assert site.held == 0
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
-        writer.close()
-        await writer.wait_closed()
-
-    serve(scenario)
-
-
-def test_a_clone_of_the_request_is_counted_and_freed_with_it():
-    held = []
-
-    async def cloned(request: web.Request) -> int:
-        body = await request.clone(method="PUT").read()
-        held.append(request.held)  # type: ignore[attr-defined]
-        return len(body)
-
-    async def scenario(site: Site):
-        await site.endpoint(cloned)
-        reply = await site.ask("POST", data=chunks(PLAIN))
-        assert (reply.json, held) == (len(PLAIN), [len(PLAIN)])
-        assert site.held == 0
-
-    serve(scenario)
 
 
 @pytest.mark.parametrize(
