@@ -96,9 +96,7 @@ class Supervisor:
         """Stop some processors; the run ends with its last one."""
         async with self._turn:
             units = [self._unit(processor_id) for processor_id in processor_ids]
-            await asyncio.gather(
-                *(self._stop(unit, drain=drain, timeout_s=timeout_s) for unit in units)
-            )
+            await self._stop(units, drain=drain, timeout_s=timeout_s)
         self._look_whether_ended()
 
     async def restart(self, specs: Sequence[ProcessorSpec]) -> None:
@@ -111,10 +109,7 @@ class Supervisor:
         """End the run."""
         self._stopping, self._since = True, self._clock.time()
         async with self._turn:
-            units = list(self.units.values())
-            await asyncio.gather(
-                *(self._stop(unit, drain=drain, timeout_s=timeout_s) for unit in units)
-            )
+            await self._stop(list(self.units.values()), drain=drain, timeout_s=timeout_s)
             await self._engine.close(timeout_s if drain else 0)
         self._end()
 
@@ -163,8 +158,7 @@ class Supervisor:
             Exception: whatever the code raised.
         """
         unit = self._unit(processor_id)
-        starting = self._starts.get(processor_id)
-        if starting is not None:
+        if starting := self._starts.get(processor_id):
             await asyncio.wait([starting])
         if unit.ledger.state.ended:
             return await self._engine.send(unit.spec, element, unit.ledger)
@@ -185,8 +179,7 @@ class Supervisor:
         if unit is None or spec is None:
             msg = f"processor {processor_id!r} is not part of the run any more; declare it again"
             raise UsageError(msg)
-        starting = self._starts.get(processor_id)
-        if starting is not None:
+        if starting := self._starts.get(processor_id):
             await asyncio.wait([starting], timeout=self._engine.swap_timeout_s)
         if unit.ledger.state is State.DONE and spec.kind == unit.spec.kind:
             return await self._engine.retry(spec, wanted, unit.ledger)
@@ -242,9 +235,12 @@ class Supervisor:
             unit.live.enter(State.FAILED, describe(error))
             self._look_whether_ended()
 
-    async def _stop(self, unit: Unit, *, drain: bool, timeout_s: float) -> None:
-        await self._end_start(unit.spec.id, timeout_s)
-        await unit.stop(drain=drain, timeout_s=timeout_s)
+    async def _stop(self, units: Sequence[Unit], *, drain: bool, timeout_s: float) -> None:
+        async def stop(unit: Unit) -> None:
+            await self._end_start(unit.spec.id, timeout_s)
+            await unit.stop(drain=drain, timeout_s=timeout_s)
+
+        await asyncio.gather(*map(stop, units))
 
     async def _end_start(self, processor_id: str, timeout_s: float) -> None:
         starting = self._starts.pop(processor_id, None)
@@ -299,7 +295,7 @@ class Supervisor:
     async def _remove(self, processor_id: str) -> None:
         unit = self.units.pop(processor_id, None)
         if unit is not None:
-            await self._stop(unit, drain=True, timeout_s=self._engine.swap_timeout_s)
+            await self._stop([unit], drain=True, timeout_s=self._engine.swap_timeout_s)
             del self.ledgers[processor_id]
 
     def _unit(self, processor_id: str) -> Unit:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from types import AsyncGeneratorType
-from typing import Any, TypeVar
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import AsyncGeneratorType, GeneratorType, NoneType
+from typing import Any, TypeVar, cast
 
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("being_cancelled", "contained", "is_cancel", "listed")
+__all__ = ("being_cancelled", "call_hook", "contained", "flatten", "is_cancel", "listed")
 
 T = TypeVar("T")
 
@@ -46,3 +47,26 @@ async def listed(stream: AsyncIterator[Any]) -> list[Any]:
     finally:
         if isinstance(stream, AsyncGeneratorType):
             await stream.aclose()
+
+
+def flatten(result: object) -> list[object]:
+    """One result as elements: None is none; a list, a tuple or a generator is many."""
+    kind = type(result)
+    if kind is NoneType:
+        return []
+    if kind in (list, tuple, GeneratorType):
+        return [item for item in cast("list[object]", result) if item is not None]
+    return [result]
+
+
+async def call_hook(
+    instance: object, name: str, in_thread: Callable[[Callable[[], object]], Awaitable[object]]
+) -> None:
+    """Call a method of a processor's instance, if it has one of this name; sync ones in a thread.
+
+    Raises:
+        Exception: whatever it raised.
+    """
+    hook = getattr(instance, name, None)
+    if callable(hook):
+        await (contained(hook()) if inspect.iscoroutinefunction(hook) else in_thread(hook))

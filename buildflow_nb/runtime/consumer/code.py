@@ -11,7 +11,6 @@ type, an exception, `sys.exit()`), fails alone.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -25,7 +24,7 @@ from buildflow_nb.core.conversion.secret_fields import secrets_of
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.concurrency.calls import being_cancelled, contained, listed
+from buildflow_nb.runtime.concurrency.calls import being_cancelled, call_hook, flatten, listed
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.hidden import remembering
@@ -55,7 +54,7 @@ class Outcome:
 
     def given(self, element: int) -> tuple[object, ...]:
         """What the code returned for one element, flattened."""
-        return tuple(_flat(self.results[element]))
+        return tuple(flatten(self.results[element]))
 
 
 @dataclass(slots=True)
@@ -98,13 +97,8 @@ class Code:
         await self._hook("teardown", worker)
 
     async def _hook(self, name: str, worker: WorkerThread) -> None:
-        hook = getattr(self.instance, name, None)
-        if not callable(hook):
-            return
-        if inspect.iscoroutinefunction(hook):
-            await contained(hook())
-        else:
-            await asyncio.shield(worker.submit(hook))  # runs even where nobody waits any more
+        # A hook runs to its end even where nobody waits any more.
+        await call_hook(self.instance, name, lambda hook: asyncio.shield(worker.submit(hook)))
 
     def run(self, raws: Sequence[object]) -> Outcome:
         """Take a chunk through sync code; runs on a worker."""
@@ -224,7 +218,7 @@ class Code:
                 slots.append(i)
                 continue
             try:
-                found = _flat(result)
+                found = flatten(result)
             except BaseException as error:  # noqa: BLE001  (a returned generator is user code)
                 outcome.faults[i] = error
                 continue
@@ -275,16 +269,6 @@ def _kinds(results: Sequence[object]) -> set[type]:
         return set(map(type, results))
     except BaseException:  # noqa: BLE001  (a metaclass of the user's)
         return set()
-
-
-def _flat(result: object) -> list[object]:
-    """One result as elements: None is none, a list, tuple or generator is many."""
-    kind = type(result)
-    if kind is NoneType:
-        return []
-    if kind in (list, tuple, GeneratorType):
-        return [item for item in cast("list[object]", result) if item is not None]
-    return [result]
 
 
 def _seen(result: object) -> Sequence[object]:

@@ -63,7 +63,7 @@ class FailurePolicy:
             hopeless = isinstance(error, ConversionError) or i in unpushed
             if not hopeless and batch.tries < self._tries:
                 self._ledger.metrics.retried += 1
-                self._retries.add(batch.again(k))
+                self._retries.add(batch.for_retry(k))
                 continue
             origin = batch.origin(k) if batch.origin is not None else None
             fault = Fault(batch.items[k], error, batch.tries + 1, origin)

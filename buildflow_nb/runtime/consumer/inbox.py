@@ -50,7 +50,7 @@ class PulledBatch:
             self.tries,
         )
 
-    def again(self, i: int) -> PulledBatch:
+    def for_retry(self, i: int) -> PulledBatch:
         """Element *i* alone, to be tried once more."""
         alone = self.part(i, i + 1)
         return PulledBatch(

@@ -136,7 +136,7 @@ class Binding:
             return None
         return {t.name: a for t, a in zip(self._takers, arguments, strict=True)}
 
-    def again(self, element: object, call: Mapping[str, object] | None) -> Arguments:
+    def for_retry(self, element: object, call: Mapping[str, object] | None) -> Arguments:
         """Arguments for a call that is repeated, maybe with other parameters than it had.
 
         Raises:

@@ -6,25 +6,24 @@ Async functions run on the loop, sync ones on a thread of the route's threads. A
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from types import GeneratorType, NoneType
-from typing import Any, cast
+from types import GeneratorType
+from typing import Any
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.declaring.http_binding import plan_binding
-from buildflow_nb.runtime.concurrency.calls import contained, listed
+from buildflow_nb.runtime.concurrency.calls import call_hook, flatten, listed
 from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
 from buildflow_nb.runtime.http.response import compile_answer
 from buildflow_nb.runtime.http.thread_pool import ThreadPool
-from buildflow_nb.runtime.observability.logs import LogRing, current
+from buildflow_nb.runtime.observability.logs import LogRing, current, owned_by
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("RouteCode", "RouteSpec", "flatten", "lone_code")
+__all__ = ("RouteCode", "RouteSpec", "lone_code")
 
 RouteSpec = CollectorSpec | EndpointSpec
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -87,17 +86,8 @@ class RouteCode:
         return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
 
     async def _hook(self, name: str) -> None:
-        hook = getattr(self._instance, name, None)
-        if not callable(hook):
-            return
-        if not inspect.iscoroutinefunction(hook):
-            await self._threads.run(hook)
-            return
-        token = current.set(self._ring)
-        try:
-            await contained(hook())
-        finally:
-            current.reset(token)
+        with owned_by(self._ring):
+            await call_hook(self._instance, name, self._threads.run)
 
     async def _call_async(self, arguments: Arguments) -> Any:
         """Call with bound arguments; several results come as a list."""
@@ -152,13 +142,3 @@ def _unrolled(result: Any) -> Any:
 
 def _exited(error: BaseException) -> RuntimeError:
     return RuntimeError(describe(error))
-
-
-def flatten(result: object) -> list[object]:
-    """A collector's result as elements: None is none; a list or tuple is many."""
-    kind = type(result)
-    if kind is NoneType:
-        return []
-    if kind in (list, tuple):
-        return [item for item in cast("list[object]", result) if item is not None]
-    return [result]

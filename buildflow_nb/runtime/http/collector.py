@@ -23,9 +23,8 @@ from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.errors import ConversionError, told
 from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
-from buildflow_nb.runtime.concurrency.calls import contained
+from buildflow_nb.runtime.concurrency.calls import contained, flatten
 from buildflow_nb.runtime.concurrency.clock import Clock
-from buildflow_nb.runtime.http.code import flatten
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.response import FAILED, error_response, json_response
 from buildflow_nb.runtime.observability.failures import Fault
@@ -77,20 +76,22 @@ class Collector:
             ConversionError: as for `store`.
             TimeoutError: the sink takes too long; they may still be written.
         """
-        elements = self._elements(result)
-        pushed = await self._sink.push(self._encode(elements) if elements else ())
-        if not pushed.done():
-            await asyncio.wait({pushed}, timeout=PUSH_S)
+        elements, pushed = await self._pushed(result)
         if not pushed.done():
             msg = f"the sink did not take it within {PUSH_S:g} s; it may still be written"
             raise TimeoutError(msg)
         return elements, pushed.result()
 
-    def _elements(self, result: object) -> list[object]:
+    async def _pushed(self, result: object) -> tuple[list[object], asyncio.Future[Faults]]:
+        """A result as elements, and their push, which has had its time."""
         if isinstance(result, web.StreamResponse):
             msg = f"{self._owner} returned a response, which no sink can store; use an endpoint"
             raise ConversionError(msg)
-        return flatten(result)
+        elements = flatten(result)
+        pushed = await self._sink.push(self._encode(elements) if elements else ())
+        if not pushed.done():
+            await asyncio.wait({pushed}, timeout=PUSH_S)
+        return elements, pushed
 
     async def store(self, call: Call, result: object, seconds: float) -> web.StreamResponse:
         """Push what the function made of `call` in `seconds`; the answer for the client.
@@ -99,10 +100,7 @@ class Collector:
             HttpError: it is not stored.
             ConversionError: it has another type than declared, or no form that can be stored.
         """
-        elements = self._elements(result)
-        pushed = await self._sink.push(self._encode(elements) if elements else ())
-        if not pushed.done():
-            await asyncio.wait({pushed}, timeout=PUSH_S)
+        elements, pushed = await self._pushed(result)
         if not pushed.done():
             self._leave(call, elements, pushed, seconds)
             msg = "the sink takes too long; the element is queued and may still be written"

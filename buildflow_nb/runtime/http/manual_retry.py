@@ -27,7 +27,7 @@ async def retry_call(
         TimeoutError: the sink takes too long; it may still be written.
     """
     try:
-        arguments = code.binding.again(wanted.element, wanted.call)
+        arguments = code.binding.for_retry(wanted.element, wanted.call)
     except BuildFlowError as error:
         return RetryResult(error=error)
     await code.limit.enter()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Hashable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from buildflow_nb.core.conversion.annotations import is_record
 from buildflow_nb.core.conversion.decode import Decoder, compile_decoder
@@ -130,18 +130,12 @@ class _Masked(Redaction):
         return unwrapped(value)
 
 
-class _Type:
+class _Type(NamedTuple):
     """What the type of an input has to do with secrets."""
 
-    def __init__(
-        self,
-        mask: Mask | None,
-        secrets: Callable[[object], list[object]] | None,
-        restore: Callable[[object, object], object] | None,
-    ) -> None:
-        self.mask = mask
-        self.secrets = secrets
-        self.restore = restore
+    mask: Mask | None
+    secrets: Callable[[object], list[object]] | None
+    restore: Callable[[object, object], object] | None
 
 
 def redaction_of(spec: ProcessorSpec) -> Redaction:
