@@ -50,12 +50,11 @@ class RunHandle:
         self._listeners: list[Listener] = []
         self._ended = threading.Event()
         self.successor: RunHandle | None = None
-        self._supervisor: Supervisor = self._thread.run(self._make())
+        self._supervisor = self._thread.call(
+            lambda: Supervisor(plan, InProcess(plan), SYSTEM, self._tell, self)
+        )
         self._server: RuntimeServer | None = None
         self._closing: asyncio.Task[None] | None = None
-
-    async def _make(self) -> Supervisor:
-        return Supervisor(self._plan, InProcess(self._plan), SYSTEM, self._tell, self)
 
     def begin(self) -> None:
         """Start every processor; called once, by `Flow.run`.
@@ -95,7 +94,7 @@ class RunHandle:
         Raises:
             TimeoutError: the loop does not answer, since an async processor blocks it.
         """
-        return self._thread.run(self._snapshot(), timeout)
+        return self._thread.call(self._supervisor.snapshot, timeout)
 
     def has(self, processor_id: str | None) -> bool:
         """Whether a processor is, or was, part of this run; None means any."""
@@ -120,11 +119,7 @@ class RunHandle:
         processor has ended.
         """
         ledger = self._ledger(processor_id)
-
-        async def keep() -> None:
-            ledger.keep_last(count)
-
-        self._thread.run(keep(), LOOK_TIMEOUT_S)
+        self._thread.call(lambda: ledger.keep_last(count), LOOK_TIMEOUT_S)
         while not enough(len(ledger.passages)) and not ledger.state.ended:
             if self._ended.wait(LOOK_EVERY_S / 2):
                 return
@@ -139,24 +134,25 @@ class RunHandle:
         """
         ledger = self._ledger(processor_id)
 
-        async def begin() -> None:
-            ledger.listen(recorder)
-
-        async def end() -> None:
+        def end() -> None:
             ledger.recorder = None
 
-        self._thread.run(begin(), LOOK_TIMEOUT_S)
+        self._thread.call(lambda: ledger.listen(recorder), LOOK_TIMEOUT_S)
         deadline = time.monotonic() + timeout_s
         try:
             while not recorder.full.wait(LOOK_EVERY_S):
                 if time.monotonic() >= deadline or ledger.state.ended or self._ended.is_set():
                     break
         finally:
-            self._thread.run(end(), LOOK_TIMEOUT_S)
+            self._thread.call(end, LOOK_TIMEOUT_S)
+
+    def recorder(self, processor_id: str) -> Recorder | None:
+        """Who listens to a processor at this moment, if it is being recorded."""
+        return self._ledger(processor_id).recorder
 
     def end_recording(self, processor_id: str) -> bool:
         """Let a recording end with what came; whether there was one."""
-        recorder = self._ledger(processor_id).recorder
+        recorder = self.recorder(processor_id)
         if recorder is not None:
             recorder.full.set()
         return recorder is not None
@@ -205,11 +201,11 @@ class RunHandle:
             UsageError: it is dealt with already.
         """
 
-        async def forget() -> None:
+        def forget() -> None:
             with record.claimed():
                 ledger.settle(record, "discarded")
 
-        self._thread.run(forget(), LOOK_TIMEOUT_S)
+        self._thread.call(forget, LOOK_TIMEOUT_S)
 
     def stop(
         self,
@@ -346,9 +342,6 @@ class RunHandle:
             await server.start()
             self._server = server
         await self._supervisor.start(list(self._registry.processors.values()))
-
-    async def _snapshot(self) -> FlowSnapshot:
-        return self._supervisor.snapshot()
 
     async def _send(self, processor_id: str, element: object) -> list[object]:
         if processor_id not in self._supervisor.units:

@@ -52,7 +52,7 @@ OPEN = """
 from dataclasses import replace
 live.panel.state = replace(live.panel.state, selected={!r}, tab="log")
 """
-LINES = "app.handle._supervisor.ledgers['flood'].log.lines()[-1].number"
+LINES = "app.logs('flood')[-1].number"
 MANY = """
 rss = psutil.Process().memory_info
 def many(n):

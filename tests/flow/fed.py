@@ -90,8 +90,7 @@ def record_in_background(app, *args, **words):
 
     thread = threading.Thread(target=work)
     thread.start()
-    ledger = app.handle._supervisor.ledgers[args[0]]
-    until(lambda: ledger.recorder is not None or found)
+    until(lambda: app.handle.recorder(args[0]) is not None or found)
     return thread, found
 
 

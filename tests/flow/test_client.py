@@ -168,7 +168,7 @@ def test_every_call_has_a_deadline(app):
         return 1
 
     app.run(block=False, serve_port=0)
-    client = Client(app._routes, app._address, timeout=0.1)
+    client = Client(lambda: app.processors, lambda: app.handle.address, timeout=0.1)
     with pytest.raises(TimeoutError, match=r"^GET /slow of 'slow': no answer within 0\.1 s$"):
         client.slow()
     go.set()

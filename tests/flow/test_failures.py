@@ -30,6 +30,13 @@ def test_a_failure_says_everything_about_itself(app):
     assert app.failures("picky")[0] == failed
 
 
+def test_a_misspelt_edit_is_an_error_and_not_lost(app):
+    picky_flow(app, FakeSink())
+    (failed,) = app.failures("picky")
+    with pytest.raises(AttributeError):
+        failed.inptu = 7
+
+
 def test_a_retry_writes_to_the_sink_and_leaves_the_list(app):
     sink = FakeSink()
     refused = picky_flow(app, sink)

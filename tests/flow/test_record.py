@@ -65,7 +65,7 @@ def test_an_interrupt_keeps_what_came(app, monkeypatch):
     monkeypatch.setattr(app.handle, "record", interrupted)
     path = app.record("price", 5)
     assert len(path.read_text().splitlines()) == 3
-    assert app.handle._supervisor.ledgers["price"].recorder is None
+    assert app.handle.recorder("price") is None
 
 
 def test_recording_says_what_is_wrong(app, tmp_path):

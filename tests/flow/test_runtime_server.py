@@ -139,7 +139,7 @@ def test_others_need_a_token(app, monkeypatch):
 def test_a_token_is_never_shown(app):
     endless(app)
     handle = start(app, runtime_server_token="open sesame")  # noqa: S106  (of this test)
-    assert "sesame" not in repr(handle._plan)
+    assert "sesame" not in repr(vars(handle))
     page = ask(handle.runtime_address, "/", Authorization="Bearer open sesame")
     assert "sesame" not in str(page)
 

@@ -55,6 +55,14 @@ class LoopThread:
             msg = f"no answer within {timeout:g} s; it was given up"
             raise TimeoutError(msg) from error
 
+    def call(self, function: Callable[[], T], timeout: float | None = CALL_TIMEOUT_S) -> T:
+        """Call a function there, as `run`."""
+
+        async def work() -> T:
+            return function()
+
+        return self.run(work(), timeout)
+
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Run a coroutine there; does not wait."""
         asyncio.run_coroutine_threadsafe(work, self.loop)

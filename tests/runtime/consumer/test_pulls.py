@@ -147,7 +147,7 @@ def test_a_stop_does_not_turn_a_fault_into_an_end():
         sink = FakeSink(gate=lambda: gate)
         bench = Bench(same_async, Generated(2, KeyError("k"), receipts=False), sink)
         await bench.consumer.start()
-        await bench.until(lambda: "finished first" in bench.ledger._said())
+        await bench.until(lambda: "finished first" in bench.consumer.snapshot().reason)
         stopping = asyncio.create_task(bench.consumer.stop(drain=True, timeout_s=5.0))
         gate.set()
         await bench.until(stopping.done)
