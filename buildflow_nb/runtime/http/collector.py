@@ -31,7 +31,7 @@ from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
-from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan, PushRequest
+from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan
 
 __all__ = ("Call", "Collector", "CollectorSink")
 
@@ -207,17 +207,11 @@ class CollectorSink:
         Raises:
             HttpError: the sink is not open.
         """
+        if self._pusher is not None and items:
+            return await self._pusher.push(items)
+        self._refuse_unavailable()
         done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()
-        if self._pusher is None or not items:
-            self._refuse_unavailable()
-            done.set_result({})
-            return done
-
-        def settle(faults: Faults) -> None:
-            if not done.done():
-                done.set_result(faults)
-
-        await self._pusher.submit(PushRequest(items, settle))
+        done.set_result({})
         return done
 
     async def write(self, faults: list[Fault]) -> bool:

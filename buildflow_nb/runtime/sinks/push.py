@@ -95,6 +95,17 @@ class Pusher:
         """Queue a request; waits while the queue is full."""
         await self._requests.put(request)
 
+    async def push(self, items: Sequence[object]) -> asyncio.Future[Faults]:
+        """Queue items of their own, as `submit`; the future tells, by position, what failed."""
+        done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()
+
+        def settle(faults: Faults) -> None:
+            if not done.done():
+                done.set_result(faults)
+
+        await self.submit(PushRequest(items, settle))
+        return done
+
     async def close(self) -> None:
         """Let `run` end once all that was submitted is pushed."""
         await self._requests.put(None)
@@ -259,17 +270,11 @@ async def _push_alone(pusher: Pusher, items: Sequence[object], main: asyncio.Tas
         TemporaryError: the owner stopped meanwhile.
         TimeoutError: the sink does not take them for now.
     """
-    done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()
 
-    def settle(faults: Faults) -> None:
-        if not done.done():
-            done.set_result(faults)
+    async def pushed() -> Faults:
+        return await (await pusher.push(items))
 
-    async def submit() -> Faults:
-        await pusher.submit(PushRequest(items, settle))
-        return await done
-
-    task = asyncio.create_task(submit())
+    task = asyncio.create_task(pushed())
     try:
         await asyncio.wait({task, main}, timeout=RETRY_S, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
