@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.typed import Typed
+from tests.cli.typed import Here, Typed
 
 
 @pytest.fixture
@@ -13,3 +13,9 @@ def terminal(tmp_path):
     typed = Typed(tmp_path)
     yield typed
     typed.close()
+
+
+@pytest.fixture
+def here(tmp_path):
+    """The same person, whose commands run in the test's process."""
+    return Here(tmp_path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.local_cloud.client import stop_cloud
-from tests.cli.typed import Typed, in_a_terminal
+from tests.cli.typed import Here, Typed, in_a_terminal
+from tests.infra.conftest import ENGINE
 
-pytestmark = [pytest.mark.pulumi, pytest.mark.emulator]
+pytestmark = ENGINE
 
 MAIN = """
 from buildflow_nb import Flow
@@ -30,7 +31,8 @@ ON_STACK = "on stack 'local' (local cloud)\n"
 
 @pytest.fixture
 def type_(folder):
-    terminal = Typed(folder)
+    """A person whose commands run in the test's process."""
+    terminal = Here(folder)
     terminal.file("main.py", MAIN)
     yield terminal
     (folder / "buildflow.yaml").unlink(missing_ok=True)
@@ -38,7 +40,14 @@ def type_(folder):
     terminal("destroy", "--yes")
 
 
-def test_preview_apply_and_destroy(type_):
+@pytest.fixture
+def type_apart(type_):
+    """The same person, with a process for each command."""
+    return Typed(type_.folder)
+
+
+def test_preview_apply_and_destroy(type_apart):
+    type_ = type_apart
     plan = type_("preview")
     assert plan.returncode == 0
     assert "2 to create" in plan.stdout.splitlines()
@@ -183,7 +192,8 @@ def test_an_entry_point_of_ones_own(type_):
     assert "must hold one Flow, it holds: app, other" in found.stderr
 
 
-def test_the_cloud_and_help(type_):
+def test_the_cloud_and_help(type_apart):
+    type_ = type_apart
     assert "runs as process" in type_("cloud", "start").stdout
     assert "stopped" in type_("cloud", "stop").stdout
     assert "does not run" in type_("cloud").stdout

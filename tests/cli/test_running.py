@@ -113,32 +113,32 @@ def test_until_drained(terminal):
 
 @pytest.mark.parametrize("bound", [("--until", "drained"), ("--count", "3")])
 @pytest.mark.parametrize("json_", [(), ("--json",)])
-def test_a_run_of_which_nothing_worked_is_no_success(terminal, bound, json_):
-    terminal.file("main.py", BROKEN)
-    terminal.file("in.csv", rows(3))
-    found = terminal("run", *bound, "--port", "0", *json_)
+def test_a_run_of_which_nothing_worked_is_no_success(here, bound, json_):
+    here.file("main.py", BROKEN)
+    here.file("in.csv", rows(3))
+    found = here("run", *bound, "--port", "0", *json_)
     assert found.returncode == 1
     assert "nothing worked: all 3 elements of consumer 'broken' failed" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def test_a_run_of_which_something_worked_is_one(terminal):
-    terminal.file("main.py", BROKEN.replace("if True", "if row.n != 1"))
-    terminal.file("in.csv", rows(3))
-    found = terminal("run", "--until", "drained", "--port", "0")
+def test_a_run_of_which_something_worked_is_one(here):
+    here.file("main.py", BROKEN.replace("if True", "if row.n != 1"))
+    here.file("in.csv", rows(3))
+    found = here("run", "--until", "drained", "--port", "0")
     assert (found.returncode, found.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("cloud", ["", ", cloud: real"])
-def test_a_stack_that_is_real_by_default_is_told_before_it_runs(terminal, cloud):
-    terminal.file(
+def test_a_stack_that_is_real_by_default_is_told_before_it_runs(here, cloud):
+    here.file(
         "buildflow.yaml",
         "app: shop\nentry_point: main:app\npulumi_config:\n  default_stack: local\n"
         f"  pulumi_home: .buildflow\n  stacks: [{{name: local{cloud}}}]\n",
     )
-    terminal.file("main.py", MANAGED)
-    terminal.file("in.csv", rows(1))
-    found = terminal("run", "--until", "drained", "--port", "0")
+    here.file("main.py", MANAGED)
+    here.file("in.csv", rows(1))
+    found = here("run", "--until", "drained", "--port", "0")
     assert found.returncode == 0, found.stderr
     cautions = [line for line in found.stderr.splitlines() if "does not say which cloud" in line]
     assert len(cautions) == (not cloud)
@@ -197,9 +197,9 @@ def test_a_second_signal_ends_it_at_once(terminal):
     assert "ended at once" in run.said
 
 
-def test_a_processor_that_fails_makes_it_1(terminal):
-    terminal.file("main.py", BREAKS)
-    found = terminal("run", "--port", "0")
+def test_a_processor_that_fails_makes_it_1(here):
+    here.file("main.py", BREAKS)
+    found = here("run", "--port", "0")
     assert found.returncode == 1
     assert "use is failed: it can never work; mend it" in found.stdout
     assert found.stderr == ("buildflow: consumer 'use' failed: it can never work; mend it\n")
@@ -216,30 +216,30 @@ def test_told_to_end_before_it_has_begun(terminal):
 
 
 @pytest.mark.parametrize("bounds", [["--duration", "100ms"], ["--count", "2"]])
-def test_a_run_can_be_bounded(terminal, bounds):
-    terminal.file("main.py", SLOW)
-    terminal.file("in.csv", rows(1000))
-    found = terminal("run", *bounds, "--port", "0")
+def test_a_run_can_be_bounded(here, bounds):
+    here.file("main.py", SLOW)
+    here.file("in.csv", rows(1000))
+    found = here("run", *bounds, "--port", "0")
     assert found.returncode == 0
     assert "slow" in found.stdout
     assert "copying 999" not in found.stdout
 
 
-def test_what_does_not_come_in_time_makes_it_1(terminal):
-    terminal.file("main.py", SLOW)
-    terminal.file("in.csv", rows(1000))
-    found = terminal("run", "--until", "drained", "--timeout", "200ms", "--port", "0")
+def test_what_does_not_come_in_time_makes_it_1(here):
+    here.file("main.py", SLOW)
+    here.file("in.csv", rows(1000))
+    found = here("run", "--until", "drained", "--timeout", "200ms", "--port", "0")
     assert found.returncode == 1
     assert "buildflow: run: it did not get there within 0.2 s, and was stopped" in found.stderr
 
 
-def test_a_port_that_is_taken(terminal):
+def test_a_port_that_is_taken(here):
     import socket
 
-    terminal.file("main.py", SERVE)
+    here.file("main.py", SERVE)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        found = terminal("run", "--port", port)
+        found = here("run", "--port", port)
     assert found.returncode == 1
     assert f"buildflow: port {port} of 127.0.0.1 is taken" in found.stderr
     assert "Traceback" not in found.stderr
@@ -261,31 +261,31 @@ def test_the_runtime_server(terminal):
     assert run.ended() == 0
 
 
-def test_a_runtime_server_that_others_reach_needs_a_token(terminal):
-    terminal.file("main.py", SERVE)
+def test_a_runtime_server_that_others_reach_needs_a_token(here):
+    here.file("main.py", SERVE)
     words = ("run", "--port", "0", "--start-runtime-server", "--runtime-server-host", "0.0.0.0")  # noqa: S104
-    found = terminal(*words)
+    found = here(*words)
     assert found.returncode == 2
     assert "BUILDFLOW_RUNTIME_TOKEN" in found.stderr
 
 
-def test_a_subscriber_hears_every_event(terminal):
-    terminal.file("main.py", COPY)
-    terminal.file("in.csv", rows(1))
-    terminal.file(
+def test_a_subscriber_hears_every_event(here):
+    here.file("main.py", COPY)
+    here.file("in.csv", rows(1))
+    here.file(
         "hearing.py",
         "def hear(event):\n    with open('heard.txt', 'a') as f:\n        f.write(f'{event}\\n')\n",
     )
     words = ("run", "--until", "drained", "--port", "0", "--event-subscriber")
-    assert terminal(*words, "hearing:hear").returncode == 0
-    assert "processor_id='copy', state=<State.DONE" in (terminal.folder / "heard.txt").read_text()
+    assert here(*words, "hearing:hear").returncode == 0
+    assert "processor_id='copy', state=<State.DONE" in (here.folder / "heard.txt").read_text()
     for name, said in (
         ("hearing:here", "has no attribute 'here'"),
         ("nowhere:hear", "No module named 'nowhere'"),
         ("hearing:__name__", "is no function, but str"),
         ("hearing", "must be module:function"),
     ):
-        found = terminal(*words, name)
+        found = here(*words, name)
         assert found.returncode == 2
         assert said in found.stderr
         assert found.stderr.count("\n") == 1
@@ -300,26 +300,26 @@ def test_a_subscriber_hears_every_event(terminal):
         ("from buildflow import Flow\napp = Flow('none')\n", 2, "flow 'none' has no processor"),
     ],
 )
-def test_a_project_that_cannot_run(terminal, text, code, said):
-    terminal.file("main.py", text)
-    found = terminal("run")
+def test_a_project_that_cannot_run(here, text, code, said):
+    here.file("main.py", text)
+    found = here("run")
     assert (found.returncode, found.stdout) == (code, "")
     assert said in found.stderr.splitlines()[-1]
     assert "buildflow_nb" not in found.stderr, "no frame of ours is in the traceback"
 
 
-def test_another_stack_and_another_flow(terminal):
-    terminal.file("main.py", SERVE)
-    terminal.file("other.py", SERVE.replace("greeter", "other"))
-    terminal.file(
+def test_another_stack_and_another_flow(here):
+    here.file("main.py", SERVE)
+    here.file("other.py", SERVE.replace("greeter", "other"))
+    here.file(
         "buildflow.yaml",
         "app: shop\npulumi_config:\n  stacks:\n"
         "  - {name: local, cloud: local}\n  - {name: second, cloud: local}\n",
     )
     words = ("run", "--duration", "10ms", "--port", "0")
-    found = terminal(*words, "--stack", "second", "--app", "other:app")
+    found = here(*words, "--stack", "second", "--app", "other:app")
     assert "flow 'other' runs on stack 'second'" in found.stdout
-    assert terminal(*words, "--stack", "nowhere").returncode == 2
+    assert here(*words, "--stack", "nowhere").returncode == 2
 
 
 def test_a_terminal_has_a_live_table(terminal):

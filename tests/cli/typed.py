@@ -1,7 +1,12 @@
-"""A project folder and a person who types there, in processes of their own."""
+"""A project folder and a person who types there: in processes of their own, or in the test's.
+
+A process costs a second of imports. Each command is run in one at least once; where the process is
+not the point, `Here` does the same without it.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -11,8 +16,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from buildflow_nb.cli.main import main
 
 DEADLINE_S = 60
 COMMAND = (sys.executable, "-m", "buildflow_nb.cli.main")
@@ -64,6 +75,36 @@ class Typed:
             one.close()
 
 
+class Here(Typed):
+    """Types commands that end by themselves into this process."""
+
+    def __call__(
+        self, *words: str, answers: str = "", **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, _signals_kept():
+            patch.chdir(self.folder)
+            patch.setattr(sys, "stdin", io.StringIO(answers))
+            patch.setattr(sys, "stdout", out)
+            patch.setattr(sys, "stderr", err)
+            patch.setattr(sys, "dont_write_bytecode", True)  # files are written anew at once
+            for name, value in more.items():
+                patch.setenv(name, value)
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """A command hears signals in its own way, which ends with its process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, heard in before.items():
+            signal.signal(number, heard)
+
+
 class Running:
     """A command that goes on, with what it says so far; its errors are in the same lines."""
 
@@ -98,8 +139,9 @@ class Running:
 
     def ended(self) -> int:
         """Wait for the end; the exit code."""
+        deadline = time.monotonic() + DEADLINE_S
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"it does not end:\n{self.said}"
         return self.process.wait(DEADLINE_S)
 
     def close(self) -> None:
