@@ -16,9 +16,10 @@ __all__ = ("ByGroup", "in_order")
 LONGEST = (
     "tests/browser",
     "tests/infra",
-    "tests/infra/local_cloud/provider",
-    "tests/infra/local_cloud/pubsub",
-    "tests/infra/local_cloud/storage",
+    "tests/local_cloud",
+    "tests/local_cloud/provider",
+    "tests/local_cloud/pubsub",
+    "tests/local_cloud/storage",
     "tests/io/gcp",
     "tests/io/aws",
 )

@@ -1,4 +1,7 @@
-"""One JupyterLab and one Chromium for all browser tests; a page and a kernel for each.
+"""One JupyterLab, one Chromium and, as a rule, one page for all browser tests; a kernel for each.
+
+To load JupyterLab into a page takes most of the time that a test takes, so that a page goes from one
+test to the next, unless the test has failed or has changed the page itself.
 
 Of the package, not of the session: while Playwright runs, the thread has an event loop, and
 `asyncio.run` in any other test would fail.
@@ -11,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from nbformat import NotebookNode
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Page
 
 from buildflow_nb.local_cloud.client import stop_cloud
 from tests.browser.lab import Notebook, write
@@ -35,14 +38,21 @@ def context() -> Iterator[BrowserContext]:
         yield browser.new_context()
 
 
+@pytest.fixture(scope="package")
+def free_pages() -> list[Page]:
+    """Pages with JupyterLab in them, and no notebook."""
+    return []
+
+
 @pytest.fixture
-def notebook(lab, context, request) -> Iterator[Open]:
+def notebook(lab, context, free_pages, request) -> Iterator[Open]:
     """Opens a notebook of the cells that it is given; it must ask for nothing outside."""
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     opened: list[Notebook] = []
 
     def make(cells: Sequence[str | NotebookNode], width: int = 1200) -> Notebook:
-        made = Notebook(context.new_page(), lab, lab.root / f"{name}-{len(opened)}.ipynb")
+        page = free_pages.pop() if free_pages else context.new_page()
+        made = Notebook(page, lab, lab.root / f"{name}-{len(opened)}.ipynb")
         write(made.path, cells)
         opened.append(made)
         made.open(width)
@@ -53,5 +63,8 @@ def notebook(lab, context, request) -> Iterator[Open]:
     for each in opened:
         if request.session.testsfailed:
             each.shot(f"last-{each.path.stem}")
-        each.close()
+        if request.session.testsfailed or each.changed:
+            each.close()
+        else:
+            free_pages.append(each.hand_over())
     assert [url for each in opened for url in each.strangers] == []

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import psutil
@@ -27,6 +28,9 @@ KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language":
 GRAVE = ("serious", "critical")
 CURRENT = "window.jupyterapp.shell.currentWidget"
 CELL = f"{CURRENT}.content.widgets[i]"
+OPEN = "path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => {})"
+CLOSE = """() => { for (const widget of [...window.jupyterapp.shell.widgets('main')])
+    if (widget.context) widget.dispose() }"""
 AXE_RUN = """async selector => (await axe.run(selector, {resultTypes: ['violations']})).violations
     .map(v => ({impact: v.impact, id: v.id, help: v.help, nodes: v.nodes.map(
         n => n.html.slice(0, 200) + ' ' + n.any.concat(n.all, n.none).map(c => c.message))}))"""
@@ -50,10 +54,12 @@ def write(path: Path, cells: Sequence[str | nbformat.NotebookNode]) -> None:
 
 
 class Notebook:
-    """One notebook on one page; every method returns when what it asked for is so.
+    """One notebook on a page of its own; every method returns when what it asked for is so.
+
+    The page may come from a notebook before, which has left JupyterLab loaded in it.
 
     `strangers` are the addresses outside this machine that the page asked for, `faults` what its
-    scripts did not catch.
+    scripts did not catch; `changed` says that the page is not as JupyterLab makes it.
     """
 
     def __init__(self, page: Page, lab: Lab, path: Path) -> None:
@@ -62,18 +68,26 @@ class Notebook:
         self.path = path
         self.strangers: list[str] = []
         self.faults: list[str] = []
+        self.changed = False
         page.set_default_timeout(DEADLINE_MS)
-        page.on("request", lambda asked: self._note(asked.url))
-        page.on("websocket", lambda opened: self._note(opened.url))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("dialog", lambda dialog: dialog.accept())  # the browser's own: leave the page
+        self._heard: dict[str, Callable[[Any], None]] = {
+            "request": lambda asked: self._note(asked.url),
+            "websocket": lambda opened: self._note(opened.url),
+            "pageerror": lambda error: self.faults.append(str(error)),
+            "dialog": lambda dialog: dialog.accept(),  # the browser's own: leave the page
+        }
+        for event, hear in self._heard.items():
+            page.on(event, hear)
 
     # ---- the page
 
     def open(self, width: int = 1200) -> None:
         """Open it, with nothing beside it, and wait for its kernel."""
         self.width(width)
-        self.page.goto(self.lab.url(self.path.name, workspace=self.path.stem))
+        if self.page.url.startswith(self.lab.address):
+            self.page.evaluate(OPEN, self.path.name)
+        else:
+            self.page.goto(self.lab.url(self.path.name, workspace=self.path.stem))
         self.wait_idle()
         self.page.locator(".jp-LabShell").wait_for()
         if self.page.locator(".jp-FileBrowser").is_visible():
@@ -243,6 +257,7 @@ class Notebook:
         killed = psutil.Process(self.kernel_pid())
         with self.page.expect_event("websocket", timeout=DEADLINE_MS):  # to the new kernel
             os.kill(killed.pid, signal.SIGKILL)
+        self.changed = True  # a dialog says that the kernel died
         self.wait_idle()
 
     def shut_kernel_down(self) -> None:
@@ -251,12 +266,23 @@ class Notebook:
 
     def close(self) -> None:
         """End the notebook's kernel with all that it started, and leave the page."""
+        self._end_kernel()
+        self.page.close()  # one that stays open goes on asking for its kernel
+
+    def hand_over(self) -> Page:
+        """Close the notebook, and give its page to the next."""
+        self.page.evaluate(CLOSE)
+        self._end_kernel()
+        for event, hear in self._heard.items():
+            self.page.remove_listener(event, hear)
+        return self.page
+
+    # ---- underneath
+
+    def _end_kernel(self) -> None:
         for session in self.lab.ask("sessions"):
             if session["path"] == self.path.name:
                 self.lab.ask(f"sessions/{session['id']}", "DELETE")
-        self.page.close()  # one that stays open goes on asking for its kernel
-
-    # ---- underneath
 
     def _carry_out(self, name: str, **words: object) -> None:
         self._begin(name, **words)

@@ -31,6 +31,7 @@ def busy(notebook, lab, request):
     made = notebook([LOAD.replace("GATE", str(gate)), PRICE, RUN, BUSY, "1 + 1"])
     if hasattr(request, "param"):
         made.page.evaluate(request.param)
+        made.changed = True
     for cell in range(PANEL + 1):
         made.run_cell(cell)
     made.select(PANEL)
