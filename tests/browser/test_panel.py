@@ -38,6 +38,17 @@ def price(order: Order) -> Priced:
     print("order", order.id)
     return Priced(order.id, 2.0 * order.qty)"""
 DOUBLE = '%%buildflow endpoint "/double/{n}"\ndef double(n: int) -> int:\n    return 2 * n'
+HELD = """import pathlib, time
+class Held:
+    primitive_id = "held"
+    def owned(self): return ()
+    def parents(self): return ()
+    def resources(self, site):
+        end = time.monotonic() + 60
+        while not pathlib.Path("GATE").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        return {}
+app.manage(Held())"""
 PANEL = 3  # the cell under which the panel stands
 
 
@@ -155,9 +166,14 @@ def test_an_operation_is_cancelled_by_its_button_and_by_the_kernels(book):
     act(view, "yes").wait_for()
     book.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     view.get_by_text("apply rejected; nothing was changed").wait_for()
+    gate = book.lab.root / "cancelled.gate"  # a quick preview would end before the click
+    book.edit_cell(4, HELD.replace("GATE", str(gate)))
+    book.run_cell(4)
+    book.select(PANEL)
     line(view, "preview").click()
     act(view, "cancel").click()
     view.get_by_text(re.compile("✕ preview.*(interrupted|stopped|cancel)")).wait_for()
+    gate.touch()
     assert line(view, "apply").get_attribute("aria-disabled") is None
 
 
