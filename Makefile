@@ -38,8 +38,8 @@ lab: pulumi  ## Open the quickstart in JupyterLab
 	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks/quickstart.ipynb
 
 test: pulumi browser $(KERNEL6)/.ready lint  ## Run every check and every test; those of kernels on ipykernel 7 and 6
-	$(BIN)/python -m pytest
-	BUILDFLOW_IPYKERNEL=6.31 $(KERNEL6)/bin/python -m pytest -m notebook tests/notebook tests/kernels
+	$(BIN)/python -m pytest -n 2 --durations=10
+	BUILDFLOW_IPYKERNEL=6.31 $(KERNEL6)/bin/python -m pytest -n 2 -m notebook tests/notebook tests/kernels
 
 pythons: $(READY) pulumi  ## Run the tests on every Python that pyproject.toml names (all but the browser's and the engine's)
 	$(BIN)/python -m tools.pythons

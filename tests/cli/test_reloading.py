@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.typed import DEADLINE_S
 
+# What is printed is one write, which nothing that is printed elsewhere stands in the middle of.
 MAIN = """
 import time
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ app = Flow("watching")
 
 @app.consumer(LocalFileChangeStream("inbox"))
 def note(event):
-    print(steps.WORD, Path(event.file_path).name, flush=True)
+    print(f"{steps.WORD} {Path(event.file_path).name}\\n", end="", flush=True)
 """
 SERVE = """
 from buildflow import Flow
@@ -99,13 +100,15 @@ def test_no_element_is_lost(terminal):
     count = 200
     terminal.file("main.py", MAIN)
     terminal.file(
-        "steps.py", "def step(row):\n    print('old', row.n, flush=True)\n    return row\n"
+        "steps.py",
+        "def step(row):\n    print(f'old {row.n}\\n', end='', flush=True)\n    return row\n",
     )
     terminal.file("in.csv", "n\n" + "".join(f"{n}\n" for n in range(count)))
     run = terminal.begin("run", "--reload", "--port", "0", "--until", "drained")
     run.until("old 5\n")
     terminal.file(
-        "steps.py", "def step(row):\n    print('new', row.n, flush=True)\n    return row\n"
+        "steps.py",
+        "def step(row):\n    print(f'new {row.n}\\n', end='', flush=True)\n    return row\n",
     )
     assert run.ended() == 0
     assert "changed: steps.py" in run.said

@@ -88,7 +88,7 @@ class Row:
 
 @app.consumer(File("in.csv"), File("out.csv"))
 def copy(row: Row) -> Row:
-    print("copying", row.n, flush=True)
+    print(f"copying {row.n}\\n", end="", flush=True)  # in one piece, whoever else prints
     time.sleep(0.05)
     return row
 """
