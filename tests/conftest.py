@@ -5,8 +5,10 @@ uvloop is an extra; kernels and scripts that tests start as processes of their o
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
+import warnings
 
 import pytest
 
@@ -31,3 +33,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tests.workers import in_order
 
         items[:] = in_order(items)
+
+
+def pytest_sessionfinish() -> None:
+    """Drop what Pulumi's SDK leaves open after a program that failed, where no test came after."""
+    if "pulumi" in sys.modules:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "unclosed event loop", ResourceWarning)
+            gc.collect()

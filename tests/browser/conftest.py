@@ -1,7 +1,7 @@
 """One JupyterLab, one Chromium and, as a rule, one page for all browser tests; a kernel for each.
 
-To load JupyterLab into a page takes most of the time that a test takes, so that a page goes from one
-test to the next, unless the test has failed or has changed the page itself.
+To load JupyterLab into a page takes most of the time that a test takes, so that a page goes from
+one test to the next, unless the test has failed or has changed the page itself.
 
 Of the package, not of the session: while Playwright runs, the thread has an event loop, and
 `asyncio.run` in any other test would fail.

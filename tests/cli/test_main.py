@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from buildflow_nb.cli.main import _HOMES, ANYWHERE
+from buildflow_nb.cli.main import _HOMES, ANYWHERE, main
 from tests.cli.typed import COMMAND, DEADLINE_S, environment
 
 FULL = Path("/dev/full")
@@ -63,12 +63,22 @@ GONE = "the folder in which this runs is gone; cd to one that is there"
     ],
     ids="-".join,
 )
-def test_a_folder_that_is_gone(tmp_path, words):
-    found = in_a_folder_that_is_gone(tmp_path, words)
-    assert found.stderr == f"buildflow: {GONE}\n"
-    assert found.returncode == 2
+def test_a_folder_that_is_gone(tmp_path, words, monkeypatch, capsys):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.err == f"buildflow: {GONE}\n"
     if "--json" in words:
-        assert json.loads(found.stdout) == {"error": GONE, "kind": "UsageError"}
+        assert json.loads(said.out) == {"error": GONE, "kind": "UsageError"}
+
+
+def test_a_process_in_a_folder_that_is_gone(tmp_path):
+    found = in_a_folder_that_is_gone(tmp_path, ["run", "--json"])
+    assert (found.returncode, found.stderr) == (2, f"buildflow: {GONE}\n")
+    assert json.loads(found.stdout) == {"error": GONE, "kind": "UsageError"}
 
 
 def test_help_is_given_in_a_folder_that_is_gone(tmp_path):
@@ -100,14 +110,14 @@ def test_a_wrong_buildflow_yaml_is_told_with_its_line(terminal):
         assert found.stderr == "buildflow: buildflow.yaml line 2: stackz is not a known key\n"
 
 
-def test_an_error_is_a_document_where_json_is_asked_for(terminal):
-    terminal.file("main.py", "from buildflow import Flow\napp = Flow()\n")
+def test_an_error_is_a_document_where_json_is_asked_for(here):
+    here.file("main.py", "from buildflow import Flow\napp = Flow()\n")
     for words, code, kind, error in (
         (["inspect", "--stack", "prod"], 2, "ConfigError", "no stack 'prod'"),
         (["preview", "--now"], 2, "UsageError", "unknown option '--now'"),
         (["export", "no.ipynb", "out"], 2, "UsageError", "no.ipynb cannot be read"),
     ):
-        told = terminal(*words, "--json")
+        told = here(*words, "--json")
         assert told.returncode == code
         (line,) = told.stdout.splitlines()
         document = json.loads(line)
@@ -128,7 +138,7 @@ def test_a_refused_export_gives_its_reasons(terminal):
 
 
 @pytest.mark.parametrize("entry", [":", ":app", "main:", "main:not a name"])
-def test_an_entry_point_without_a_name(terminal, entry):
-    told = terminal("inspect", "--app", entry)
+def test_an_entry_point_without_a_name(here, entry):
+    told = here("inspect", "--app", entry)
     assert told.returncode == 2
     assert f"--app {entry!r} must be module:name, like main:app, or a file" in told.stderr

@@ -64,6 +64,7 @@ def ministack(folder: Path) -> Iterator[str]:
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(folder),
     }
     url = f"http://127.0.0.1:{port}"
     command = [str(Path(sys.executable).with_name("ministack"))]

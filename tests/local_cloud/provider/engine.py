@@ -73,8 +73,9 @@ class Project:
             "dev",
             "provider-test",
             program=lambda: None,
-            work_dir=str(folder / "work"),
-            opts=auto.LocalWorkspaceOptions(env_vars=env, pulumi_command=command()),
+            opts=auto.LocalWorkspaceOptions(
+                work_dir=str(folder / "work"), env_vars=env, pulumi_command=command()
+            ),
         )
 
         self.stack.info = lambda *_: NOT_ASKED  # a command of its own, after every operation
