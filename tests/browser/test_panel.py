@@ -366,6 +366,9 @@ def test_after_a_reload_it_is_alive_and_a_cleared_output_ends_the_traffic(book):
                       "        await asyncio.sleep(0.05)\n"
                       "    return 'somebody looks'\n"
                       "live._view._hears = lambda: True\n"
+                      "import time\n"
+                      "began = time.monotonic()\n"
+                      "live._view._now = lambda: began + 20 * (time.monotonic() - began)\n"
                       "await unwatched()")  # fmt: skip
     book.run_cell(4)
     book.wait_output(4, "nobody looks")
