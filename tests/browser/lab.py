@@ -98,6 +98,7 @@ class Notebook:
         """Save, load the page anew, and wait for the kernel, which went on meanwhile."""
         self.save()
         self.page.reload()
+        self.changed = True  # it may open once more, late, what was open in it
         self.wait_idle()
 
     def save(self) -> nbformat.NotebookNode:
