@@ -88,6 +88,7 @@ class Here(Typed):
             patch.setattr(sys, "stdout", out)
             patch.setattr(sys, "stderr", err)
             patch.setattr(sys, "dont_write_bytecode", True)  # files are written anew at once
+            patch.delitem(sys.modules, "main", raising=False)  # another test's project
             for name, value in more.items():
                 patch.setenv(name, value)
             code = main(words)
