@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +34,21 @@ def test_the_names_of_buildflow_are_at_the_root():
     assert {Flow, FlowOptions, Service, collector, consumer, endpoint} <= {
         getattr(buildflow_nb, name) for name in buildflow_nb.__all__
     }
+
+
+def test_one_name_is_one_thing_in_a_folder():
+    root = Path(buildflow_nb.__file__).parent
+    found = Counter(
+        (path.parent.relative_to(root).as_posix(), node.name)
+        for path in root.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [where for where, count in found.items() if count > 1] == []
+
+
+def test_a_file_has_one_noun():
+    """Up to 400 lines: beyond, it holds a second one."""
+    root = Path(buildflow_nb.__file__).parent
+    long = {path.name: len(path.read_text().splitlines()) for path in root.rglob("*.py")}
+    assert {name: lines for name, lines in long.items() if lines > 400} == {}

@@ -30,13 +30,13 @@ from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.hidden import remembering
 from buildflow_nb.runtime.observability.redaction import unwrapped
 
-__all__ = ("Code", "Outcome", "compile_code")
+__all__ = ("ChunkOutcome", "Code", "compile_code")
 
 _FLATTENED = frozenset({NoneType, list, tuple, GeneratorType})
 
 
 @dataclass(slots=True)
-class Outcome:
+class ChunkOutcome:
     """What became of a chunk.
 
     `items` are in the sink's wire form. `slots` says which element each item came from; None means
@@ -100,7 +100,7 @@ class Code:
         # A hook runs to its end even where nobody waits any more.
         await call_hook(self.instance, name, lambda hook: asyncio.shield(worker.submit(hook)))
 
-    def run(self, raws: Sequence[object]) -> Outcome:
+    def run(self, raws: Sequence[object]) -> ChunkOutcome:
         """Take a chunk through sync code; runs on a worker."""
         began = time.perf_counter()
         outcome = self._decode(raws)
@@ -121,7 +121,7 @@ class Code:
         outcome.seconds = time.perf_counter() - began
         return outcome
 
-    async def run_async(self, raws: Sequence[object]) -> Outcome:
+    async def run_async(self, raws: Sequence[object]) -> ChunkOutcome:
         """Take a chunk through async code, one element after the other; runs on the loop."""
         began = time.perf_counter()
         outcome = self._decode(raws)
@@ -144,7 +144,7 @@ class Code:
         outcome.seconds = time.perf_counter() - began
         return outcome
 
-    def _decode(self, raws: Sequence[object]) -> Outcome:
+    def _decode(self, raws: Sequence[object]) -> ChunkOutcome:
         ring = logs.current.get()
         lines = 0 if ring is None else ring.count
         if self.secrets is None:
@@ -175,11 +175,11 @@ class Code:
         if ring.hide(found):
             ring.hide_behind(lines)
 
-    def _decoded(self, raws: Sequence[object]) -> Outcome:
+    def _decoded(self, raws: Sequence[object]) -> ChunkOutcome:
         try:
-            return Outcome(values=self.decoder.many(raws))
+            return ChunkOutcome(values=self.decoder.many(raws))
         except ConversionError:
-            outcome = Outcome()
+            outcome = ChunkOutcome()
         values: list[object] = []
         for i, raw in enumerate(raws):
             try:
@@ -190,7 +190,7 @@ class Code:
         outcome.values = values
         return outcome
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _finish(self, outcome: ChunkOutcome) -> None:
         """Flatten results and bring them into the sink's form."""
         results, faults = outcome.results, outcome.faults
         if self.made_secrets is not None:
@@ -207,7 +207,7 @@ class Code:
         except ConversionError:
             self._encode_each(outcome, items)
 
-    def _flatten(self, outcome: Outcome) -> tuple[list[object], list[int]]:
+    def _flatten(self, outcome: ChunkOutcome) -> tuple[list[object], list[int]]:
         items: list[object] = []
         slots: list[int] = []
         for i, result in enumerate(outcome.results):
@@ -228,7 +228,7 @@ class Code:
             slots += [i] * len(found)
         return items, slots
 
-    def _encode_each(self, outcome: Outcome, items: Sequence[object]) -> None:
+    def _encode_each(self, outcome: ChunkOutcome, items: Sequence[object]) -> None:
         slots = outcome.slots if outcome.slots is not None else range(len(items))
         encoded: list[tuple[int, object]] = []
         for slot, item in zip(slots, items, strict=True):

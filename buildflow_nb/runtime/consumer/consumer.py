@@ -33,7 +33,7 @@ from buildflow_nb.core.errors import PermanentError, RunError
 from buildflow_nb.core.primitive import Batch, Env, Source, label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import contained
-from buildflow_nb.runtime.consumer.code import Outcome
+from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.connections import Connections
 from buildflow_nb.runtime.consumer.failure_policy import FailurePolicy, Retries
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, InFlight, Pace, PulledBatch
@@ -326,7 +326,7 @@ class Consumer:
             await self._hand_over(chunk, outcome)
             del chunk, outcome  # else they stay in memory until there is more to do
 
-    async def _hand_over(self, chunk: Chunk, outcome: Outcome) -> None:
+    async def _hand_over(self, chunk: Chunk, outcome: ChunkOutcome) -> None:
         if self._open.pusher is None or not outcome.items:
             self._settle(chunk, outcome, {})
             return
@@ -335,7 +335,7 @@ class Consumer:
 
     # -- what becomes of elements --------------------------------------------------------------
 
-    def _settle(self, chunk: Chunk, outcome: Outcome, unpushed: Faults) -> None:
+    def _settle(self, chunk: Chunk, outcome: ChunkOutcome, unpushed: Faults) -> None:
         """Everything that a chunk gave is in the sink, or known to be at fault."""
         del self._under_way[id(chunk)]
         metrics, now = self.ledger.metrics, self._clock.now()

@@ -18,7 +18,7 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import Code, Outcome, compile_code
+from buildflow_nb.runtime.consumer.code import ChunkOutcome, Code, compile_code
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -41,7 +41,7 @@ class PoolWorker:
     def __post_init__(self) -> None:
         self.idle.set()
 
-    async def run(self, items: Sequence[object], variant: Code | None = None) -> Outcome:
+    async def run(self, items: Sequence[object], variant: Code | None = None) -> ChunkOutcome:
         """Take a chunk through the code of this moment, or through a variant of it."""
         code = variant or self.code
         self._inside += 1
@@ -162,7 +162,7 @@ async def quietly(log: logs.LogRing, what: str, waiting: Awaitable[object]) -> N
         log.add("ERROR", f"{what}: {describe(error)}")
 
 
-def keep_passages(ledger: Ledger, chunk: Chunk, outcome: Outcome, retries: int) -> None:
+def keep_passages(ledger: Ledger, chunk: Chunk, outcome: ChunkOutcome, retries: int) -> None:
     """Keep what a person may ask for; costs a few elements a chunk, however many there were.
 
     An element that will be tried again, `retries` times at most, is recorded when that is over.
@@ -176,7 +176,7 @@ def keep_passages(ledger: Ledger, chunk: Chunk, outcome: Outcome, retries: int) 
         ledger.log.add("ERROR", f"elements cannot be shown: {describe(error)}")
 
 
-def _keep(ledger: Ledger, chunk: Chunk, outcome: Outcome) -> None:
+def _keep(ledger: Ledger, chunk: Chunk, outcome: ChunkOutcome) -> None:
     most = ledger.passages.maxlen or 0
     last = range(max(0, len(outcome.values) - most), len(outcome.values))
     kept = [i for i in last if i not in outcome.faults]
@@ -187,7 +187,7 @@ def _keep(ledger: Ledger, chunk: Chunk, outcome: Outcome) -> None:
     )
 
 
-def _record(ledger: Ledger, chunk: Chunk, outcome: Outcome, retries: int) -> None:
+def _record(ledger: Ledger, chunk: Chunk, outcome: ChunkOutcome, retries: int) -> None:
     for i, raw in enumerate(chunk.items()):
         if ledger.recorder is None or ledger.recorder.full.is_set():
             return

@@ -46,7 +46,7 @@ _BOM = b"\xef\xbb\xbf"
 _BROKEN = (web.RequestPayloadError, HttpProcessingError, ValueError)
 
 
-class _Taker(Protocol):
+class _BodyTaker(Protocol):
     reads_body: bool
     takes_request: bool
 
@@ -124,7 +124,7 @@ class BoundedRequest(web.Request):
             self.bodies.add(self._first or self, len(body))
         return body
 
-    async def body_for(self, taker: _Taker) -> bytes:
+    async def body_for(self, taker: _BodyTaker) -> bytes:
         """The body for a function that takes it, the request itself, or both.
 
         Raises:

@@ -45,7 +45,7 @@ class LogLine:
 _Line = tuple[float, str, str]  # time, level, text
 
 
-class _Masked(list[_Line]):
+class _MaskedLines(list[_Line]):
     """Lines of a processor with secrets; a list of its own, so that others need not ask."""
 
     def __init__(self, hidden: Hidden) -> None:
@@ -125,7 +125,7 @@ class LogRing:
     def _begin(self) -> None:
         self._gone += len(self._older)
         self._older = self.recent
-        self.recent = [] if self.hidden is None else _Masked(self.hidden)
+        self.recent = [] if self.hidden is None else _MaskedLines(self.hidden)
 
     def lines(self, after: int = 0) -> list[LogLine]:
         """The lines with a number above `after`, oldest first."""
