@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from buildflow_nb.export import RanCell, export_flow
+from buildflow_nb.export.messages import ExportError
 
 LOAD = "%load_ext buildflow_nb\nfrom buildflow_nb.io.local.pulse import Pulse"
 NUMBERS = "numbers = Pulse(iter(range(3)), 0.001)"
@@ -66,3 +69,16 @@ def program(path, folder=None, **words):
     folder = folder or path.parent / "shop"
     report = export_flow((), folder, notebook=path, **words)
     return (folder / "main.py").read_text(encoding="utf-8"), report
+
+
+def refused(folder, *cells):
+    """All reasons; nothing is written."""
+    with pytest.raises(ExportError) as error:
+        exported(folder / "shop", *cells)
+    assert not (folder / "shop").exists()
+    return error.value.reasons
+
+
+def why(report):
+    """What stays behind, and why."""
+    return {one.text: one.why for one in report.left_out}

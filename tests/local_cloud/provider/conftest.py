@@ -9,7 +9,7 @@ import pytest
 from buildflow_nb.local_cloud.provider import ProviderServers
 from tests.local_cloud.provider import emulators
 from tests.local_cloud.provider.fake_storage import fake_storage
-from tests.local_cloud.provider.instance import Instance
+from tests.local_cloud.provider.instance import Instance, made
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +62,13 @@ def gcp(ports, storage, pubsub_url):
     )
     with instance.channel:
         yield instance
+
+
+@pytest.fixture
+def topic(gcp):
+    yield from made(gcp, "gcp:pubsub/topic:Topic", {"name": "others-topic"})
+
+
+@pytest.fixture
+def bucket(gcp):
+    yield from made(gcp, "gcp:storage/bucket:Bucket", {"name": "others-bucket", "location": "US"})

@@ -127,3 +127,10 @@ def _who(token: str, name: str) -> dict[str, str]:
 def kinds(answer: proto.DiffResponse) -> dict[str, str]:
     """The kind of change by path."""
     return {p: proto.PropertyDiff.Kind.Name(d.kind) for p, d in answer.detailedDiff.items()}
+
+
+def made(instance, token, news):
+    """A resource that others need; gives its id, and deletes it afterwards."""
+    resource_id, outputs = instance.create(token, instance.check(token, news))
+    yield resource_id
+    instance.delete(token, resource_id, outputs)
