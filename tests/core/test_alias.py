@@ -52,6 +52,7 @@ for n in NAMES: importlib.import_module(n)
 """,
     "by many threads at once": """
 from concurrent.futures import ThreadPoolExecutor
+import IPython  # its own modules import each other in circles, which threads take for a deadlock
 sys.setswitchinterval(1e-5)
 both = [name for n in NAMES for name in (theirs(n), n)]
 with ThreadPoolExecutor(8) as pool:

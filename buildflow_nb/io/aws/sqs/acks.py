@@ -8,6 +8,7 @@ deleted too late is done with all the same, so `MessageLeases` has it deleted wh
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -37,6 +38,7 @@ class Acks:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.late = 0
+        self._counting = threading.Lock()
         self._client = client
         self._leases = leases
         self._allowance = allowance
@@ -109,7 +111,10 @@ class Acks:
             return
         self._leases.too_late(receipts)
         self._allowance.settled(len(receipts))
-        if not self.late:
+        with self._counting:  # several threads delete
+            first = not self.late
+            self.late += len(receipts)
+        if first:
             _log.warning(
                 "queue %r: a message was done with only when its visibility timeout of %s s was "
                 "over, so it may be delivered again (here it is deleted then, and not done twice); "
@@ -117,7 +122,6 @@ class Acks:
                 self._client.name,
                 self._client.lease_s,
             )
-        self.late += len(receipts)
 
 
 def _final(failures: Mapping[int, Exception], i: int) -> bool:
