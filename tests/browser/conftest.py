@@ -18,6 +18,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from buildflow_nb.local_cloud.client import stop_cloud
 from tests.browser.lab import Notebook, write
+from tests.browser.panel import DOUBLE, LOAD, PANEL, PRICE, panel
 from tools.jupyterlab import Lab, jupyterlab, open_browser
 
 Open = Callable[..., Notebook]
@@ -68,3 +69,17 @@ def notebook(lab, context, free_pages, request) -> Iterator[Open]:
         else:
             free_pages.append(each.hand_over())
     assert [url for each in opened for url in each.strangers] == []
+
+
+@pytest.fixture
+def book(notebook, request):
+    """A notebook whose panel stands under its fourth cell; nothing runs yet."""
+    name = re.sub(r"\W+", "-", request.node.name)[:30].strip("-").removeprefix("test_").lower()
+    name = name.replace("_", "-")
+    cells = [cell.replace("NAME", name) for cell in (LOAD, PRICE, DOUBLE, "%buildflow", "1 + 1")]
+    made = notebook(cells)
+    made.run_all()
+    made.select(PANEL)
+    panel(made).wait_for()
+    yield made
+    assert made.faults == []
