@@ -38,7 +38,6 @@ from buildflow_nb.core.project_folder import (
 
 __all__ = ("build", "unpacked")
 
-
 REQUIREMENTS = "requirements.txt"
 STATE = "flowstate.yaml"
 FOLDER = Path(".buildflow") / "build"

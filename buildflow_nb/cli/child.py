@@ -21,7 +21,6 @@ from typing import Self
 
 __all__ = ("Child", "Leash")
 
-
 LEASH = "BUILDFLOW_LEASH"  # "READ,WRITE": the descriptors
 LOADED = b"loaded\n"
 GO = b"go\n"

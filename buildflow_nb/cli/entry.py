@@ -27,7 +27,6 @@ from buildflow_nb.flow import Flow
 
 __all__ = ("ProgramError", "flow_asked", "load_flow")
 
-
 DEFAULT = "main:app"
 _BROUGHT: set[str] = set()  # modules of projects, by name
 _PATHS: list[str] = []  # what stands on sys.path for them

@@ -6,7 +6,7 @@ runs told to drain, and only once it has ended does the next begin: no element i
 fought for, and a change that does not load leaves the old program running. What only happens while
 nobody looks, like a file that comes, is told by the source that opens next (`Env.positions`). The
 children are sessions of their own, so that Ctrl-C reaches this process alone, and end with it
-(`leash.py`).
+(`child.py`).
 """
 
 from __future__ import annotations

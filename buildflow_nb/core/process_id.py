@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ("ProcessId", "end", "process_name", "this_process")
 
-
 SAME_S = 1.0  # how exactly systems tell when a process began
 
 

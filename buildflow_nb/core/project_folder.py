@@ -41,7 +41,6 @@ __all__ = (
     "write_whole",
 )
 
-
 PRIVATE = ".buildflow"
 Put = Callable[[str, str, int | None], None]
 FOLDER_MODE, FILE_MODE = 0o700, 0o600

@@ -16,7 +16,6 @@ from typing import Any
 
 __all__ = ("BEING_LOADED", "SavedFile", "kernel", "must_not_block", "saved_file")
 
-
 BEING_LOADED: ContextVar[bool] = ContextVar("being_loaded", default=False)
 """Whether a program is imported for its declarations alone: nothing in it may run then."""
 

@@ -17,7 +17,6 @@ __all__ = (
     "warnings_text",
 )
 
-
 BEFORE = "before it is installed elsewhere, in that folder"
 _MOST_LINES = 30  # of what stayed behind; the report itself is whole
 

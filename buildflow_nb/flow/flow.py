@@ -1,7 +1,8 @@
 """`Flow`: collects what a program or a notebook declares, and delegates the verbs.
 
-Declaring is apart from doing (`declaring.py`, `running.py`, `checking.py`, `owning.py`): a flow is
-the sum of the four over one registry, one place and at most one run at a time.
+Declaring is apart from doing (`declaring.py`; `running.py`, `inspecting.py`, `checking.py`,
+`provisioning.py`): a flow is the sum of the five over one registry, one stack and at most one run
+at a time.
 """
 
 from __future__ import annotations

@@ -95,11 +95,11 @@ class Running(Declaring):
         if serve_body_bytes is not None and serve_body_bytes < 1:
             msg = f"serve_body_bytes must be at least 1, got {serve_body_bytes}"
             raise UsageError(msg)
-        control = None
+        runtime_server = None
         if start_runtime_server:
             token = runtime_server_token or os.environ.get(TOKEN_VARIABLE) or None
             secret = Secret(token) if isinstance(token, str) else token
-            control = RuntimeServerPlan(
+            runtime_server = RuntimeServerPlan(
                 lambda: self.flowstate().to_dict(), runtime_server_host, runtime_server_port, secret
             )
 
@@ -119,7 +119,7 @@ class Running(Declaring):
                         env,
                         serve_host,
                         serve_port,
-                        control,
+                        runtime_server,
                         name,
                         read,
                         serve_body_bytes,

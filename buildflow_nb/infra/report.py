@@ -43,7 +43,6 @@ __all__ = (
     "warnings",
 )
 
-
 SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.REPLACE: "±", Op.DELETE: "-", Op.READ: "?"}
 _DONE = {
     Op.CREATE: "created",

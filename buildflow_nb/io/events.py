@@ -15,7 +15,7 @@ from buildflow_nb.core.primitive import Batch, Releasing, Source
 
 __all__ = ("EventSource",)
 
-Fate = int
+Settled = int
 DONE, UNTRIED, FAILED = range(3)  # the worse one decides for a whole message
 
 
@@ -25,7 +25,7 @@ class _Message:
 
     receipt: object
     left: set[int]
-    fate: Fate = DONE  # of the message, by the worst of its events
+    fate: Settled = DONE  # of the message, by the worst of its events
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class EventSource:
         """Messages that wait, where that can be told."""
         return await self._messages.backlog()
 
-    async def _note(self, receipts: Sequence[object], fate: Fate) -> None:
+    async def _note(self, receipts: Sequence[object], fate: Settled) -> None:
         complete: dict[Fate, dict[int, object]] = {DONE: {}, UNTRIED: {}, FAILED: {}}
         for receipt in cast("Sequence[_Receipt]", receipts):
             message = receipt.message

@@ -13,7 +13,6 @@ from buildflow_nb.core.errors import DeclarationError
 
 __all__ = ("check_texts", "event_types_of")
 
-
 E = TypeVar("E", bound=Enum)
 
 

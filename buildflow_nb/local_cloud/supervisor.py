@@ -48,7 +48,6 @@ from buildflow_nb.local_cloud.record import (
 
 __all__ = ("IDLE_S", "Supervisor")
 
-
 IDLE_S = 600.0
 LOOK_EVERY_S = 2.0
 MOVES = 5  # to other ports, until it is no chance any more that they are taken

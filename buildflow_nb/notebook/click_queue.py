@@ -25,7 +25,6 @@ from buildflow_nb.core.errors import BuildFlowError, RejectedError, UsageError
 
 __all__ = ("ClickQueue", "Handler", "Said")
 
-
 _LOGGER = logging.getLogger(__name__)
 WAITING = 16  # clicks that wait for a thread; a person who clicks more is told to wait
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})

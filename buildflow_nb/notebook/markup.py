@@ -61,7 +61,7 @@ def _short(text: str, limit: int | None) -> str:
 
 
 def chip(state: State, failures: str = "") -> str:
-    """A state as shape, word and colour; `failures` says how bad they are (`figures.bad`)."""
+    """A state as shape, word and colour; `failures` says how bad they are (`formats.bad`)."""
     shape, tone = mark(state, failures)
     return f'<span class="chip {tone}"><i aria-hidden="true">{shape}</i>{state.value}</span>'
 

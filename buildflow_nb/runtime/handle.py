@@ -335,10 +335,10 @@ class RunHandle:
                 _LOGGER.exception("a listener of flow %r failed", self.flow_id)
 
     async def _begin(self) -> None:
-        if self._plan.control is not None:
+        if self._plan.runtime_server is not None:
             from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 
-            server = RuntimeServer(self._plan.control, self._supervisor)
+            server = RuntimeServer(self._plan.runtime_server, self._supervisor)
             await server.start()
             self._server = server
         await self._supervisor.start(list(self._registry.processors.values()))

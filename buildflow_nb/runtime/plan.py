@@ -57,7 +57,7 @@ class RunPlan:
     env: Env
     host: str = "127.0.0.1"
     port: int = 8000
-    control: RuntimeServerPlan | None = None
+    runtime_server: RuntimeServerPlan | None = None
     run_id: str = ""
     read_before: Mapping[str, object] = field(default_factory=dict)
     """What earlier runs have read to its end, by processor."""

@@ -125,3 +125,23 @@ def test_exceptions_from_the_style_are_of_files_that_are_there(pattern):
 )
 def test_contracts_are_between_modules_that_are_there(module):
     assert importlib.util.find_spec(module.removesuffix(".*")) is not None
+
+
+FILE_NAME = re.compile(r"`([\w/]+\.py)`")
+OF_USERS = {"main.py", "shop/main.py", "lib/rates.py", "lib/rates/__init__.py"}
+
+
+def told(path: Path) -> set[str]:
+    """The files that a module's docstrings and comments name, but for those of users."""
+    return set(FILE_NAME.findall(path.read_text())) - OF_USERS
+
+
+def test_files_that_comments_name_are_there():
+    there = [path.relative_to(PROJECT).as_posix() for path in PROJECT.glob("*/**/*.py")]
+    gone = {
+        f"{path.relative_to(PROJECT)}: {name}"
+        for path in PACKAGE.rglob("*.py")
+        for name in told(path)
+        if not any(f"/{one}".endswith(f"/{name}") for one in there)
+    }
+    assert gone == set()

@@ -37,6 +37,25 @@ def test_a_misspelt_edit_is_an_error_and_not_lost(app):
         failed.inptu = 7
 
 
+@pytest.mark.parametrize("fact", ["error", "fate", "number", "tries", "exception"])
+def test_what_happened_cannot_be_assigned(app, fact):
+    picky_flow(app, FakeSink())
+    (failed,) = app.failures("picky")
+    before = getattr(failed, fact)
+    with pytest.raises(AttributeError, match=rf"'{fact}' of a failure cannot be assigned"):
+        setattr(failed, fact, "")
+    assert getattr(failed, fact) is before
+
+
+def test_a_failure_offers_what_a_person_has_use_for(app):
+    picky_flow(app, FakeSink())
+    (failed,) = app.failures("picky")
+    assert set(dir(failed)) == {
+        *("at", "discard", "element", "error", "exception", "fate", "input", "number", "origin"),
+        *("original", "processor_id", "reraise", "retry", "traceback", "tries"),
+    }
+
+
 def test_a_retry_writes_to_the_sink_and_leaves_the_list(app):
     sink = FakeSink()
     refused = picky_flow(app, sink)

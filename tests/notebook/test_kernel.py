@@ -155,7 +155,7 @@ def test_one_line_errors_reach_the_front_end_as_errors(cells):
     assert wrong.status == "error"
     assert wrong.traceback == [wrong.error]
     assert "did you mean 'run'?" in wrong.error
-    assert "commands.py" in "".join(cells("%tb", "c2").traceback)
+    assert "parsing.py" in "".join(cells("%tb", "c2").traceback)
 
 
 def test_top_level_await_waits_for_a_run_without_holding_the_kernel(cells):

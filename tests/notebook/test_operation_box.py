@@ -49,7 +49,7 @@ VALUES = {"yes": False, "delete": False}
 
 
 class FakeFlow:
-    """Asks like `Place.change`, and does what the test says."""
+    """Asks like `FlowStack.change`, and does what the test says."""
 
     stack = "prod"
 

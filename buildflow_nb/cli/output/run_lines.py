@@ -17,7 +17,6 @@ from buildflow_nb.runtime.observability.logs import LogLine
 
 __all__ = ("LogTail", "RunLines")
 
-
 FAILURES = 10  # lines in each period
 PERIOD_S = 5.0
 _QUIET = (State.PENDING, State.STARTING)

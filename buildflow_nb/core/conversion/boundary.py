@@ -29,7 +29,6 @@ __all__ = (
     "written",
 )
 
-
 One = Callable[[Any], object]
 Many = Callable[[Sequence[Any]], Sequence[object]]
 T = TypeVar("T")

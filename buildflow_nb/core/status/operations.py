@@ -34,7 +34,6 @@ __all__ = (
     "Unknown",
 )
 
-
 # What a plan would delete, and whether a plain yes is enough for it.
 # Nothing is deleted unseen: what another notebook or program applied, what was not declared in
 # this session (two may go by one name), and more than is created takes a typed confirmation or

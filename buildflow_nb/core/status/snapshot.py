@@ -24,7 +24,6 @@ __all__ = (
     "served_text",
 )
 
-
 LOOK_TIMEOUT_S = 5.0  # nothing but code that blocks the loop makes a look take long
 HISTORY_S = 300  # seconds of throughput that a snapshot carries, for a five-minute sparkline
 

@@ -25,7 +25,6 @@ from buildflow_nb.export.secrets.environment import Secrets
 
 __all__ = ("Neighbours", "search_roots")
 
-
 _OURS = "buildflow_nb"
 _MOST = 200  # modules; more of them are a project of its own, to be installed
 _LARGEST = 1_000_000  # bytes of one

@@ -16,7 +16,6 @@ from buildflow_nb.export.cells.statement import Statement
 
 __all__ = ("complaints", "settled", "tidied")
 
-
 _IMPORTS = "F401,I001"  # unused ones, and their order
 _MOST = 8  # complaints that are said one by one
 

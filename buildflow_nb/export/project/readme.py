@@ -12,7 +12,6 @@ from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("EXAMPLE", "README", "environment_text", "readme_text")
 
-
 README = "README.md"
 
 

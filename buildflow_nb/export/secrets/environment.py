@@ -31,7 +31,6 @@ from buildflow_nb.export.secrets.texts import (
 
 __all__ = ("MASK", "Secrets")
 
-
 MASK = "****"
 _TELLING = 6  # letters from which on a text is looked for everywhere; shorter ones are words
 _SHORTEST = 3  # letters from which on it is masked without its quotes

@@ -1,7 +1,7 @@
 """Which texts of some code flow into something secret, whatever they look like.
 
 Something secret is what has a secret's name (an argument, a variable, a key of a dict) or a secret
-type (`secret_places.py`). What is given to it is followed to the texts that are written out:
+type (`places.py`). What is given to it is followed to the texts that are written out:
 through names, sums, f-strings, `.format`, `%`, `join`, tuples, dicts, conditions, walruses,
 unpacking, defaults, loops, attributes, and functions of the same code. What other code makes of its
 arguments is not followed: `get_password("shop")` is given a name, not a password.

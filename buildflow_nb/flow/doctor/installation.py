@@ -17,7 +17,6 @@ from buildflow_nb.local_cloud.emulators import EXTRA
 
 __all__ = ("looks_at_installation",)
 
-Look = Callable[[], Iterable[Finding]]
 PACKAGE = "buildflow-nb"
 OLDEST_LAB = 4  # the first whose widgets are packages of Python
 RISKY_KERNEL = 7  # the first ipykernel whose loop nest_asyncio 1 breaks
@@ -28,7 +27,7 @@ _WIDGETS = {
 }
 
 
-def looks_at_installation() -> Mapping[str, Look]:
+def looks_at_installation() -> Mapping[str, Callable[[], Iterable[Finding]]]:
     """Each look by its name."""
     return {
         "Python": _python,

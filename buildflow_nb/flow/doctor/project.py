@@ -29,13 +29,12 @@ from buildflow_nb.local_cloud.client import cloud_status
 
 __all__ = ("looks_at_project",)
 
-Look = Callable[[], Iterable[Finding]]
 PORT = 8000  # where routes are served unless --port says otherwise
 FEW_BYTES = 1 << 30  # below this a disk is full soon
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def looks_at_project(folder: Path) -> Mapping[str, Look]:
+def looks_at_project(folder: Path) -> Mapping[str, Callable[[], Iterable[Finding]]]:
     """Each look by its name."""
     return {
         FILE_NAME: lambda: _file(folder),

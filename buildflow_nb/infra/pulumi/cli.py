@@ -26,7 +26,6 @@ from buildflow_nb.infra.pulumi.deployment import HIDDEN_OPTIONS
 
 __all__ = ("Cli", "cached_root", "find_cli", "get_cli", "look_at_engine")
 
-
 OLDEST = (3, 205, 1)  # the first that streams its events over gRPC
 SITE = ("get.pulumi.com", 443)
 REACH_S = 5.0  # to tell an unreachable site from a slow one

@@ -20,7 +20,6 @@ from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("UTF8_MARK", "absolute", "fault", "foreign", "format_of")
 
-
 _ENDINGS = {
     ".csv": FileFormat.CSV,
     ".json": FileFormat.JSON,

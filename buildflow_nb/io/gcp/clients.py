@@ -27,7 +27,6 @@ __all__ = (
     "storage_client",
 )
 
-
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 HASH_LENGTH = 8  # as in BuildFlow, so that what it has made is found again
 

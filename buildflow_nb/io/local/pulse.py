@@ -17,7 +17,6 @@ from buildflow_nb.core.primitive import Batch, Env, PrimitiveId, Source, Wire, l
 
 __all__ = ("CycleSource", "Pulse", "fingerprint")
 
-
 SHOWN = 20  # items that make the name; reading all of a long list at every look would be slow
 
 

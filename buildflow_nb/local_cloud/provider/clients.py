@@ -22,7 +22,6 @@ from buildflow_nb.core.errors import InfraError
 
 __all__ = ("Pool", "loopback")
 
-
 T = TypeVar("T")
 
 

@@ -41,7 +41,6 @@ from buildflow_nb.local_cloud.provider.resource import (
 
 __all__ = ("ProviderService",)
 
-
 INSTANCES = 256  # provider instances whose configuration is kept; a program has a handful
 
 CloudT = TypeVar("CloudT", bound=Cloud)

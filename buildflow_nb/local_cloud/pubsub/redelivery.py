@@ -26,7 +26,6 @@ __all__ = (
     "seconds",
 )
 
-
 DEFAULT_ATTEMPTS = 5  # also the fewest that google.pubsub.v1.DeadLetterPolicy allows
 MOST_ATTEMPTS = 100
 

@@ -24,7 +24,6 @@ from buildflow_nb.runtime.sinks.push import Faults
 
 __all__ = ("Done", "FailurePolicy", "Retries")
 
-
 EXITS = (
     "sys.exit() in a processor fails its element and ends nothing; to end the run, stop it from "
     "outside (app.handle.stop(), Ctrl-C), or raise in setup()"
@@ -32,7 +31,7 @@ EXITS = (
 TURN = 50  # failures that are written down before others get their turn
 
 Done = Callable[[int, list[object], bool], None]
-Failed = list[tuple[Fault, PulledBatch]]
+_GivenUp = list[tuple[Fault, PulledBatch]]
 """Elements that failed for good, each with itself as it was pulled."""
 
 
@@ -52,12 +51,12 @@ class FailurePolicy:
         self._tries = tries
         self._done = done
         # Bounded by the elements between pull and settle, which the consumer bounds.
-        self._failed: asyncio.Queue[Failed] = asyncio.Queue()
-        self._in_hand: Failed = []
+        self._failed: asyncio.Queue[_GivenUp] = asyncio.Queue()
+        self._in_hand: _GivenUp = []
 
     def decide(self, chunk: Chunk, faults: Faults, unpushed: frozenset[int]) -> None:
         """Try again what may pass the next time; `unpushed` elements the sink refused."""
-        failed: Failed = []
+        failed: _GivenUp = []
         for i, error in faults.items():
             batch, k = chunk.find(i)
             hopeless = isinstance(error, ConversionError) or i in unpushed

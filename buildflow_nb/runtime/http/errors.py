@@ -21,7 +21,7 @@ from buildflow_nb.runtime.observability.failures import Fault
 __all__ = ("Detail", "HttpError", "details", "missing", "not_json", "refused_by_a_fault")
 
 Detail = dict[str, Any]
-Place = Sequence[str | int]
+Location = Sequence[str | int]  # FastAPI's `loc`
 
 _ORDINARY = (ValueError, TypeError, RecursionError, ConversionError)
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -80,7 +80,7 @@ def not_json(error: Exception, body: bytes) -> Detail:
     return {"loc": ["body", at], "msg": f"JSON decode error: {reason}", "type": "json_invalid"}
 
 
-def details(error: BaseException, start: Place, *, text: bool = False) -> list[Detail]:
+def details(error: BaseException, start: Location, *, text: bool = False) -> list[Detail]:
     """Say what a msgspec or pydantic error means; `text` values come from the path or query."""
     cause = error
     place: list[str | int] = list(start)

@@ -33,6 +33,11 @@ __all__ = ("EXCEPTIONS", "FailureRecord", "Fault", "Keeper", "RetryInput", "Retr
 EXCEPTIONS = 20  # errors kept with their frames, for each processor
 _SAME = object()
 _LONGEST = 200  # characters of the input in one line
+_FACTS = (
+    *("at", "error", "exception", "fate", "number", "origin"),
+    *("processor_id", "traceback", "tries"),
+)
+_DEEDS = ("discard", "element", "input", "original", "reraise", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,11 @@ class FailureRecord:
     error in one line, `traceback` the same from the user's first frame on, and `exception` the
     error itself, for the last 20 failures of a processor. `tries` says how often it was tried,
     `origin` where it came from, if the source says so, and `fate` what became of it:
-    dead-lettered, given back, dropped; later retried or discarded.
+    dead-lettered, given back, dropped; later retried or discarded. Only `input` can be assigned.
     """
 
-    __slots__ = (  # so that a misspelt `record.input = …` is an error, and not an edit that is lost
+    __slots__ = (
+        *_FACTS,
         "_busy",
         "_call",
         "_edited",
@@ -101,26 +107,21 @@ class FailureRecord:
         "_settled",
         "_shown",
         "_trace",
-        "at",
-        "error",
-        "exception",
-        "fate",
-        "number",
-        "origin",
-        "processor_id",
-        "traceback",
-        "tries",
     )
 
+    at: float
+    error: str
+    exception: BaseException | None
+    fate: str
+    number: int
+    origin: str | None
+    processor_id: str
+    traceback: str
+    tries: int
+
     def __init__(self, keeper: Keeper, number: int, at: float, fault: Fault, fate: str) -> None:
-        self.processor_id = keeper.processor_id
-        self.number = number
-        self.at = at
-        self.origin = fault.origin
-        self.tries = fault.tries
-        self.fate = fate
-        self.exception: BaseException | None = None
-        self.error = self.traceback = ""
+        self._keep(processor_id=keeper.processor_id, number=number, at=at, fate=fate)
+        self._keep(origin=fault.origin, tries=fault.tries)
         self._keeper = keeper
         self._busy = self._settled = False
         self._raw = fault.element
@@ -201,6 +202,15 @@ class FailureRecord:
             raise UsageError(msg)
         raise harmless(error).with_traceback(trace)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if name != "input" and not name.startswith("_"):  # nor may a misspelt edit be lost
+            msg = f"{name!r} of a failure cannot be assigned; assign .input, or call .discard()"
+            raise AttributeError(msg)
+        object.__setattr__(self, name, value)
+
+    def __dir__(self) -> list[str]:
+        return [*_FACTS, *_DEEDS]  # what a person has use for
+
     def __repr__(self) -> str:
         try:
             shown = repr(self.input)
@@ -235,17 +245,19 @@ class FailureRecord:
 
     def renew(self, error: BaseException) -> None:
         """It failed again."""
-        self.tries += 1
+        self._keep(tries=self.tries + 1)
         self._note(error)
 
     def settle(self, fate: str) -> None:
         """It is dealt with."""
-        self._settled, self.fate = True, fate
+        self._settled = True
+        self._keep(fate=fate)
         self.forget_exception()
 
     def forget_exception(self) -> None:
         """Let go of the error and of the frames that it holds; its text stays."""
-        self.exception = self._trace = None
+        self._trace = None
+        self._keep(exception=None)
 
     def as_data(self) -> Failure:
         """The failure as frozen data, for events."""
@@ -286,14 +298,19 @@ class FailureRecord:
 
     def _note(self, error: BaseException) -> None:
         text = cut(error)
-        self.error, self.traceback = self._said(describe(error)), self._said(text)
+        self._keep(error=self._said(describe(error)), traceback=self._said(text))
         secret = self._keeper.redaction.secret
         if secret and isinstance(error, ConversionError):
             # It quotes the element; ours, which stands before it, names the field.
             error.__cause__ = error.__context__ = None
         if secret or self._keeper.log.hidden is not None:
             error = masked_error(error, self._said)
-        self.exception, self._trace = error, error.__traceback__
+        self._trace = error.__traceback__
+        self._keep(exception=error)
+
+    def _keep(self, **facts: object) -> None:
+        for name, value in facts.items():
+            object.__setattr__(self, name, value)
 
 
 def _equal(one: object, other: object) -> bool:

@@ -1,8 +1,8 @@
 """A recording: real inputs of a processor with what they gave, in a file of JSON lines.
 
 The first line says what it is: `processor`, `type`, `wire`, `at`, `version`. Every other line is
-one input with its outputs, or with the error that it met. Values are `tagged.py`'s plain JSON, so
-a file may come from anybody: reading it runs nothing. A file is written whole or not at all, and
+one input with its outputs, or with the error that it met. Values are `tagged_json.py`'s plain JSON,
+so a file may come from anybody: reading it runs nothing. A file is written whole or not at all, and
 only its owner may read it.
 """
 

@@ -361,3 +361,26 @@ def test_declaring_loads_no_aiohttp():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+NO_ROUTES = """
+import sys
+from buildflow_nb import Flow
+from buildflow_nb.io.local import Empty, File
+
+app = Flow()
+
+@app.consumer(source=File("numbers.jsonl"), sink=Empty())
+def same(x: int) -> int:
+    return x
+
+app.run()
+print(sorted({"aiohttp", "pulumi", "grpc", "boto3"} & set(sys.modules)))
+"""
+
+
+def test_a_run_without_routes_loads_nothing_of_them(tmp_path):
+    (tmp_path / "numbers.jsonl").write_text("1\n2\n")
+    command = [sys.executable, "-c", NO_ROUTES]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert found.stdout.strip() == "[]", found.stderr

@@ -27,7 +27,6 @@ from buildflow_nb.local_cloud.provider.properties import Properties
 
 __all__ = ("REFUSALS", "REGION", "AWSCloud", "code_of", "is_gone", "tag_properties", "wanted_tags")
 
-
 CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
 ATTEMPTS = 2  # the second for a connection that the emulator had closed in the meantime
 CLIENTS = 64  # a program needs two for each region

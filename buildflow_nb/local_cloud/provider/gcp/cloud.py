@@ -39,7 +39,6 @@ __all__ = (
     "wanted_labels",
 )
 
-
 CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
 ENDPOINTS = {"storage": "storageCustomEndpoint", "pubsub": "pubsubCustomEndpoint"}
 CLIENTS = 16  # endpoints of each service; a local cloud has one

@@ -23,7 +23,6 @@ from buildflow_nb.local_cloud.provider.resource import Function, Package
 
 __all__ = ("GCP",)
 
-
 # `gcp:storage/getProjectServiceAccount`: the account by which Cloud Storage publishes events.
 # Source: Cloud Storage JSON API v1, Projects.serviceAccount.
 
