@@ -77,7 +77,7 @@ class EventSource:
         return await self._messages.backlog()
 
     async def _note(self, receipts: Sequence[object], fate: Settled) -> None:
-        complete: dict[Fate, dict[int, object]] = {DONE: {}, UNTRIED: {}, FAILED: {}}
+        complete: dict[Settled, dict[int, object]] = {DONE: {}, UNTRIED: {}, FAILED: {}}
         for receipt in cast("Sequence[_Receipt]", receipts):
             message = receipt.message
             message.left.discard(receipt.event)
