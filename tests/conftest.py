@@ -5,17 +5,39 @@ uvloop is an extra; kernels and scripts that tests start as processes of their o
 
 from __future__ import annotations
 
+import compileall
 import gc
+import os
 import signal
 import sys
 import warnings
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
 
 sys.modules["uvloop"] = None  # type: ignore[assignment]  # an import of it fails from now on
 
 # A shell has what it starts in the background ignore Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# What is the project's own is compiled once, not by each of the processes that tests start. What
+# tests write is not kept compiled: written anew within a second, it would be taken for the old.
+sys.dont_write_bytecode = False
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the project."""
+    if not hasattr(config, "workerinput"):
+        for folder in ("buildflow_nb", "tests"):
+            compileall.compile_dir(ROOT / folder, quiet=2)
+
+
+def pytest_collection_finish() -> None:
+    """Keep nothing compiled from now on."""
+    sys.dont_write_bytecode = True
 
 
 @pytest.hookimpl(optionalhook=True)
