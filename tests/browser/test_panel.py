@@ -52,7 +52,7 @@ def test_a_click_can_be_copied_and_the_clicks_be_taken_out_as_a_cell(book):
 
 def test_what_is_open_and_focused_stays_so_while_more_comes(notebook):
     code = (
-        "%%buildflow consumer source=Pulse(range(1000), 0.4), retries=0\n"
+        "%%buildflow consumer source=Pulse(range(1000), 1.5), retries=0\n"
         "def bad(x: int):\n    raise ValueError('no <b>')"
     )
     made = notebook(

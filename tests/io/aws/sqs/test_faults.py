@@ -137,7 +137,7 @@ def test_a_killed_consumer_loses_nothing(emulator, env, sqs, name):
 def test_an_emulator_that_restarts_in_the_middle(tmp_path, name):
     with Emulator(tmp_path) as own:
         sqs = boto("sqs", own.url)
-        url = filled(sqs, name, 300, VisibilityTimeout="1")
+        url = filled(sqs, name, 300, VisibilityTimeout="3")
         seen = Counter()
         halfway = threading.Event()
 
@@ -152,7 +152,7 @@ def test_an_emulator_that_restarts_in_the_middle(tmp_path, name):
             halfway.set()
             until(lambda: handle.snapshot().processors[0].state is State.WAITING)
             own.start()
-            until(lambda: left(sqs, url) == (0, 0))
+            until(lambda: left(sqs, url) == (0, 0), 60)
             until(lambda: handle.snapshot().processors[0].state is State.RUNNING)
     assert set(seen) == {f"m{i}" for i in range(300)}
 
