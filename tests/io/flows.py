@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from buildflow_nb import Flow
 from buildflow_nb.core.primitive import Env
+from buildflow_nb.runtime.concurrency import backoff
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.plan import RunPlan
 
-__all__ = ("running", "until")
+__all__ = ("running", "soon_again", "until")
 
 PATIENCE_S = 20.0
 
@@ -35,3 +38,11 @@ def running(env: Env, function: Callable[..., object], **words: object) -> Itera
         yield handle
     finally:
         handle.stop(drain=False)
+
+
+@contextmanager
+def soon_again() -> Iterator[None]:
+    """However long a service was away, it is tried again soon after: no test waits for a pause."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backoff, "MAX_BACKOFF_S", 0.2)
+        yield

@@ -18,7 +18,7 @@ from tests.faults.proxy import Cut, FaultProxy, Reply
 from tests.io.aws.conftest import boto, env_of
 from tests.io.aws.emulator import Emulator
 from tests.io.contract import run
-from tests.io.flows import running, until
+from tests.io.flows import running, soon_again, until
 
 pytestmark = pytest.mark.emulator
 
@@ -135,7 +135,7 @@ def test_a_killed_consumer_loses_nothing(emulator, env, sqs, name):
 
 
 def test_an_emulator_that_restarts_in_the_middle(tmp_path, name):
-    with Emulator(tmp_path) as own:
+    with Emulator(tmp_path) as own, soon_again():
         sqs = boto("sqs", own.url)
         url = filled(sqs, name, 300, VisibilityTimeout="3")
         seen = Counter()

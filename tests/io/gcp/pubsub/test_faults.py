@@ -18,7 +18,7 @@ from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from tests.io.contract import drain, run
-from tests.io.flows import running, until
+from tests.io.flows import running, soon_again, until
 from tests.io.gcp.conftest import env_of
 from tests.io.gcp.grpc_proxy import Fault, GrpcProxy, every
 from tests.io.gcp.server import Server
@@ -149,7 +149,7 @@ def test_a_killed_consumer_loses_nothing(env, killed):
 
 
 def test_a_server_that_restarts_in_the_middle(tmp_path, name):
-    with Server(tmp_path) as own:
+    with Server(tmp_path) as own, soon_again():
         with PubSub(own.url) as pubsub:
             pubsub.make(name, numbers(300))
         seen = Counter()
