@@ -28,6 +28,8 @@ KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language":
 GRAVE = ("serious", "critical")
 CURRENT = "window.jupyterapp.shell.currentWidget"
 CELL = f"{CURRENT}.content.widgets[i]"
+# JupyterLab's own, where a page or a kernel is left before what it asked was answered.
+CUT_OFF = "Error: Canceled future for "
 OPEN = "path => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => {})"
 CLOSE = """() => { for (const widget of [...window.jupyterapp.shell.widgets('main')])
     if (widget.context) widget.dispose() }"""
@@ -73,7 +75,7 @@ class Notebook:
         self._heard: dict[str, Callable[[Any], None]] = {
             "request": lambda asked: self._note(asked.url),
             "websocket": lambda opened: self._note(opened.url),
-            "pageerror": lambda error: self.faults.append(str(error)),
+            "pageerror": lambda error: self._fault(str(error)),
             "dialog": lambda dialog: dialog.accept(),  # the browser's own: leave the page
         }
         for event, hear in self._heard.items():
@@ -279,6 +281,10 @@ class Notebook:
         return self.page
 
     # ---- underneath
+
+    def _fault(self, said: str) -> None:
+        if not said.startswith(CUT_OFF):
+            self.faults.append(said)
 
     def _end_kernel(self) -> None:
         for session in self.lab.ask("sessions"):
