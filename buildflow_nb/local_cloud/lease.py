@@ -33,13 +33,23 @@ def living_leases(folder: Path) -> list[int]:
     """The ids of the processes that use the cloud; files of dead ones are removed."""
     living = []
     for path in sorted(_place(folder).glob("[!.]*")):
+        version = _version(path)
         process = process_at(path)
         if process is not None and process.alive():
             living.append(process.pid)
-        else:
+        elif version is not None and version == _version(path):  # not one written meanwhile
             with suppress(OSError):  # of a folder that may only be read: nothing is lost by it
                 path.unlink(missing_ok=True)
     return living
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that takes its place; None where there is none."""
+    try:
+        found = path.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _place(folder: Path) -> Path:
