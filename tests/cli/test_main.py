@@ -142,3 +142,15 @@ def test_an_entry_point_without_a_name(here, entry):
     told = here("inspect", "--app", entry)
     assert told.returncode == 2
     assert f"--app {entry!r} must be module:name, like main:app, or a file" in told.stderr
+
+
+def test_a_command_that_needs_no_flow_runs_in_a_process_of_its_own(terminal):
+    made = terminal("init", "--directory", "shop", "--app", "shop")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert (terminal.folder / "shop" / "main.py").is_file()
+    assert "Python" in terminal("doctor").stdout
+    profiles = str(terminal.folder / "ipython")
+    put = terminal("jupyter", "install", IPYTHONDIR=profiles)
+    assert put.returncode == 0, put.stderr
+    assert list((terminal.folder / "ipython").rglob("50-buildflow-nb.py"))
+    assert "Usage: buildflow" in terminal("help").stdout
