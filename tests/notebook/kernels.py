@@ -8,17 +8,25 @@ from jupyter_client.manager import KernelManager
 
 DEADLINE_S = 30
 SHUTDOWN_S = 10
+STARTS = 3  # ports are looked for beforehand: another process may take one before the kernel does
 
 
 class Kernel:
     """Starts an ipykernel; `strays` collects output that no cell asked for."""
 
     def __init__(self, folder, env=None):
-        self.manager = KernelManager(shutdown_wait_time=SHUTDOWN_S)
-        self.manager.start_kernel(cwd=str(folder), env={**os.environ, **(env or {})})
-        self.client = self.manager.client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=DEADLINE_S)
+        for left in reversed(range(STARTS)):
+            self.manager = KernelManager(shutdown_wait_time=SHUTDOWN_S)
+            self.manager.start_kernel(cwd=str(folder), env={**os.environ, **(env or {})})
+            self.client = self.manager.client()
+            self.client.start_channels()
+            try:
+                self.client.wait_for_ready(timeout=DEADLINE_S)
+                break
+            except RuntimeError:
+                self.close()
+                if not left:
+                    raise
         self._forget_replies()
         self.strays = []
 

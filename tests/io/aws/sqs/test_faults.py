@@ -214,10 +214,11 @@ def test_a_poison_message_holds_nobody_up(env, sqs, name):
         until(lambda: len(seen) == 29)
         until(handle.failures)  # it is recorded once the dead letter has been taken
         (failure,) = handle.failures()
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        until(lambda: left(sqs, url) == (0, 0))
     (message,) = sqs.receive_message(QueueUrl=dead)["Messages"]
     assert json.loads(message["Body"])["error"] == "ValueError: poison"
     assert "poison" in failure.error
-    assert left(sqs, sqs.get_queue_url(QueueName=name)["QueueUrl"]) == (0, 0)
 
 
 def test_stopping_is_at_once_and_hides_nothing(env, sqs, name):
