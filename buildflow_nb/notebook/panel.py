@@ -2,7 +2,7 @@
 
 It is a list of named parts, each a pure function of the flow's snapshot and of what a person has
 opened. Clicks arrive on the kernel's message loop, or on a subshell's beside the cell that runs,
-and return at once: looking changes what is open, doing puts a line on the clicks.
+and return at once: looking changes what is open, doing puts a line into the click queue.
 """
 
 from __future__ import annotations

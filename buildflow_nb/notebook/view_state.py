@@ -1,6 +1,6 @@
 """What a person has opened in a panel: which processor, which tab, which filter; no data of a flow.
 
-It is changed by clicks that state and do nothing, so they are no lines.
+It is changed by clicks that look and do nothing, so they are no lines.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ _OPENS = ("select", "tab", "failures")
 _CHANGES: Mapping[str, Callable[[ViewState, str, str], Changed]] = {
     "select": _select,
     "log": _log,
-    "failures": lambda _look, arg, _value: {"selected": arg, "tab": "failures"},
+    "failures": lambda _state, arg, _value: {"selected": arg, "tab": "failures"},
     "tab": lambda state, arg, _value: {"tab": arg if arg in TABS else state.tab, "paused": False},
-    "level": lambda _look, _arg, value: {"level": value if value in LOG_LEVELS else ""},
-    "text": lambda _look, _arg, value: {"text": value},
+    "level": lambda _state, _arg, value: {"level": value if value in LOG_LEVELS else ""},
+    "text": lambda _state, _arg, value: {"text": value},
     "pause": lambda state, _arg, _value: {"paused": not state.paused},
-    "fill": lambda _look, _arg, value: {"fill": value},
-    "close": lambda _look, _arg, _value: {"selected": ""},
+    "fill": lambda _state, _arg, value: {"fill": value},
+    "close": lambda _state, _arg, _value: {"selected": ""},
 }

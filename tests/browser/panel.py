@@ -30,8 +30,6 @@ DOUBLE = '%%buildflow endpoint "/double/{n}"\ndef double(n: int) -> int:\n    re
 HELD = """import pathlib, time
 class Held:
     primitive_id = "held"
-    def owned(self): return ()
-    def parents(self): return ()
     def resources(self, site):
         end = time.monotonic() + 60
         while not pathlib.Path("GATE").exists() and time.monotonic() < end:

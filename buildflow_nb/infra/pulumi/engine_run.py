@@ -104,7 +104,7 @@ class EngineRun:
         return replace(self._summary(failure, time.monotonic() - began), mark=mark)
 
     def _refuse_changed(self, lock: StackLock) -> None:
-        """EngineRun only on the state that the plan was made of.
+        """Work only on the state that the plan was made of.
 
         Raises:
             InfraError: it is another one by now.
@@ -112,8 +112,7 @@ class EngineRun:
         found = self._deployment
         if not found.expected or self._mark(None) == found.expected:
             return
-        if lock.unfinished is None:
-            lock.finish()  # nothing was begun
+        lock.nothing_begun()
         msg = (
             f"stack {found.stack.name!r} was changed by somebody else since it was looked at; "
             "nothing was changed here: look at it again"
@@ -140,8 +139,7 @@ class EngineRun:
         try:
             taken = take_over(self._deployment, self._operation)
         except InfraError:
-            if lock.unfinished is None:
-                lock.finish()  # nothing was begun
+            lock.nothing_begun()
             raise
         if taken:
             self._tell(Diagnostic("info", taken))

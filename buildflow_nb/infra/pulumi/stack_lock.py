@@ -67,6 +67,11 @@ class StackLock:
         """Nothing is left to recover."""
         self._write("")
 
+    def nothing_begun(self) -> None:
+        """The state is as it was found; what the last holder left unfinished is so still."""
+        if self.unfinished is None:
+            self.finish()
+
     def _write(self, text: str) -> None:
         self._file.seek(0)
         self._file.truncate()

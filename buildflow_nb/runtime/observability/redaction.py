@@ -1,7 +1,7 @@
 """How elements of one processor may be shown: as they are, or with their secrets masked.
 
 Everything that a ledger remembers for a person's eyes goes through the redaction of its processor.
-They are compiled from its annotations; where those say nothing, the values' own types decide.
+It is compiled from the annotations; where those say nothing, the values' own types decide.
 """
 
 from __future__ import annotations
