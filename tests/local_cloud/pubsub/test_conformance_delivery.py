@@ -247,23 +247,24 @@ class TestPolicies:
 
     def test_exactly_once_acknowledgements_of_what_came_back_fail(self, pubsub):
         topic, subscription = pubsub.pair(enable_exactly_once_delivery=True)
-        results, taken = [], []
+        results, taken = {}, []  # by delivery: the second may be acknowledged before the first
 
         def take(message):
             taken.append(message)
-            if len(taken) == 1:
+            delivery = len(taken)
+            if delivery == 1:
                 pubsub.subscriber.modify_ack_deadline(
                     subscription=subscription, ack_ids=[message.ack_id], ack_deadline_seconds=0
                 )
-            results.append(message.ack_with_response())
+            results[delivery] = message.ack_with_response()
 
         with pubsub.streaming(subscription, take):
             pubsub.publish(topic, b"x")
             until(lambda: len(results) == 2, "the second delivery")
             with pytest.raises(AcknowledgeError) as caught:
-                results[0].result(PATIENCE_S)
+                results[1].result(PATIENCE_S)
             assert caught.value.error_code is AcknowledgeStatus.INVALID_ACK_ID
-            assert results[1].result(PATIENCE_S) is AcknowledgeStatus.SUCCESS
+            assert results[2].result(PATIENCE_S) is AcknowledgeStatus.SUCCESS
 
 
 class TestReplay:
