@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from buildflow_nb.core.errors import ConfigError, DeclarationError
+from buildflow_nb.core.errors import (
+    ConfigError,
+    DeclarationError,
+    InvalidDependencyHierarchyOrder,
+)
 
 __all__ = (
     "CannotConvertSinkException",
     "CannotConvertSourceException",
     "HTTPException",
+    "InvalidDependencyHierarchyOrder",
     "PathNotFoundException",
 )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "AWSCredentials",
+    "FlowCredentials",
     "GCPCredentials",
     "Secret",
     "is_secret_class",
@@ -106,6 +107,14 @@ class GCPCredentials:
 
     def __post_init__(self) -> None:
         _box(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowCredentials:
+    """The credentials of a flow, for a dependency that makes a client of its own."""
+
+    gcp_credentials: GCPCredentials
+    aws_credentials: AWSCredentials
 
 
 def _box(credentials: object) -> None:

@@ -15,12 +15,14 @@ __all__ = (
     "DeclarationError",
     "DeniedError",
     "InfraError",
+    "InvalidDependencyHierarchyOrder",
     "PartialPushError",
     "PermanentError",
     "RejectedError",
     "RunError",
     "ServeError",
     "TemporaryError",
+    "UnknownNameError",
     "UsageError",
     "told",
 )
@@ -32,6 +34,29 @@ class BuildFlowError(Exception):
 
 class DeclarationError(BuildFlowError):
     """A processor, a type or a primitive was declared in a way that cannot run."""
+
+
+class UnknownNameError(DeclarationError):
+    """An annotation names what does not exist, or not yet."""
+
+
+class InvalidDependencyHierarchyOrder(DeclarationError):  # noqa: N818  (BuildFlow's name)
+    """A dependency asks for one that does not live as long as it does.
+
+    `source` is who asks, with the chain that leads there.
+    """
+
+    def __init__(
+        self, invalid_dep_name: str, invalid_dep_scope: str, source_scope: str, source: str = ""
+    ) -> None:
+        self.invalid_dep_name = invalid_dep_name
+        self.invalid_dep_scope = invalid_dep_scope
+        self.source_scope = source_scope
+        super().__init__(
+            f"a dependency of scope {source_scope} may not use {invalid_dep_name!r} of scope "
+            f"{invalid_dep_scope}, which does not live as long{': ' if source else ''}{source}; "
+            "let the one live longer, or the other shorter"
+        )
 
 
 class ConfigError(BuildFlowError):

@@ -18,7 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 
 from buildflow_nb.core.credentials import is_secret_class
-from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.errors import DeclarationError, UnknownNameError
 
 __all__ = (
     "arms_of",
@@ -56,7 +56,8 @@ def resolved_hints(function: Callable[..., object], owner: str) -> dict[str, Any
     """Map parameter names (and "return") to real types.
 
     Raises:
-        DeclarationError: a string annotation names nothing that exists.
+        UnknownNameError: a string annotation names nothing that exists.
+        DeclarationError: one cannot be read.
     """
     inner = inspect.unwrap(function)
     cells = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
@@ -64,12 +65,12 @@ def resolved_hints(function: Callable[..., object], owner: str) -> dict[str, Any
         return get_type_hints(function, localns={**_locals_outside(), **cells}, include_extras=True)
     except NameError as error:
         msg = (
-            f"processor {owner!r}: annotation names {error.name!r}, which is not defined; "
-            "define or import it before the processor"
+            f"{owner}: annotation names {error.name!r}, which is not defined; "
+            f"define or import it before the {owner.partition(' ')[0]}"
         )
-        raise DeclarationError(msg) from error
+        raise UnknownNameError(msg) from error
     except TypeError as error:
-        msg = f"processor {owner!r}: an annotation cannot be read: {error}"
+        msg = f"{owner}: an annotation cannot be read: {error}"
         raise DeclarationError(msg) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from buildflow_nb.core.conversion.annotations import type_name
 from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.conversion.encode import compile_encoder
+from buildflow_nb.core.declaring.dependencies import Ambient
 from buildflow_nb.core.declaring.flow_spec import (
     CollectorSpec,
     ConsumerSpec,
@@ -63,6 +64,14 @@ def consumer_spec(
         raise DeclarationError(msg)
     options = ConsumerOptions.parse(words, owner)
     spec = ConsumerSpec(processor, source, _sink(owner, sink), options)
+    for provider in processor.providers:
+        for argument in provider.arguments:
+            if argument.source in (Ambient.REQUEST, Ambient.WEBSOCKET):
+                msg = (
+                    f"{owner}: its dependency {provider.name!r} takes {argument.source.value}, and "
+                    "elements of a source come without one; use it in an endpoint or a collector"
+                )
+                raise DeclarationError(msg)
     parameter = element_parameter(processor)
     where = f"{owner}, parameter {parameter.name!r}"
     if isinstance(source, Particular) and (wrong := source.check_input(parameter.hint)):

@@ -7,10 +7,11 @@ sent to another machine. `declare.py` makes specs, and checks what it puts into 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from buildflow_nb.core.conversion.annotations import element_of
+from buildflow_nb.core.declaring.dependencies import Overrides, plan
 from buildflow_nb.core.declaring.processor import Processor, element_parameter
 from buildflow_nb.core.options import (
     CollectorOptions,
@@ -27,6 +28,7 @@ __all__ = (
     "FlowSpec",
     "ProcessorSpec",
     "ServiceSpec",
+    "replanned",
 )
 
 
@@ -108,6 +110,21 @@ class EndpointSpec:
 
 
 ProcessorSpec = ConsumerSpec | CollectorSpec | EndpointSpec
+
+
+def replanned(spec: ProcessorSpec, overrides: Overrides) -> ProcessorSpec:
+    """The spec with its dependencies as they are now; itself where nothing about them differs.
+
+    Raises:
+        DeclarationError: one of them cannot be made as it is now.
+    """
+    processor = spec.processor
+    if not processor.asks:
+        return spec
+    arguments = plan(processor.asks, overrides)
+    if arguments == processor.arguments:
+        return spec
+    return replace(spec, processor=replace(processor, arguments=arguments))
 
 
 @dataclass(frozen=True, slots=True)

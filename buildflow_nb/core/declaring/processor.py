@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from buildflow_nb.core.conversion.annotations import resolved_hints
+from buildflow_nb.core.declaring.dependencies import Argument, Asked, Provider, injected, plan
 from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (
@@ -40,7 +41,8 @@ class Parameter:
 class Processor:
     """The code of a processor and what its signature says.
 
-    `many` means that a call gives an iterator (a generator, sync or async).
+    `many` means that a call gives an iterator (a generator, sync or async). `parameters` are those
+    that an element or a request fills, `asks` the others, by name, and `arguments` what these get.
     """
 
     name: str
@@ -50,6 +52,14 @@ class Processor:
     many: bool
     parameters: tuple[Parameter, ...]
     returns: Any
+    asks: tuple[tuple[str, Asked], ...] = ()
+    arguments: tuple[Argument, ...] = ()
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Every dependency that it uses, each after those that it stands on."""
+        sources = [one.source for one in self.arguments if isinstance(one.source, Provider)]
+        return tuple(dict.fromkeys(one for source in sources for one in source.walk()))
 
     def instance(self) -> object | None:
         """A fresh instance of a class processor, `None` for a function."""
@@ -79,15 +89,20 @@ def inspect_processor(target: Callable[..., Any]) -> Processor:
     if not (inspect.isfunction(function) or inspect.ismethod(function)):
         msg = f"processor {name!r} must be a function or a class, got {type(target).__name__}"
         raise DeclarationError(msg)
-    hints = resolved_hints(function, name)
+    hints = resolved_hints(function, f"processor {name!r}")
+    parameters = _parameters(function, hints, skip_self=is_class)
+    asks = injected({p.name: p.hint for p in parameters})
+    taken = {asked for asked, _ in asks}
     return Processor(
         name=name,
         target=target,
         is_class=is_class,
         is_async=inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
         many=inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function),
-        parameters=_parameters(function, hints, skip_self=is_class),
+        parameters=tuple(p for p in parameters if p.name not in taken),
         returns=hints.get("return"),
+        asks=asks,
+        arguments=plan(asks, {}),
     )
 
 

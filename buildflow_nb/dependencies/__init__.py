@@ -1,0 +1,7 @@
+"""What a processor gets besides its element: made for it, shared by scope, closed afterwards."""
+
+from __future__ import annotations
+
+from buildflow_nb.core.declaring.dependencies import Scope, dependency
+
+__all__ = ("Scope", "dependency")
