@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from buildflow_nb.core.primitive import Batch, Env, Wire
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.scopes import Instances, Supply
+from buildflow_nb.runtime.sinks.side_sink import side_sinks
 
 PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits that long
 
@@ -138,3 +141,9 @@ class FakeSink:
         self.tape.events.append(("push", list(items)))
         self.tape.pushes.append(list(items))
         self.tape.pushed.extend(items)
+
+
+def supply(ledger: Ledger) -> Supply:
+    """What a unit's dependencies are made of."""
+    env = Env()
+    return Supply(env, Instances(), side_sinks(env, ledger, retries=0))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from buildflow_nb.core.declaring.declarations import Collector, Consumer, Endpoint, Service
+from buildflow_nb.core.declaring.dependencies import dependency_of, stand_in
 from buildflow_nb.core.declaring.flow_spec import FlowSpec, ProcessorSpec
 from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import DeclarationError, UsageError
@@ -159,6 +160,27 @@ class Declaring:
             self.registry.unmanage(key)
         return keys
 
+    def override(self, dependency: object, instead: object) -> Override:
+        """Let something stand in for a dependency, in tests say, until that is undone.
+
+        `instead` is injected as it is. A class, a function or another dependency is not injected
+        itself, but made and closed as the dependency would be. Running processors take it up.
+
+            with app.override(DB, FakeDB()):
+                app.send("price", order)
+
+        Raises:
+            UsageError: it is no dependency.
+            DeclarationError: what is to stand in for it cannot be made.
+        """
+        made = dependency_of(dependency)
+        if made is None:
+            name = getattr(dependency, "__name__", type(dependency).__name__)
+            msg = f"override: {name!r} is no dependency; mark it with @dependency(...)"
+            raise UsageError(msg)
+        before = self.registry.override(made, stand_in(made, instead))
+        return Override(lambda: self.registry.override(made, before))
+
     def remove(self, processor_id: str) -> None:
         """Take a processor out of the flow; a running one finishes what is in flight and stops.
 
@@ -199,6 +221,19 @@ class Declaring:
         if processor_id not in known:
             raise unknown_processor(processor_id, list(known))
         return known[processor_id]
+
+
+class Override:
+    """Something that stands in for a dependency: until `undo`, or the end of a `with`."""
+
+    def __init__(self, undo: Callable[[], object]) -> None:
+        self.undo = undo
+
+    def __enter__(self) -> Override:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.undo()
 
 
 def _expect(value: object, kind: type, method: str, maker: str) -> None:

@@ -124,6 +124,7 @@ class Inspecting(Running):
         from buildflow_nb.runtime.concurrency.loop import loop_thread
         from buildflow_nb.runtime.observability.recording import read_recording
         from buildflow_nb.runtime.replay import replay_rows
+        from buildflow_nb.runtime.trial import trial_supply
 
         spec = self.processor(processor_id)
         path = self._latest_recording(processor_id) if file is None else Path(file).expanduser()
@@ -134,7 +135,8 @@ class Inspecting(Running):
                 f"app.replay({header.processor!r}, ...) replays it"
             )
             raise UsageError(msg)
-        work = replay_rows(spec, header, rows, timeout)
+        supply = trial_supply(spec, self.place.env)
+        work = replay_rows(spec, header, rows, timeout, supply)
         return loop_thread().run(work, timeout + GRACE_S)
 
     def client(self) -> Client:

@@ -197,7 +197,7 @@ class Running(Declaring):
         run = self._run_of(processor_id)
         if run is not None:
             return run.send(processor_id, element)
-        return send_once(spec, element)
+        return send_once(spec, element, self.place.env)
 
     def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
         """The last elements that passed a processor, newest last."""

@@ -17,7 +17,9 @@ from buildflow_nb.runtime.consumer.manual_retry import retry_alone
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.plan import RunPlan
-from buildflow_nb.runtime.trial import trial
+from buildflow_nb.runtime.scopes import Instances, Supply
+from buildflow_nb.runtime.sinks.side_sink import PUSH_S, side_sinks
+from buildflow_nb.runtime.trial import trial, trial_supply
 from buildflow_nb.runtime.unit import Unit, not_ready
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class InProcess:
         self.address: str | None = None
         self._plan = plan
         self._server: Server | None = None
+        self._shared = Instances()
 
     async def open(self, specs: Sequence[ProcessorSpec]) -> None:
         """Listen, if any of these is a route."""
@@ -44,21 +47,22 @@ class InProcess:
     async def unit(self, spec: ProcessorSpec, ledger: Ledger, on_end: Callable[[], None]) -> Unit:
         """A consumer, or a route on this run's server, which never ends by itself."""
         if isinstance(spec, ConsumerSpec):
-            return Consumer(spec, self._env_of(spec.id), ledger, on_end)
+            return Consumer(spec, self._supply(spec, ledger), ledger, on_end)
         from buildflow_nb.runtime.http import HttpRoute
 
-        return HttpRoute(spec, self._plan.env, await self._serve(), ledger)
+        return HttpRoute(spec, self._supply(spec, ledger), await self._serve(), ledger)
 
     async def send(self, spec: ProcessorSpec, element: object, ledger: Ledger) -> list[object]:
         """Set a fresh instance up for it."""
-        async with trial(spec, "send", ledger.log) as run:
+        supply = trial_supply(spec, lambda: self._plan.env, self._shared)
+        async with trial(spec, "send", supply, ledger.log) as run:
             return await run(element)
 
     async def retry(self, spec: ProcessorSpec, wanted: RetryInput, ledger: Ledger) -> RetryResult:
         """Set a fresh instance up for it, and open its sink."""
         if not isinstance(spec, ConsumerSpec):
             raise not_ready(spec, ledger)
-        return await retry_alone(spec, wanted, self._plan.env, ledger)
+        return await retry_alone(spec, wanted, self._supply(spec, ledger), ledger)
 
     async def close(self, grace_s: float) -> None:
         """Stop listening; requests in flight have `grace_s` seconds."""
@@ -77,6 +81,13 @@ class InProcess:
             self.address = await server.start()
             self._server = server
         return self._server
+
+    def _supply(self, spec: ProcessorSpec, ledger: Ledger) -> Supply:
+        """What a processor's dependencies are made of; who asks over HTTP waits a while."""
+        env, consumes = self._env_of(spec.id), isinstance(spec, ConsumerSpec)
+        retries = getattr(spec.options, "retries", 0)
+        wait_s = None if consumes else PUSH_S
+        return Supply(env, self._shared, side_sinks(env, ledger, retries, wait_s=wait_s))
 
     def _env_of(self, processor_id: str) -> Env:
         """The environment of one processor, with a folder for positions that is its own."""

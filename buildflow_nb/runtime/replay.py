@@ -24,6 +24,7 @@ from buildflow_nb.runtime.observability.recording import Header, Row
 from buildflow_nb.runtime.observability.redaction import Redaction, redaction_of
 from buildflow_nb.runtime.observability.tagged_json import UnreadableError, tagged, untagged
 from buildflow_nb.runtime.observability.tracebacks import cut, describe
+from buildflow_nb.runtime.scopes import Supply
 from buildflow_nb.runtime.trial import trial
 
 __all__ = ("Replay", "Replayed", "replay_rows")
@@ -88,7 +89,7 @@ class Replay(list[Replayed]):
 
 
 async def replay_rows(
-    spec: ProcessorSpec, header: Header, rows: Sequence[Row], timeout_s: float
+    spec: ProcessorSpec, header: Header, rows: Sequence[Row], timeout_s: float, supply: Supply
 ) -> Replay:
     """Run recorded inputs, one after the other, for as long as there is time.
 
@@ -100,7 +101,7 @@ async def replay_rows(
     deadline = asyncio.get_running_loop().time() + timeout_s
     async with AsyncExitStack() as stack:
         async with asyncio.timeout_at(deadline):
-            run = await stack.enter_async_context(_running(spec, header, ring))
+            run = await stack.enter_async_context(_running(spec, header, ring, supply))
         for row in rows:
             replay.append(await _one(row, run, redaction, deadline))
     return replay
@@ -155,15 +156,17 @@ def _readable(value: Any) -> Any:
 
 
 @asynccontextmanager
-async def _running(spec: ProcessorSpec, header: Header, ring: LogRing) -> AsyncIterator[Run]:
+async def _running(
+    spec: ProcessorSpec, header: Header, ring: LogRing, supply: Supply
+) -> AsyncIterator[Run]:
     """A trial of what a recording holds: the wire form, where nothing in it had to be masked."""
     if not isinstance(spec, ConsumerSpec):
-        async with trial(spec, "replay", ring) as send:
+        async with trial(spec, "replay", supply, ring) as send:
             yield send
         return
     wire = Wire.OBJECT if header.shown else Wire(header.wire)
     decode = compile_decoder(spec.input_type, wire, f"consumer {spec.id!r}").one
-    async with lone_worker(spec, "replay", ring) as worker:
+    async with lone_worker(spec, "replay", ring, supply) as worker:
 
         async def run(value: object) -> Sequence[object]:
             element = as_declared(spec, value) if header.shown else decode(value)

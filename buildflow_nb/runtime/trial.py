@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import loop_thread
@@ -16,8 +17,10 @@ from buildflow_nb.runtime.consumer.worker_pool import lone_worker
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.observability.redaction import redaction_of
+from buildflow_nb.runtime.scopes import Instances, Supply
+from buildflow_nb.runtime.sinks.side_sink import open_muted
 
-__all__ = ("Send", "pending", "send_once", "trial")
+__all__ = ("Send", "pending", "send_once", "trial", "trial_supply")
 
 SEND_TIMEOUT_S = 60.0
 
@@ -34,7 +37,7 @@ def pending(
 
 @asynccontextmanager
 async def trial(
-    spec: ProcessorSpec, purpose: str, ring: LogRing | None = None
+    spec: ProcessorSpec, purpose: str, supply: Supply, ring: LogRing | None = None
 ) -> AsyncIterator[Send]:
     """Set a processor up for as long as the context lasts, and run what the caller sends to it.
 
@@ -45,25 +48,34 @@ async def trial(
         Exception: the user's setup or teardown failed, or whatever the code raised.
     """
     if isinstance(spec, ConsumerSpec):
-        async with lone_worker(spec, purpose, ring) as worker:
+        async with lone_worker(spec, purpose, ring, supply) as worker:
             yield lambda element: send_through(worker.code, worker.thread, element, ring)
         return
     from buildflow_nb.runtime.http.code import lone_code
 
-    async with lone_code(spec, purpose, ring or LogRing()) as code:
+    async with lone_code(spec, purpose, ring or LogRing(), supply) as code:
         yield code.send
 
 
-def send_once(spec: ProcessorSpec, element: object) -> list[object]:
+def trial_supply(
+    spec: ProcessorSpec, env: Callable[[], Env], shared: Instances | None = None
+) -> Supply:
+    """What dependencies are made of where nothing may be written: their pushes go nowhere."""
+    found = env() if spec.processor.arguments else Env()
+    return Supply(found, shared or Instances(), open_muted)
+
+
+def send_once(spec: ProcessorSpec, element: object, env: Callable[[], Env]) -> list[object]:
     """Set a processor up, run one element through it, tear it down.
 
     Raises:
         Exception: whatever the user's code raised.
     """
     ring = LogRing() if redaction_of(spec).secret else None
+    supply = trial_supply(spec, env)
 
     async def send() -> list[object]:
-        async with trial(spec, "send", ring) as run:
+        async with trial(spec, "send", supply, ring) as run:
             return await run(element)
 
     try:

@@ -9,11 +9,10 @@ import pytest
 
 from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
-from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.consumer.consumer import Consumer
 from buildflow_nb.runtime.observability.ledger import Ledger
-from tests.fakes import FakeClock, FakeSink, FakeSource
+from tests.fakes import FakeClock, FakeSink, FakeSource, supply
 
 
 class Bench:
@@ -26,7 +25,7 @@ class Bench:
         self.spec: ConsumerSpec = consumer_spec(code, source, sink, options)
         self.source, self.sink = source, sink
         self.ledger = Ledger(self.spec.id, self.clock)
-        self.consumer = Consumer(self.spec, Env(), self.ledger)
+        self.consumer = Consumer(self.spec, supply(self.ledger), self.ledger)
 
     async def until(self, so: Callable[[], bool]) -> None:
         await self.clock.until(so)

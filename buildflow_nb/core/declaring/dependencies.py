@@ -50,6 +50,7 @@ __all__ = (
     "plan",
     "provider_of",
     "restore",
+    "stand_in",
 )
 
 T = TypeVar("T")
@@ -176,9 +177,7 @@ class Provider:
 
     def needs(self, ambient: Ambient) -> bool:
         """Whether it, or anything that it stands on, takes this."""
-        return any(
-            argument.source is ambient for one in self.walk() for argument in one.arguments
-        )
+        return any(argument.source is ambient for one in self.walk() for argument in one.arguments)
 
 
 _lock = threading.Lock()
@@ -265,6 +264,16 @@ def restore(names: Mapping[tuple[str, str], Dependency]) -> None:
     with _lock:
         _named.clear()
         _named.update(names)
+
+
+def stand_in(made: Dependency, instead: object) -> Dependency | Given:
+    """What is to be used in place of a dependency: a value, or what makes one as long-lived."""
+    other = dependency_of(instead)
+    if other is not None:
+        return Dependency(other.dependency_fn, made.scope, other.primitive)
+    if isinstance(instead, type) or inspect.isroutine(instead):
+        return Dependency(instead, made.scope)
+    return Given(instead)
 
 
 def injected(hints: Mapping[str, Any]) -> tuple[tuple[str, Asked], ...]:

@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec
+from buildflow_nb.core.declaring.dependencies import Dependency, Given, current, named, restore
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec, replanned
+from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import check_managed, key_of
 
 __all__ = ("Changes", "Registry")
@@ -21,6 +23,8 @@ _Held = tuple[
     dict[str, ServiceSpec],
     dict[str, object],
     dict[str, tuple[int, object]],
+    dict[Dependency, Dependency | Given],
+    Mapping[tuple[str, str], Dependency],
 ]
 
 
@@ -49,6 +53,7 @@ class Registry:
         self._services: dict[str, ServiceSpec] = {}
         self._managed: dict[str, object] = {}
         self._mentioned: dict[str, tuple[int, object]] = {}
+        self._overrides: dict[Dependency, Dependency | Given] = {}
         self._held: _Held | None = None
 
     @property
@@ -88,6 +93,7 @@ class Registry:
 
     def put(self, spec: ProcessorSpec) -> None:
         """Add a processor, or replace the one of the same id."""
+        spec = self._planned(spec)
         with self._lock:
             replaced = spec.id in self._processors
             self._processors[spec.id] = spec
@@ -133,13 +139,27 @@ class Registry:
                     dict(self._services),
                     dict(self._managed),
                     dict(self._mentioned),
+                    dict(self._overrides),
+                    named(),
                 )
 
     def release(self) -> Changes:
-        """Close the transaction and let its changes take effect; gives them."""
+        """Close the transaction and let its changes take effect; gives them.
+
+        A processor whose dependencies were defined anew is replaced.
+
+        Raises:
+            DeclarationError: one of those cannot be made; everything is as it was before.
+        """
         with self._lock:
             if self._held is None:
                 return Changes()
+            try:
+                for name, spec in self._processors.items():
+                    self._processors[name] = self._planned(spec)
+            except DeclarationError:
+                self.rollback()
+                raise
             before, after = self._held[0], self._processors
             self._held = None
             changes = Changes(
@@ -154,8 +174,45 @@ class Registry:
         """Close the transaction and undo its changes."""
         with self._lock:
             if self._held is not None:
-                self._processors, self._services, self._managed, self._mentioned = self._held
+                (
+                    self._processors,
+                    self._services,
+                    self._managed,
+                    self._mentioned,
+                    self._overrides,
+                    names,
+                ) = self._held
+                restore(names)
                 self._held = None
+
+    def override(
+        self, made: Dependency, instead: Dependency | Given | None
+    ) -> Dependency | Given | None:
+        """Let something stand in for a dependency, wherever it is used; None for itself again.
+
+        Gives what stood in for it until now.
+
+        Raises:
+            DeclarationError: what is to stand in for it cannot be made; nothing has changed.
+        """
+        with self._lock:
+            before = dict(self._overrides)
+            self._overrides.pop(made, None)
+            if instead is not None:
+                self._overrides[made] = instead
+            try:
+                found = {name: self._planned(spec) for name, spec in self._processors.items()}
+            except DeclarationError:
+                self._overrides = before
+                raise
+            changed = tuple(name for name in found if found[name] is not self._processors[name])
+            self._processors = found
+        self._tell(Changes(replaced=changed))
+        return before.get(made)
+
+    def _planned(self, spec: ProcessorSpec) -> ProcessorSpec:
+        """A processor with its dependencies as they are now, or with what stands in for them."""
+        return replanned(spec, {current(made): one for made, one in self._overrides.items()})
 
     def _tell(self, changes: Changes) -> None:
         if changes and self._held is None:

@@ -26,6 +26,7 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.calls import being_cancelled, call_hook, flatten, listed
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
+from buildflow_nb.runtime.injection import Injector
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.hidden import remembering
 from buildflow_nb.runtime.observability.redaction import unwrapped
@@ -64,15 +65,22 @@ class Code:
     spec: ConsumerSpec
     decoder: Decoder
     encode: Encoder
+    injector: Injector | None = None
     instance: object | None = None
     call: Callable[[Any], Any] = field(init=False)
     secrets: Callable[[Sequence[object]], list[object]] | None = field(init=False)
     made_secrets: Callable[[Any], list[object]] | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.call = self.spec.processor.call(self.instance)
+        self._bind()
         self.secrets = remembering(self.spec.input_type)
         self.made_secrets = secrets_of(self.spec.output_type)
+
+    @property
+    def many(self) -> bool:
+        """Whether a call gives an iterator; with dependencies of its own it gives a list."""
+        own = self.injector is not None and self.injector.per_call
+        return self.spec.processor.many and not own
 
     @property
     def is_async(self) -> bool:
@@ -86,15 +94,25 @@ class Code:
             Exception: whatever the user's code raised.
         """
         processor = self.spec.processor
-        if not processor.is_class:
-            return
-        self.instance = await worker.submit(processor.instance)
-        self.call = processor.call(self.instance)
-        await self._hook("setup", worker)
+        if self.injector is not None:
+            await self.injector.set_up()
+        if processor.is_class:
+            self.instance = await worker.submit(processor.instance)
+            await self._hook("setup", worker)
+        self._bind()
 
     async def tear_down(self, worker: WorkerThread) -> None:
-        """Call `teardown`, if there is one."""
-        await self._hook("teardown", worker)
+        """Call `teardown`, if there is one; let go of the dependencies."""
+        try:
+            await self._hook("teardown", worker)
+        finally:
+            if self.injector is not None:
+                await self.injector.tear_down()
+
+    def _bind(self) -> None:
+        call = self.spec.processor.call(self.instance)
+        ready = self.injector is not None and self.injector.ready
+        self.call = self.injector.bound(call) if self.injector is not None and ready else call
 
     async def _hook(self, name: str, worker: WorkerThread) -> None:
         # A hook runs to its end even where nobody waits any more.
@@ -107,7 +125,7 @@ class Code:
         call, faults = self.call, outcome.faults
         results = outcome.results
         append = results.append
-        if self.spec.processor.many:
+        if self.many:
             call = _listing(call)
         if faults:
             call = _skipping(call)
@@ -127,7 +145,7 @@ class Code:
         outcome = self._decode(raws)
         faults, results = outcome.faults, outcome.results
         call = cast("Callable[[Any], Awaitable[Any]]", self.call)
-        if self.spec.processor.many:
+        if self.many:
             call = _async_listing(cast("Callable[[Any], AsyncIterator[Any]]", self.call))
         for value in outcome.values:
             if value is _FAULTY:
@@ -241,7 +259,7 @@ class Code:
         outcome.items = [item for _, item in good]
 
 
-def compile_code(spec: ConsumerSpec) -> Code:
+def compile_code(spec: ConsumerSpec, injector: Injector | None = None) -> Code:
     """Compile a spec's converters; `set_up` makes it ready to run.
 
     Raises:
@@ -253,6 +271,7 @@ def compile_code(spec: ConsumerSpec) -> Code:
         spec=spec,
         decoder=compile_decoder(spec.input_type, spec.source.source_wire, owner),
         encode=compile_encoder(spec.output_type, wire, owner),
+        injector=injector,
     )
 
 

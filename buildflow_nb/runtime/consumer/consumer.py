@@ -30,7 +30,7 @@ from contextlib import AsyncExitStack
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import PermanentError, RunError
-from buildflow_nb.core.primitive import Batch, Env, Source, label_of
+from buildflow_nb.core.primitive import Batch, Source, label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.consumer.code import ChunkOutcome
@@ -54,6 +54,7 @@ from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import reason_of
+from buildflow_nb.runtime.scopes import Supply
 from buildflow_nb.runtime.sinks.push import Faults, PushRequest, pushing
 from buildflow_nb.runtime.unit import Unit, not_ready
 
@@ -68,7 +69,7 @@ class Consumer:
     def __init__(
         self,
         spec: ConsumerSpec,
-        env: Env,
+        supply: Supply,
         ledger: Ledger,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
@@ -81,7 +82,7 @@ class Consumer:
         self._inbox = Inbox()
         self._retries = Retries(self._inbox, ledger.clock)
         self._pace = Pace()
-        self._pool = WorkerPool(ledger.log)
+        self._pool = WorkerPool(ledger.log, supply)
         self._under_way: dict[int, Chunk] = {}
         self._in_flight = InFlight(self._inbox, ledger.activity)
         self._uncounted = 0
@@ -97,7 +98,7 @@ class Consumer:
         self._waits = Waits(self.live, ledger.clock)
         self._main: asyncio.Task[None] | None = None
         self._heir: Consumer | None = None
-        self._open = Connections(spec, env, ledger, self._waits)
+        self._open = Connections(spec, supply.env, ledger, self._waits)
         self._settler: Settler | None = None
         self._policy = FailurePolicy(
             self._retries, self._open.dead, ledger, spec.options.retries, self._dealt_with

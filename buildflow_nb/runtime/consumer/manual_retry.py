@@ -21,6 +21,7 @@ from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import owned_by
 from buildflow_nb.runtime.observability.redaction import redaction_of
+from buildflow_nb.runtime.scopes import Supply
 from buildflow_nb.runtime.sinks.push import (
     RETRY_S,
     Push,
@@ -60,7 +61,7 @@ async def retry_through(
 
 
 async def retry_alone(
-    spec: ConsumerSpec, wanted: RetryInput, env: Env, ledger: Ledger
+    spec: ConsumerSpec, wanted: RetryInput, supply: Supply, ledger: Ledger
 ) -> RetryResult:
     """The same for a consumer that is done: a fresh instance, and its sink opened for this.
 
@@ -69,8 +70,8 @@ async def retry_alone(
     """
     ledger.redaction = redaction_of(spec)
     async with (
-        lone_worker(spec, "retry", ledger.log) as worker,
-        _opened(spec, env, ledger.clock) as push,
+        lone_worker(spec, "retry", ledger.log, supply) as worker,
+        _opened(spec, supply.env, ledger.clock) as push,
     ):
         return await retry_through(worker, wanted, push, ledger)
 

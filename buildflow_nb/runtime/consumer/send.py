@@ -13,11 +13,12 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import Code
+from buildflow_nb.runtime.consumer.code import ChunkOutcome, Code
 from buildflow_nb.runtime.observability.logs import LogRing, owned_by
 from buildflow_nb.runtime.observability.masked_error import masked_error
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import harmless
+from buildflow_nb.runtime.sinks.side_sink import muted_sinks
 
 __all__ = ("AS_IT_IS", "as_declared", "run_value", "send_through")
 
@@ -50,12 +51,18 @@ async def run_value(code: Code, worker: WorkerThread, value: object) -> list[obj
     """
     typed = replace(code, decoder=AS_IT_IS)
     if code.is_async:
-        outcome = await typed.run_async([value])
+        with muted_sinks():
+            outcome = await typed.run_async([value])
     else:
-        outcome = await worker.submit(partial(typed.run, [value]))
+        outcome = await worker.submit(partial(_muted_run, typed, value))
     if outcome.faults:
         raise harmless(masked_error(outcome.faults[0], partial(_said, code.spec, value)))
     return list(outcome.given(0))
+
+
+def _muted_run(code: Code, value: object) -> ChunkOutcome:
+    with muted_sinks():
+        return code.run([value])
 
 
 def _said(spec: ConsumerSpec, value: object, text: str) -> str:

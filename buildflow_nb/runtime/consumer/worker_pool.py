@@ -20,9 +20,11 @@ from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.consumer.code import ChunkOutcome, Code, compile_code
 from buildflow_nb.runtime.consumer.inbox import Chunk
+from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.scopes import Instances, Supply
 
 __all__ = ("CLOSE_S", "PoolWorker", "WorkerPool", "keep_passages", "lone_worker", "quietly")
 
@@ -62,9 +64,12 @@ class PoolWorker:
 class WorkerPool:
     """All workers of a consumer, by replica."""
 
-    def __init__(self, log: logs.LogRing) -> None:
+    def __init__(self, log: logs.LogRing, supply: Supply) -> None:
         self._log = log
+        self._supply = supply
         self._replicas: list[list[PoolWorker]] = []
+        self._instances: list[Instances] = []  # of each replica: they outlive its code
+        self._retiring: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[PoolWorker]:
         return (worker for replica in self._replicas for worker in replica)
@@ -87,10 +92,11 @@ class WorkerPool:
         try:
             for replica in range(options.num_replicas):
                 names = [f"{spec.id}-{replica}.{i}" for i in range(options.num_concurrency)]
-                code = compile_code(spec)
-                workers = [PoolWorker(WorkerThread(name, context.copy()), code) for name in names]
-                self._replicas.append(workers)
-                await code.set_up(workers[0].thread)
+                threads = [WorkerThread(name, context.copy()) for name in names]
+                self._instances.append(Instances(self._supply.shared))
+                code = self._compiled(spec, self._instances[-1], threads[0])
+                self._replicas.append([PoolWorker(thread, code) for thread in threads])
+                await code.set_up(threads[0])
         except BaseException:
             await self.close()
             raise
@@ -103,8 +109,8 @@ class WorkerPool:
         """
         fresh: list[Code] = []
         try:
-            for workers in self._replicas:
-                fresh.append(compile_code(spec))
+            for workers, instances in zip(self._replicas, self._instances, strict=True):
+                fresh.append(self._compiled(spec, instances, workers[0].thread))
                 await fresh[-1].set_up(workers[0].thread)
         except BaseException:
             for code, workers in zip(fresh, self._replicas, strict=False):
@@ -118,23 +124,41 @@ class WorkerPool:
 
     async def close(self) -> None:
         """Tear the code down and end the threads; one that is stuck is left behind."""
+        for task in self._retiring:
+            task.cancel()  # whatever is still in old code has had its time
+        if self._retiring:
+            await asyncio.wait(set(self._retiring), timeout=CLOSE_S)
         for workers in self._replicas:
             await quietly(self._log, "teardown", workers[0].code.tear_down(workers[0].thread))
             for worker in workers:
                 worker.thread.close()
-        self._replicas = []
+        self._replicas, self._instances = [], []
+
+    def _compiled(self, spec: ConsumerSpec, instances: Instances, thread: WorkerThread) -> Code:
+        injector = injector_for(spec.processor, instances, self._supply, thread.submit)
+        return compile_code(spec, injector)
 
     async def _retire(self, old: Code, workers: list[PoolWorker]) -> None:
-        if not old.spec.processor.is_class:
+        """Tear old code down; what it is still at after a while goes on, with all that it uses."""
+        if not old.spec.processor.is_class and old.injector is None:
             return
-        for worker in workers:
-            await quietly(self._log, "swap", worker.idle.wait())
-        await quietly(self._log, "teardown", old.tear_down(workers[0].thread))
+
+        async def retire() -> None:
+            try:
+                for worker in workers:
+                    await worker.idle.wait()
+            finally:
+                await quietly(self._log, "teardown", old.tear_down(workers[0].thread))
+
+        task = asyncio.create_task(retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        await asyncio.wait({task}, timeout=CLOSE_S)
 
 
 @asynccontextmanager
 async def lone_worker(
-    spec: ConsumerSpec, purpose: str, ring: logs.LogRing | None
+    spec: ConsumerSpec, purpose: str, ring: logs.LogRing | None, supply: Supply
 ) -> AsyncIterator[PoolWorker]:
     """A worker with an instance of its own, for as long as the context lasts.
 
@@ -143,9 +167,11 @@ async def lone_worker(
     """
     thread = WorkerThread(f"{purpose} {spec.id}", logs.context_of(ring))
     try:
-        code = compile_code(spec)
-        await code.set_up(thread)
+        instances = Instances(supply.shared)
+        injector = injector_for(spec.processor, instances, supply, thread.submit)
+        code = compile_code(spec, injector)
         try:
+            await code.set_up(thread)
             yield PoolWorker(thread, code)
         finally:
             await code.tear_down(thread)

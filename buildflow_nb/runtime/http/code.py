@@ -14,14 +14,18 @@ from typing import Any
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.declaring.http_binding import plan_binding
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.concurrency.calls import call_hook, flatten, listed
 from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
 from buildflow_nb.runtime.http.response import compile_answer
 from buildflow_nb.runtime.http.thread_pool import ThreadPool
+from buildflow_nb.runtime.injection import Injector, injector_for
 from buildflow_nb.runtime.observability.logs import LogRing, current, owned_by
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.scopes import Instances, Supply
+from buildflow_nb.runtime.sinks.side_sink import muted_sinks, muting
 
 __all__ = ("RouteCode", "RouteSpec", "lone_code")
 
@@ -32,7 +36,9 @@ _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 class RouteCode:
     """Compiled code of a route; `set_up` makes it ready for requests."""
 
-    def __init__(self, spec: RouteSpec, threads: ThreadPool, ring: LogRing) -> None:
+    def __init__(
+        self, spec: RouteSpec, threads: ThreadPool, ring: LogRing, injector: Injector | None = None
+    ) -> None:
         """Compile.
 
         Raises:
@@ -42,6 +48,7 @@ class RouteCode:
         self.owner = f"{spec.kind} {spec.id!r}"
         self._threads = threads
         self._ring = ring
+        self._injector = injector
         self._instance: object | None = None
         processor = spec.processor
         target = getattr(processor.target, "process") if processor.is_class else processor.target  # noqa: B009
@@ -52,27 +59,42 @@ class RouteCode:
             spec.options.max_concurrent_queries * spec.options.num_replicas
         )
         self._call: Callable[..., Any] = processor.target
+        own = injector is not None and injector.per_call
+        self._many = processor.many and not own  # with dependencies of its own it gives a list
+        self.needs_request = injector is not None and injector.takes_request
         self.call = self._call_async if processor.is_async else self._call_sync
 
     async def set_up(self) -> None:
-        """Make the instance of a class and call its `setup`.
+        """Make what it depends on, the instance of a class, and call its `setup`.
 
         Raises:
-            Exception: whatever the user's code raised.
+            Exception: whatever the user's code raised; nothing is kept.
         """
         processor = self.spec.processor
-        if processor.is_class:
-            self._instance = await self._threads.run(processor.instance)
-            self._call = processor.call(self._instance)
-            await self._hook("setup")
+        try:
+            if self._injector is not None:
+                await self._injector.set_up()
+            if processor.is_class:
+                self._instance = await self._threads.run(processor.instance)
+                await self._hook("setup")
+        except BaseException:
+            if self._injector is not None:
+                await self._injector.tear_down()
+            raise
+        call = processor.call(self._instance)
+        self._call = call if self._injector is None else self._injector.bound(call)
 
     async def tear_down(self) -> None:
-        """Call `teardown`, if there is one.
+        """Call `teardown`, if there is one; let go of what it depends on.
 
         Raises:
             Exception: whatever the user's code raised.
         """
-        await self._hook("teardown")
+        try:
+            await self._hook("teardown")
+        finally:
+            if self._injector is not None:
+                await self._injector.tear_down()
 
     async def send(self, element: object) -> list[object]:
         """Run one element (a dict of parameters, or the body) without HTTP, and give its results.
@@ -82,20 +104,28 @@ class RouteCode:
             UsageError: the route takes the request itself.
             Exception: whatever the code raised.
         """
-        result = await self.call(self.binding.from_element(element))
+        if self.needs_request:
+            msg = (
+                f"a dependency of {self.owner} takes the request itself; call its route over HTTP "
+                "instead, or give something in its place by app.override(...)"
+            )
+            raise UsageError(msg)
+        with muted_sinks():
+            result = await self.call(self.binding.from_element(element))
         return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
 
     async def _hook(self, name: str) -> None:
         with owned_by(self._ring):
             await call_hook(self._instance, name, self._threads.run)
 
-    async def _call_async(self, arguments: Arguments) -> Any:
+    async def _call_async(self, arguments: Arguments, request: object = None) -> Any:
         """Call with bound arguments; several results come as a list."""
         self._hide(arguments)
         token = current.set(self._ring)
+        call = self._call if request is None else partial(self._call, __request__=request)
         try:
-            found = self.binding.invoke(self._call, arguments)
-            if self.spec.processor.many:
+            found = self.binding.invoke(call, arguments)
+            if self._many:
                 return await listed(found)
             return _unrolled(await found)
         except _EXITS as error:
@@ -108,16 +138,21 @@ class RouteCode:
         if self._redaction.secret:
             self._ring.hide(self._redaction.secrets(self.binding.element(arguments)))
 
-    async def _call_sync(self, arguments: Arguments) -> Any:
+    async def _call_sync(self, arguments: Arguments, request: object = None) -> Any:
         self._hide(arguments)
-        return await self._threads.run(partial(self._work, arguments))
+        call = self._call if request is None else partial(self._call, __request__=request)
+        work = partial(self._work, call, arguments)
+        # a thread has a context of its own; what it must know of this one is told
+        return await self._threads.run(muting(work) if self._injector is not None else work)
 
-    def _work(self, arguments: Arguments) -> Any:
-        return _unrolled(self.binding.invoke(self._call, arguments))
+    def _work(self, call: Callable[..., Any], arguments: Arguments) -> Any:
+        return _unrolled(self.binding.invoke(call, arguments))
 
 
 @asynccontextmanager
-async def lone_code(spec: RouteSpec, purpose: str, ring: LogRing) -> AsyncIterator[RouteCode]:
+async def lone_code(
+    spec: RouteSpec, purpose: str, ring: LogRing, supply: Supply
+) -> AsyncIterator[RouteCode]:
     """A route's code with a thread of its own, for as long as the context lasts; nothing is served.
 
     Raises:
@@ -125,7 +160,9 @@ async def lone_code(spec: RouteSpec, purpose: str, ring: LogRing) -> AsyncIterat
     """
     threads = ThreadPool(f"{purpose} {spec.id}", ring, 1)
     try:
-        code = RouteCode(spec, threads, ring)
+        instances = Instances(supply.shared)
+        injector = injector_for(spec.processor, instances, supply, threads.run)
+        code = RouteCode(spec, threads, ring, injector)
         await code.set_up()
         try:
             yield code

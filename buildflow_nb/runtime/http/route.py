@@ -20,7 +20,6 @@ from aiohttp import web
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.errors import TemporaryError, UsageError
-from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
@@ -32,11 +31,13 @@ from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of, own_answer
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
+from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import Fault, RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.sinks.dead_letters import fate_of
 from buildflow_nb.runtime.unit import Unit, not_ready
 
@@ -53,13 +54,14 @@ class HttpRoute:
     read_to_end: ClassVar[object | None] = None
     """It reads no source."""
 
-    def __init__(self, spec: RouteSpec, env: Env, server: Server, ledger: Ledger) -> None:
+    def __init__(self, spec: RouteSpec, supply: Supply, server: Server, ledger: Ledger) -> None:
         self.spec: RouteSpec = spec
         self.ledger = ledger
         self.live = Liveness(ledger)
         self._opened = asyncio.Event()
-        self._env = env
         self._server = server
+        self._supply = supply
+        self._instances = Instances(supply.shared)
         self._threads: ThreadPool | None = None
         self._code: RouteCode | None = None
         self._collector: Collector | None = None
@@ -129,14 +131,18 @@ class HttpRoute:
         self._threads = ThreadPool(
             f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS)
         )
-        code = RouteCode(self.spec, self._threads, self.ledger.log)
+        code = self._compiled(self.spec, self._threads)
         await code.set_up()
         if isinstance(self.spec, CollectorSpec):
-            self._sink = CollectorSink(self.spec, self._env, self.ledger, self._sink_changed)
+            self._sink = CollectorSink(self.spec, self._supply.env, self.ledger, self._sink_changed)
             self._collector = Collector(self.spec, self._sink, self.ledger, self._record)
             await self._sink.start()
         self._code = code
         self._opened.set()
+
+    def _compiled(self, spec: RouteSpec, threads: ThreadPool) -> RouteCode:
+        injector = injector_for(spec.processor, self._instances, self._supply, threads.run)
+        return RouteCode(spec, threads, self.ledger.log, injector)
 
     async def swap(self, spec: ProcessorSpec) -> bool:
         """Let new code, another route or method take over between two requests.
@@ -148,7 +154,7 @@ class HttpRoute:
         """
         if self._threads is None or self._code is None or not _same_way_out(self.spec, spec):
             return False
-        made = RouteCode(spec, self._threads, self.ledger.log)  # type: ignore[arg-type]  # checked
+        made = self._compiled(spec, self._threads)  # type: ignore[arg-type]  # checked
         await made.set_up()
         old_code, old_spec = self._code, self.spec
         self.spec = made.spec

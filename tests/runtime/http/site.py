@@ -14,13 +14,13 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.declare import collector_spec, endpoint_spec
 from buildflow_nb.core.declaring.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
-from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.http import HttpRoute, Server
 from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.plan import RuntimeServerPlan
+from tests.fakes import supply
 
 PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits that long
 
@@ -68,7 +68,7 @@ class Site:
 
     def unit(self, spec):
         ledger = Ledger(spec.id, SYSTEM, self.events.append)
-        return HttpRoute(spec, Env(), self.server, ledger)
+        return HttpRoute(spec, supply(ledger), self.server, ledger)
 
     async def start(self, spec):
         unit = self.unit(spec)

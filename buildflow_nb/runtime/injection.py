@@ -1,0 +1,328 @@
+"""How one version of a processor's code is called with its dependencies.
+
+What lasts longer than a call is bound to the function once, so that calling it costs nothing more.
+What lives for a call is made around each: in the thread of sync code, on the loop for async code
+and for what is itself async. A call whose dependencies cannot be closed has failed (a commit may be
+what failed); one that has failed anyway keeps its own error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from types import FunctionType, GeneratorType, MethodType
+from typing import Any
+
+from buildflow_nb.core.declaring.dependencies import Ambient, Argument, Provider, Scope
+from buildflow_nb.core.declaring.processor import Processor
+from buildflow_nb.runtime.concurrency.calls import contained, listed
+from buildflow_nb.runtime.scopes import LASTING, Exit, Instances, Supply, Workshop, recipe_of
+from buildflow_nb.runtime.sinks.side_sink import Pushes
+
+__all__ = ("Injector", "injector_for")
+
+Call = Callable[..., Any]
+InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+
+class Injector:
+    """The injected arguments of one version of a processor's code, in one replica."""
+
+    def __init__(self, processor: Processor, instances: Instances, shop: Workshop) -> None:
+        self._processor = processor
+        self._instances = instances
+        self._shop = shop
+        self._acquired: list[Provider] = []
+        self._values: dict[Provider, object] = {}
+        self._ready = False
+        self._per_call = tuple(one for one in processor.arguments if not _lasts(one))
+        self._pushes = any(one.needs(Ambient.SINK) for one in processor.providers)
+        self.takes_request = any(
+            provider.needs(wanted)
+            for provider in processor.providers
+            for wanted in (Ambient.REQUEST, Ambient.WEBSOCKET)
+        )
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is set up."""
+        return self._ready
+
+    @property
+    def per_call(self) -> bool:
+        """Whether there is something to do around each call."""
+        return bool(self._per_call) or self._pushes
+
+    async def set_up(self) -> None:
+        """Make what lasts, or take it as it is.
+
+        Raises:
+            Exception: something could not be made; nothing is kept.
+        """
+        try:
+            for provider in self._processor.providers:
+                if provider.scope in LASTING and provider not in self._values:
+                    value = await self._instances.acquire(provider, self._shop)
+                    self._acquired.append(provider)
+                    self._values[provider] = value
+        except BaseException:
+            await self.tear_down()
+            raise
+        self._ready = True
+
+    async def tear_down(self) -> None:
+        """Let go of what lasts; whatever nobody else uses is closed, in reverse order.
+
+        Raises:
+            ExceptionGroup: closing failed; all of it was tried.
+        """
+        errors: list[Exception] = []
+        self._ready = False
+        while self._acquired:
+            try:
+                await self._instances.release(self._acquired.pop(), self._shop)
+            except Exception as error:  # noqa: BLE001  (user code)
+                errors.append(error)
+        self._values = {}
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            msg = "dependencies could not be closed"
+            raise ExceptionGroup(msg, errors)
+
+    def bound(self, call: Call) -> Call:
+        """The code to call with an element or a request's arguments alone.
+
+        Of code with several results, those of a call that has dependencies of its own come as a
+        list, since they end with it. `__request__` is then a keyword of it.
+        """
+        lasting = {
+            one.name: self.ambient(one.source, None)
+            if isinstance(one.source, Ambient)
+            else self.value(one.source)
+            for one in self._processor.arguments
+            if _lasts(one)
+        }
+        bound = _with_defaults(_elements_first(call, self._processor), lasting)
+        if not self.per_call:
+            return bound
+        return self._around_async(bound) if self._processor.is_async else self._around(bound)
+
+    def _around(self, call: Call) -> Call:
+        loop = asyncio.get_running_loop()
+
+        def wrapped(*args: Any, __request__: object = None, **words: Any) -> Any:
+            scope = _CallScope(self, __request__)
+            try:
+                with Pushes.of_call() as pushes:
+                    found = {one.name: scope.take(one.source, loop) for one in self._per_call}
+                    result = call(*args, **words, **found)
+                    if type(result) is GeneratorType:
+                        result = list(result)
+                    pushes.settle()
+            except BaseException as error:
+                scope.leave(error, loop)
+                raise
+            scope.leave(None, loop)
+            return result
+
+        return wrapped
+
+    def _around_async(self, call: Call) -> Call:
+        many = self._processor.many
+
+        async def wrapped(*args: Any, __request__: object = None, **words: Any) -> Any:
+            scope = _CallScope(self, __request__)
+            try:
+                with Pushes.of_call() as pushes:
+                    found = {one.name: await scope.take_async(one.source) for one in self._per_call}
+                    result = call(*args, **words, **found)
+                    result = await listed(result) if many else await result
+                    if type(result) is GeneratorType:
+                        result = list(result)
+                    await pushes.settle_async()
+            except BaseException as error:
+                await scope.leave_async(error)
+                raise
+            await scope.leave_async(None)
+            return result
+
+        return wrapped
+
+    def ambient(self, wanted: Ambient, request: object) -> object:
+        """What a call or the flow gives."""
+        if wanted in (Ambient.REQUEST, Ambient.WEBSOCKET):
+            return request
+        return self._shop.ambient(wanted)
+
+    def value(self, provider: Provider) -> object:
+        """What a provider of a lasting scope has given."""
+        return provider.given.value if provider.given is not None else self._values[provider]
+
+
+def injector_for(
+    processor: Processor, instances: Instances, supply: Supply, in_thread: InThread
+) -> Injector | None:
+    """What injects, where there is anything to inject; sync code that makes it runs `in_thread`."""
+    if not processor.arguments:
+        return None
+    return Injector(processor, instances, Workshop(supply, in_thread))
+
+
+def _lasts(argument: Argument) -> bool:
+    source = argument.source
+    return isinstance(source, Ambient) or source.scope in LASTING or source.given is not None
+
+
+class _CallScope:
+    """What is made for one call, and closed when it is over."""
+
+    __slots__ = ("_exits", "_injector", "_request", "_values")
+
+    def __init__(self, injector: Injector, request: object) -> None:
+        self._injector = injector
+        self._request = request
+        self._values: dict[Provider, object] = {}
+        self._exits: list[tuple[Exit, bool]] = []
+
+    def take(self, source: Provider | Ambient, loop: asyncio.AbstractEventLoop) -> object:
+        """What an argument gets, in the thread of sync code."""
+        if isinstance(source, Ambient) or self._is_there(source):
+            return self._found(source)
+        words = {one.name: self.take(one.source, loop) for one in source.arguments}
+        recipe = recipe_of(source.dependency)
+        if recipe.is_async:
+            value, leave = _on(loop, recipe.enter_async(words))
+        else:
+            value, leave = recipe.enter(words)
+        return self._keep(source, value, leave, recipe.is_async)
+
+    async def take_async(self, source: Provider | Ambient) -> object:
+        """The same on the loop, which async code shares with what it depends on."""
+        if isinstance(source, Ambient) or self._is_there(source):
+            return self._found(source)
+        words = {one.name: await self.take_async(one.source) for one in source.arguments}
+        recipe = recipe_of(source.dependency)
+        value, leave = await recipe.enter_async(words)
+        return self._keep(source, value, leave, recipe.is_async)
+
+    def leave(self, error: BaseException | None, loop: asyncio.AbstractEventLoop) -> None:
+        """Close all of it, the last one first.
+
+        Raises:
+            Exception: the call went well, and something could not be closed.
+        """
+        failed: BaseException | None = None
+        for leave, is_async in reversed(self._exits):
+            try:
+                if is_async:
+                    _on(loop, leave(error))
+                else:
+                    leave(error)
+            except BaseException as trouble:  # noqa: BLE001  (user code; the others are closed)
+                failed = _first(error, failed, trouble)
+        if failed is not None:
+            raise failed
+
+    async def leave_async(self, error: BaseException | None) -> None:
+        """The same on the loop."""
+        failed: BaseException | None = None
+        for leave, is_async in reversed(self._exits):
+            try:
+                closing = leave(error)
+                if is_async:
+                    await closing
+            except BaseException as trouble:  # noqa: BLE001  (user code; the others are closed)
+                failed = _first(error, failed, trouble)
+        if failed is not None:
+            raise failed
+
+    def _is_there(self, source: Provider) -> bool:
+        return source in self._values or source.scope in LASTING or source.given is not None
+
+    def _found(self, source: Provider | Ambient) -> object:
+        if isinstance(source, Ambient):
+            return self._injector.ambient(source, self._request)
+        if source in self._values:
+            return self._values[source]
+        return self._injector.value(source)
+
+    def _keep(self, source: Provider, value: object, leave: Exit | None, is_async: bool) -> object:
+        if leave is not None:
+            self._exits.append((leave, is_async))
+        if source.scope is Scope.PROCESS:
+            self._values[source] = value
+        return value
+
+
+def _first(
+    error: BaseException | None, failed: BaseException | None, trouble: BaseException
+) -> BaseException | None:
+    """What a call has failed by, when closing failed too."""
+    if error is None:
+        return failed or trouble
+    if trouble is not error:
+        error.add_note(f"closing its dependencies failed, too: {trouble!r}")
+    return None
+
+
+def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any]) -> Any:
+    """What async code gives, for a thread that waits for it."""
+    return asyncio.run_coroutine_threadsafe(contained(work), loop).result()
+
+
+def _elements_first(call: Call, processor: Processor) -> Call:
+    """The function as one that is called with what is not injected, whatever its own order is."""
+    injected = {name for name, _ in processor.asks}
+    names = list(inspect.signature(call).parameters)
+    opened = [one.name for one in processor.parameters]
+    if not any(name in injected for name in names[: len(opened)]):
+        return call
+
+    def ordered(*args: Any, **words: Any) -> Any:
+        return call(**dict(zip(opened, args, strict=False)), **words)
+
+    return ordered
+
+
+def _with_defaults(call: Call, words: dict[str, object]) -> Call:
+    """The function with values for some parameters; calling it costs what it cost before.
+
+    A copy of a plain function has them as its defaults, which a call finds faster than keywords
+    that a wrapper would add. Others (a decorated function, say) get the wrapper.
+    """
+    if not words:
+        return call
+    function = call.__func__ if isinstance(call, MethodType) else call
+    copied = _copied(function, words) if isinstance(function, FunctionType) else None
+    if copied is None:
+        return partial(call, **words)
+    return MethodType(copied, call.__self__) if isinstance(call, MethodType) else copied
+
+
+def _copied(function: FunctionType, words: dict[str, object]) -> FunctionType | None:
+    """A copy whose defaults are these; None where they cannot all be defaults."""
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    named_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    old = function.__defaults__ or ()
+    defaults = dict(zip(names[len(names) - len(old) :], old, strict=True))
+    defaults |= {name: value for name, value in words.items() if name in names}
+    tail = list(names[len(names) - len(defaults) :])
+    if set(defaults) != set(tail) or not set(words) <= {*names, *named_only}:
+        return None
+    made = FunctionType(
+        code,
+        function.__globals__,
+        function.__name__,
+        tuple(defaults[name] for name in tail),
+        function.__closure__,
+    )
+    made.__kwdefaults__ = (function.__kwdefaults__ or {}) | {
+        name: value for name, value in words.items() if name in named_only
+    }
+    made.__dict__.update(function.__dict__)
+    made.__module__, made.__qualname__ = function.__module__, function.__qualname__
+    return made

@@ -1,0 +1,308 @@
+"""A sink that a dependency pushes to, beside the one that its processor declares.
+
+What is pushed goes through a `Pusher` of its own, with its patience and its halving of pushes at
+fault. A push begins when it is asked for, whether it is awaited or not, and a call is over only
+when all that it pushed is stored: one that could not be makes the call fail, so at least once holds
+for both sinks. A push that was awaited has told its caller, who may go on without it.
+
+The sink is opened in the background and tried again, with back-off, for as long as it cannot be;
+pushes wait for it, `wait_s` seconds at most where a client waits for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from buildflow_nb.core.conversion.encode import compile_encoder
+from buildflow_nb.core.errors import PermanentError, TemporaryError, told
+from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
+from buildflow_nb.runtime.concurrency.calls import contained
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.sinks.push import Pusher, PushPlan, first_of
+
+__all__ = ("Pushed", "Pushes", "SideSink", "muted_sinks", "muting", "open_muted", "side_sinks")
+
+T = TypeVar("T")
+PUSH_S = 30.0  # seconds that a client waits for a push: it gives up at about that time
+CLOSE_S = 5.0  # seconds for what is queued to be pushed when its user ends
+
+
+class Pushed:
+    """A push under way; awaiting it waits until it is stored.
+
+    Raises (when awaited):
+        Exception: it is not stored, and why.
+    """
+
+    def __init__(self) -> None:
+        self.future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.awaited = False
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self.awaited = True
+        return asyncio.wrap_future(self.future).__await__()
+
+
+class Pushes:
+    """All that one call has pushed."""
+
+    _of_call: ContextVar[Pushes | None] = ContextVar("buildflow_pushes", default=None)
+
+    def __init__(self) -> None:
+        self._begun: list[Pushed] = []
+
+    @classmethod
+    @contextmanager
+    def of_call(cls) -> Generator[Pushes]:
+        """Note what is pushed from here, and by tasks that are made here."""
+        pushes = cls()
+        token = cls._of_call.set(pushes)
+        try:
+            yield pushes
+        finally:
+            cls._of_call.reset(token)
+
+    @classmethod
+    def note(cls, pushed: Pushed) -> None:
+        """Let the call that this belongs to wait for it."""
+        pushes = cls._of_call.get()
+        if pushes is not None:
+            pushes._begun.append(pushed)  # noqa: SLF001  (its own class)
+
+    def settle(self) -> None:
+        """Wait in a thread until all of it is stored.
+
+        Raises:
+            Exception: some of it is not, and nobody has been told yet.
+        """
+        concurrent.futures.wait([one.future for one in self._begun])
+        self._refuse_lost()
+
+    async def settle_async(self) -> None:
+        """The same on the loop."""
+        futures = [asyncio.wrap_future(one.future) for one in self._begun if not one.future.done()]
+        if futures:
+            await asyncio.wait(futures)
+        for future in futures:
+            if not future.cancelled():
+                future.exception()  # taken note of: it is raised below
+        self._refuse_lost()
+
+    def _refuse_lost(self) -> None:
+        for one in self._begun:
+            error = one.future.exception()
+            if error is not None and not one.awaited:
+                raise error
+
+
+class SideSink:
+    """An open sink that may be pushed to from any thread; made and closed on the loop."""
+
+    def __init__(
+        self, primitive: Writable, env: Env, ledger: Ledger, plan: PushPlan, wait_s: float | None
+    ) -> None:
+        self._primitive = primitive
+        self._env = env
+        self._ledger = ledger
+        self._plan = plan
+        self._wait_s = wait_s
+        self._loop = asyncio.get_running_loop()
+        self._encode = compile_encoder(None, primitive.sink_wire, _named(primitive))
+        self._pusher: Pusher | None = None
+        self._open = asyncio.Event()
+        self._broken: BaseException | None = None
+        self._closing = False
+        self._said = ""
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._main = asyncio.create_task(self._run(), name=f"sink {_named(primitive)}")
+
+    def push(self, elements: Sequence[object]) -> Pushed:
+        """Begin to push; each element in the sink's form.
+
+        Raises:
+            ConversionError: one of them has no form that the sink can store; nothing is pushed.
+        """
+        items = self._encode(elements)
+        pushed = Pushed()
+        Pushes.note(pushed)
+        if _muted.get():
+            pushed.future.set_result(None)
+            return pushed
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            self._begin(items, pushed)
+        else:
+            self._loop.call_soon_threadsafe(self._begin, items, pushed)
+        return pushed
+
+    async def close(self) -> None:
+        """Push what was begun, for a while, and close the sink. Never raises."""
+        self._closing = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                if self._under_way:
+                    await asyncio.wait(set(self._under_way))
+                if self._pusher is not None:
+                    await self._pusher.close()
+                    await asyncio.wait({self._main})
+        self._main.cancel()
+        await asyncio.wait({self._main}, timeout=CLOSE_S)
+        for task in self._under_way:
+            task.cancel()
+
+    def _begin(self, items: Sequence[object], pushed: Pushed) -> None:
+        task = asyncio.create_task(self._store(items, pushed.future))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _store(self, items: Sequence[object], done: concurrent.futures.Future[None]) -> None:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                await self._stored(items)
+        except TimeoutError:
+            msg = (
+                f"{_named(self._primitive)} did not take it within {self._wait_s:g} s; "
+                "it may still be written"
+            )
+            done.set_exception(TemporaryError(msg))
+        except asyncio.CancelledError:
+            msg = f"{_named(self._primitive)} was closed before it took all; it may be written"
+            done.set_exception(TemporaryError(msg))
+        except Exception as error:  # noqa: BLE001  (a sink may raise anything; its caller is told)
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    async def _stored(self, items: Sequence[object]) -> None:
+        opened = asyncio.create_task(self._open.wait())
+        try:
+            await asyncio.wait({opened, self._main}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            opened.cancel()
+        self._refuse_closed()
+        if self._pusher is None:  # pragma: no cover  (it is open, or closed)
+            return
+        storing = await self._pusher.push(items)
+        waited: set[asyncio.Future[Any]] = {storing, self._main}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not storing.done():
+            self._refuse_closed()
+        faults = storing.result()
+        if faults:
+            raise first_of(faults)
+
+    def _refuse_closed(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if self._main.done():
+            msg = f"{_named(self._primitive)} is closed; its dependency has ended"
+            raise TemporaryError(msg)
+
+    async def _run(self) -> None:
+        tries = 0
+        while not self._closing:
+            try:
+                await contained(self._open_and_push())
+            except TEMPORARY as error:
+                tries = 1 if self._open.is_set() else tries + 1
+                self._open.clear()
+                self._say(told(error))
+                await self._ledger.clock.sleep(backoff_s(tries))
+            except Exception as error:  # noqa: BLE001  (a sink may raise anything)
+                self._broken = error
+                self._say(told(error))
+                return
+            else:
+                return
+
+    async def _open_and_push(self) -> None:
+        async with self._primitive.sink(self._env, None) as sink:
+            self._pusher = Pusher(sink, self._plan, self._ledger.clock, self._say)
+            self._open.set()
+            await self._pusher.run()
+
+    def _say(self, reason: str) -> None:
+        """Note in the log of its processor what it waits for."""
+        if reason and reason != self._said:
+            self._ledger.log.add("WARNING", f"{_named(self._primitive)} waits: {reason}")
+        self._said = reason
+
+
+class _MutedSink:
+    """Takes what a trial pushes, and writes nothing."""
+
+    def __init__(self, primitive: Writable) -> None:
+        self._encode = compile_encoder(None, primitive.sink_wire, _named(primitive))
+
+    def push(self, elements: Sequence[object]) -> Pushed:
+        """Look whether it could be pushed.
+
+        Raises:
+            ConversionError: one of them has no form that the sink can store.
+        """
+        self._encode(elements)
+        pushed = Pushed()
+        pushed.future.set_result(None)
+        return pushed
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def open_muted(primitive: Any) -> _MutedSink:
+    """What the dependencies of a trial push to."""
+    return _MutedSink(primitive)
+
+
+_muted: ContextVar[bool] = ContextVar("buildflow_muted", default=False)
+
+
+@contextmanager
+def muted_sinks() -> Generator[None]:
+    """Let pushes from here go nowhere: of code that is only tried, nothing is written."""
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
+
+
+def muting(work: Callable[[], T]) -> Callable[[], T]:
+    """Work for another thread, whose pushes go nowhere where those from here do."""
+    if not _muted.get():
+        return work
+
+    def quiet() -> T:
+        with muted_sinks():
+            return work()
+
+    return quiet
+
+
+def side_sinks(
+    env: Env, ledger: Ledger, retries: int, *, wait_s: float | None = None
+) -> Callable[[Any], Awaitable[SideSink]]:
+    """How the dependencies of a processor open sinks."""
+
+    async def open_sink(primitive: Any) -> SideSink:
+        if not isinstance(primitive, Writable):
+            msg = f"{_named(primitive)} cannot be written"
+            raise PermanentError(msg)
+        patience = None if wait_s is None else retries
+        plan = PushPlan(primitive.max_push, primitive.linger_s, retries, patience)
+        return SideSink(primitive, env, ledger, plan, wait_s)
+
+    return open_sink
+
+
+def _named(primitive: object) -> str:
+    return f"{type(primitive).__name__} {getattr(primitive, 'primitive_id', '')}".strip()
