@@ -12,7 +12,7 @@ from functools import partial
 from types import GeneratorType
 from typing import Any
 
-from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
+from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.declaring.http_binding import plan_binding
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.concurrency.calls import call_hook, flatten, listed
@@ -27,7 +27,7 @@ from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.sinks.side_sink import muted_sinks, muting
 
-__all__ = ("RouteCode", "RouteSpec", "lone_code")
+__all__ = ("RouteCode", "RouteSpec", "lone_code", "same_way_out")
 
 RouteSpec = CollectorSpec | EndpointSpec
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
@@ -47,7 +47,8 @@ class RouteCode:
         self.spec = spec
         self.owner = f"{spec.kind} {spec.id!r}"
         self._threads = threads
-        self._ring = ring
+        self.in_thread = threads.run
+        self.ring = ring
         self._injector = injector
         self._instance: object | None = None
         processor = spec.processor
@@ -115,13 +116,13 @@ class RouteCode:
         return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
 
     async def _hook(self, name: str) -> None:
-        with owned_by(self._ring):
+        with owned_by(self.ring):
             await call_hook(self._instance, name, self._threads.run)
 
     async def _call_async(self, arguments: Arguments, request: object = None) -> Any:
         """Call with bound arguments; several results come as a list."""
         self._hide(arguments)
-        token = current.set(self._ring)
+        token = current.set(self.ring)
         call = self._call if request is None else partial(self._call, __request__=request)
         try:
             found = self.binding.invoke(call, arguments)
@@ -136,7 +137,7 @@ class RouteCode:
     def _hide(self, arguments: Arguments) -> None:
         """Let nothing that the code prints or says show secrets among these."""
         if self._redaction.secret:
-            self._ring.hide(self._redaction.secrets(self.binding.element(arguments)))
+            self.ring.hide(self._redaction.secrets(self.binding.element(arguments)))
 
     async def _call_sync(self, arguments: Arguments, request: object = None) -> Any:
         self._hide(arguments)
@@ -179,3 +180,17 @@ def _unrolled(result: Any) -> Any:
 
 def _exited(error: BaseException) -> RuntimeError:
     return RuntimeError(describe(error))
+
+
+def same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:
+    """Whether new code can use what the old one opened."""
+    if old.kind != new.kind or old.id != new.id:
+        return False
+    if not isinstance(old, CollectorSpec) or not isinstance(new, CollectorSpec):
+        return True
+    return (
+        old.sink == new.sink
+        and old.output_type == new.output_type
+        and old.options.retries == new.options.retries
+        and old.options.dead_letter == new.options.dead_letter
+    )

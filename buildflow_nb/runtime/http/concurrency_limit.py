@@ -1,15 +1,22 @@
-"""How many requests of a route run at once; more wait in line, and beyond that are turned away."""
+"""How many requests of a route run at once; more wait in line, and beyond that are turned away.
+
+What comes after the function has run (an answer that is still being streamed, work in the
+background) takes no place, since it mostly waits; it has a bound of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from buildflow_nb.runtime.http.errors import HttpError
 
-__all__ = ("LINE", "ConcurrencyLimit")
+__all__ = ("LATER", "LINE", "ConcurrencyLimit")
 
 LINE = 10  # requests that wait for each one that runs: a longer line outlives its clients
+LATER = 1000  # answers that are being streamed, and background work, of one route
 
 
 class ConcurrencyLimit:
@@ -18,6 +25,8 @@ class ConcurrencyLimit:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.inside = 0
+        self.later = 0
+        """How many stay after their turn."""
         self._line: deque[asyncio.Future[None]] = deque()
         self._empty: asyncio.Future[None] | None = None
 
@@ -55,13 +64,47 @@ class ConcurrencyLimit:
                 turn.set_result(None)
                 return
         self.inside -= 1
-        if self.inside == 0 and self._empty is not None:
+        self._tell_empty()
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """Stay after one's turn, beside those that are inside.
+
+        Raises:
+            HttpError: too many do.
+        """
+        if self.later >= LATER:
+            msg = f"busy: {self.later} answers are being sent"
+            raise HttpError(503, msg, {"Retry-After": "1"})
+        self.later += 1
+        try:
+            yield
+        finally:
+            self.later -= 1
+            self._tell_empty()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Give one's place to the next while staying; for an instant at the end one is inside.
+
+        Raises:
+            HttpError: too many stay.
+        """
+        with self.staying():
+            self.leave()
+            try:
+                yield
+            finally:
+                self.inside += 1
+
+    def _tell_empty(self) -> None:
+        if self.inside + self.later == 0 and self._empty is not None:
             self._empty.set_result(None)
             self._empty = None
 
     async def emptied(self) -> None:
-        """Wait until nobody is inside or in line."""
-        if self.inside == 0:
+        """Wait until nobody is inside, in line, or stays."""
+        if self.inside + self.later == 0:
             return
         if self._empty is None:
             self._empty = asyncio.get_running_loop().create_future()

@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator
 
 from buildflow_nb.runtime.http.errors import HttpError
 
-__all__ = ("PIECE", "coding_of", "unpacked_pieces")
+__all__ = ("PIECE", "Unpacker", "coding_of", "unpacked_pieces")
 
 PIECE = 64 * 1024  # bytes: a fraction of a millisecond
 MEMBERS = 1024  # of a gzip body: one for 16 KiB is what parallel packers write
 _FED = 16 * 1024  # bytes: zlib copies what it has not used of them, for each piece and member
+_TELLING = 2  # bytes that tell the form of `deflate`
+_BROKEN = "it does not unpack"
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}  # RFC 9110 section 8.4.1.3
 _GZIP, _ZLIB, _BARE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
@@ -47,27 +49,64 @@ def unpacked_pieces(packed: bytes, coding: str) -> Iterator[bytes]:
         ValueError: it is broken, cut off, or followed by something else; the pieces before that
             have been given.
     """
-    unpacking, members = zlib.decompressobj(_form(packed, coding)), 1
-    try:
+    unpacker = Unpacker(coding)
+    yield from unpacker.feed(packed)
+    yield from unpacker.end()
+
+
+class Unpacker:
+    """Unpacks a body that comes bit by bit; gives pieces of at most `PIECE` bytes, some empty."""
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._unpacking: zlib._Decompress | None = None
+        self._members = 1
+        self._begun = b""  # too few bytes yet to tell the form
+
+    def feed(self, packed: bytes) -> Iterator[bytes]:
+        """What these bytes make.
+
+        Raises:
+            ValueError: it is broken, or followed by something else.
+        """
+        if self._unpacking is None:
+            packed, self._begun = self._begun + packed, b""
+            if len(packed) < _TELLING:
+                self._begun = packed
+                return
+            self._unpacking = zlib.decompressobj(_form(packed, self._coding))
         for at in range(0, len(packed), _FED):
-            rest = packed[at : at + _FED]
+            yield from self._fed(packed[at : at + _FED], self._unpacking)
+
+    def _fed(self, rest: bytes, unpacking: zlib._Decompress) -> Iterator[bytes]:
+        try:
             while rest:
                 if unpacking.eof:
-                    members += 1
-                    if coding != "gzip" or members > MEMBERS:
+                    self._members += 1
+                    if self._coding != "gzip" or self._members > MEMBERS:
                         msg = "something follows its end"
                         raise ValueError(msg)
-                    unpacking = zlib.decompressobj(_GZIP)
+                    unpacking = self._unpacking = zlib.decompressobj(_GZIP)
                 yield unpacking.decompress(rest, PIECE)
                 rest = unpacking.unused_data if unpacking.eof else unpacking.unconsumed_tail
-        while not unpacking.eof and (piece := unpacking.decompress(b"", PIECE)):
-            yield piece
-    except zlib.error as error:
-        msg = "it does not unpack"
-        raise ValueError(msg) from error
-    if not unpacking.eof:
-        msg = "it is cut off"
-        raise ValueError(msg)
+        except zlib.error as error:
+            raise ValueError(_BROKEN) from error
+
+    def end(self) -> Iterator[bytes]:
+        """What is left.
+
+        Raises:
+            ValueError: it is broken or cut off.
+        """
+        unpacking = self._unpacking
+        try:
+            while unpacking and not unpacking.eof and (piece := unpacking.decompress(b"", PIECE)):
+                yield piece
+        except zlib.error as error:
+            raise ValueError(_BROKEN) from error
+        if unpacking is None or not unpacking.eof:
+            msg = "it is cut off"
+            raise ValueError(msg)
 
 
 def _form(packed: bytes, coding: str) -> int:

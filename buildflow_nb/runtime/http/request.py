@@ -15,24 +15,29 @@ People annotate `aiohttp.web.Request`, and this is one: `read()` and all that st
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
 from aiohttp import StreamReader, hdrs, web
-from aiohttp.http import HttpProcessingError
 
+from buildflow_nb.runtime.http.body_stream import BROKEN_BODY, invite
 from buildflow_nb.runtime.http.encoding import coding_of, unpacked_pieces
 from buildflow_nb.runtime.http.errors import HttpError, details
 from buildflow_nb.runtime.http.response import BROKEN
 
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http.asgi import AsgiConnection
+
 __all__ = (
     "BODY_LIMIT",
+    "BODY_S",
     "HELD_LIMIT",
     "READ_AHEAD",
     "BoundedRequest",
     "Held",
     "form_fields",
     "in_utf8",
+    "too_long",
 )
 
 BODY_LIMIT = 16 * 2**20  # bytes of one body
@@ -42,8 +47,6 @@ READ_AHEAD = 64 * 1024  # bytes; aiohttp pauses a connection at twice as many
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
 _BOM = b"\xef\xbb\xbf"
-
-_BROKEN = (web.RequestPayloadError, HttpProcessingError, ValueError)
 
 
 class _BodyTaker(Protocol):
@@ -88,9 +91,12 @@ class Held:
 class BoundedRequest(web.Request):
     """A `web.Request` of a server whose requests share what `bodies` counts."""
 
-    ATTRS = web.Request.ATTRS | {"bodies", "held", "_first"}
+    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "held", "invited", "_first"}
     bodies: Held
     held = 0
+    invited = False  # to send its body
+    asgi: AsgiConnection | None = None
+    """What an ASGI application sees of it, once one does."""
     _first: BoundedRequest | None = None  # what it is a clone of: that one is released
 
     def clone(self, **words: Any) -> BoundedRequest:
@@ -98,6 +104,31 @@ class BoundedRequest(web.Request):
         made = cast("BoundedRequest", super().clone(**words))
         made.bodies, made._first = self.bodies, self._first or self  # noqa: SLF001  (its own class)
         return made
+
+    def _cancel(self, exc: BaseException) -> None:
+        """Take note that the client has left; aiohttp calls it when the connection is lost."""
+        super()._cancel(exc)
+        if self.asgi is not None:
+            self.asgi.leave()
+
+    @property
+    def answering(self) -> bool:
+        """Whether something of an answer was sent over ASGI: no other one can be."""
+        return self.asgi is not None and self.asgi.answered
+
+    def its_end(self, error: BaseException) -> BaseException | None:
+        """What to raise where an error says no more than that the client has left."""
+        if error is self.content.exception():
+            return error
+        asgi = self.asgi
+        if asgi is None or not asgi.gone or not isinstance(error, asgi.signs):
+            return None
+        return error if isinstance(error, ConnectionError) else ConnectionResetError(str(error))
+
+    @property
+    def body_at_hand(self) -> bytes | None:
+        """The body, where it has been read and kept; None where it has not."""
+        return self._read_bytes
 
     def let_go(self) -> None:
         """Count its bytes no more; due before what the client still sends is thrown away."""
@@ -120,7 +151,7 @@ class BoundedRequest(web.Request):
         body = content.read_nowait()
         if body:
             if len(body) > self.client_max_size:
-                raise _too_long(self.client_max_size)
+                raise too_long(self.client_max_size)
             self.bodies.add(self._first or self, len(body))
         return body
 
@@ -177,7 +208,7 @@ class BoundedRequest(web.Request):
             return b""
         if length is not None:
             if int(length) > self.client_max_size:
-                raise _too_long(self.client_max_size)
+                raise too_long(self.client_max_size)
             self.bodies.refuse_full(int(length))
         body = await self._received()
         return body if coding is None else await self._unpacked(body, coding)
@@ -187,19 +218,17 @@ class BoundedRequest(web.Request):
         content, holder = self.content, self._first or self
         size, pieces = 0, list[bytes]()
         try:
-            if not content.is_eof() and self.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-                await self.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-                self.writer.output_size = 0  # an interim answer does not count as the answer
+            await invite(self)
             async with asyncio.timeout(BODY_S):
                 while piece := await content.readany():
                     size += len(piece)
                     if size > self.client_max_size:
-                        raise _too_long(self.client_max_size)
+                        raise too_long(self.client_max_size)
                     self.bodies.add(holder, len(piece))
                     pieces.append(piece)
         except TimeoutError as error:
             raise HttpError(408, "the body took too long to arrive", close=True) from error
-        except _BROKEN as error:
+        except BROKEN_BODY as error:
             raise HttpError(400, BROKEN, close=True) from error
         return b"".join(pieces)
 
@@ -210,7 +239,7 @@ class BoundedRequest(web.Request):
             for piece in unpacked_pieces(packed, coding):
                 size += len(piece)
                 if size > self.client_max_size:
-                    raise _too_long(self.client_max_size)
+                    raise too_long(self.client_max_size)
                 self.bodies.add(holder, len(piece))
                 pieces.append(piece)
                 await asyncio.sleep(0)
@@ -221,7 +250,8 @@ class BoundedRequest(web.Request):
         return b"".join(pieces)
 
 
-def _too_long(limit: int) -> HttpError:
+def too_long(limit: int) -> HttpError:
+    """The answer to a body of more than so many bytes."""
     return HttpError(413, f"the body is longer than {limit} bytes", close=True)
 
 

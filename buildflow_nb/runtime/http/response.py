@@ -7,16 +7,18 @@ failed inside a function never reaches the client.
 
 from __future__ import annotations
 
+import sys
 import time
 import types
 from collections.abc import Callable, Mapping
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 from aiohttp import HttpVersion11, hdrs, web
+from typing_extensions import TypeIs
 
 from buildflow_nb.core.conversion.annotations import (
     class_of,
@@ -33,6 +35,9 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.errors import HttpError
 
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
 __all__ = (
     "BROKEN",
     "FAILED",
@@ -40,6 +45,7 @@ __all__ = (
     "compile_answer",
     "error_response",
     "fault_of",
+    "is_starlette_response",
     "json_response",
     "own_answer",
 )
@@ -127,6 +133,12 @@ def fault_of(error: BaseException) -> HttpError | None:
     if isinstance(status, int) and 100 <= status <= 599 and detail is not None:  # noqa: PLR2004
         return HttpError(status, detail, getattr(error, "headers", None))
     return None
+
+
+def is_starlette_response(result: object) -> TypeIs[Response]:
+    """Whether it is a response of starlette's, or of a class made from one."""
+    loaded: Any = sys.modules.get("starlette.responses")
+    return loaded is not None and isinstance(result, loaded.Response)
 
 
 def own_answer(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:

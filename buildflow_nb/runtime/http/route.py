@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from aiohttp import web
 
@@ -23,12 +23,18 @@ from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
-from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
+from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, same_way_out
 from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
 from buildflow_nb.runtime.http.errors import HttpError, refused_by_a_fault
 from buildflow_nb.runtime.http.manual_retry import retry_call
 from buildflow_nb.runtime.http.request import BoundedRequest
-from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of, own_answer
+from buildflow_nb.runtime.http.response import (
+    FAILED,
+    error_response,
+    fault_of,
+    is_starlette_response,
+    own_answer,
+)
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
 from buildflow_nb.runtime.injection import injector_for
@@ -40,6 +46,9 @@ from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.sinks.dead_letters import fate_of
 from buildflow_nb.runtime.unit import Unit, not_ready
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 __all__ = ("HttpRoute",)
 
@@ -86,8 +95,9 @@ class HttpRoute:
 
     @property
     def drained(self) -> bool:
-        """Whether no request is under way; it does not start or wait for its sink."""
-        return self.live.state is State.RUNNING and not self.ledger.metrics.in_flight
+        """Whether nothing is under way; it does not start or wait for its sink."""
+        busy = self.ledger.metrics.in_flight or self._requests
+        return self.live.state is State.RUNNING and not busy
 
     async def start(self) -> None:
         """Mount, set up the code, open the sink; WAITING while the sink cannot be opened.
@@ -152,7 +162,7 @@ class HttpRoute:
         Raises:
             Exception: the new code does not convert, its setup failed, or its route is taken.
         """
-        if self._threads is None or self._code is None or not _same_way_out(self.spec, spec):
+        if self._threads is None or self._code is None or not same_way_out(self.spec, spec):
             return False
         made = self._compiled(spec, self._threads)  # type: ignore[arg-type]  # checked
         await made.set_up()
@@ -180,8 +190,8 @@ class HttpRoute:
             return
         self.live.enter(State.DRAINING)
         deadline = self.ledger.clock.now() + timeout_s
-        if drain and self._requests:
-            await asyncio.wait(set(self._requests), timeout=timeout_s)
+        while drain and self._requests and (left := deadline - self.ledger.clock.now()) > 0:
+            await asyncio.wait(set(self._requests), timeout=left)  # and what they leave to do
         for task in set(self._requests):
             task.cancel()
         if self._requests:
@@ -241,7 +251,7 @@ class HttpRoute:
             status = fault.status
             return error_response(status, fault.detail, fault.headers, close=fault.close)
         except asyncio.CancelledError:
-            if self.live.state is not State.DRAINING:
+            if self.live.state is not State.DRAINING or request.answering:
                 raise
             status = 503
             return error_response(status, "stopping", close=True)
@@ -290,12 +300,16 @@ class HttpRoute:
         else:
             await code.limit.enter()
         try:
-            return await self._run(code, request, arguments)
+            return await self._run(code, request, values, arguments)
         finally:
             code.limit.leave()
 
     async def _run(
-        self, code: RouteCode, request: web.BaseRequest, arguments: Arguments
+        self,
+        code: RouteCode,
+        request: BoundedRequest,
+        values: Mapping[str, str],
+        arguments: Arguments,
     ) -> web.StreamResponse:
         clock = self.ledger.clock
         began = clock.now()
@@ -307,29 +321,44 @@ class HttpRoute:
                 return await self._collector.store(call, result, seconds)
             if isinstance(result, web.StreamResponse):
                 response = own_answer(request, result)
+            elif is_starlette_response(result):
+                response = await self._reply(code, request, values, result)
             else:
                 response = code.answer(result)
         except BaseException as error:  # user code may raise anything
             if is_cancel(error):
                 raise
-            fault = fault_of(error)
-            if fault is error or (fault is None and error is request.content.exception()):
-                raise  # the answer, or the client has left
+            fault = None if request.answering else fault_of(error)
+            if fault is error:
+                raise
             if fault is not None:
                 raise fault from error
-            return await self._failed(code, arguments, error)
+            gone = request.its_end(error)
+            if gone is not None:
+                raise gone from None
+            return await self._failed(code, request, arguments, error)
         element = code.binding.element(arguments)
         self.ledger.record(element, (result,))
         self.ledger.passed((element,), ((result,),), seconds)
         self.ledger.metrics.given.add(1, clock.now())
         return response
 
+    async def _reply(
+        self, code: RouteCode, request: BoundedRequest, values: Mapping[str, str], given: Response
+    ) -> web.StreamResponse:
+        from buildflow_nb.runtime.http.reply import send_response  # loads starlette
+
+        return await send_response(given, code, request, values, self._requests)
+
     async def _failed(
-        self, code: RouteCode, arguments: Arguments, error: BaseException
+        self, code: RouteCode, request: BoundedRequest, arguments: Arguments, error: BaseException
     ) -> web.StreamResponse:
         origin, binding = f"{self.method} {self.path}", code.binding
         fault = Fault(binding.element(arguments), error, 1, origin, binding.by_name(arguments))
         await self._record([fault])
+        if request.answering:
+            msg = "the answer was cut off: what gives it failed"
+            raise ConnectionAbortedError(msg) from error
         return error_response(500, FAILED)
 
     async def _record(self, faults: list[Fault]) -> None:
@@ -377,17 +406,3 @@ class HttpRoute:
             await self._tear_down(code, timeout_s)
         if threads is not None:
             threads.close()
-
-
-def _same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:
-    """Whether new code can use what the old one opened."""
-    if old.kind != new.kind or old.id != new.id:
-        return False
-    if not isinstance(old, CollectorSpec) or not isinstance(new, CollectorSpec):
-        return True
-    return (
-        old.sink == new.sink
-        and old.output_type == new.output_type
-        and old.options.retries == new.options.retries
-        and old.options.dead_letter == new.options.dead_letter
-    )

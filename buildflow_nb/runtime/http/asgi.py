@@ -1,0 +1,382 @@
+"""ASGI 3 over a request of ours: what starlette's classes and any ASGI application stand on.
+
+A connection gives its scope, `receive` and `send` (asgi.readthedocs.io, HTTP 2.4). Pieces of the
+body are read when they are asked for, and pieces of the answer are waited for until the client
+takes them, so neither is heaped up. The head of the answer goes out with its first piece, even an
+empty one: an application that fails before that is answered with a clean 500. An answer that is one
+piece is one write. Once the client has left, `receive` says so and `send` raises an `OSError`.
+
+Between the server and a route there may be middleware, which sees to it with `run_app` and ends in
+`route_app`; the scope, `receive` and `send` that the innermost application was called with are
+those that the route's code sees.
+
+Importing this imports starlette: it is imported where a route needs it, not before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from typing import Any, cast
+from urllib.parse import unquote
+
+from aiohttp import Payload, hdrs, web
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.runtime.http.body_stream import BodyStream
+from buildflow_nb.runtime.http.errors import HttpError
+from buildflow_nb.runtime.http.request import BODY_LIMIT, BODY_S, BoundedRequest, too_long
+from buildflow_nb.runtime.http.response import SERVER_NAME
+
+__all__ = ("AsgiConnection", "connection_of", "request_of", "route_app", "run_app")
+
+SEND_S = 60.0  # seconds for the client to take what was sent: longer means nobody reads
+_CONNECTION = "buildflow_nb.connection"  # in a scope: whose it is
+_HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding")  # the server's to say
+_BODYLESS = (204, 304)  # RFC 9112 section 6.3
+_OF_PACKED = (b"content-encoding", b"content-length")  # that tell of what is unpacked here
+_LEFT = "the client has left"
+
+Handle = Callable[[BoundedRequest, Mapping[str, str]], Awaitable[web.StreamResponse]]
+
+
+class AsgiConnection:
+    """One request as an ASGI application sees it, and what it answers."""
+
+    signs = (ConnectionError, ClientDisconnect)
+    """What is raised in an application whose client has left."""
+
+    def __init__(self, bounded: BoundedRequest, values: Mapping[str, str]) -> None:
+        self.bounded = bounded
+        self.values = values
+        self.scope: Scope = _scope(bounded, values)
+        self.scope[_CONNECTION] = self
+        self.receive: Receive = self._receive
+        self.send: Send = self._send
+        self.answer: web.StreamResponse | None = None
+        """What the client has been sent, or is being sent."""
+        self.answered = False
+        """Whether a piece of the answer was sent, be it to middleware."""
+        self.gone = False
+        """Whether the client has left."""
+        self.handle: Handle | None = None
+        self._request: CallRequest | None = None
+        self._body = BodyStream(bounded)
+        self._over = asyncio.Event()  # the client has left, or has its answer
+        self._start: Message | None = None
+        self._bodyless = False
+        self._left: int | None = None  # bytes that the head has promised and that did not follow
+        self._watching: list[asyncio.Timeout] = []
+
+    @property
+    def request(self) -> Request:
+        """The request of starlette's, one for each call."""
+        made = self._request
+        if made is None or made.scope is not self.scope:
+            made = self._request = CallRequest(self)
+        return made
+
+    @property
+    def ended(self) -> bool:
+        """Whether the whole answer has been sent."""
+        return self.answer is not None and self._over.is_set()
+
+    def leave(self) -> None:
+        """Take note that the client has left."""
+        self.gone = True
+        self._over.set()
+        for watch in self._watching:
+            watch.reschedule(0)
+
+    @contextmanager
+    def seen_as(self, scope: Scope, receive: Receive, send: Send) -> Iterator[None]:
+        """Show code inside what middleware has made of the connection."""
+        outer = self.scope, self.receive, self.send
+        self.scope, self.receive, self.send = scope, receive, send
+        try:
+            yield
+        finally:
+            self.scope, self.receive, self.send = outer
+
+    async def while_there(self, work: Awaitable[object]) -> None:
+        """Wait for it; it is cancelled if the client leaves.
+
+        Raises:
+            ConnectionResetError: the client has left.
+            Exception: whatever it raised.
+        """
+        try:
+            async with asyncio.timeout(0 if self.gone else None) as watch:
+                self._watching.append(watch)
+                try:
+                    await work
+                finally:
+                    self._watching.remove(watch)
+        except TimeoutError as error:
+            if not watch.expired():
+                raise
+            raise ConnectionResetError(_LEFT) from error
+
+    async def _receive(self) -> Message:
+        if not self._body.ended and not self._over.is_set():
+            try:
+                piece = await self._body.piece()
+            except ConnectionError:
+                self.leave()
+            else:
+                return {"type": "http.request", "body": piece, "more_body": not self._body.ended}
+        await self._over.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind not in ("http.response.start", "http.response.body"):
+            msg = f"{kind!r} is no message of an HTTP answer; send http.response.start and .body"
+            raise RuntimeError(msg)
+        if self.gone:
+            raise ConnectionResetError(_LEFT)
+        opening = kind == "http.response.start"
+        if self.ended or opening is (self._start is not None):
+            place = "twice" if opening else "after the end" if self.ended else "before its start"
+            msg = f"{kind} was sent {place}; an answer is one start, then its body"
+            raise RuntimeError(msg)
+        if opening:
+            self._start = message
+            return
+        self.answered = True
+        try:
+            async with asyncio.timeout(SEND_S):
+                await self._write(message.get("body", b""), more=message.get("more_body", False))
+        except TimeoutError as error:
+            self.abort()
+            msg = f"the client took nothing of the answer for {SEND_S:g} s"
+            raise ConnectionAbortedError(msg) from error
+
+    async def _write(self, body: bytes | memoryview, *, more: bool) -> None:
+        first, answer = self.answer is None, self.answer
+        if answer is None:
+            answer = self.answer = self._head(cast("Message", self._start))
+            if not more and self._left is None and not self._bodyless:
+                answer.content_length = len(body)
+        if self._left is not None:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more):
+                self.abort()
+                longer = "longer" if self._left < 0 else "shorter"
+                msg = f"the body is {abs(self._left)} bytes {longer} than the answer's head says"
+                raise RuntimeError(msg)
+        if first:
+            await answer.prepare(self.bounded)
+        if more:
+            if body and not self._bodyless:
+                await answer.write(body)
+            return
+        await answer.write_eof(b"" if self._bodyless else bytes(body))
+        self._over.set()
+
+    def _head(self, start: Message) -> web.StreamResponse:
+        answer = _Answer(status=start["status"])
+        for raw_name, raw_value in start.get("headers", ()):
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            if name.lower() == "connection" and value.lower() == "close":
+                answer.force_close()
+            elif name.lower() not in _HOP_BY_HOP:
+                answer.headers.add(name, value)
+        answer.headers.setdefault(hdrs.SERVER, SERVER_NAME)
+        self._bodyless = self.bounded.method == hdrs.METH_HEAD or answer.status in _BODYLESS
+        length = answer.headers.get(hdrs.CONTENT_LENGTH)
+        self._left = int(length) if length and not self._bodyless else None
+        return answer
+
+    def abort(self) -> None:
+        """Drop the connection: the client must not take half an answer for a whole one."""
+        self.leave()
+        if self.bounded.transport is not None:
+            self.bounded.transport.abort()
+
+    def finished(self) -> web.StreamResponse:
+        """The answer, for the server to go on with the connection.
+
+        Raises:
+            RuntimeError: there is none, or it is not whole.
+            ConnectionResetError: the client has left.
+        """
+        if self.gone:
+            raise ConnectionResetError(_LEFT)
+        if self.answer is None or not self.ended:
+            begun = self.answer is not None
+            if begun:
+                self.abort()
+            msg = f"the application ended {'amid its' if begun else 'without an'} answer"
+            raise RuntimeError(msg)
+        return self.answer
+
+
+class _Answer(web.StreamResponse):
+    """One whose head waits for the first piece, to be sent with it in one write."""
+
+    _send_headers_immediately = False
+
+
+class CallRequest(Request):
+    """Starlette's request, whose body is bounded and counted where it is kept."""
+
+    def __init__(self, connection: AsgiConnection) -> None:
+        super().__init__(connection.scope, connection.receive, connection.send)
+        self._connection = connection
+
+    async def body(self) -> bytes:
+        """The whole body, which the request keeps, to be read again.
+
+        Raises:
+            HttpError: it is too long, too slow or broken, or there is no room for it.
+            ClientDisconnect: the client has left.
+        """
+        if not hasattr(self, "_body"):
+            bounded, size, pieces = self._connection.bounded, 0, list[bytes]()
+            length = bounded.headers.get(hdrs.CONTENT_LENGTH)
+            if length is not None and int(length) > BODY_LIMIT:
+                raise too_long(BODY_LIMIT)
+            try:
+                async with asyncio.timeout(BODY_S), aclosing(self.stream()) as stream:
+                    async for piece in stream:
+                        size += len(piece)
+                        if size > BODY_LIMIT:
+                            raise too_long(BODY_LIMIT)
+                        bounded.bodies.add(bounded, len(piece))
+                        pieces.append(piece)
+            except TimeoutError as error:
+                raise HttpError(408, "the body took too long to arrive", close=True) from error
+            self._body = b"".join(pieces)
+        return self._body
+
+    async def is_disconnected(self) -> bool:
+        """Whether the client has left; nothing of the body is taken to find out."""
+        return self._connection.gone
+
+
+def connection_of(bounded: BoundedRequest, values: Mapping[str, str]) -> AsgiConnection:
+    """What an ASGI application sees of a request; one for each request."""
+    if bounded.asgi is None:
+        bounded.asgi = AsgiConnection(bounded, values)
+    return bounded.asgi
+
+
+def request_of(bounded: BoundedRequest, values: Mapping[str, str]) -> Request:
+    """Starlette's request; one for each call, whoever asks for it."""
+    return connection_of(bounded, values).request
+
+
+async def run_app(
+    app: ASGIApp, bounded: BoundedRequest, values: Mapping[str, str], handle: Handle | None = None
+) -> web.StreamResponse:
+    """Let an ASGI application answer a request; `route_app` inside it asks `handle`.
+
+    Raises:
+        ConnectionError: the client has left.
+        RuntimeError: it did not send a whole answer.
+        Exception: whatever it raised; the connection is dropped if its answer has begun.
+    """
+    connection = connection_of(bounded, values)
+    connection.handle = handle
+    try:
+        await app(connection.scope, connection.receive, connection.send)
+    except BaseException:
+        if connection.answer is not None and not connection.ended:
+            connection.abort()
+        raise
+    return connection.finished()
+
+
+async def route_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The innermost application under middleware: a route, as `run_app` was told of it."""
+    connection: AsgiConnection = scope[_CONNECTION]
+    handle = cast("Handle", connection.handle)
+    connection.answered = False
+    with connection.seen_as(scope, receive, _held_back(send, connection)):
+        answer = await handle(connection.bounded, connection.values)
+        if not connection.answered:
+            await send_answer(answer, send)
+
+
+def _held_back(send: Send, connection: AsgiConnection) -> Send:
+    """Keep the head of the answer back until its first piece, as the connection itself does."""
+    start: list[Message] = []
+
+    async def held_back(message: Message) -> None:
+        if message["type"] == "http.response.start" and not connection.answered:
+            start[:] = [message]
+            return
+        connection.answered = True
+        while start:
+            await send(start.pop())
+        await send(message)
+
+    return held_back
+
+
+async def send_answer(answer: web.StreamResponse, send: Send) -> None:
+    """Send an answer of aiohttp's, whose body is at hand, as ASGI messages.
+
+    Raises:
+        ConversionError: it is one that writes itself, which middleware cannot see.
+    """
+    body = answer.body if isinstance(answer, web.Response) else None
+    if answer.prepared or not isinstance(answer, web.Response) or isinstance(body, Payload):
+        msg = (
+            "middleware cannot see an answer of aiohttp's that is written piece by piece; "
+            "return a StreamingResponse of buildflow_nb.responses"
+        )
+        raise ConversionError(msg)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in _all(answer)]
+    if answer.keep_alive is False:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": bytes(body or b"")})
+
+
+def _all(answer: web.Response) -> Iterator[tuple[str, str]]:
+    """Its headers, with those that aiohttp would add as it sends."""
+    yield from answer.headers.items()
+    for cookie in answer.cookies.values():
+        yield hdrs.SET_COOKIE, cookie.output(header="").strip()
+    if hdrs.CONTENT_LENGTH not in answer.headers and answer.status not in _BODYLESS:
+        yield hdrs.CONTENT_LENGTH, str(answer.content_length or 0)
+
+
+def _scope(bounded: BoundedRequest, values: Mapping[str, str]) -> Scope:
+    path, _, query = bounded.raw_path.partition("?")
+    if not path.startswith("/"):
+        path = bounded.rel_url.raw_path  # a proxy's absolute form
+    packed = hdrs.CONTENT_ENCODING in bounded.headers
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": f"{bounded.version.major}.{bounded.version.minor}",
+        "method": bounded.method,
+        "scheme": bounded.scheme,
+        "path": unquote(path),
+        "raw_path": path.encode("utf-8", "surrogateescape"),
+        "query_string": query.partition("#")[0].encode("utf-8", "surrogateescape"),
+        "root_path": "",
+        "headers": [
+            (name.lower(), value)
+            for name, value in bounded.raw_headers
+            if not (packed and name.lower() in _OF_PACKED)
+        ],
+        "client": _address(bounded, "peername"),
+        "server": _address(bounded, "sockname"),
+        "path_params": dict(values),
+        "state": {},
+        "extensions": {},
+    }
+
+
+def _address(bounded: BoundedRequest, name: str) -> tuple[str, int | None] | None:
+    found: Any = bounded.get_extra_info(name)
+    if isinstance(found, tuple):
+        return str(found[0]), int(found[1])
+    return (str(found), None) if found else None
