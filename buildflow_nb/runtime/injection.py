@@ -108,48 +108,46 @@ class Injector:
         bound = _with_defaults(_elements_first(call, self._processor), lasting)
         if not self.per_call:
             return bound
-        return self._around_async(bound) if self._processor.is_async else self._around(bound)
+        if self._processor.is_async:
+            work = _whole_async(bound, many=self._processor.many)
+            work = self._around_async(work) if self._per_call else work
+            return _settling_async(work) if self._pushes else work
+        work = self._around(_whole(bound)) if self._per_call else _whole(bound)
+        return _settling(work) if self._pushes else work
 
     def _around(self, call: Call) -> Call:
-        loop = asyncio.get_running_loop()
+        loop, own = asyncio.get_running_loop(), self._per_call
 
-        def wrapped(*args: Any, __request__: object = None, **words: Any) -> Any:
+        def around(*args: Any, __request__: object = None, **words: Any) -> Any:
             scope = _CallScope(self, __request__)
             try:
-                with Pushes.of_call() as pushes:
-                    found = {one.name: scope.take(one.source, loop) for one in self._per_call}
-                    result = call(*args, **words, **found)
-                    if type(result) is GeneratorType:
-                        result = list(result)
-                    pushes.settle()
+                for one in own:
+                    words[one.name] = scope.take(one.source, loop)
+                result = call(*args, **words)
             except BaseException as error:
                 scope.leave(error, loop)
                 raise
             scope.leave(None, loop)
             return result
 
-        return wrapped
+        return around
 
     def _around_async(self, call: Call) -> Call:
-        many = self._processor.many
+        own = self._per_call
 
-        async def wrapped(*args: Any, __request__: object = None, **words: Any) -> Any:
+        async def around(*args: Any, __request__: object = None, **words: Any) -> Any:
             scope = _CallScope(self, __request__)
             try:
-                with Pushes.of_call() as pushes:
-                    found = {one.name: await scope.take_async(one.source) for one in self._per_call}
-                    result = call(*args, **words, **found)
-                    result = await listed(result) if many else await result
-                    if type(result) is GeneratorType:
-                        result = list(result)
-                    await pushes.settle_async()
+                for one in own:
+                    words[one.name] = await scope.take_async(one.source)
+                result = await call(*args, **words)
             except BaseException as error:
                 await scope.leave_async(error)
                 raise
             await scope.leave_async(None)
             return result
 
-        return wrapped
+        return around
 
     def ambient(self, wanted: Ambient, request: object) -> object:
         """What a call or the flow gives."""
@@ -169,6 +167,47 @@ def injector_for(
     if not processor.arguments:
         return None
     return Injector(processor, instances, Workshop(supply, in_thread))
+
+
+def _whole(call: Call) -> Call:
+    """The call with all that a generator gives, as a list: what it depends on ends with it."""
+
+    def whole(*args: Any, **words: Any) -> Any:
+        result = call(*args, **words)
+        return list(result) if type(result) is GeneratorType else result
+
+    return whole
+
+
+def _whole_async(call: Call, *, many: bool) -> Call:
+    async def whole(*args: Any, **words: Any) -> Any:
+        found = call(*args, **words)
+        result = await (listed(found) if many else found)
+        return list(result) if type(result) is GeneratorType else result
+
+    return whole
+
+
+def _settling(call: Call) -> Call:
+    """The call, which is over only when all that it pushed is stored."""
+
+    def settling(*args: Any, **words: Any) -> Any:
+        with Pushes.of_call() as pushes:
+            result = call(*args, **words)
+            pushes.settle()
+        return result
+
+    return settling
+
+
+def _settling_async(call: Call) -> Call:
+    async def settling(*args: Any, **words: Any) -> Any:
+        with Pushes.of_call() as pushes:
+            result = await call(*args, **words)
+            await pushes.settle_async()
+        return result
+
+    return settling
 
 
 def _lasts(argument: Argument) -> bool:

@@ -163,6 +163,9 @@ class Provider:
     arguments: tuple[Argument, ...] = ()
     given: Given | None = None
 
+    def __hash__(self) -> int:
+        return hash(self.dependency)  # it is looked up in every call
+
     @property
     def name(self) -> str:
         """The name of the class or function."""

@@ -6,7 +6,7 @@ Async functions run on the loop, sync ones on a thread of the route's threads. A
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from types import GeneratorType
@@ -18,6 +18,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.concurrency.calls import call_hook, flatten, listed
 from buildflow_nb.runtime.http.binding import Arguments, Binding
 from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
+from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import compile_answer
 from buildflow_nb.runtime.http.thread_pool import ThreadPool
 from buildflow_nb.runtime.injection import Injector, injector_for
@@ -63,6 +64,8 @@ class RouteCode:
         own = injector is not None and injector.per_call
         self._many = processor.many and not own  # with dependencies of its own it gives a list
         self.needs_request = injector is not None and injector.takes_request
+        if self.needs_request:  # which may read the body, too
+            self.binding.takes_request = True
         self.call = self._call_async if processor.is_async else self._call_sync
 
     async def set_up(self) -> None:
@@ -114,6 +117,13 @@ class RouteCode:
         with muted_sinks():
             result = await self.call(self.binding.from_element(element))
         return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
+
+    @staticmethod
+    def seen(request: BoundedRequest, values: Mapping[str, str]) -> object:
+        """The request as dependencies see it."""
+        from buildflow_nb.runtime.http.asgi import request_of  # loads starlette
+
+        return request_of(request, values)
 
     async def _hook(self, name: str) -> None:
         with owned_by(self.ring):

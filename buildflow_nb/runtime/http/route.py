@@ -314,7 +314,8 @@ class HttpRoute:
         clock = self.ledger.clock
         began = clock.now()
         try:
-            result = await code.call(arguments)
+            asked = code.seen(request, values) if code.needs_request else None
+            result = await code.call(arguments, asked)
             seconds = clock.now() - began
             if self._collector is not None:
                 call = Call(code.binding.element(arguments), code.binding.by_name(arguments))
