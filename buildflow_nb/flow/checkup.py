@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
+from typing import Any
 
-from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec, uses_of
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.options import FlowOptions
@@ -33,7 +34,6 @@ __all__ = ("Checkup",)
 
 APPLY = "%buildflow apply"  # the cure of whatever is missing in a cloud
 GRACE_S = 0.5  # for the loop to hand over what it has found
-_ROLES = ("source", "sink", "dead letter")
 _PACKAGES = ("buildflow-nb", "duckdb")
 Found = list[Finding]
 
@@ -45,6 +45,28 @@ class _Link:
     processor_id: str
     role: str
     primitive: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A dependency whose class can be checked, by `async def check(cls, env)`."""
+
+    target: Any
+
+    @property
+    def label(self) -> str:
+        """Its name."""
+        return str(self.target.__name__)
+
+    @property
+    def primitive_id(self) -> str:
+        """What tells it apart."""
+        return f"{self.target.__module__}.{self.target.__qualname__}"
+
+    async def check(self, env: Env) -> Sequence[Finding]:
+        """How it is."""
+        found: Sequence[Finding] = await self.target.check(env)
+        return found
 
 
 class Checkup:
@@ -226,14 +248,12 @@ class _Aside:
 
 def _links(specs: Iterable[ProcessorSpec]) -> Iterator[_Link]:
     for spec in specs:
-        used = (
-            getattr(spec, "source", None),
-            getattr(spec, "sink", None),
-            getattr(spec.options, "dead_letter", None),
-        )
-        for role, primitive in zip(_ROLES, used, strict=True):
-            if primitive is not None:
-                yield _Link(spec.id, role, primitive)
+        for use in uses_of(spec):
+            yield _Link(spec.id, f"{use.role} {use.by}".strip(), use.primitive)
+        for provider in spec.processor.providers:
+            target = provider.dependency.dependency_fn
+            if provider.given is None and isinstance(target, type) and hasattr(target, "check"):
+                yield _Link(spec.id, "dependency", _Checked(target))
 
 
 def _id(primitive: object) -> tuple[type, object]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, uses_of
 from buildflow_nb.core.declaring.registry import Changes
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
@@ -229,10 +229,7 @@ class Running(Declaring):
 
 def _primitives(specs: Iterable[ProcessorSpec]) -> Iterator[object]:
     """Everything that these processors read and write."""
-    for spec in specs:
-        for name in ("source", "sink"):
-            yield getattr(spec, name, None)
-        yield getattr(spec.options, "dead_letter", None)
+    return (use.primitive for spec in specs for use in uses_of(spec))
 
 
 def _drain_older(flow_id: str) -> None:

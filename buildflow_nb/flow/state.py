@@ -13,6 +13,7 @@ from buildflow_nb.core.declaring.flow_spec import (
     ConsumerSpec,
     FlowSpec,
     ProcessorSpec,
+    uses_of,
 )
 from buildflow_nb.core.primitive import owned_by, parents_of
 from buildflow_nb.core.status.flow_state import (
@@ -104,12 +105,7 @@ def _processor(spec: ProcessorSpec, info: dict[str, str | None]) -> ProcessorSta
 
 
 def _used_by(spec: ProcessorSpec) -> Iterator[Any]:
-    for primitive in (getattr(spec, "source", None), getattr(spec, "sink", None)):
-        if primitive is not None:
-            yield primitive
-    dead = getattr(spec.options, "dead_letter", None)
-    if dead is not None:
-        yield dead
+    yield from (use.primitive for use in uses_of(spec))
 
 
 def _needed_by(primitive: object) -> Iterator[Any]:

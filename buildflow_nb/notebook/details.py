@@ -192,7 +192,8 @@ def _elements(flow: Flow, spec: ProcessorSpec) -> str:
         for passage in found
     ]  # fmt: skip
     heads = [(head, "l") for head in found.heads]
-    made = markup.table(f"last elements of {spec.id}", heads, rows)
+    said = " ".join(("last elements of", spec.id, spec.processor.needs_said)).strip()
+    made = markup.table(said, heads, rows)
     return f'<div class="wide" tabindex="0">{made}</div>'
 
 

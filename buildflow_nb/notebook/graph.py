@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from buildflow_nb.core.declaring.dependencies import Ambient, PrimitiveDependency, Provider
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, FlowSpec, ProcessorSpec
 from buildflow_nb.core.primitive import Managed, label_of, owned_by, parents_of
 
@@ -20,7 +21,7 @@ LOOSE_ACROSS = 3  # nodes that nothing joins stand beside one another, this many
 
 @dataclass(slots=True)
 class Node:
-    """One box; `kind` is "primitive", "route" or "processor", `column` and `row` its place."""
+    """One box, of `kind` "primitive", "route", "processor" or "dependency"; where it stands."""
 
     key: str
     kind: str
@@ -51,6 +52,12 @@ class Graph:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+
+    def join(self, start: str, end: str) -> None:
+        """Draw an edge of no processor's, once."""
+        edge = Edge(start, end)
+        if edge not in self.edges:
+            self.edges.append(edge)
 
     @property
     def columns(self) -> int:
@@ -114,6 +121,40 @@ def _add_processor(graph: Graph, spec: ProcessorSpec, managed: set[str]) -> None
         if primitive is not None:
             end = _add_primitive(graph, primitive, managed)
             graph.edges.append(Edge(key, end, spec.id, side))
+    _add_dependencies(graph, spec, managed)
+
+
+def _add_dependencies(graph: Graph, spec: ProcessorSpec, managed: set[str]) -> None:
+    """What is injected: from what it stands on to the processor, and on to what it pushes to."""
+    for provider in spec.processor.providers:
+        key = _dependency(graph, provider, managed)
+        for argument in provider.arguments:
+            if isinstance(argument.source, Provider):
+                graph.join(_dependency(graph, argument.source, managed), key)
+    for argument in spec.processor.arguments:
+        if not isinstance(argument.source, Provider):
+            continue
+        key, processor = _dependency(graph, argument.source, managed), f"processor {spec.id}"
+        if argument.source.needs(Ambient.SINK):
+            graph.join(processor, key)
+        else:
+            graph.join(key, processor)
+
+
+def _dependency(graph: Graph, provider: Provider, managed: set[str]) -> str:
+    """The node of a dependency; of one that is nothing but a primitive, that primitive's."""
+    made, primitive = provider.dependency, provider.dependency.primitive
+    if isinstance(made, PrimitiveDependency):
+        return _add_primitive(graph, primitive, managed)
+    key = f"dependency {provider.name} {id(made)}"
+    if key not in graph.nodes:
+        note = f"dependency · {made.scope.name.lower()}"
+        graph.nodes[key] = Node(key, "dependency", provider.name, note)
+        if primitive is not None and provider.given is None:
+            other = _add_primitive(graph, primitive, managed)
+            ends = (key, other) if provider.needs(Ambient.SINK) else (other, key)
+            graph.join(*ends)
+    return key
 
 
 def _dead(spec: ProcessorSpec) -> object | None:

@@ -40,6 +40,7 @@ __all__ = (
     "Dependency",
     "Given",
     "Overrides",
+    "PrimitiveDependency",
     "Provider",
     "Scope",
     "current",
@@ -127,6 +128,14 @@ class Dependency:
         if self._asks is None:
             self._asks = tuple(_asked_by(self))
         return self._asks
+
+
+class PrimitiveDependency(Dependency):
+    """A primitive that is injected as it is."""
+
+    def __init__(self, primitive: object) -> None:
+        super().__init__(lambda: primitive, Scope.NO_SCOPE, primitive)
+        self.name = type(primitive).__name__
 
 
 @dataclass(frozen=True, slots=True)

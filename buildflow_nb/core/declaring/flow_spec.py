@@ -6,7 +6,7 @@ sent to another machine. `declare.py` makes specs, and checks what it puts into 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,9 @@ __all__ = (
     "FlowSpec",
     "ProcessorSpec",
     "ServiceSpec",
+    "Use",
     "replanned",
+    "uses_of",
 )
 
 
@@ -110,6 +112,34 @@ class EndpointSpec:
 
 
 ProcessorSpec = ConsumerSpec | CollectorSpec | EndpointSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a primitive by a processor.
+
+    `role` is "source", "sink", "dead letter" or "dependency", and `by` the dependency that holds
+    it, where one does.
+    """
+
+    role: str
+    primitive: object
+    by: str = ""
+
+
+def uses_of(spec: ProcessorSpec) -> Iterator[Use]:
+    """Every primitive that a processor uses."""
+    found = (
+        ("source", getattr(spec, "source", None)),
+        ("sink", getattr(spec, "sink", None)),
+        ("dead letter", getattr(spec.options, "dead_letter", None)),
+    )
+    for role, primitive in found:
+        if primitive is not None:
+            yield Use(role, primitive)
+    for provider in spec.processor.providers:
+        if provider.dependency.primitive is not None and provider.given is None:
+            yield Use("dependency", provider.dependency.primitive, provider.name)
 
 
 def replanned(spec: ProcessorSpec, overrides: Overrides) -> ProcessorSpec:

@@ -61,6 +61,13 @@ class Processor:
         sources = [one.source for one in self.arguments if isinstance(one.source, Provider)]
         return tuple(dict.fromkeys(one for source in sources for one in source.walk()))
 
+    @property
+    def needs_said(self) -> str:
+        """Its dependencies in a line, "with DB (REPLICA)"; "" where it has none."""
+        sources = (one.source for one in self.arguments)
+        names = [repr(one.dependency) for one in sources if isinstance(one, Provider)]
+        return f"with {', '.join(dict.fromkeys(names))}" if names else ""
+
     def instance(self) -> object | None:
         """A fresh instance of a class processor, `None` for a function."""
         return self.target() if self.is_class else None

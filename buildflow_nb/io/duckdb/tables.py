@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
@@ -32,7 +33,7 @@ __all__ = ("DuckDB", "DuckDBQuery", "DuckDBTable")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class DuckDBTable:
+class DuckDBTable(Injectable):
     """A table in the DuckDB file `database`, made by the first that writes it.
 
     The path is made absolute at once; `md:name` is a database at MotherDuck. As a source it is
@@ -115,7 +116,7 @@ class DuckDBTable:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class DuckDBQuery:
+class DuckDBQuery(Injectable):
     """What a query over the DuckDB file `database` gives, as a bounded source of records.
 
     With `resume` it goes on where the last run of its processor was done. It counts rows, so the

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Wire, label_of
 
 __all__ = ("Empty",)
@@ -25,7 +26,7 @@ class _EmptySink:
 
 
 @dataclass(frozen=True, slots=True)
-class Empty:
+class Empty(Injectable):
     """Drops all elements."""
 
     cloud: ClassVar[str] = "local"

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.findings import Columns, Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.io.blocking import BlockingSink, Writer
 from buildflow_nb.io.checks import looked, on_thread
@@ -34,7 +35,7 @@ __all__ = ("File",)
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class File(Injectable):
     """A file at `file_path`, which is made absolute at once; `None` tells the format by the ending.
 
     `missing` are texts that stand for no value when a CSV file is read ("NA", "NULL"), besides an

@@ -29,6 +29,7 @@ from buildflow_nb.core.errors import (
     TemporaryError,
 )
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env, PrimitiveId, Source, Wire
 from buildflow_nb.io.checks import looked, on_thread
@@ -51,7 +52,7 @@ WRITE_SHARE = 20  # a write that takes long is followed by a pause of this many 
 
 
 @dataclass(frozen=True, slots=True)
-class LocalFileChangeStream:
+class LocalFileChangeStream(Injectable):
     """Changes below `file_path` (a folder or a file), of the given types; none given means all.
 
     The path is absolute.

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Batch, Env, PrimitiveId, Source, Wire, label_of
 
 __all__ = ("CycleSource", "Pulse", "fingerprint")
@@ -102,7 +103,7 @@ class CycleSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Injectable):
     """Hands out `items` one by one, `pulse_interval_seconds` apart, and begins again at their end.
 
     A generator or another iterator is handed out once, to its end. Elements are passed as they are.

@@ -25,8 +25,11 @@ def _list(session: Session, values: Values) -> Declared:  # noqa: ARG001
 
 
 def _peek(session: Session, values: Values) -> Passages:
-    found = passed(session.flow(), values["id"], values["n"])
-    return Passages(found, f"{values['id']} · last elements")
+    flow = session.flow()
+    found = passed(flow, values["id"], values["n"])
+    needs = flow.processor(values["id"]).processor.needs_said
+    head = f"{values['id']} · last elements"
+    return Passages(found, f"{head} · {needs}" if needs else head)
 
 
 def _logs(session: Session, values: Values) -> Lines:

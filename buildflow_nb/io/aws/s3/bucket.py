@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
@@ -38,7 +39,7 @@ TAKEN_ENDINGS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
 
 @dataclass(frozen=True, slots=True)
-class S3Bucket:
+class S3Bucket(Injectable):
     """The bucket `bucket_name`.
 
     Objects are named `{file_path}/part-<time>-<number>-<random>.<ending>`. Their format is

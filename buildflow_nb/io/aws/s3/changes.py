@@ -26,6 +26,7 @@ import msgspec
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, Malformed, Managed, PrimitiveId, Site, Source, Wire
 from buildflow_nb.io.aws.clients import connect
 from buildflow_nb.io.aws.errors import Target
@@ -46,7 +47,7 @@ _DECODER = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
-class S3FileChangeStream:
+class S3FileChangeStream(Injectable):
     """Changes of the objects of `s3_bucket`, of the given types; none given means all.
 
     With `filter_test_events` the message that S3 sends when the notification is configured is

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Source, Wire
 from buildflow_nb.io.aws.clients import connect, default_region
 from buildflow_nb.io.aws.errors import Target
@@ -33,7 +34,7 @@ LEGAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,75}\.fifo|[A-Za-z0-9_-]{1,80}")
 
 
 @dataclass(frozen=True, slots=True)
-class SQSQueue:
+class SQSQueue(Injectable):
     """The queue `queue_name`, in another account and region than one's own where they are given.
 
     `group_by` and `deduplicate_by` are for sinks that are FIFO queues; see `options`.

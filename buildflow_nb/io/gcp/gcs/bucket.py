@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import CHECK_S, looked, on_thread
@@ -51,7 +52,7 @@ NOT_THERE = 0  # the generation of an object that does not exist
 
 
 @dataclass(frozen=True, slots=True)
-class GCSBucket:
+class GCSBucket(Injectable):
     """The bucket `bucket_name` of a project, or of the stack's project where that is None.
 
     With one argument alone, that is the bucket's name: `GCSBucket("inbox")`. Objects are named

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self, cast
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, Malformed, Managed, PrimitiveId, Site, Source, Wire
 from buildflow_nb.io.checks import looked_at_parts
 from buildflow_nb.io.events import EventSource
@@ -36,7 +37,7 @@ PUBLISHER = "roles/pubsub.publisher"
 
 
 @dataclass(frozen=True, slots=True)
-class GCSFileChangeStream:
+class GCSFileChangeStream(Injectable):
     """Changes of the objects of `gcs_bucket`, of the given types; none given means all.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
 from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
@@ -34,7 +35,7 @@ DURATION = re.compile(r"\d+(\.\d{1,9})?s")
 
 
 @dataclass(frozen=True, slots=True)
-class GCPPubSubSubscription:
+class GCPPubSubSubscription(Injectable):
     """The subscription `subscription_name` of a project, or of the stack's where that is None.
 
     The other fields are said with `options`.

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
+from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.checks import CHECK_S
 from buildflow_nb.io.fields import check_texts
@@ -28,7 +29,7 @@ LEGAL_NAME = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9._~+%-]{2,254}")
 
 
 @dataclass(frozen=True, slots=True)
-class GCPPubSubTopic:
+class GCPPubSubTopic(Injectable):
     """The topic `topic_name` of a project, or of the stack's project where that is None.
 
     Raises:
