@@ -34,7 +34,7 @@ from buildflow_nb.runtime.http.response import SERVER_NAME
 __all__ = ("AsgiConnection", "connection_of", "request_of", "route_app", "run_app")
 
 SEND_S = 60.0  # seconds for the client to take what was sent: longer means nobody reads
-_CONNECTION = "buildflow_nb.connection"  # in a scope: whose it is
+_CONNECTION = "buildflow.connection"  # in a scope: whose it is
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding")  # the server's to say
 _BODYLESS = (204, 304)  # RFC 9112 section 6.3
 _OF_PACKED = (b"content-encoding", b"content-length")  # that tell of what is unpacked here

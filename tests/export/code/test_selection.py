@@ -237,3 +237,20 @@ def test_what_may_change_a_needed_value_is_told(tmp_path):
     )
     assert "model.go()" in kept
     assert of_cells(report) == []
+
+
+def test_dependencies_come_along(tmp_path):
+    cells = (
+        "from buildflow_nb.dependencies import Scope, dependency\nfrom typing import Annotated",
+        "@dependency(Scope.REPLICA)\nclass DB:\n    size = 2",
+        "@dependency(Scope.PROCESS)\ndef session(db: DB):\n    yield db",
+        "class Fake:\n    size = 3",
+        "with app.override(DB, Fake()):\n    app.send('three', 1)",
+        "@app.consumer(source=numbers)\n"
+        "def three(x: int, s: Annotated[DB, session]) -> int:\n    return x * s.size",
+    )
+    main, _ = exported(tmp_path, *PLAIN, *cells)
+    app = declared(main)["app"]
+    assert [one.name for one in app.processor("three").processor.providers] == ["DB", "session"]
+    assert "Fake" not in main
+    assert app.send("three", 3) == [6]
