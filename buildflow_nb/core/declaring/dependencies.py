@@ -213,13 +213,17 @@ def dependency(scope: Scope | str | int) -> Callable[[T], T]:
             msg = f"dependency(...) marks a class, a function or a generator function, got {what}"
             raise DeclarationError(msg)
         made = Dependency(target, wanted)
-        with suppress(UnknownNameError):  # defined further down; looked at when it is used
-            provider_of(made)
-        setattr(target, MARK, made)
-        name = _name_of(target)
+        name, before = _name_of(target), named()
         if name is not None:
             with _lock:
                 _named[name] = made
+        try:
+            with suppress(UnknownNameError):  # defined further down; looked at when it is used
+                provider_of(made)
+        except DeclarationError:
+            restore(before)
+            raise
+        setattr(target, MARK, made)
         return target
 
     return mark
