@@ -11,7 +11,6 @@ from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench
 from tests.runtime.test_injection import in_loop
 
-
 CODES = ["awaited", "not awaited", "sync", "in a task", "batch"]
 
 
