@@ -14,7 +14,7 @@ from buildflow_nb.core.aws_session import aws_session
 from buildflow_nb.core.credentials import AWSCredentials
 from buildflow_nb.core.primitive import Env
 
-__all__ = ("connect", "default_region")
+__all__ = ("bucket_resource", "connect", "default_region")
 
 CONNECT_S = 5
 READ_S = 30  # a long poll takes 20 s; anything else that takes longer is dead
@@ -24,6 +24,7 @@ CONNECTIONS = 32  # kept open: the threads of a busy queue, and some of a quiet 
 _lock = threading.Lock()  # neither a boto3 session nor these dicts are safe without it
 _sessions: dict[AWSCredentials, Any] = {}
 _clients: dict[tuple[str, str | None, str | None, AWSCredentials], Any] = {}
+_resources: dict[tuple[str | None, str | None, AWSCredentials], Any] = {}
 
 
 def connect(env: Env, service: str, region: str | None) -> Any:
@@ -37,6 +38,30 @@ def connect(env: Env, service: str, region: str | None) -> Any:
         if key not in _clients:
             _clients[key] = _make(*key)
         return _clients[key]
+
+
+def bucket_resource(env: Env, region: str | None, name: str) -> Any:
+    """boto3's `s3.Bucket` for one caller; the client behind it is shared, as threads may.
+
+    Raises as `connect`.
+    """
+    key = (region or env.aws_region, env.endpoints.get("s3"), env.aws)
+    with _lock:
+        if key not in _resources:
+            _resources[key] = _s3_resource(*key)
+        return _resources[key].Bucket(name)
+
+
+def _s3_resource(region: str | None, endpoint: str | None, keys: AWSCredentials) -> Any:
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        max_pool_connections=CONNECTIONS,
+        s3={"addressing_style": "path"} if endpoint else None,  # as for other clients
+    )
+    return _session(keys).resource("s3", region_name=region, endpoint_url=endpoint, config=config)
 
 
 def _make(service: str, region: str | None, endpoint: str | None, keys: AWSCredentials) -> Any:

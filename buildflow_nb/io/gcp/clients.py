@@ -32,7 +32,7 @@ HASH_LENGTH = 8  # as in BuildFlow, so that what it has made is found again
 
 _lock = threading.Lock()
 _credentials: dict[Secret | None, Any] = {}
-_clients: dict[tuple[str | None, str | None, Secret | None], Any] = {}
+_clients: dict[tuple[str | None, str | None, Secret | None, str | None], Any] = {}
 
 
 def credentials(env: Env) -> Any:
@@ -46,10 +46,13 @@ def credentials(env: Env) -> Any:
         return _found(env.gcp.service_account_info)
 
 
-def storage_client(env: Env, project: str | None) -> Any:
-    """The client of Cloud Storage; blocks where it has to be made. Raises as `credentials`."""
+def storage_client(env: Env, project: str | None, quota_project: str | None = None) -> Any:
+    """The client of Cloud Storage; blocks where it has to be made. Raises as `credentials`.
+
+    `quota_project` is billed for its calls, in place of the credentials' own.
+    """
     endpoint = env.endpoints.get("storage")
-    key = (endpoint, project or env.gcp_project, env.gcp.service_account_info)
+    key = (endpoint, project or env.gcp_project, env.gcp.service_account_info, quota_project)
     with _lock:
         if key not in _clients:
             _clients[key] = _made(*key)
@@ -84,12 +87,15 @@ def default_region(options: object) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _made(endpoint: str | None, project: str | None, account: Secret | None) -> Any:
+def _made(
+    endpoint: str | None, project: str | None, account: Secret | None, quota_project: str | None
+) -> Any:
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
 
     if endpoint is None:
-        return storage.Client(project, credentials=_found(account))
+        billed = {"quota_project_id": quota_project} if quota_project else None
+        return storage.Client(project, credentials=_found(account), client_options=billed)
     nobody = AnonymousCredentials()  # type: ignore[no-untyped-call]
     options = {"api_endpoint": endpoint}
     return storage.Client(project, credentials=nobody, client_options=options)

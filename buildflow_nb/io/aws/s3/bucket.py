@@ -20,7 +20,7 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
-from buildflow_nb.io.aws.clients import connect, default_region
+from buildflow_nb.io.aws.clients import bucket_resource, connect, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
@@ -100,6 +100,11 @@ class S3Bucket(Injectable):
         """Open a sink; the bucket is met by the first push."""
         parts = parts_of(cast("FileFormat", self.file_format), element)
         return BlockingSink(PartWriter(self._store(env), self._folder, parts))
+
+    def vendor_bucket(self, env: Env, *, quota_project: str | None, region: str | None) -> Any:  # noqa: ARG002
+        """boto3's resource `s3.Bucket`, as `BucketPrimitive` says; quota projects are Google's."""
+        with Target("bucket", self.bucket_name, env.stack_said).faults("s3:GetObject"):
+            return bucket_resource(env, region or self.aws_region, self.bucket_name)
 
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look whether the bucket is there, by asking for the name of one object."""

@@ -141,6 +141,12 @@ class GCSBucket(Injectable):
         parts = parts_of(cast("FileFormat", self.file_format), element)
         return BlockingSink(PartWriter(self._store(env), self._folder, parts))
 
+    def vendor_bucket(self, env: Env, *, quota_project: str | None, region: str | None) -> Any:  # noqa: ARG002
+        """Google's `storage.Bucket`, as `BucketPrimitive` says; a bucket's name needs no region."""
+        with Target("bucket", self.bucket_name, env.stack_said).faults(ROLE):
+            client = storage_client(env, self.project_id, quota_project)
+            return client.bucket(self.bucket_name)
+
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look whether the bucket is there, by asking for its properties."""
         store = self._store(env)
