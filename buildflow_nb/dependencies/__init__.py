@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from buildflow_nb.core.declaring.dependencies import Scope, dependency
+from buildflow_nb.core.declaring.dependencies import dependency
+from buildflow_nb.core.declaring.scope import Scope
 
 __all__ = ("Scope", "dependency")

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from starlette.requests import Request
-from starlette.websockets import WebSocket
+from starlette.requests import HTTPConnection
 
 from buildflow_nb.core.errors import DeclarationError, TemporaryError
 from buildflow_nb.dependencies import Scope, dependency
-from buildflow_nb.dependencies.headers import BearerCredentials, connection_of
+from buildflow_nb.dependencies.headers import BearerCredentials
 from buildflow_nb.dependencies.id_tokens import IdTokens, InvalidTokenError
 from buildflow_nb.dependencies.issuer_keys import PAUSE_S
 from buildflow_nb.exceptions import HTTPException
@@ -78,10 +77,8 @@ def AuthenticatedGoogleUserDepBuilder(  # noqa: N802, PLR0913  (BuildFlow's name
         async def __init__(  # type: ignore[misc]  # it is awaited
             self,
             credentials: Annotated[Any, bearer_credentials_dependency],
-            request: Request | None = None,
-            websocket: WebSocket | None = None,
+            connection: HTTPConnection,
         ) -> None:
-            connection = connection_of(request, websocket, "AuthenticatedGoogleUser")
             kept = None if session_id_token is None else _kept(connection, session_id_token)
             token = credentials.token if kept is None else kept
             user = await _user(tokens, token, strict=raise_on_unauthenticated)
@@ -95,7 +92,7 @@ def _texts(given: str | Sequence[str] | None, variable: str) -> tuple[str, ...]:
     return (found,) if isinstance(found, str) else tuple(found)
 
 
-def _kept(connection: Request | WebSocket, key: str) -> object:
+def _kept(connection: HTTPConnection, key: str) -> object:
     """The token in the session, None where there is none.
 
     Raises:

@@ -14,18 +14,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
-from starlette.websockets import WebSocket
+from starlette.requests import HTTPConnection
 
 from buildflow_nb.core.declaring.dependencies import dependency_of, provider_of
-from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.dependencies import Scope, dependency
 
 __all__ = (
     "BearerCredentials",
     "OpenAPISecurityWrapper",
     "SecurityHeader",
-    "connection_of",
     "parse_credentials",
     "security_dependencies",
 )
@@ -53,27 +50,11 @@ class SecurityHeader(abc.ABC):
         """OpenAPI's security requirement of an operation: `{"Auth": []}`."""
 
 
-def connection_of(
-    request: Request | None, websocket: WebSocket | None, owner: str
-) -> Request | WebSocket:
-    """The one of the two that is there.
-
-    Raises:
-        DeclarationError: neither is; `owner` opens the message.
-    """
-    found = websocket if request is None else request  # which are false where they are empty
-    if found is None:
-        msg = f"{owner} comes from a request, and a consumer has none; use it in an endpoint"
-        raise DeclarationError(msg)
-    return found
-
-
 @dependency(Scope.PROCESS)
 class BearerCredentials(SecurityHeader):
     """`.token` is what stands behind `Authorization: Bearer`, None where there is none."""
 
-    def __init__(self, request: Request | None = None, websocket: WebSocket | None = None) -> None:
-        connection = connection_of(request, websocket, "BearerCredentials")
+    def __init__(self, connection: HTTPConnection) -> None:
         values = connection.headers.getlist("Authorization")
         self.token = parse_credentials(values[0]) if len(values) == 1 else None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
-from buildflow_nb.core.declaring.dependencies import Ambient, Scope, dependency
+from buildflow_nb.core.declaring.dependencies import Ambient, dependency
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Writable
 

@@ -15,8 +15,9 @@ from functools import partial
 from types import FunctionType, GeneratorType, MethodType
 from typing import Any
 
-from buildflow_nb.core.declaring.dependencies import Ambient, Argument, Provider, Scope
+from buildflow_nb.core.declaring.dependencies import Ambient, Argument, Provider
 from buildflow_nb.core.declaring.processor import Processor
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.runtime.concurrency.calls import contained, listed
 from buildflow_nb.runtime.scopes import LASTING, Exit, Instances, Supply, Workshop, recipe_of
 from buildflow_nb.runtime.sinks.side_sink import Pushes
@@ -151,8 +152,10 @@ class Injector:
 
     def ambient(self, wanted: Ambient, request: object) -> object:
         """What a call or the flow gives."""
-        if wanted in (Ambient.REQUEST, Ambient.WEBSOCKET):
+        if wanted is Ambient.REQUEST:
             return request
+        if wanted is Ambient.WEBSOCKET:
+            return request if _is_websocket(request) else None
         return self._shop.ambient(wanted)
 
     def value(self, provider: Provider) -> object:
@@ -167,6 +170,10 @@ def injector_for(
     if not processor.arguments:
         return None
     return Injector(processor, instances, Workshop(supply, in_thread))
+
+
+def _is_websocket(connection: object) -> bool:
+    return getattr(connection, "scope", {}).get("type") == "websocket"
 
 
 def _whole(call: Call) -> Call:

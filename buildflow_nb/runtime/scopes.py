@@ -21,13 +21,8 @@ from functools import lru_cache, partial
 from typing import Any, Protocol
 
 from buildflow_nb.core.credentials import FlowCredentials
-from buildflow_nb.core.declaring.dependencies import (
-    Ambient,
-    Argument,
-    Dependency,
-    Provider,
-    Scope,
-)
+from buildflow_nb.core.declaring.dependencies import Ambient, Argument, Dependency, Provider
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.runtime.concurrency.calls import contained
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
-from buildflow_nb.core.declaring.dependencies import Scope, dependency_of
+from buildflow_nb.core.declaring.dependencies import dependency_of
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.dependencies import bucket as bucket_module

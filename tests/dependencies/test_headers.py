@@ -7,6 +7,7 @@ from typing import Annotated
 
 import pytest
 
+from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.dependencies import Scope, dependency
 from buildflow_nb.dependencies.headers import (
@@ -17,6 +18,7 @@ from buildflow_nb.dependencies.headers import (
     security_dependencies,
 )
 from tests.dependencies.making import made, request_with
+from tests.fakes import FakeSource
 
 BEARER = OpenAPISecurityWrapper({"Auth": {"type": "http", "scheme": "bearer"}}, {"Auth": []})
 
@@ -64,8 +66,11 @@ def test_of_two_headers_none_counts():
 
 
 def test_a_consumer_has_no_credentials():
-    with pytest.raises(DeclarationError, match="a consumer has none; use it in an endpoint"):
-        BearerCredentials()
+    def code(element: int, who: BearerCredentials) -> int:
+        return element
+
+    with pytest.raises(DeclarationError, match="takes the request, and elements of a source"):
+        consumer_spec(code, FakeSource([]), None, {})
 
 
 @dependency(Scope.PROCESS)

@@ -13,7 +13,8 @@ import sqlalchemy
 from sqlalchemy import text
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.declaring.dependencies import Scope, dependency_of, provider_of
+from buildflow_nb.core.declaring.dependencies import dependency_of, provider_of
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.dependencies.sqlalchemy import (

@@ -9,7 +9,8 @@ import pytest
 
 from buildflow_nb.core.credentials import FlowCredentials
 from buildflow_nb.core.declaring.declare import consumer_spec
-from buildflow_nb.core.declaring.dependencies import Scope, dependency
+from buildflow_nb.core.declaring.dependencies import dependency
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.primitive import Env
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench

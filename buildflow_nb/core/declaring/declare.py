@@ -64,14 +64,8 @@ def consumer_spec(
         raise DeclarationError(msg)
     options = ConsumerOptions.parse(words, owner)
     spec = ConsumerSpec(processor, source, _sink(owner, sink), options)
-    for provider in processor.providers:
-        for argument in provider.arguments:
-            if argument.source in (Ambient.REQUEST, Ambient.WEBSOCKET):
-                msg = (
-                    f"{owner}: its dependency {provider.name!r} takes {argument.source.value}, and "
-                    "elements of a source come without one; use it in an endpoint or a collector"
-                )
-                raise DeclarationError(msg)
+    why = "elements of a source come without one; use it in an endpoint or a collector"
+    _refuse_lacking(owner, processor, (Ambient.REQUEST, Ambient.WEBSOCKET), why)
     parameter = element_parameter(processor)
     where = f"{owner}, parameter {parameter.name!r}"
     if isinstance(source, Particular) and (wrong := source.check_input(parameter.hint)):
@@ -107,6 +101,7 @@ def collector_spec(
     )
     _check_output(owner, spec.output_type, spec.sink)
     _sink(owner, options.dead_letter, "dead_letter")
+    _refuse_lacking(owner, processor, (Ambient.WEBSOCKET,), "a collector has none")
     plan_binding(spec)
     return spec
 
@@ -123,6 +118,9 @@ def endpoint_spec(
     owner = f"endpoint {processor.name!r}"
     full = join_route(service.base_route, _route(owner, processor, route))
     spec = EndpointSpec(processor, full, _method(owner, method), service.id, service.options)
+    if spec.method != "WEBSOCKET":
+        why = 'its route has none; write method="WEBSOCKET"'
+        _refuse_lacking(owner, processor, (Ambient.WEBSOCKET,), why)
     plan_binding(spec)
     return spec
 
@@ -131,6 +129,19 @@ def join_route(base: str, route: str) -> str:
     """Put a route under a base route; `/` adds nothing."""
     joined = f"{base.rstrip('/')}/{route.lstrip('/')}"
     return joined.rstrip("/") or "/"
+
+
+def _refuse_lacking(
+    owner: str, processor: Processor, lacking: tuple[Ambient, ...], why: str
+) -> None:
+    """Refuse dependencies that need what does not come along."""
+    for provider in processor.providers:
+        for argument in provider.arguments:
+            needs = argument.source in lacking and provider.given is None
+            if needs and provider.dependency.requires(argument.name):
+                said = argument.source.value  # type: ignore[union-attr]  # it is among them
+                msg = f"{owner}: its dependency {provider.name!r} takes {said}, and {why}"
+                raise DeclarationError(msg)
 
 
 def _sink(owner: str, sink: object, word: str = "sink") -> Writable | None:

@@ -25,12 +25,12 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from buildflow_nb.core.conversion.annotations import optional_of, resolved_hints
 from buildflow_nb.core.credentials import FlowCredentials
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import (
     DeclarationError,
     InvalidDependencyHierarchyOrder,
     UnknownNameError,
 )
-from buildflow_nb.core.nearest import nearest
 from buildflow_nb.core.primitive import Env
 
 __all__ = (
@@ -42,7 +42,6 @@ __all__ = (
     "Overrides",
     "PrimitiveDependency",
     "Provider",
-    "Scope",
     "current",
     "dependency",
     "dependency_of",
@@ -55,39 +54,10 @@ __all__ = (
 )
 
 T = TypeVar("T")
+_REQUESTS = ("Request", "HTTPConnection")  # the second is whatever is there
 _GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 MARK = "__buildflow_dependency__"
 PRIMITIVE = "__buildflow_primitive__"
-
-
-class Scope(enum.Enum):
-    """How long what a dependency gives is used.
-
-    `PROCESS`: for one call of a processor. `REPLICA`: as long as a replica lives. `GLOBAL`: as long
-    as a run. `NO_SCOPE`: it is made anew for whoever asks, and lives as long as that one.
-    """
-
-    PROCESS = 1
-    REPLICA = 2
-    GLOBAL = 3
-    NO_SCOPE = 4
-
-    @classmethod
-    def of(cls, scope: Scope | str | int) -> Scope:
-        """A scope by itself, its name in any case, or its value.
-
-        Raises:
-            DeclarationError: there is no such scope.
-        """
-        if isinstance(scope, cls):
-            return scope
-        if isinstance(scope, str) and scope.upper() in cls.__members__:
-            return cls[scope.upper()]
-        if isinstance(scope, int) and scope in [one.value for one in cls]:
-            return cls(scope)
-        near = nearest(scope.upper(), cls.__members__) if isinstance(scope, str) else ""
-        msg = f"scope must be one of {', '.join(cls.__members__)}, got {scope!r}{near}"
-        raise DeclarationError(msg)
 
 
 class Ambient(enum.Enum):
@@ -128,6 +98,11 @@ class Dependency:
         if self._asks is None:
             self._asks = tuple(_asked_by(self))
         return self._asks
+
+    def requires(self, name: str) -> bool:
+        """Whether one of its parameters has no default."""
+        found = inspect.signature(self.dependency_fn).parameters[name].default
+        return bool(found is inspect.Parameter.empty)
 
 
 class PrimitiveDependency(Dependency):
@@ -255,7 +230,7 @@ def ambient_of(hint: object) -> Ambient | None:
     if kind is Env:
         return Ambient.ENV
     for base in kind.__mro__:  # told by their names, so that starlette stays unloaded
-        if base.__module__ == "starlette.requests" and base.__name__ == "Request":
+        if base.__module__ == "starlette.requests" and base.__name__ in _REQUESTS:
             return Ambient.REQUEST
         if base.__module__ == "starlette.websockets" and base.__name__ == "WebSocket":
             return Ambient.WEBSOCKET

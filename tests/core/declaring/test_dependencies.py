@@ -10,12 +10,12 @@ from starlette.requests import Request
 from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.declaring.dependencies import (
     Dependency,
-    Scope,
     current,
     dependency,
     dependency_of,
     provider_of,
 )
+from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import DeclarationError, InvalidDependencyHierarchyOrder
 from buildflow_nb.core.primitive import Env
 from tests.fakes import FakeSource
