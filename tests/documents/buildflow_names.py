@@ -186,6 +186,10 @@ MEMBERS = {
     "buildflow.core.credentials.GCPCredentials": "service_account_info get_creds",
     "buildflow.core.credentials.AWSCredentials": "access_key_id secret_access_key session_token",
     "buildflow.core.options.Options": "default",
+    "buildflow.dependencies.auth.GoogleUser": "google_account_id email email_verified name",
+    "buildflow.dependencies.base.Dependency": "initialize resolve dependency_fn scope",
+    "buildflow.dependencies.flow_dependencies.FlowCredentials": "gcp_credentials aws_credentials",
+    "buildflow.dependencies.headers.SecurityHeader": "service_auth_info endpoint_auth_info",
     "buildflow.io.endpoint.Method": "GET POST WEBSOCKET",
     "buildflow.types.aws.S3ChangeStreamEventType": (
         "OBJECT_CREATED_ALL OBJECT_CREATED_PUT OBJECT_CREATED_POST OBJECT_CREATED_COPY "
