@@ -108,15 +108,23 @@ class RouteCode:
             UsageError: the route takes the request itself.
             Exception: whatever the code raised.
         """
+        self.refuse_without_request()
+        with muted_sinks():
+            result = await self.call(self.binding.from_element(element))
+        return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
+
+    def refuse_without_request(self) -> None:
+        """Look whether it can be called without a request.
+
+        Raises:
+            UsageError: a dependency takes it.
+        """
         if self.needs_request:
             msg = (
                 f"a dependency of {self.owner} takes the request itself; call its route over HTTP "
                 "instead, or give something in its place by app.override(...)"
             )
             raise UsageError(msg)
-        with muted_sinks():
-            result = await self.call(self.binding.from_element(element))
-        return flatten(result) if isinstance(self.spec, CollectorSpec) else [result]
 
     @staticmethod
     def seen(request: BoundedRequest, values: Mapping[str, str]) -> object:

@@ -27,6 +27,7 @@ async def retry_call(
         TimeoutError: the sink takes too long; it may still be written.
     """
     try:
+        code.refuse_without_request()
         arguments = code.binding.for_retry(wanted.element, wanted.call)
     except BuildFlowError as error:
         return RetryResult(error=error)
