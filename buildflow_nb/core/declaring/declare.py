@@ -178,7 +178,7 @@ def _route(owner: str, processor: Processor, route: object) -> str:
     if not isinstance(route, str) or not _ROUTE.match(route):
         msg = f"{owner}: route must be a path that starts with '/', got {route!r}"
         raise DeclarationError(msg)
-    names = [p.name for p in processor.parameters]
+    names = [p.name if p.mark is None else p.mark.name(p.name) for p in processor.parameters]
     for found in _FIELD.findall(route):
         name = found.partition(":")[0]
         if name not in names:

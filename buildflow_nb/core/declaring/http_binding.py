@@ -1,11 +1,12 @@
 """Where each parameter of a route's function comes from: decided once, from its annotation.
 
-A parameter named in the route comes from the path. `aiohttp.web.Request` is the request itself.
-`bytes` is the raw body. Scalars (numbers, text, dates, enums, literals, lists of them) come from
-the query. Records, dicts and lists of records are the JSON body; several of them are one JSON
-object, keyed by name. For GET and DELETE a record is made of the query's fields, or of a JSON body
-where one is sent. A single parameter without annotation and default is the decoded body; others
-without annotation are text from the query.
+A mark (`Form()`, `Header()`, …: `parameter_marks.py`) says it; where there is none, the annotation
+does. A parameter named in the route comes from the path. `Request` of starlette or aiohttp is the
+request itself, `UploadFile` a file of the form. `bytes` is the raw body. Scalars (numbers, text,
+dates, enums, literals, lists of them) come from the query. Records, dicts and lists of records are
+the JSON body; several of them are one JSON object, keyed by name. For GET and DELETE a record is
+made of the query's fields, or of a JSON body where one is sent. A single parameter without
+annotation and default is the decoded body; others without annotation are text from the query.
 
 Everything that cannot be bound is refused when it is declared, in one line.
 """
@@ -13,7 +14,6 @@ Everything that cannot be bound is refused when it is declared, in one line.
 from __future__ import annotations
 
 import collections.abc
-import enum
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.conversion.secret_fields import secret_paths
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
+from buildflow_nb.core.declaring.parameter_marks import Mark, ParameterSource, with_bounds
 from buildflow_nb.core.declaring.processor import Parameter
 from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.core.errors import DeclarationError
@@ -40,28 +41,30 @@ from buildflow_nb.core.primitive import Wire
 
 __all__ = (
     "BODY_METHODS",
+    "TEXTS",
     "BindingPlan",
     "ParameterSource",
     "Slot",
+    "compile_json",
     "compile_text",
+    "is_starlette_class",
+    "is_upload",
     "is_web_class",
     "plan_binding",
 )
 
 BODY_METHODS = ("POST", "PUT", "PATCH")
+TEXTS = (
+    ParameterSource.PATH,
+    ParameterSource.QUERY,
+    ParameterSource.HEADER,
+    ParameterSource.COOKIE,
+    ParameterSource.FORM,
+)
+"""Where values are written as text."""
+
 _LISTS = (list, set, frozenset, tuple, collections.abc.Sequence)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-
-
-class ParameterSource(enum.Enum):
-    """Where a parameter comes from."""
-
-    PATH = "path"
-    QUERY = "query"
-    FIELDS = "fields"  # a record made of the query, for methods without a body
-    BODY = "body"
-    RAW = "raw"
-    REQUEST = "request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,29 @@ class Slot:
         """The parameter's name."""
         return self.parameter.name
 
+    @property
+    def alias(self) -> str:
+        """What it is called in a request."""
+        mark = self.parameter.mark
+        return self.name if mark is None else mark.name(self.name)
+
+    @property
+    def kind(self) -> Any:
+        """Its type, without marks and None."""
+        return optional_of(_plain(self.hint))[0]
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it is made of several fields."""
+        return is_record(self.kind)
+
+    @property
+    def may_be_body(self) -> bool:
+        """Whether it may come from a body that is no form."""
+        if self.place is ParameterSource.FIELDS:
+            return self.parameter.mark is None
+        return self.place in (ParameterSource.BODY, ParameterSource.RAW)
+
 
 @dataclass(frozen=True, slots=True)
 class BindingPlan:
@@ -89,13 +115,20 @@ class BindingPlan:
 
     @property
     def keyed(self) -> bool:
-        """Whether the body holds several parameters, by name."""
-        return len(self.at(ParameterSource.BODY)) > 1
+        """Whether the body holds parameters by name: several, or one that asks for it."""
+        found = self.at(ParameterSource.BODY)
+        embedded = any(slot.parameter.mark and slot.parameter.mark.embed for slot in found)
+        return len(found) > 1 or embedded
 
     @property
     def reads_body(self) -> bool:
-        """Whether any parameter may come from the body."""
-        return bool(self.at(ParameterSource.BODY, ParameterSource.RAW, ParameterSource.FIELDS))
+        """Whether any parameter may come from a body that is no form."""
+        return any(slot.may_be_body for slot in self.slots)
+
+    @property
+    def reads_form(self) -> bool:
+        """Whether any parameter comes from a form."""
+        return bool(self.at(ParameterSource.FORM, ParameterSource.FILE))
 
     def at(self, *places: ParameterSource) -> list[Slot]:
         """The parameters of these places, in order."""
@@ -110,23 +143,13 @@ def plan_binding(spec: CollectorSpec | EndpointSpec) -> BindingPlan:
     """
     owner = f"{spec.kind} {spec.id!r}"
     in_path = parse_template(spec.route, owner).names
-    open_ = [p for p in spec.processor.parameters if p.name not in in_path]
-    bare = [p for p in open_ if is_unknown(p.hint) and p.required]
-    body_bare = bare[0] if spec.method in BODY_METHODS and len(bare) == 1 else None
-    if body_bare is not None and any(
-        _shape(p) in (ParameterSource.BODY, ParameterSource.RAW) for p in open_
-    ):
-        body_bare = None
+    bare = _bare_body(spec, in_path)
     slots = tuple(
-        _slot(p, in_path, spec.method, is_body=p is body_bare) for p in spec.processor.parameters
+        _slot(p, in_path, spec.method, is_body=p is bare) for p in spec.processor.parameters
     )
     plan = BindingPlan(owner, spec.method, slots)
-    if plan.at(ParameterSource.RAW) and len(plan.at(ParameterSource.RAW, ParameterSource.BODY)) > 1:
-        names = ", ".join(
-            repr(slot.name) for slot in plan.at(ParameterSource.RAW, ParameterSource.BODY)
-        )
-        msg = f"{owner}: {names} all take the body, and bytes takes it whole; keep one of them"
-        raise DeclarationError(msg)
+    _refuse_misplaced(plan, in_path)
+    _refuse_mixed(plan)
     for slot in slots:
         _check(slot, owner)
     if spec.kind == "endpoint":
@@ -134,25 +157,92 @@ def plan_binding(spec: CollectorSpec | EndpointSpec) -> BindingPlan:
     return plan
 
 
+def _bare_body(spec: CollectorSpec | EndpointSpec, in_path: tuple[str, ...]) -> Parameter | None:
+    """The parameter that is the body for want of anything that says what it is."""
+    open_ = [p for p in spec.processor.parameters if p.mark is None and p.name not in in_path]
+    bare = [p for p in open_ if is_unknown(p.hint) and p.required]
+    marked = any(p.mark and p.mark.source in _OF_BODY for p in spec.processor.parameters)
+    if spec.method not in BODY_METHODS or len(bare) != 1 or marked:
+        return None
+    return None if any(_shape(p) in _OF_BODY for p in open_) else bare[0]
+
+
+_OF_BODY = (
+    ParameterSource.BODY,
+    ParameterSource.RAW,
+    ParameterSource.FORM,
+    ParameterSource.FILE,
+)
+
+
+def _refuse_misplaced(plan: BindingPlan, in_path: tuple[str, ...]) -> None:
+    """What the route names comes from the path, and nothing else does."""
+    for slot in plan.slots:
+        mark = slot.parameter.mark
+        marked = mark is not None and mark.source is ParameterSource.PATH
+        if mark is None or marked is (slot.alias in in_path):
+            continue
+        said = "the route does not name it" if marked else "the route names it; use Path()"
+        msg = f"{plan.owner}: {slot.name!r} is marked with {mark.word}, but {said}"
+        raise DeclarationError(msg)
+
+
+def _refuse_mixed(plan: BindingPlan) -> None:
+    """One request has one body."""
+    raw, body = plan.at(ParameterSource.RAW), plan.at(ParameterSource.RAW, ParameterSource.BODY)
+    form = plan.at(ParameterSource.FORM, ParameterSource.FILE)
+    if form and plan.method not in BODY_METHODS:
+        msg = f"{plan.owner}: {_names(form)} come from a form, and {plan.method} has no body"
+        raise DeclarationError(msg + "; use POST, PUT or PATCH")
+    if form and body:
+        msg = (
+            f"{plan.owner}: {_names(body)} come from the JSON body and {_names(form)} from a form, "
+            "and a request has one body; mark all of them with Form() or File()"
+        )
+        raise DeclarationError(msg)
+    if raw and len(body) > 1:
+        msg = f"{plan.owner}: {_names(body)} all take the body, and bytes takes it whole"
+        raise DeclarationError(msg + "; keep one of them")
+
+
+def _names(slots: list[Slot]) -> str:
+    return ", ".join(repr(slot.name) for slot in slots)
+
+
 def _slot(parameter: Parameter, in_path: tuple[str, ...], method: str, *, is_body: bool) -> Slot:
-    hint = parameter.hint
+    hint, mark = parameter.hint, parameter.mark
     if is_unknown(hint) and isinstance(parameter.default, (str, int, float)):
         hint = type(parameter.default)
+    if mark is not None:
+        return _marked_slot(parameter, mark, hint)
     if parameter.name in in_path:
         return Slot(parameter, ParameterSource.PATH, hint)
     place = ParameterSource.BODY if is_body else _shape(parameter)
-    if place is ParameterSource.QUERY:
-        return Slot(parameter, place, hint, repeated=_is_list(optional_of(_plain(hint))[0]))
     inner = optional_of(_plain(hint))[0]
+    if place in (ParameterSource.QUERY, ParameterSource.FILE):
+        return Slot(parameter, place, hint, repeated=_is_list(inner))
     fields = is_record(inner) or _is_mapping(inner)
     if place is ParameterSource.BODY and method not in BODY_METHODS and fields:
         place = ParameterSource.FIELDS
     return Slot(parameter, place, hint)
 
 
+def _marked_slot(parameter: Parameter, mark: Mark, hint: Any) -> Slot:
+    place, inner = mark.source, optional_of(_plain(hint))[0]
+    if place is ParameterSource.QUERY and is_record(inner):
+        return Slot(parameter, ParameterSource.FIELDS, hint)
+    if place is ParameterSource.BODY and inner is bytes:
+        return Slot(parameter, ParameterSource.RAW, hint)
+    bounded = hint if place is ParameterSource.FILE else with_bounds(hint, mark)
+    repeated = place not in (ParameterSource.BODY, ParameterSource.PATH) and _is_list(inner)
+    return Slot(parameter, place, bounded, repeated=repeated)
+
+
 def _shape(parameter: Parameter) -> ParameterSource:
     """The place that the annotation alone asks for."""
     inner, _ = optional_of(_plain(parameter.hint))
+    if is_upload(inner) or (_is_list(inner) and any(map(is_upload, get_args(inner)))):
+        return ParameterSource.FILE
     if is_web_class(inner):
         return ParameterSource.REQUEST
     if inner is bytes:
@@ -185,30 +275,62 @@ def _plain(hint: object) -> object:
 
 
 def is_web_class(hint: object) -> bool:
-    """Whether it is one of aiohttp's classes (told by its module, so that it stays unloaded)."""
+    """Whether it is one of aiohttp's or starlette's classes.
+
+    They are told by their module, so that both stay unloaded.
+    """
     return isinstance(hint, type) and any(
-        base.__module__.partition(".")[0] == "aiohttp" for base in hint.__mro__
+        base.__module__.partition(".")[0] in ("aiohttp", "starlette") for base in hint.__mro__
+    )
+
+
+def is_starlette_class(hint: object) -> bool:
+    """Whether it is one of starlette's classes."""
+    return isinstance(hint, type) and any(
+        base.__module__.partition(".")[0] == "starlette" for base in hint.__mro__
+    )
+
+
+def is_upload(hint: object) -> bool:
+    """Whether it is `UploadFile`."""
+    return isinstance(hint, type) and any(
+        base.__module__ == "starlette.datastructures" and base.__name__ == "UploadFile"
+        for base in hint.__mro__
     )
 
 
 def _check(slot: Slot, owner: str) -> None:
     where = f"{owner}, parameter {slot.name!r}"
-    if slot.place in (ParameterSource.PATH, ParameterSource.QUERY):
-        if slot.place is ParameterSource.PATH and not _is_text(slot.hint):
-            msg = (
-                f"{where}: {type_name(slot.hint)} cannot be read from the path; annotate with "
-                "str, int or another plain type"
-            )
+    if slot.place is ParameterSource.FILE:
+        items = get_args(slot.kind) if slot.repeated else (slot.kind,)
+        if not all(item is bytes or is_upload(item) for item in items if item is not Ellipsis):
+            msg = f"{where}: a file is UploadFile or bytes, or a list, not {type_name(slot.hint)}"
             raise DeclarationError(msg)
+    elif slot.place in TEXTS:
+        if slot.is_record and slot.place is not ParameterSource.PATH:
+            compile_decoder(slot.hint, Wire.ROW, where)
+            return
+        _refuse_no_text(slot, where)
         compile_text(slot.hint, where)
-    elif slot.place is ParameterSource.REQUEST and slot.parameter.hint.__name__ not in _REQUESTS:
-        msg = f"{where}: {type_name(slot.hint)} is not what a request brings; use web.Request"
+    elif slot.place is ParameterSource.REQUEST and slot.kind.__name__ not in _REQUESTS:
+        msg = f"{where}: {type_name(slot.hint)} is not what a request brings; use Request"
         raise DeclarationError(msg)
     elif slot.place in (ParameterSource.BODY, ParameterSource.FIELDS):
         compile_decoder(slot.hint, Wire.RECORD, where)
 
 
 _REQUESTS = ("Request", "BaseRequest")
+
+
+def _refuse_no_text(slot: Slot, where: str) -> None:
+    """Values of these places are written as text; parts of a path come one by one."""
+    if _is_text(slot.hint) and not (slot.place is ParameterSource.PATH and _is_list(slot.kind)):
+        return
+    msg = (
+        f"{where}: {type_name(slot.hint)} cannot be read from the {slot.place.value}; annotate "
+        "with str, int or another plain type"
+    )
+    raise DeclarationError(msg)
 
 
 def _check_answer(hint: object, owner: str) -> None:
@@ -235,17 +357,29 @@ def compile_text(hint: Any, where: str) -> Callable[[Any], object]:
         return lambda text: text
     if not _for_pydantic(hint):
         return lambda text: cast("object", msgspec.convert(text, cast("Any", hint), strict=False))
+    return cast("Callable[[Any], object]", _adapter(hint, where).validate_python)
+
+
+def compile_json(hint: Any, where: str) -> Callable[[bytes], object]:
+    """Make the converter from JSON to a type whose mark bounds it; it raises as pydantic does.
+
+    Raises:
+        DeclarationError: JSON can never become this type.
+    """
+    return cast("Callable[[bytes], object]", _adapter(hint, where).validate_json)
+
+
+def _adapter(hint: Any, where: str) -> Any:
     import pydantic
 
     try:
-        adapter: Any = pydantic.TypeAdapter(hint)
+        return pydantic.TypeAdapter(hint)
     except (pydantic.PydanticUserError, pydantic.errors.PydanticSchemaGenerationError) as error:
         msg = (
             f"{where}: {type_name(hint)} cannot be read from a request; use plain types, a "
-            "dataclass or another record type, bytes, or aiohttp.web.Request"
+            "dataclass or another record type, bytes, UploadFile, or Request"
         )
         raise DeclarationError(msg) from error
-    return cast("Callable[[Any], object]", adapter.validate_python)
 
 
 def _for_pydantic(hint: object) -> bool:

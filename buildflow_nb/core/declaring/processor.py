@@ -14,6 +14,7 @@ from typing import Any
 
 from buildflow_nb.core.conversion.annotations import resolved_hints
 from buildflow_nb.core.declaring.dependencies import Argument, Asked, Provider, injected, plan
+from buildflow_nb.core.declaring.parameter_marks import REQUIRED, Mark, unmarked
 from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (
@@ -35,6 +36,12 @@ class Parameter:
     hint: Any
     required: bool
     default: Any = None
+    mark: Mark | None = None
+
+    def absent(self) -> Any:
+        """The value where none is given; it is not required."""
+        factory = None if self.mark is None else self.mark.default_factory
+        return self.default if factory is None else factory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +146,19 @@ def _parameters(
     if skip_self:
         found = found[1:]
     return tuple(
-        Parameter(
-            name=p.name,
-            hint=hints.get(p.name),
-            required=p.default is p.empty,
-            default=None if p.default is p.empty else p.default,
-        )
+        _parameter(p, hints.get(p.name), function)
         for p in found
         if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     )
+
+
+def _parameter(found: inspect.Parameter, hint: Any, function: Callable[..., Any]) -> Parameter:
+    owner = f"processor {function.__name__!r}"
+    default = REQUIRED if found.default is found.empty else found.default
+    hint, default, mark = unmarked(found.name, hint, default, owner)
+    missing = default is REQUIRED
+    required = missing if mark is None else mark.required
+    return Parameter(found.name, hint, required, None if missing else default, mark)
 
 
 def element_parameter(processor: Processor) -> Parameter:

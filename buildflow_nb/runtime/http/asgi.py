@@ -18,16 +18,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from typing import Any, cast
-from urllib.parse import unquote
+from typing import cast
 
 from aiohttp import Payload, hdrs, web
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.runtime.http.asgi_scope import scope_of
 from buildflow_nb.runtime.http.body_stream import BodyStream
 from buildflow_nb.runtime.http.errors import HttpError
+from buildflow_nb.runtime.http.forms import MANY, PART_LIMIT, FormReading
 from buildflow_nb.runtime.http.request import BODY_LIMIT, BODY_S, BoundedRequest, too_long
 from buildflow_nb.runtime.http.response import SERVER_NAME
 
@@ -37,7 +39,6 @@ SEND_S = 60.0  # seconds for the client to take what was sent: longer means nobo
 _CONNECTION = "buildflow.connection"  # in a scope: whose it is
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding")  # the server's to say
 _BODYLESS = (204, 304)  # RFC 9112 section 6.3
-_OF_PACKED = (b"content-encoding", b"content-length")  # that tell of what is unpacked here
 _LEFT = "the client has left"
 
 Handle = Callable[[BoundedRequest, Mapping[str, str]], Awaitable[web.StreamResponse]]
@@ -52,7 +53,7 @@ class AsgiConnection:
     def __init__(self, bounded: BoundedRequest, values: Mapping[str, str]) -> None:
         self.bounded = bounded
         self.values = values
-        self.scope: Scope = _scope(bounded, values)
+        self.scope: Scope = scope_of(bounded, values)
         self.scope[_CONNECTION] = self
         self.receive: Receive = self._receive
         self.send: Send = self._send
@@ -63,6 +64,8 @@ class AsgiConnection:
         self.gone = False
         """Whether the client has left."""
         self.handle: Handle | None = None
+        self.form: FormData | None = None
+        """The form that is the body, once it has been parsed."""
         self._request: CallRequest | None = None
         self._body = BodyStream(bounded)
         self._over = asyncio.Event()  # the client has left, or has its answer
@@ -100,6 +103,24 @@ class AsgiConnection:
             yield
         finally:
             self.scope, self.receive, self.send = outer
+
+    async def whole_body(self) -> bytes:
+        """The body as the innermost application sees it.
+
+        Raises:
+            HttpError: it is too long, too slow or broken, or there is no room for it.
+            ConnectionResetError: the client has left.
+        """
+        try:
+            return await self.request.body()
+        except ClientDisconnect as error:
+            raise ConnectionResetError(_LEFT) from error
+
+    def close(self) -> None:
+        """Close the files of the form; those on disk are gone with it."""
+        for _, value in () if self.form is None else self.form.multi_items():
+            if isinstance(value, UploadFile):
+                value.file.close()
 
     async def while_there(self, work: Awaitable[object]) -> None:
         """Wait for it; it is cancelled if the client leaves.
@@ -253,6 +274,23 @@ class CallRequest(Request):
             self._body = b"".join(pieces)
         return self._body
 
+    def form(
+        self, *, max_files: float = MANY, max_fields: float = MANY, max_part_size: int = PART_LIMIT
+    ) -> FormReading:
+        """The form that is the body, with its files, which are closed at the end of the call.
+
+        Raises:
+            HttpError: it is too long, too slow or broken, or there is no room for it.
+            ClientDisconnect: the client has left.
+        """
+        return FormReading(
+            self,
+            self._connection,
+            max_files=max_files,
+            max_fields=max_fields,
+            max_part_size=max_part_size,
+        )
+
     async def is_disconnected(self) -> bool:
         """Whether the client has left; nothing of the body is taken to find out."""
         return self._connection.gone
@@ -288,6 +326,8 @@ async def run_app(
         if connection.answer is not None and not connection.ended:
             connection.abort()
         raise
+    finally:
+        connection.close()
     return connection.finished()
 
 
@@ -345,38 +385,3 @@ def _all(answer: web.Response) -> Iterator[tuple[str, str]]:
         yield hdrs.SET_COOKIE, cookie.output(header="").strip()
     if hdrs.CONTENT_LENGTH not in answer.headers and answer.status not in _BODYLESS:
         yield hdrs.CONTENT_LENGTH, str(answer.content_length or 0)
-
-
-def _scope(bounded: BoundedRequest, values: Mapping[str, str]) -> Scope:
-    path, _, query = bounded.raw_path.partition("?")
-    if not path.startswith("/"):
-        path = bounded.rel_url.raw_path  # a proxy's absolute form
-    packed = hdrs.CONTENT_ENCODING in bounded.headers
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
-        "http_version": f"{bounded.version.major}.{bounded.version.minor}",
-        "method": bounded.method,
-        "scheme": bounded.scheme,
-        "path": unquote(path),
-        "raw_path": path.encode("utf-8", "surrogateescape"),
-        "query_string": query.partition("#")[0].encode("utf-8", "surrogateescape"),
-        "root_path": "",
-        "headers": [
-            (name.lower(), value)
-            for name, value in bounded.raw_headers
-            if not (packed and name.lower() in _OF_PACKED)
-        ],
-        "client": _address(bounded, "peername"),
-        "server": _address(bounded, "sockname"),
-        "path_params": dict(values),
-        "state": {},
-        "extensions": {},
-    }
-
-
-def _address(bounded: BoundedRequest, name: str) -> tuple[str, int | None] | None:
-    found: Any = bounded.get_extra_info(name)
-    if isinstance(found, tuple):
-        return str(found[0]), int(found[1])
-    return (str(found), None) if found else None

@@ -6,101 +6,28 @@ Faults of all parameters are collected into one 422, so that a client can mend t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import msgspec
 from aiohttp import hdrs, web
 
-from buildflow_nb.core.conversion.annotations import is_unknown, record_hints
-from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.declaring.http_binding import (
+    TEXTS,
     BindingPlan,
     ParameterSource,
     Slot,
-    compile_text,
+    is_starlette_class,
+    is_upload,
 )
 from buildflow_nb.core.errors import ConversionError, UsageError
-from buildflow_nb.core.primitive import Wire
-from buildflow_nb.runtime.http.errors import Detail, HttpError, details, missing, not_json
-from buildflow_nb.runtime.http.request import form_fields, in_utf8
+from buildflow_nb.runtime.http.errors import Detail, HttpError, details, not_json
+from buildflow_nb.runtime.http.request import BoundedRequest, form_fields, in_utf8
+from buildflow_nb.runtime.http.takers import REFUSED, Form, Taker
 
 __all__ = ("Arguments", "Binding")
 
 Arguments = tuple[Any, ...]
-_REFUSED = (ValueError, TypeError, ConversionError, RecursionError)
-
-
-class Fields(Protocol):
-    """Texts by key, several for a key that is repeated: a query or a form."""
-
-    def keys(self) -> Iterable[str]:
-        """The keys."""
-        ...
-
-    def getall(self, key: str) -> list[str]:
-        """Every value of a key."""
-        ...
-
-
-class Form(dict[str, list[str]]):
-    """A form's fields."""
-
-    def getall(self, key: str) -> list[str]:
-        """Every value of a key."""
-        return self[key]
-
-
-class _Taker:
-    """Makes one parameter's value out of text, fields or JSON."""
-
-    def __init__(self, slot: Slot, owner: str) -> None:
-        self.slot = slot
-        self.name = slot.name
-        where = f"{owner}, parameter {slot.name!r}"
-        hint = slot.hint
-        plain = is_unknown(hint)
-        self.text: Callable[[Any], object] = _as_is
-        self.row: Callable[[Any], object] = _as_is
-        self.json: Callable[[bytes], object] = msgspec.json.decode
-        self.value: Callable[[Any], object] = compile_decoder(hint, Wire.OBJECT, where).one
-        if slot.place in (ParameterSource.PATH, ParameterSource.QUERY):
-            self.text = compile_text(hint, where)
-        elif slot.place is ParameterSource.FIELDS or (
-            slot.place is ParameterSource.BODY and record_hints(hint)
-        ):
-            self.row = compile_decoder(hint, Wire.ROW, where).one
-        if slot.place in (ParameterSource.BODY, ParameterSource.FIELDS) and not plain:
-            self.json = _json_decoder(hint, where)
-        self.lists = {
-            name for name, kind in record_hints(hint).items() if _listed(kind)
-        }  # fields of which a query may hold several
-
-    def absent(self, *place: str | int) -> object:
-        """The default.
-
-        Raises:
-            HttpError: there is none.
-        """
-        if self.slot.parameter.required:
-            raise HttpError(422, [missing(*(place or ("body",)))])
-        return self.slot.parameter.default
-
-    def from_fields(self, fields: Fields, place: str) -> object:
-        """A record made of a query's or a form's fields; fields that it does not have are left."""
-        keys = list(fields.keys())
-        if not keys and not self.slot.parameter.required:
-            return self.slot.parameter.default
-        row = {
-            key: msgspec.json.encode(fields.getall(key)).decode()
-            if key in self.lists
-            else fields.getall(key)[-1]
-            for key in keys
-        }
-        try:
-            return self.row(row)
-        except _REFUSED as error:
-            raise HttpError(422, details(error, [place], text=True)) from error
 
 
 class Binding:
@@ -108,13 +35,20 @@ class Binding:
 
     def __init__(self, plan: BindingPlan, call: Callable[..., Any]) -> None:
         self.plan = plan
-        self._takers = [_Taker(slot, plan.owner) for slot in plan.slots]
+        self._takers = [Taker(slot, plan.owner) for slot in plan.slots]
         self._body_takers = [t for t in self._takers if t.slot.place is ParameterSource.BODY]
         self._named = _first_keyword_only(call, [slot.name for slot in plan.slots])
         only = plan.slots[0].place if len(plan.slots) == 1 else None
+        alone = only is ParameterSource.BODY and not plan.keyed
+        requests = plan.at(ParameterSource.REQUEST)
         self.reads_body = plan.reads_body
-        self.takes_request = bool(plan.at(ParameterSource.REQUEST))
-        self.bind = self._bind_body if only is ParameterSource.BODY else self._bind_all
+        self.reads_form = plan.reads_form
+        self.read_files = {t.slot.alias for t in self._takers if t.takes_bytes}
+        """Names of files that are to be read: what is in them is asked for."""
+        self.takes_request = any(not is_starlette_class(slot.kind) for slot in requests)
+        self.gives_request = any(is_starlette_class(slot.kind) for slot in requests)
+        self._once = bool(requests or plan.at(ParameterSource.FILE))
+        self.bind = self._bind_body if alone else self._bind_all
 
     def invoke(self, call: Callable[..., Any], arguments: Arguments) -> Any:
         """Call with bound arguments."""
@@ -131,8 +65,8 @@ class Binding:
         return {t.name: _shown(a) for t, a in zip(self._takers, arguments, strict=True)}
 
     def by_name(self, arguments: Arguments) -> Mapping[str, object] | None:
-        """The arguments by name, to call with them again; None where one is the request itself."""
-        if self.takes_request:
+        """The arguments by name, to call with them again; None where one ends with the request."""
+        if self._once:
             return None
         return {t.name: a for t, a in zip(self._takers, arguments, strict=True)}
 
@@ -170,33 +104,33 @@ class Binding:
             raise UsageError(msg)
         return tuple(self._sent(taker, given) for taker in self._takers)
 
-    def _sent(self, taker: _Taker, given: Mapping[str, object]) -> object:
+    def _sent(self, taker: Taker, given: Mapping[str, object]) -> object:
         if taker.name not in given:
-            return taker.slot.parameter.default
+            return taker.slot.parameter.absent()
         if taker.slot.place is ParameterSource.REQUEST:
             msg = f"{self.plan.owner} takes the request itself; call its route over HTTP instead"
             raise UsageError(msg)
         value = given[taker.name]
-        if isinstance(value, str) and taker.slot.place in (
-            ParameterSource.PATH,
-            ParameterSource.QUERY,
-        ):
+        if taker.slot.place is ParameterSource.FILE:
+            from buildflow_nb.runtime.http.forms import as_files  # loads starlette
+
+            return as_files(value, as_bytes=taker.takes_bytes, listed=taker.slot.repeated)
+        in_text = taker.slot.place in (*TEXTS, ParameterSource.PATH) and not taker.slot.is_record
+        if isinstance(value, str) and in_text:
             try:
                 return taker.text(value)
-            except _REFUSED as error:
+            except REFUSED as error:
                 msg = f"{taker.name}: {error}"
                 raise ConversionError(msg) from error
         return taker.value(value)
 
     def _bind_body(
-        self, request: web.BaseRequest, _path: Mapping[str, str], body: bytes
+        self, request: BoundedRequest, _path: Mapping[str, str], body: bytes
     ) -> Arguments:
         """The common case, without a loop: one parameter, from the body."""
         return (self._whole(self._takers[0], request, body),)
 
-    def _bind_all(
-        self, request: web.BaseRequest, path: Mapping[str, str], body: bytes
-    ) -> Arguments:
+    def _bind_all(self, request: BoundedRequest, path: Mapping[str, str], body: bytes) -> Arguments:
         values: list[object] = []
         faults: list[Detail] = []
         parts = self._parts(request, body) if self.plan.keyed else None
@@ -213,53 +147,74 @@ class Binding:
 
     def _take(
         self,
-        taker: _Taker,
-        request: web.BaseRequest,
+        taker: Taker,
+        request: BoundedRequest,
         path: Mapping[str, str],
         body: bytes,
         parts: Mapping[str, bytes] | None,
     ) -> object:
-        place = taker.slot.place
+        place, slot = taker.slot.place, taker.slot
         if place is ParameterSource.PATH:
-            return _converted(taker, path[taker.name], "path")
+            return taker.converted(path[slot.alias], "path")
         if place is ParameterSource.QUERY:
-            return self._queried(taker, request)
-        if place is ParameterSource.REQUEST:
+            return taker.from_texts(request.query.getall(slot.alias, ()), "query")
+        if slot.may_be_body:
+            return self._from_body(taker, request, body, parts)
+        return self._from_elsewhere(taker, request, path)
+
+    def _from_elsewhere(
+        self, taker: Taker, request: BoundedRequest, path: Mapping[str, str]
+    ) -> object:
+        place = taker.slot.place
+        if place is ParameterSource.FIELDS:
+            return taker.from_fields(request.query, "query")
+        if place is ParameterSource.HEADER:
+            return taker.from_headers(request.headers)
+        if place is ParameterSource.COOKIE:
+            from buildflow_nb.runtime.http.forms import cookies_of  # loads starlette
+
+            return taker.from_cookies(cookies_of(request))
+        if place is ParameterSource.FORM:
+            return taker.from_form(request.form)
+        if place is ParameterSource.FILE:
+            return taker.from_files(request.form)
+        return self._request(request, path, taker.slot)
+
+    def _request(self, request: BoundedRequest, path: Mapping[str, str], slot: Slot) -> object:
+        if not is_starlette_class(slot.kind):
             return request
-        return self._from_body(taker, request, body, parts)
+        from buildflow_nb.runtime.http.asgi import request_of  # loads starlette
+
+        return request_of(request, path)
 
     def _from_body(
         self,
-        taker: _Taker,
+        taker: Taker,
         request: web.BaseRequest,
         body: bytes,
         parts: Mapping[str, bytes] | None,
     ) -> object:
-        if taker.slot.place is ParameterSource.RAW:
-            return body if body or taker.slot.parameter.required else taker.slot.parameter.default
-        if taker.slot.place is ParameterSource.FIELDS and not body:
+        place, parameter = taker.slot.place, taker.slot.parameter
+        if place is ParameterSource.RAW:
+            return body if body or parameter.required else parameter.absent()
+        if place is ParameterSource.FIELDS and not body:
             return taker.from_fields(request.query, "query")
         if parts is None:
             return self._whole(taker, request, body)
-        if taker.name not in parts:
-            return taker.absent("body", taker.name)
-        return _decoded(taker, parts[taker.name], ["body", taker.name])
+        alias = taker.slot.alias
+        if alias not in parts:
+            return taker.absent("body", alias)
+        return taker.decoded(parts[alias], ["body", alias])
 
-    def _queried(self, taker: _Taker, request: web.BaseRequest) -> object:
-        found = request.query.getall(taker.name, ())
-        if not found:
-            return taker.absent("query", taker.name)
-        return _converted(taker, list(found) if taker.slot.repeated else found[-1], "query")
-
-    def _whole(self, taker: _Taker, request: web.BaseRequest, body: bytes) -> object:
+    def _whole(self, taker: Taker, request: web.BaseRequest, body: bytes) -> object:
         if not body:
             return taker.absent()
         body = in_utf8(request, body)
         try:
             return taker.json(body)
-        except _REFUSED as error:
+        except REFUSED as error:
             form = form_fields(request, body) if hdrs.CONTENT_TYPE in request.headers else None
-            if form is not None and taker.row is not _as_is:
+            if form is not None and taker.from_rows:
                 return taker.from_fields(Form(form), "body")
             raise _refused(error, body, ["body"]) from error
 
@@ -270,35 +225,9 @@ class Binding:
         body = in_utf8(request, body)
         try:
             found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        except _REFUSED as error:
+        except REFUSED as error:
             raise HttpError(422, _refused(error, body, ["body"]).detail) from error
         return {name: bytes(raw) for name, raw in found.items()}
-
-
-def _as_is(value: Any) -> object:
-    return value
-
-
-def _listed(kind: object) -> bool:
-    return getattr(kind, "__origin__", kind) in (list, set, tuple, frozenset)
-
-
-def _json_decoder(hint: Any, where: str) -> Callable[[bytes], object]:
-    return compile_decoder(hint, Wire.BYTES, where).one
-
-
-def _converted(taker: _Taker, text: str | list[str], place: str) -> object:
-    try:
-        return taker.text(text)
-    except _REFUSED as error:
-        raise HttpError(422, details(error, [place, taker.name], text=True)) from error
-
-
-def _decoded(taker: _Taker, part: bytes, place: list[str | int]) -> object:
-    try:
-        return taker.json(part)
-    except _REFUSED as error:
-        raise HttpError(422, details(error, place)) from error
 
 
 def _refused(error: BaseException, body: bytes, place: list[str | int]) -> HttpError:
@@ -312,6 +241,13 @@ def _refused(error: BaseException, body: bytes, place: list[str | int]) -> HttpE
 def _shown(value: object) -> object:
     if isinstance(value, web.BaseRequest):
         return f"{value.method} {value.path_qs}"
+    if is_upload(type(value)):
+        return f"file {value.filename!r}, {value.size} bytes"  # type: ignore[attr-defined]
+    if is_starlette_class(type(value)) and hasattr(value, "url"):
+        url = value.url
+        return f"{value.method} {url.path}" + (f"?{url.query}" if url.query else "")  # type: ignore[attr-defined]
+    if isinstance(value, list) and any(is_upload(type(one)) for one in value):
+        return [_shown(one) for one in value]
     return value
 
 

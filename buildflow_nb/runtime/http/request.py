@@ -15,6 +15,7 @@ People annotate `aiohttp.web.Request`, and this is one: `read()` and all that st
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
@@ -51,7 +52,6 @@ _BOM = b"\xef\xbb\xbf"
 
 class _BodyTaker(Protocol):
     reads_body: bool
-    takes_request: bool
 
 
 class Held:
@@ -91,10 +91,11 @@ class Held:
 class BoundedRequest(web.Request):
     """A `web.Request` of a server whose requests share what `bodies` counts."""
 
-    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "held", "invited", "_first"}
+    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "form", "held", "invited", "_first"}
     bodies: Held
     held = 0
     invited = False  # to send its body
+    form: Mapping[str, Sequence[object]] = {}
     asgi: AsgiConnection | None = None
     """What an ASGI application sees of it, once one does."""
     _first: BoundedRequest | None = None  # what it is a clone of: that one is released
@@ -156,14 +157,12 @@ class BoundedRequest(web.Request):
         return body
 
     async def body_for(self, taker: _BodyTaker) -> bytes:
-        """The body for a function that takes it, the request itself, or both.
+        """The body for a function that takes this request itself, and maybe the body, too.
 
         Raises:
             HttpError: as `take`.
             ConnectionError: the client has left.
         """
-        if not taker.takes_request:
-            return await self.take()
         body = await self.read() if taker.reads_body else b""
         await self._unpack()
         return body

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from aiohttp import web
 
@@ -26,6 +26,7 @@ from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, same_way_out
 from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
 from buildflow_nb.runtime.http.errors import HttpError, refused_by_a_fault
+from buildflow_nb.runtime.http.inputs import needs_waiting, received
 from buildflow_nb.runtime.http.manual_retry import retry_call
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import (
@@ -46,9 +47,6 @@ from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.sinks.dead_letters import fate_of
 from buildflow_nb.runtime.unit import Unit, not_ready
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 __all__ = ("HttpRoute",)
 
@@ -259,6 +257,8 @@ class HttpRoute:
             status = response.status
             return response
         finally:
+            if request.asgi is not None:
+                request.asgi.close()
             self._requests.discard(task)
             metrics.in_flight -= 1
             self.ledger.activity.stir()
@@ -282,9 +282,8 @@ class HttpRoute:
     ) -> web.StreamResponse:
         code = self._code or await self._ready()
         body = b""
-        if code.binding.reads_body or code.binding.takes_request:
-            at_hand = None if code.binding.takes_request else request.at_hand()
-            body = await request.body_for(code.binding) if at_hand is None else at_hand
+        if needs_waiting(code):
+            body = await received(code, request, values)
             code = self._code or await self._ready()  # swapped while the body arrived
         try:
             arguments = code.binding.bind(request, values, body)
@@ -323,7 +322,9 @@ class HttpRoute:
             if isinstance(result, web.StreamResponse):
                 response = own_answer(request, result)
             elif is_starlette_response(result):
-                response = await self._reply(code, request, values, result)
+                from buildflow_nb.runtime.http.reply import send_response  # loads starlette
+
+                response = await send_response(result, code, request, values, self._requests)
             else:
                 response = code.answer(result)
         except BaseException as error:  # user code may raise anything
@@ -343,13 +344,6 @@ class HttpRoute:
         self.ledger.passed((element,), ((result,),), seconds)
         self.ledger.metrics.given.add(1, clock.now())
         return response
-
-    async def _reply(
-        self, code: RouteCode, request: BoundedRequest, values: Mapping[str, str], given: Response
-    ) -> web.StreamResponse:
-        from buildflow_nb.runtime.http.reply import send_response  # loads starlette
-
-        return await send_response(given, code, request, values, self._requests)
 
     async def _failed(
         self, code: RouteCode, request: BoundedRequest, arguments: Arguments, error: BaseException
