@@ -1,9 +1,6 @@
-"""Dependencies that are no class or function of their own: annotations made of something callable.
+"""Dependencies that are no class or function of their own, but annotations made of one.
 
-    Clock = ReplicaScoped(make_clock)
-
-    @app.consumer(source=orders, sink=priced)
-    def price(order: Order, clock: Clock) -> Priced: ...
+`Clock = ReplicaScoped(make_clock)` is an annotation: `def price(order: Order, clock: Clock)`.
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ def test_a_client_that_leaves_is_told_of():
     seen = []
 
     async def app(scope, receive, send):
-        request = request_of(scope["buildflow_nb.connection"].bounded, {})
+        request = request_of(scope["buildflow.connection"].bounded, {})
         assert not await request.is_disconnected()
         await send(START)
         await send(MORE)
