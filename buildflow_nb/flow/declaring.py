@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from buildflow_nb.core.declaring.declarations import Collector, Consumer, Endpoint, Service
 from buildflow_nb.core.declaring.dependencies import dependency_of, stand_in
 from buildflow_nb.core.declaring.flow_spec import FlowSpec, ProcessorSpec
-from buildflow_nb.core.declaring.registry import Registry
 from buildflow_nb.core.errors import DeclarationError, UsageError
 from buildflow_nb.core.nearest import nearest, unknown_processor
 from buildflow_nb.core.options import (
@@ -20,6 +19,7 @@ from buildflow_nb.core.options import (
 from buildflow_nb.core.primitive import Managed, key_of
 from buildflow_nb.core.status.flow_state import FlowState
 from buildflow_nb.core.surroundings import kernel
+from buildflow_nb.flow.hooks import DeclaringHooks
 from buildflow_nb.infra.flow_stack import FlowStack
 
 __all__ = ("Declaring",)
@@ -27,12 +27,11 @@ __all__ = ("Declaring",)
 Code = TypeVar("Code", bound=Callable[..., Any])
 
 
-class Declaring:
+class Declaring(DeclaringHooks):
     """The declaring half of a flow."""
 
     flow_id: str
     stack: str
-    registry: Registry
     place: FlowStack
 
     @takes_options(ConsumerOptions)

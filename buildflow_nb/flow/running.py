@@ -123,6 +123,7 @@ class Running(Declaring):
                         name,
                         read,
                         serve_body_bytes,
+                        lambda: self.registry.hooks_in_force,
                     )
                     self.handle = self._begin(plan, listeners)
                 return self.handle

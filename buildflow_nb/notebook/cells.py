@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.declaring.hooks import HookKey, Hooks
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.acknowledged import acknowledged
@@ -32,6 +33,7 @@ class _Open:
     flow: Flow
     before: Mapping[str, ProcessorSpec]
     mentions: Mapping[str, int]
+    hooks: Hooks
 
 
 class Cells:
@@ -43,6 +45,7 @@ class Cells:
         self._owner: Flow | None = None
         self._owned: dict[str, set[str]] = {}
         self._managed: dict[str, set[str]] = {}
+        self._hooks: dict[str, set[HookKey]] = {}
 
     def begin(self, info: CellInfo, flow: Flow | None) -> None:
         """Open the transaction; a cell that a cell runs belongs to the outer one."""
@@ -51,7 +54,8 @@ class Cells:
                 return
             self.abandon()  # its end was never told, so it did not end well
         if flow is not None:
-            self._open = _Open(info, flow, flow.processors, flow.registry.mentions)
+            registry = flow.registry
+            self._open = _Open(info, flow, flow.processors, registry.mentions, registry.hooks)
             flow.registry.hold()
 
     def end(self, info: CellInfo | None, flow: Flow | None, *, success: bool) -> None:
@@ -81,6 +85,8 @@ class Cells:
             self._own(opened.info.cell_id, flow, before, replace=success)
             mentions = opened.mentions if flow is opened.flow else {}
             self._manage(opened.info.cell_id, flow, mentions, replace=success)
+            hooks = opened.hooks if flow is opened.flow else {}
+            self._own_hooks(opened.info.cell_id, flow, hooks, replace=success)
         said: list[str] = []
         try:
             changes = opened.flow.registry.release()
@@ -104,7 +110,7 @@ class Cells:
         replace: bool,
     ) -> None:
         if flow is not self._owner:
-            self._owner, self._owned, self._managed = flow, {}, {}
+            self._owner, self._owned, self._managed, self._hooks = flow, {}, {}, {}
         after = flow.processors
         now = {name for name, spec in after.items() if before.get(name) is not spec}
         if cell_id is None:
@@ -116,6 +122,20 @@ class Cells:
         for ghost in sorted((earlier - now) if replace else ()):
             if ghost in after:
                 flow.remove(ghost)
+
+    def _own_hooks(self, cell_id: str | None, flow: Flow, before: Hooks, *, replace: bool) -> None:
+        """Take away the flow's code that this cell declared before, and no cell does now."""
+        after = flow.registry.hooks
+        now = {key for key, hook in after.items() if before.get(key) is not hook}
+        if cell_id is None:
+            return
+        earlier = self._hooks.get(cell_id, set())
+        for keys in self._hooks.values():
+            keys.difference_update(now)
+        self._hooks[cell_id] = now if replace else earlier | now
+        for key in (earlier - now) if replace else ():
+            if key in after:
+                flow.registry.remove_hook(key)
 
     def _manage(
         self, cell_id: str | None, flow: Flow, before: Mapping[str, int], *, replace: bool

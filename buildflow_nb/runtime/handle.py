@@ -61,10 +61,11 @@ class RunHandle:
 
         Raises:
             ServeError: the port cannot be had.
+            RunError: what comes before the run failed.
         """
         AT_EXIT.add(self._drain_at_exit)
         try:
-            self._thread.run(self._begin(), START_TIMEOUT_S)
+            self._thread.run(self._begin(), START_TIMEOUT_S + self._supervisor.startup_s)
         except BaseException:  # also when interrupted: nothing of it may go on unseen
             self._thread.spawn(self._supervisor.stop_all(drain=False, timeout_s=1.0))
             raise

@@ -77,7 +77,9 @@ class InProcess:
 
             plan = self._plan
             most = plan.body_bytes or HELD_LIMIT
-            server = Server(plan.host, plan.port, title=plan.flow_id, body_bytes=most)
+            server = Server(
+                plan.host, plan.port, title=plan.flow_id, body_bytes=most, hooks=plan.hooks
+            )
             self.address = await server.start()
             self._server = server
         return self._server

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env
 
@@ -63,6 +64,8 @@ class RunPlan:
     """What earlier runs have read to its end, by processor."""
     body_bytes: int | None = None
     """What all requests may hold together; the server's own bound where it is None."""
+    hooks: Callable[[], Hooks] = dict
+    """The flow's code that is no processor's, as it is at this moment."""
 
 
 def is_loopback(host: str) -> bool:

@@ -18,6 +18,7 @@ from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.engine import Engine
+from buildflow_nb.runtime.lifespan import Lifespan
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger, Retrier
 from buildflow_nb.runtime.observability.metrics import Activity
@@ -56,6 +57,13 @@ class Supervisor:
         self._starts: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Lock()
         self._stopping = False
+        self._lifespan = Lifespan(plan.hooks)
+        self._finishing: asyncio.Task[None] | None = None
+
+    @property
+    def startup_s(self) -> float:
+        """Seconds that code of the flow may take before the run."""
+        return self._lifespan.startup_s
 
     @property
     def address(self) -> str | None:
@@ -69,8 +77,10 @@ class Supervisor:
 
         Raises:
             ServeError: a port cannot be had; nothing is left running.
+            RunError: what comes before the run failed.
         """
         async with self._turn:
+            await self._lifespan.begin()
             await self._engine.open(specs)
             await self._start(specs)
         self._look_whether_ended()
@@ -81,6 +91,8 @@ class Supervisor:
         Raises:
             RunError: new code could not be set up, so the old one goes on; all else is in line.
         """
+        if self._finishing:
+            return
         async with self._turn:
             if self._stopping or self.ended.is_set():
                 return
@@ -100,7 +112,14 @@ class Supervisor:
         self._look_whether_ended()
 
     async def restart(self, specs: Sequence[ProcessorSpec]) -> None:
-        """Start processors that have stopped."""
+        """Start processors that have stopped.
+
+        Raises:
+            UsageError: the run is ending.
+        """
+        if self._finishing:
+            msg = "the run is at its end; app.run() starts it again"
+            raise UsageError(msg)
         async with self._turn:
             await self._start([spec for spec in specs if self._has_ended(spec.id)])
         self._look_whether_ended()
@@ -111,6 +130,7 @@ class Supervisor:
         async with self._turn:
             await self._stop(list(self.units.values()), drain=drain, timeout_s=timeout_s)
             await self._engine.close(timeout_s if drain else 0)
+            await self._lifespan.end()
         self._end()
 
     def ledger(self, processor_id: str) -> Ledger:
@@ -313,7 +333,19 @@ class Supervisor:
         if self._turn.locked():
             return
         if self.units and all(unit.ledger.state.ended for unit in self.units.values()):
+            self._finish()
+
+    def _finish(self) -> None:
+        """End, after what comes after a run."""
+        if not self._lifespan.has_end:
             self._end()
+        elif self._finishing is None:
+            self._finishing = asyncio.create_task(self._end_well())
+
+    async def _end_well(self) -> None:
+        async with self._turn:
+            await self._lifespan.end()
+        self._end()
 
     def _end(self) -> None:
         if not self.ended.is_set():

@@ -311,3 +311,49 @@ def test_a_cell_of_many_tells_of_a_few(cells):
     lines = cells(many, cell_id="a").text.splitlines()
     assert len(lines) == 9
     assert lines[0].startswith("buildflow: 4 processors, which %buildflow list shows")
+
+
+CONNECT = "@app.on_startup\ndef connect():\n    return 1\n"
+OOPS = "class Oops(Exception): ...\n"
+HANDLE = "@app.exception_handler(Oops)\ndef handle(request, error):\n    return 1\n"
+
+
+def hooks_of(cells):
+    return [str(hook) for hook in cells.app.registry.hooks.values()]
+
+
+def test_code_around_a_run_belongs_to_its_cell(cells):
+    cells(CONNECT, "c1")
+    cells(CONNECT.replace("connect", "warm"), "c2")
+    assert hooks_of(cells) == ["on_startup 'connect'", "on_startup 'warm'"]
+    cells(CONNECT.replace("connect", "open_all"), "c1")
+    assert hooks_of(cells) == ["on_startup 'warm'", "on_startup 'open_all'"]
+    cells("x = 1", "c2")
+    assert hooks_of(cells) == ["on_startup 'open_all'"]
+
+
+def test_a_cell_that_fails_declares_no_code_around_a_run(cells):
+    cells(CONNECT, "c1")
+    first = cells.app.registry.hooks
+    assert not cells(f"{CONNECT.replace('1', '2')}\n1 / 0", "c1").ok
+    assert cells.app.registry.hooks == first
+
+
+def test_what_a_cell_declares_is_in_force_when_it_has_run(cells):
+    cells(CONNECT, "c1")
+    assert cells(
+        f"{CONNECT.replace('connect', 'warm')}\n"
+        "assert len(app.registry.hooks) == 2\nassert len(app.registry.hooks_in_force) == 1",
+        "c2",
+    ).ok
+    assert len(cells.app.registry.hooks_in_force) == 2
+
+
+def test_a_handler_is_for_a_class_that_is_defined_anew(cells):
+    from buildflow_nb.core.declaring.hooks import handler_for
+
+    cells(OOPS, "c1")
+    cells(HANDLE, "c2")
+    cells(OOPS, "c1")
+    error = cells.shell.user_ns["Oops"]()
+    assert handler_for(cells.app.registry.hooks, error, None).name == "handle"

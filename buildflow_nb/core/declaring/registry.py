@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from buildflow_nb.core.declaring.dependencies import Dependency, Given, current, named, restore
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec, replanned
+from buildflow_nb.core.declaring.hooks import Hook, HookKey, Hooks
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import check_managed, key_of
 
@@ -24,6 +25,7 @@ _Held = tuple[
     dict[str, object],
     dict[str, tuple[int, object]],
     dict[Dependency, Dependency | Given],
+    dict[HookKey, Hook],
     Mapping[tuple[str, str], Dependency],
 ]
 
@@ -54,6 +56,7 @@ class Registry:
         self._managed: dict[str, object] = {}
         self._mentioned: dict[str, tuple[int, object]] = {}
         self._overrides: dict[Dependency, Dependency | Given] = {}
+        self._hooks: dict[HookKey, Hook] = {}
         self._held: _Held | None = None
 
     @property
@@ -87,6 +90,18 @@ class Registry:
             return {key: count for key, (count, _) in self._mentioned.items()}
 
     @property
+    def hooks(self) -> Hooks:
+        """A copy of the code that is no processor's, in order of declaration."""
+        with self._lock:
+            return dict(self._hooks)
+
+    @property
+    def hooks_in_force(self) -> Hooks:
+        """The same without what an open transaction has changed."""
+        with self._lock:
+            return dict(self._hooks if self._held is None else self._held[5])
+
+    @property
     def held(self) -> bool:
         """Whether a transaction is open."""
         return self._held is not None
@@ -104,6 +119,16 @@ class Registry:
         """Add a service, or replace the one of the same id."""
         with self._lock:
             self._services[service.id] = service
+
+    def put_hook(self, hook: Hook) -> None:
+        """Add code that is no processor's, or replace what has its key."""
+        with self._lock:
+            self._hooks[hook.key] = hook
+
+    def remove_hook(self, key: HookKey) -> None:
+        """Take such code away, if it is there."""
+        with self._lock:
+            self._hooks.pop(key, None)
 
     def manage(self, primitive: object) -> None:
         """Add a managed primitive, or replace the one of the same class and id.
@@ -140,6 +165,7 @@ class Registry:
                     dict(self._managed),
                     dict(self._mentioned),
                     dict(self._overrides),
+                    dict(self._hooks),
                     named(),
                 )
 
@@ -180,6 +206,7 @@ class Registry:
                     self._managed,
                     self._mentioned,
                     self._overrides,
+                    self._hooks,
                     names,
                 ) = self._held
                 restore(names)

@@ -263,7 +263,8 @@ def _mark(cell: SavedCell) -> str:
 # all of it has run. Another cell that declares the same is its mended version.
 
 _DECLARES = re.compile(
-    r"^[ \t]*(?:%%buildflow\b|@?app\.(?:consumer|collector|endpoint|service|manage|add_\w+)\b)",
+    r"^[ \t]*(?:%%buildflow\b|@?app\.(?:consumer|collector|endpoint|service|manage|on_startup"
+    r"|on_shutdown|exception_handler|add_\w+)\b)",
     re.M,
 )
 _ADDED = re.compile(r"\bapp\.(?:manage|add_\w+)\s*\(\s*(\w+)")

@@ -15,8 +15,9 @@ __all__ = ("APP", "Statement")
 
 APP = "app"  # the kernel's flow is whatever this name is bound to
 _PROCESSORS = ("consumer", "collector", "endpoint")
+_AROUND = ("on_startup", "on_shutdown", "exception_handler", "add_exception_handler")
 _DECLARING = frozenset(
-    (*_PROCESSORS, "service", "manage", "add_consumer", "add_collector", "add_service")
+    (*_PROCESSORS, *_AROUND, "service", "manage", "add_consumer", "add_collector", "add_service")
 )
 _ADDING = ("add_consumer", "add_collector", "add_endpoint")
 _SHELL = "get_ipython"
@@ -113,8 +114,14 @@ class Statement(Effects):
 
     @cached_property
     def flow_methods(self) -> tuple[str, ...]:
-        """The methods of the flow that it calls."""
-        return tuple(call.func.attr for call in self._flow_calls if _is_attribute(call.func))
+        """The methods of the flow that it calls, also as decorators without arguments."""
+        found = [call.func.attr for call in self._flow_calls if _is_attribute(call.func)]
+        found += [
+            decorator.attr
+            for decorator in decorators_of(self.node)
+            if _is_attribute(decorator) and _is_name(decorator.value, APP)
+        ]
+        return tuple(found)
 
     @cached_property
     def declares_later(self) -> bool:

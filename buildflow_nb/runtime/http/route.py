@@ -25,27 +25,26 @@ from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, same_way_out
 from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
-from buildflow_nb.runtime.http.errors import HttpError, refused_by_a_fault
+from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.inputs import needs_waiting, received
 from buildflow_nb.runtime.http.manual_retry import retry_call
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import (
-    FAILED,
     error_response,
     fault_of,
     is_starlette_response,
     own_answer,
 )
+from buildflow_nb.runtime.http.route_failures import RouteFailures
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
 from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.liveness import Liveness
-from buildflow_nb.runtime.observability.failures import Fault, RetryInput, RetryResult
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
-from buildflow_nb.runtime.sinks.dead_letters import fate_of
 from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("HttpRoute",)
@@ -69,6 +68,7 @@ class HttpRoute:
         self._server = server
         self._supply = supply
         self._instances = Instances(supply.shared)
+        self._failures = RouteFailures(lambda: self.spec, ledger, server.handlers)
         self._threads: ThreadPool | None = None
         self._code: RouteCode | None = None
         self._collector: Collector | None = None
@@ -139,11 +139,13 @@ class HttpRoute:
         self._threads = ThreadPool(
             f"{self.spec.kind}-{self.id}", self.ledger.log, min(size, MAX_THREADS)
         )
+        self._failures.threads = self._threads
         code = self._compiled(self.spec, self._threads)
         await code.set_up()
         if isinstance(self.spec, CollectorSpec):
             self._sink = CollectorSink(self.spec, self._supply.env, self.ledger, self._sink_changed)
-            self._collector = Collector(self.spec, self._sink, self.ledger, self._record)
+            self._collector = Collector(self.spec, self._sink, self.ledger, self._failures.keep)
+            self._failures.sink = self._sink
             await self._sink.start()
         self._code = code
         self._opened.set()
@@ -246,8 +248,9 @@ class HttpRoute:
         try:
             response = await self._respond(request, values)
         except HttpError as fault:
-            status = fault.status
-            return error_response(status, fault.detail, fault.headers, close=fault.close)
+            response = await self._failures.answered(fault, request, values)
+            status = response.status
+            return response
         except asyncio.CancelledError:
             if self.live.state is not State.DRAINING or request.answering:
                 raise
@@ -288,12 +291,10 @@ class HttpRoute:
         try:
             arguments = code.binding.bind(request, values, body)
         except BaseException as refusal:  # a type of the user's may raise anything
-            origin, secret = f"{self.method} {self.path}", self.ledger.redaction.secret
-            fault = refused_by_a_fault(refusal, request, body, origin, secret=secret)
-            if fault is None or is_cancel(refusal):
+            answer = await self._failures.refused(refusal, request, values, body)
+            if answer is None:
                 raise
-            await self._record([fault])
-            return error_response(500, FAILED)
+            return answer
         if code.limit.open:
             code.limit.inside += 1
         else:
@@ -338,30 +339,12 @@ class HttpRoute:
             gone = request.its_end(error)
             if gone is not None:
                 raise gone from None
-            return await self._failed(code, request, arguments, error)
+            return await self._failures.failed(code, request, values, arguments, error)
         element = code.binding.element(arguments)
         self.ledger.record(element, (result,))
         self.ledger.passed((element,), ((result,),), seconds)
         self.ledger.metrics.given.add(1, clock.now())
         return response
-
-    async def _failed(
-        self, code: RouteCode, request: BoundedRequest, arguments: Arguments, error: BaseException
-    ) -> web.StreamResponse:
-        origin, binding = f"{self.method} {self.path}", code.binding
-        fault = Fault(binding.element(arguments), error, 1, origin, binding.by_name(arguments))
-        await self._record([fault])
-        if request.answering:
-            msg = "the answer was cut off: what gives it failed"
-            raise ConnectionAbortedError(msg) from error
-        return error_response(500, FAILED)
-
-    async def _record(self, faults: list[Fault]) -> None:
-        written = self._sink is not None and await self._sink.write(faults)
-        for fault in faults:
-            record = self.ledger.fail(fault, fate_of(written=written))
-            self.ledger.record(fault.element, (), fault.error)
-            self.ledger.log.add("ERROR", f"{self.spec.kind} {self.id!r}: {record.error}")
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""
@@ -391,6 +374,7 @@ class HttpRoute:
         """Close whatever is open; never raises."""
         sink, code, threads = self._sink, self._code, self._threads
         self._sink = self._collector = self._code = self._threads = None
+        self._failures.sink = self._failures.threads = None
         if sink is not None:
             await sink.close(timeout_s)
         if self._retiring:

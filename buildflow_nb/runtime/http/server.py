@@ -6,21 +6,28 @@ route of the user's does, and leaves listening to `listener.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Protocol
 
 from aiohttp import hdrs, web
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec
+from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.docs import DocsPage
+from buildflow_nb.runtime.http.errors import HttpError
+from buildflow_nb.runtime.http.exception_handlers import ExceptionHandlers
 from buildflow_nb.runtime.http.guard import SAFE_METHODS
 from buildflow_nb.runtime.http.listener import HttpListener, linger
 from buildflow_nb.runtime.http.request import HELD_LIMIT, BoundedRequest
-from buildflow_nb.runtime.http.response import SERVER_NAME, error_response, json_response
+from buildflow_nb.runtime.http.response import FAILED, SERVER_NAME, error_response, json_response
 from buildflow_nb.runtime.http.router import NO_VALUES, Router
 
 __all__ = ("Mounted", "Server")
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Mounted(Protocol):
@@ -58,10 +65,11 @@ class Server:
 
     `title` heads the OpenAPI document. `allowed_hosts` are further names under which a server on
     a loopback address may be called; "*" allows all. `body_bytes` is how many bytes of bodies all
-    requests may hold together; what comes beyond that is answered with 503.
+    requests may hold together; what comes beyond that is answered with 503. `hooks` are the flow's,
+    of which the server asks for handlers of errors.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (words of one thing)
         self,
         host: str = "127.0.0.1",
         port: int = 8000,
@@ -69,9 +77,12 @@ class Server:
         title: str = "buildflow",
         allowed_hosts: Sequence[str] = (),
         body_bytes: int = HELD_LIMIT,
+        hooks: Callable[[], Hooks] = dict,
     ) -> None:
         self._router: Router[Mounted] = Router()
         self._docs = DocsPage(title, self._router)
+        self.handlers = ExceptionHandlers(hooks)
+        """What answers errors."""
         self._listener = HttpListener(
             host, port, self._dispatch, allowed_hosts=allowed_hosts, body_bytes=body_bytes
         )
@@ -97,6 +108,7 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Stop accepting; let requests in flight finish, for `grace_s` seconds at most."""
         await self._listener.stop(grace_s)
+        self.handlers.close()
 
     def mount(self, route: Mounted) -> None:
         """Serve a route from now on; one of the same id is replaced.
@@ -131,6 +143,8 @@ class Server:
         if route is None:
             match = self._search(request, method)
             if isinstance(match, web.StreamResponse):
+                if match.status >= HTTPStatus.BAD_REQUEST:
+                    match = await self._refused(request, match)
                 if not request.content.is_eof():
                     await linger(request, match)
                 return match
@@ -168,6 +182,21 @@ class Server:
             own = self._own(path, method)
             return own if own is not None else error_response(404, "Not Found")
         return _other_method(method, match.methods)
+
+    async def _refused(
+        self, request: BoundedRequest, answer: web.StreamResponse
+    ) -> web.StreamResponse:
+        """The answer where no route is, by the flow's own handler if it has one for it."""
+        try:
+            error = HttpError(answer.status, HTTPStatus(answer.status).phrase, answer.headers)
+            return await self.handlers.answer(error, request, NO_VALUES) or answer
+        except HttpError as fault:
+            return error_response(fault.status, fault.detail, fault.headers, close=fault.close)
+        except Exception:
+            if request.answering:
+                raise
+            _LOGGER.exception("what answers errors failed at %s %s", request.method, request.path)
+            return error_response(500, FAILED)
 
     def _own(self, path: str, method: str) -> web.StreamResponse | None:
         """What the server answers itself."""

@@ -246,3 +246,32 @@ def test_a_name_that_only_a_function_makes(tmp_path):
         tmp_path, LOAD, NUMBERS, f"{cell}    global last\n    last = x\n    return last"
     )
     assert "    global last\n    last = x\n" in text
+
+
+AROUND = """@app.on_startup
+def connect():
+    app_state["n"] = STEP
+
+
+@app.on_shutdown
+async def leave():
+    pass
+
+
+@app.exception_handler(Oops)
+def handle(request, error):
+    return STEP
+"""
+
+
+def test_code_around_a_run_and_handlers_come_along_with_what_they_need(tmp_path):
+    cells = (*PLAIN, "STEP = 2\nclass Oops(Exception): ...\napp_state = {}", AROUND, "left = 3")
+    text, _ = exported(tmp_path / "shop", *cells)
+    assert "STEP = 2" in text
+    assert "left = 3" not in text
+    hooks = declared(text)["app"].registry.hooks
+    assert [str(hook) for hook in hooks.values()] == [
+        "on_startup 'connect'",
+        "on_shutdown 'leave'",
+        "exception_handler 'handle'",
+    ]

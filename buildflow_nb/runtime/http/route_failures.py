@@ -1,0 +1,131 @@
+"""What becomes of the requests of a route that fail: kept, dead-lettered, answered.
+
+Whatever code of the user's raises is kept in the ledger and written to the dead-letter sink, then
+answered by the flow's own handler for it, or with a 500 that tells nothing. What asks for an answer
+itself, as an `HTTPException` does, is not kept. A handler that fails is kept like any other code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from buildflow_nb.core.conversion.secret_fields import MASK
+from buildflow_nb.runtime.concurrency.calls import is_cancel
+from buildflow_nb.runtime.http.binding import Arguments
+from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
+from buildflow_nb.runtime.http.errors import HttpError, refused_by_a_fault
+from buildflow_nb.runtime.http.exception_handlers import ExceptionHandlers
+from buildflow_nb.runtime.http.request import BoundedRequest
+from buildflow_nb.runtime.http.response import FAILED, error_response
+from buildflow_nb.runtime.http.thread_pool import ThreadPool
+from buildflow_nb.runtime.observability.failures import Fault
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.logs import owned_by
+from buildflow_nb.runtime.sinks.dead_letters import fate_of
+
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http.collector import CollectorSink
+
+__all__ = ("RouteFailures",)
+
+
+class RouteFailures:
+    """The failures of one route; `spec` gives what it serves at this moment.
+
+    The route sets `sink` and `threads` while they are open.
+    """
+
+    def __init__(
+        self, spec: Callable[[], RouteSpec], ledger: Ledger, handlers: ExceptionHandlers
+    ) -> None:
+        self.sink: CollectorSink | None = None
+        self.threads: ThreadPool | None = None
+        self._spec = spec
+        self._ledger = ledger
+        self._handlers = handlers
+
+    async def keep(self, faults: list[Fault]) -> None:
+        """Keep what failed, in the ledger and in the dead-letter sink."""
+        spec, ledger = self._spec(), self._ledger
+        written = self.sink is not None and await self.sink.write(faults)
+        for fault in faults:
+            record = ledger.fail(fault, fate_of(written=written))
+            ledger.record(fault.element, (), fault.error)
+            ledger.log.add("ERROR", f"{spec.kind} {spec.id!r}: {record.error}")
+
+    async def refused(
+        self,
+        refusal: BaseException,
+        request: BoundedRequest,
+        values: Mapping[str, str],
+        body: bytes,
+    ) -> web.StreamResponse | None:
+        """The answer where a type of the user's broke over a value; None where it refused it."""
+        secret = self._ledger.redaction.secret
+        fault = refused_by_a_fault(refusal, request, body, self._origin, secret=secret)
+        if fault is None or is_cancel(refusal):
+            return None
+        await self.keep([fault])
+        return await self._handled(fault.error, request, values) or error_response(500, FAILED)
+
+    async def failed(
+        self,
+        code: RouteCode,
+        request: BoundedRequest,
+        values: Mapping[str, str],
+        arguments: Arguments,
+        error: BaseException,
+    ) -> web.StreamResponse:
+        """Keep a call that failed, and answer it.
+
+        Raises:
+            ConnectionAbortedError: part of an answer was sent already.
+        """
+        element, by_name = code.binding.element(arguments), code.binding.by_name(arguments)
+        await self.keep([Fault(element, error, 1, self._origin, by_name)])
+        if request.answering:
+            msg = "the answer was cut off: what gives it failed"
+            raise ConnectionAbortedError(msg) from error
+        return await self._handled(error, request, values) or error_response(500, FAILED)
+
+    async def answered(
+        self, fault: HttpError, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """The answer that an error asks for, by the flow's own handler if there is one for it."""
+        answer = await self._handled(fault, request, values)
+        if answer is None:
+            answer = error_response(fault.status, fault.detail, fault.headers)
+        if fault.close:
+            answer.force_close()
+        return answer
+
+    @property
+    def _origin(self) -> str:
+        spec = self._spec()
+        return f"{spec.method} {spec.route}"
+
+    async def _handled(
+        self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse | None:
+        """The answer of the flow's own handler, None where there is none for it."""
+        in_thread = None if self.threads is None else self.threads.run
+        try:
+            with owned_by(self._ledger.log):
+                return await self._handlers.answer(error, request, values, in_thread)
+        except HttpError as fault:
+            return error_response(fault.status, fault.detail, fault.headers, close=fault.close)
+        except BaseException as wrong:  # user code may raise anything
+            gone = request.its_end(wrong)
+            if gone is not None:
+                raise gone from None
+            if is_cancel(wrong):
+                raise
+            element = MASK if self._ledger.redaction.secret else request.path_qs
+            await self.keep([Fault(element, wrong, 1, self._origin)])
+            if request.answering:
+                msg = "the answer was cut off: what gives it failed"
+                raise ConnectionAbortedError(msg) from wrong
+            return error_response(500, FAILED)
