@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from buildflow_nb.core.conversion.annotations import resolved_hints
-from buildflow_nb.core.declaring.http_binding import is_web_class
+from buildflow_nb.core.declaring.http_binding import is_starlette_class, is_web_class
 from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (
@@ -103,7 +103,9 @@ def exception_hook(kind: object, target: object) -> Hook:
         raise DeclarationError(msg) from None
     hints = resolved_hints(function, f"{HANDLER} {function.__name__!r}")
     first = next(iter(inspect.signature(function).parameters))
-    return Hook((HANDLER, _kind_key(kind)), function, is_web_class(hints.get(first)))
+    asked = hints.get(first)
+    aiohttps = is_web_class(asked) and not is_starlette_class(asked)
+    return Hook((HANDLER, _kind_key(kind)), function, aiohttps)
 
 
 def handler_for(hooks: Hooks, error: BaseException, status: int | None) -> Hook | None:
