@@ -285,7 +285,8 @@ def _typed(kind: str) -> dict[str, str]:
 
 def _value(kind: str, word: str, value: str, names: Mapping[str, Any]) -> Asked:
     if word == "method":
-        return Asked(value, [Offer(f'"{method}"', "str") for method in _METHODS])
+        methods = (*_METHODS, "WEBSOCKET") if kind == "endpoint" else _METHODS
+        return Asked(value, [Offer(f'"{method}"', "str") for method in methods])
     if _typed(kind).get(word) == "bool":
         return Asked(value, [Offer("True", "bool"), Offer("False", "bool")])
     if value and not value.isidentifier():

@@ -12,7 +12,7 @@ import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
@@ -21,6 +21,8 @@ from buildflow_nb.core.conversion.annotations import is_record, optional_of, rec
 from buildflow_nb.core.conversion.encode import json_bytes
 from buildflow_nb.core.conversion.secret_fields import masker
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.declaring.http_binding import Slot, plan_binding
+from buildflow_nb.core.declaring.parameter_marks import ParameterSource
 from buildflow_nb.core.declaring.processor import Parameter, element_parameter
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.nearest import cut
@@ -39,6 +41,7 @@ __all__ = (
 )
 
 KEPT = 20  # elements sent that are kept for each processor
+_FILE = "file"
 WHOLE = "element"  # the one field of a type without fields of its own
 MASK = "****"
 LONGEST = 4_000  # characters of an element that a form may be filled with
@@ -55,12 +58,18 @@ class FieldError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a form."""
+    """One field of a form; `place` is where in a request it stands, if that is worth saying."""
 
     name: str
     hint: Any
     required: bool
     secret: bool = False
+    place: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a file is chosen for it."""
+        return self.place == _FILE
 
     def read(self, text: object) -> object:
         """What was typed, as a plain value.
@@ -72,7 +81,7 @@ class Field:
         if isinstance(text, bool):
             return text
         typed = str(text)
-        if hint is str or self.secret or _choices(hint):
+        if hint is str or self.secret or self.is_file or _choices(hint):
             return typed
         try:
             return json.loads(typed)
@@ -112,11 +121,20 @@ def fields_of(spec: ProcessorSpec) -> list[Field]:
     """The fields of what a processor takes, in order."""
     if isinstance(spec, ConsumerSpec):
         return _of_record(element_parameter(spec.processor))
-    taken = spec.processor.parameters
-    required = [p for p in taken if p.required]
+    connections = (ParameterSource.REQUEST,)
+    taken = [slot for slot in plan_binding(spec).slots if slot.place not in connections]
+    required = [slot.parameter for slot in taken if slot.parameter.required]
     if len(required) == 1 and is_record(optional_of(required[0].hint)[0]):
         return _of_record(required[0])
-    return [_field(p.name, p.hint, required=p.required) for p in taken]
+    return [_of_slot(slot) for slot in taken]
+
+
+def _of_slot(slot: Slot) -> Field:
+    made = _field(slot.name, slot.hint, required=slot.parameter.required)
+    if slot.place is ParameterSource.FILE:
+        return replace(made, place=_FILE)
+    named = slot.place in (ParameterSource.HEADER, ParameterSource.COOKIE)
+    return replace(made, place=f"{slot.place.value} {slot.alias}") if named else made
 
 
 def _of_record(parameter: Parameter) -> list[Field]:
@@ -160,7 +178,7 @@ def line_of(spec: ProcessorSpec, typed: Mapping[str, object]) -> tuple[str, str]
     for field in fields_of(spec):
         text = typed.get(field.name, "")
         if text in ("", MASK):
-            if field.required and optional_of(field.hint)[0] is not str:
+            if field.required and (field.is_file or optional_of(field.hint)[0] is not str):
                 raise FieldError(field.name, "it is missing")
             if not field.required:
                 continue
@@ -183,6 +201,8 @@ def example_line(spec: ProcessorSpec) -> str:
 def _example(field: Field) -> object:
     hint = optional_of(field.hint)[0]
     choices = _choices(hint)
+    if field.is_file:
+        return "photo.png"
     if choices:
         return choices[0]
     made: dict[object, object] = {int: 1, float: 1.5, bool: True, list: [], dict: {}}
@@ -266,7 +286,7 @@ def _options(pairs: Sequence[tuple[str, str]], chosen: int) -> str:
 
 def _row(owner: str, field: Field, value: object, wrong: str = "") -> str:
     identity = f"bf-{quote(owner)}-{quote(field.name)}"
-    said = "secret" if field.secret else quote(type_name(field.hint), 60)
+    said = "secret" if field.secret else quote(field.place or type_name(field.hint), 60)
     kind = f'<code class="mute">{said}</code>'
     must = "" if field.required else " (optional)"
     label = f'<label for="{identity}">{quote(field.name)}{must} {kind}</label>'
@@ -281,6 +301,8 @@ def _input(identity: str, field: Field, value: object, wrong: bool) -> str:
     if wrong:
         named |= {"aria_invalid": "true", "aria_describedby": f"{identity}-wrong"}
     choices = _choices(hint)
+    if field.is_file:
+        return f"<input{markup.attributes(type='file', **named)}>"
     if hint is bool and field.required:
         return f"<input{markup.attributes(type='checkbox', checked=bool(value), **named)}>"
     if hint is bool:

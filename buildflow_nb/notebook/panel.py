@@ -29,6 +29,7 @@ from buildflow_nb.notebook.log_view import as_file, lines_of
 from buildflow_nb.notebook.markup import quote
 from buildflow_nb.notebook.operation_box import OperationBox
 from buildflow_nb.notebook.operation_html import operation_html
+from buildflow_nb.notebook.uploads import kept
 from buildflow_nb.notebook.view_state import ALL, ViewState
 
 __all__ = ("VOLATILE", "Found", "Panel", "graph_html", "twin_html")
@@ -200,8 +201,13 @@ class Panel:
             self.state = self.state.after(act, arg, value)
 
     def _send(self, processor_id: str, typed: Mapping[str, Any]) -> None:
+        flow = self.flow()
+        found = {
+            name: kept(flow.config.folder, value) if isinstance(value, dict) else value
+            for name, value in typed.items()
+        }
         try:
-            line, shown = line_of(self.flow().processor(processor_id), typed)
+            line, shown = line_of(flow.processor(processor_id), found)
         except FieldError as error:
             self.state = self.state.refused(error.field, error.said)
             return

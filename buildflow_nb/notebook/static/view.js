@@ -1,6 +1,7 @@
 // What the browser does for a view, and no more: puts the parts that the kernel made into place,
 // sends back what a person does, and says so when the kernel is silent. No state of its own.
 
+const MOST_BYTES = 16 * 2 ** 20; // of a file, which comes through the kernel's messages
 const TYPING_MS = 250; // between two keys of a person who goes on typing
 const EVERY_MS = 250; // the kernel sends what is new at most so often
 const SILENT_MS = 15_000; // after which a page says again that it is there
@@ -90,12 +91,28 @@ function save(name, text) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-function fieldsOf(element) {
+async function valueOf(field) {
+  if (field.type === "checkbox") return field.checked;
+  if (field.type !== "file") return field.value;
+  const [file] = field.files;
+  if (!file) return "";
+  const reader = new FileReader();
+  const read = new Promise((done, failed) => ((reader.onload = done), (reader.onerror = failed)));
+  reader.readAsDataURL(file);
+  await read;
+  return { name: file.name, data: reader.result.split(",", 2)[1] ?? "" };
+}
+
+async function fieldsOf(element) {
   const form = element.closest("[data-form]");
   if (!form) return {};
   const found = [...form.querySelectorAll("[name]")].filter((e) => FIELDS.has(e.nodeName));
-  return Object.fromEntries(found.map((e) => [e.name, e.type === "checkbox" ? e.checked : e.value]));
+  const pairs = found.map(async (e) => [e.name, await valueOf(e)]);
+  return Object.fromEntries(await Promise.all(pairs));
 }
+
+const chosenIn = (form) => [...(form?.querySelectorAll("input[type=file]") ?? [])];
+const tooLarge = (form) => chosenIn(form).some((e) => e.files[0]?.size > MOST_BYTES);
 
 // What shows that a click was made: a row has a button for it, a node of the graph stands for itself.
 function shownBy(element) {
@@ -200,14 +217,17 @@ function render({ model, el }) {
     sent.set(n, { element, waits });
   };
 
-  const act = (element, extra = {}) => {
+  const act = async (element, extra = {}) => {
     if (element.getAttribute("aria-disabled") === "true") return;
     const button = shownBy(element);
     if (button.dataset.sent) return; // it was clicked, and is not heard yet
+    if (tooLarge(element.closest("[data-form]"))) {
+      return void tell(button, "a file is longer than 16 MiB; send it over HTTP instead");
+    }
     const { act, arg = "" } = element.dataset;
-    number += 1;
-    mark(number, button);
-    send({ act, arg, n: number, fields: fieldsOf(element), ...extra });
+    const n = (number += 1);
+    mark(n, button);
+    send({ act, arg, n, fields: await fieldsOf(element), ...extra });
   };
 
   root.addEventListener("click", async (event) => {

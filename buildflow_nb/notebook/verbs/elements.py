@@ -16,6 +16,7 @@ from buildflow_nb.notebook.form import example_line
 from buildflow_nb.notebook.listings import WELL, Deal, Dealt, Failures, Traceback
 from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
+from buildflow_nb.notebook.uploads import with_files
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.notebook.view_state import ViewState
 from buildflow_nb.runtime.observability.failures import FailureRecord
@@ -49,7 +50,7 @@ def sent(flow: Flow, chosen: str, element: object) -> list[object]:
     """
     redaction = redaction_of(flow.processor(chosen))
     try:
-        results = flow.send(chosen, element)
+        results = flow.send(chosen, with_files(flow.processor(chosen), element, flow.config.folder))
     except Exception as error:  # whatever the user's code raises
         if not redaction.secret:
             raise
