@@ -31,14 +31,13 @@ from buildflow_nb.runtime.http.body_stream import BodyStream
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.forms import MANY, PART_LIMIT, FormReading
 from buildflow_nb.runtime.http.request import BODY_LIMIT, BODY_S, BoundedRequest, too_long
-from buildflow_nb.runtime.http.response import SERVER_NAME
+from buildflow_nb.runtime.http.response import BODYLESS, SERVER_NAME
 
 __all__ = ("AsgiConnection", "connection_of", "request_of", "route_app", "run_app")
 
 SEND_S = 60.0  # seconds for the client to take what was sent: longer means nobody reads
 _CONNECTION = "buildflow.connection"  # in a scope: whose it is
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding")  # the server's to say
-_BODYLESS = (204, 304)  # RFC 9112 section 6.3
 _LEFT = "the client has left"
 
 Handle = Callable[[BoundedRequest, Mapping[str, str]], Awaitable[web.StreamResponse]]
@@ -57,7 +56,7 @@ class AsgiConnection:
         self.scope[_CONNECTION] = self
         self.receive: Receive = self._receive
         self.send: Send = self._send
-        self.answer: web.StreamResponse | None = None
+        self.answer: _Answer | None = None
         """What the client has been sent, or is being sent."""
         self.answered = False
         """Whether a piece of the answer was sent, be it to middleware."""
@@ -91,8 +90,7 @@ class AsgiConnection:
         """Take note that the client has left."""
         self.gone = True
         self._over.set()
-        for watch in self._watching:
-            watch.reschedule(0)
+        self.end()
 
     @contextmanager
     def seen_as(self, scope: Scope, receive: Receive, send: Send) -> Iterator[None]:
@@ -122,8 +120,13 @@ class AsgiConnection:
             if isinstance(value, UploadFile):
                 value.file.close()
 
-    async def while_there(self, work: Awaitable[object]) -> None:
-        """Wait for it; it is cancelled if the client leaves.
+    def end(self) -> None:
+        """Let what is sent piece by piece end here, as if that had been its last piece."""
+        for watch in self._watching:
+            watch.reschedule(0)
+
+    async def while_there(self, work: Awaitable[object]) -> bool:
+        """Wait for it; it is cancelled if the client leaves, or for `end`; whether it was done.
 
         Raises:
             ConnectionResetError: the client has left.
@@ -139,7 +142,10 @@ class AsgiConnection:
         except TimeoutError as error:
             if not watch.expired():
                 raise
-            raise ConnectionResetError(_LEFT) from error
+            if self.gone:
+                raise ConnectionResetError(_LEFT) from error
+            return False
+        return True
 
     async def _receive(self) -> Message:
         if not self._body.ended and not self._over.is_set():
@@ -190,6 +196,7 @@ class AsgiConnection:
                 msg = f"the body is {abs(self._left)} bytes {longer} than the answer's head says"
                 raise RuntimeError(msg)
         if first:
+            answer.alone = more and not body
             await answer.prepare(self.bounded)
         if more:
             if body and not self._bodyless:
@@ -198,7 +205,7 @@ class AsgiConnection:
         await answer.write_eof(b"" if self._bodyless else bytes(body))
         self._over.set()
 
-    def _head(self, start: Message) -> web.StreamResponse:
+    def _head(self, start: Message) -> _Answer:
         answer = _Answer(status=start["status"])
         for raw_name, raw_value in start.get("headers", ()):
             name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -207,7 +214,7 @@ class AsgiConnection:
             elif name.lower() not in _HOP_BY_HOP:
                 answer.headers.add(name, value)
         answer.headers.setdefault(hdrs.SERVER, SERVER_NAME)
-        self._bodyless = self.bounded.method == hdrs.METH_HEAD or answer.status in _BODYLESS
+        self._bodyless = self.bounded.method == hdrs.METH_HEAD or answer.status in BODYLESS
         length = answer.headers.get(hdrs.CONTENT_LENGTH)
         self._left = int(length) if length and not self._bodyless else None
         return answer
@@ -237,9 +244,13 @@ class AsgiConnection:
 
 
 class _Answer(web.StreamResponse):
-    """One whose head waits for the first piece, to be sent with it in one write."""
+    """One whose head is sent with the first piece in one write, unless it is to go `alone`."""
 
-    _send_headers_immediately = False
+    alone = True
+
+    @property
+    def _send_headers_immediately(self) -> bool:  # type: ignore[override]  # aiohttp only reads it
+        return self.alone
 
 
 class CallRequest(Request):
@@ -383,5 +394,5 @@ def _all(answer: web.Response) -> Iterator[tuple[str, str]]:
     yield from answer.headers.items()
     for cookie in answer.cookies.values():
         yield hdrs.SET_COOKIE, cookie.output(header="").strip()
-    if hdrs.CONTENT_LENGTH not in answer.headers and answer.status not in _BODYLESS:
+    if hdrs.CONTENT_LENGTH not in answer.headers and answer.status not in BODYLESS:
         yield hdrs.CONTENT_LENGTH, str(answer.content_length or 0)

@@ -6,11 +6,13 @@ Async functions run on the loop, sync ones on a thread of the route's threads. A
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from types import GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.declaring.http_binding import plan_binding
@@ -28,10 +30,26 @@ from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.sinks.side_sink import muted_sinks, muting
 
-__all__ = ("RouteCode", "RouteSpec", "lone_code", "same_way_out")
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http.asgi import AsgiConnection
+
+__all__ = ("RouteCode", "RouteSpec", "UnderWay", "lone_code", "same_way_out")
 
 RouteSpec = CollectorSpec | EndpointSpec
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What of a route goes on after its functions have run."""
+
+    tasks: set[asyncio.Task[object]]
+    streams: set[AsgiConnection] = field(default_factory=set)  # without an end of their own
+
+    def end_streams(self) -> None:
+        """Let every stream end where it is."""
+        for stream in set(self.streams):
+            stream.end()
 
 
 class RouteCode:

@@ -26,7 +26,12 @@ from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained, flatten
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.http.errors import HttpError
-from buildflow_nb.runtime.http.response import FAILED, error_response, json_response
+from buildflow_nb.runtime.http.response import (
+    FAILED,
+    error_response,
+    is_starlette_response,
+    json_response,
+)
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
@@ -84,7 +89,7 @@ class Collector:
 
     async def _pushed(self, result: object) -> tuple[list[object], asyncio.Future[Faults]]:
         """A result as elements, and their push, which has had its time."""
-        if isinstance(result, web.StreamResponse):
+        if isinstance(result, web.StreamResponse) or is_starlette_response(result):
             msg = f"{self._owner} returned a response, which no sink can store; use an endpoint"
             raise ConversionError(msg)
         elements = flatten(result)

@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.http.asgi import AsgiConnection, connection_of
-from buildflow_nb.runtime.http.code import RouteCode
+from buildflow_nb.runtime.http.code import RouteCode, UnderWay
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import SERVER_NAME, JsonAnswer
 from buildflow_nb.runtime.observability.logs import owned_by
@@ -62,9 +62,9 @@ async def send_response(
     code: RouteCode,
     request: BoundedRequest,
     values: Mapping[str, str],
-    tasks: set[asyncio.Task[object]],
+    under_way: UnderWay,
 ) -> web.StreamResponse:
-    """Send a response and let its background work begin, as one of `tasks`.
+    """Send a response and let its background work begin, as a task that is under way.
 
     Raises:
         HttpError: too many answers are being sent.
@@ -74,11 +74,17 @@ async def send_response(
     answer = as_answer(response) if response.background is None else None
     if answer is not None:
         return answer
-    with code.limit.aside(), owned_by(code.ring):
-        await _deliver(response, connection_of(request, values), code.in_thread)
+    connection = connection_of(request, values)
+    if getattr(response, "endless", False):
+        under_way.streams.add(connection)
+    try:
+        with code.limit.aside(), owned_by(code.ring):
+            await _deliver(response, connection, code.in_thread)
+    finally:
+        under_way.streams.discard(connection)
     if response.background is not None:
-        _begin(response.background, code, tasks)
-    return connection_of(request, values).answer or web.Response(status=response.status_code)
+        _begin(response.background, code, under_way.tasks)
+    return connection.answer or web.Response(status=response.status_code)
 
 
 def _begin(work: BackgroundTask, code: RouteCode, tasks: set[asyncio.Task[object]]) -> None:
@@ -110,7 +116,8 @@ async def _deliver(response: Response, connection: AsgiConnection, in_thread: In
         cast("StreamingResponse", response).body_iterator = _in_threads(iterable, in_thread)
     response.background, background = None, response.background
     try:
-        await connection.while_there(_sending(response, connection))
+        if not await connection.while_there(_sending(response, connection)):
+            await connection.send({"type": "http.response.body"})
     except BaseException:
         if connection.answer is not None and not connection.ended:
             connection.abort()

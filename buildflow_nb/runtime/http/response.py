@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 __all__ = (
+    "BODYLESS",
     "BROKEN",
     "FAILED",
     "SERVER_NAME",
@@ -53,6 +54,7 @@ __all__ = (
 BROKEN = "the body is broken: it cannot be decoded"
 FAILED = "Internal Server Error"  # all that a client learns of what failed inside
 SERVER_NAME = "buildflow"  # no versions: they help nobody but an attacker
+BODYLESS = (204, 304)  # RFC 9112 section 6.3
 ONE_WRITE = 64 * 1024  # bytes of a body that is copied behind its head; longer ones are not
 _HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: buildflow\r\n"
@@ -105,8 +107,11 @@ def json_response(body: bytes, status: int = 200) -> web.Response:
 def error_response(
     status: int, detail: object, headers: Mapping[str, str] | None = None, *, close: bool = False
 ) -> web.Response:
-    """`{"detail": …}`; with `close` the connection ends after it."""
-    response = json_response(msgspec.json.encode({"detail": detail}), status)
+    """`{"detail": …}`, where the status has a body; with `close` the connection ends after it."""
+    if status in BODYLESS:
+        response = web.Response(status=status, headers={hdrs.SERVER: SERVER_NAME})
+    else:
+        response = json_response(msgspec.json.encode({"detail": detail}), status)
     if headers:
         response.headers.update(headers)
     if close:

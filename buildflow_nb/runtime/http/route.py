@@ -23,7 +23,7 @@ from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
-from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, same_way_out
+from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, UnderWay, same_way_out
 from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.inputs import needs_waiting, received
@@ -74,6 +74,7 @@ class HttpRoute:
         self._collector: Collector | None = None
         self._sink: CollectorSink | None = None
         self._requests: set[asyncio.Task[object]] = set()
+        self._under_way = UnderWay(self._requests)
         self._retiring: set[asyncio.Task[None]] = set()
 
     @property
@@ -190,6 +191,7 @@ class HttpRoute:
             return
         self.live.enter(State.DRAINING)
         deadline = self.ledger.clock.now() + timeout_s
+        self._under_way.end_streams()
         while drain and self._requests and (left := deadline - self.ledger.clock.now()) > 0:
             await asyncio.wait(set(self._requests), timeout=left)  # and what they leave to do
         for task in set(self._requests):
@@ -325,7 +327,7 @@ class HttpRoute:
             elif is_starlette_response(result):
                 from buildflow_nb.runtime.http.reply import send_response  # loads starlette
 
-                response = await send_response(result, code, request, values, self._requests)
+                response = await send_response(result, code, request, values, self._under_way)
             else:
                 response = code.answer(result)
         except BaseException as error:  # user code may raise anything
