@@ -1,4 +1,4 @@
-"""Three ways to run a flow that is written down: as a script, as a notebook, by the command.
+"""Ways to run a flow that is written down: as a script, as a notebook, by the command.
 
 A script of BuildFlow's imports `buildflow`, which is this package under the command and in a
 kernel; a plain script says `buildflow_nb`, as an export does.
@@ -6,11 +6,15 @@ kernel; a plain script says `buildflow_nb`, as an export does.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.fakes import PATIENCE_S
 from tests.notebook.kernels import Kernel
@@ -100,7 +104,26 @@ class Notebook:
             return "\n".join([ran.text, *shown])
 
 
+class Export:
+    """What `buildflow export` makes of a notebook with these cells, under the command."""
+
+    @contextmanager
+    def serving(self, folder: Path, text: str, port: int) -> Iterator[Path]:
+        """Run the flow as long as this lasts; gives where it runs."""
+        there = folder / "exported"
+        cells = [new_code_cell("%load_ext buildflow_nb"), new_code_cell(text)]
+        for number, cell in enumerate(cells, 1):
+            cell.execution_count = number
+        nbformat.write(new_notebook(cells=cells), folder / "shop.ipynb")
+        _said(folder, *COMMAND, "export", "shop.ipynb", str(there))
+        for file in folder.glob("*.html"):
+            shutil.copy(file, there)
+        with _process(there, *COMMAND, "run", "--port", str(port)):
+            yield there
+
+
 WAYS = {"script": Script(), "notebook": Notebook(), "command": Command()}
+SERVING = {**WAYS, "export": Export()}
 
 
 def _said(folder: Path, *words: str) -> str:
