@@ -9,20 +9,20 @@ what failed); one that has failed anyway keeps its own error.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
-from types import FunctionType, GeneratorType, MethodType
+from dataclasses import dataclass
+from types import GeneratorType
 from typing import Any
 
 from buildflow_nb.core.declaring.dependencies import Ambient, Argument, Provider
 from buildflow_nb.core.declaring.processor import Processor
 from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.runtime.concurrency.calls import contained, listed
+from buildflow_nb.runtime.given_arguments import given_first, with_given
 from buildflow_nb.runtime.scopes import LASTING, Exit, Instances, Supply, Workshop, recipe_of
 from buildflow_nb.runtime.sinks.side_sink import Pushes
 
-__all__ = ("Injector", "injector_for")
+__all__ = ("Injector", "Pushing", "injector_for", "settle_all", "settle_all_async")
 
 Call = Callable[..., Any]
 InThread = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -45,6 +45,11 @@ class Injector:
             for provider in processor.providers
             for wanted in (Ambient.REQUEST, Ambient.WEBSOCKET)
         )
+
+    @property
+    def pushes(self) -> bool:
+        """Whether the code pushes to sinks of its dependencies."""
+        return self._pushes
 
     @property
     def ready(self) -> bool:
@@ -93,11 +98,12 @@ class Injector:
             msg = "dependencies could not be closed"
             raise ExceptionGroup(msg, errors)
 
-    def bound(self, call: Call) -> Call:
+    def bound(self, call: Call, *, defer: bool = False) -> Call:
         """The code to call with an element or a request's arguments alone.
 
         Of code with several results, those of a call that has dependencies of its own come as a
-        list, since they end with it. `__request__` is then a keyword of it.
+        list, since they end with it. `__request__` is then a keyword of it. With `defer`, code that
+        pushes to sinks gives `Pushing`, for whoever calls it to wait for many pushes at once.
         """
         lasting = {
             one.name: self.ambient(one.source, None)
@@ -106,15 +112,16 @@ class Injector:
             for one in self._processor.arguments
             if _lasts(one)
         }
-        bound = _with_defaults(_elements_first(call, self._processor), lasting)
+        opened = [one.name for one in self._processor.parameters]
+        bound = with_given(given_first(call, opened), lasting)
         if not self.per_call:
             return bound
         if self._processor.is_async:
             work = _whole_async(bound, many=self._processor.many)
             work = self._around_async(work) if self._per_call else work
-            return _settling_async(work) if self._pushes else work
+            return _settling_async(work, defer=defer) if self._pushes else work
         work = self._around(_whole(bound)) if self._per_call else _whole(bound)
-        return _settling(work) if self._pushes else work
+        return _settling(work, defer=defer) if self._pushes else work
 
     def _around(self, call: Call) -> Call:
         loop, own = asyncio.get_running_loop(), self._per_call
@@ -195,23 +202,57 @@ def _whole_async(call: Call, *, many: bool) -> Call:
     return whole
 
 
-def _settling(call: Call) -> Call:
+@dataclass(frozen=True, slots=True)
+class Pushing:
+    """What a call gave, and what it pushed, which may be under way still."""
+
+    result: Any
+    pushes: Pushes
+
+
+def settle_all(results: list[Any], faults: dict[int, BaseException]) -> None:
+    """Wait in a thread until what these calls pushed is stored; the others become faults."""
+    for i, made in enumerate(results):
+        if type(made) is Pushing:
+            results[i] = made.result
+            try:
+                made.pushes.settle()
+            except BaseException as error:  # noqa: BLE001  (it is the element's)
+                faults[i], results[i] = error, None
+
+
+async def settle_all_async(results: list[Any], faults: dict[int, BaseException]) -> None:
+    """The same on the loop."""
+    for i, made in enumerate(results):
+        if type(made) is Pushing:
+            results[i] = made.result
+            try:
+                await made.pushes.settle_async()
+            except Exception as error:  # noqa: BLE001  (it is the element's)
+                faults[i], results[i] = error, None
+
+
+def _settling(call: Call, *, defer: bool) -> Call:
     """The call, which is over only when all that it pushed is stored."""
 
     def settling(*args: Any, **words: Any) -> Any:
         with Pushes.of_call() as pushes:
             result = call(*args, **words)
-            pushes.settle()
+        if defer:
+            return Pushing(result, pushes)
+        pushes.settle()
         return result
 
     return settling
 
 
-def _settling_async(call: Call) -> Call:
+def _settling_async(call: Call, *, defer: bool) -> Call:
     async def settling(*args: Any, **words: Any) -> Any:
         with Pushes.of_call() as pushes:
             result = await call(*args, **words)
-            await pushes.settle_async()
+        if defer:
+            return Pushing(result, pushes)
+        await pushes.settle_async()
         return result
 
     return settling
@@ -317,58 +358,3 @@ def _first(
 def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any]) -> Any:
     """What async code gives, for a thread that waits for it."""
     return asyncio.run_coroutine_threadsafe(contained(work), loop).result()
-
-
-def _elements_first(call: Call, processor: Processor) -> Call:
-    """The function as one that is called with what is not injected, whatever its own order is."""
-    injected = {name for name, _ in processor.asks}
-    names = list(inspect.signature(call).parameters)
-    opened = [one.name for one in processor.parameters]
-    if not any(name in injected for name in names[: len(opened)]):
-        return call
-
-    def ordered(*args: Any, **words: Any) -> Any:
-        return call(**dict(zip(opened, args, strict=False)), **words)
-
-    return ordered
-
-
-def _with_defaults(call: Call, words: dict[str, object]) -> Call:
-    """The function with values for some parameters; calling it costs what it cost before.
-
-    A copy of a plain function has them as its defaults, which a call finds faster than keywords
-    that a wrapper would add. Others (a decorated function, say) get the wrapper.
-    """
-    if not words:
-        return call
-    function = call.__func__ if isinstance(call, MethodType) else call
-    copied = _copied(function, words) if isinstance(function, FunctionType) else None
-    if copied is None:
-        return partial(call, **words)
-    return MethodType(copied, call.__self__) if isinstance(call, MethodType) else copied
-
-
-def _copied(function: FunctionType, words: dict[str, object]) -> FunctionType | None:
-    """A copy whose defaults are these; None where they cannot all be defaults."""
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
-    named_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    old = function.__defaults__ or ()
-    defaults = dict(zip(names[len(names) - len(old) :], old, strict=True))
-    defaults |= {name: value for name, value in words.items() if name in names}
-    tail = list(names[len(names) - len(defaults) :])
-    if set(defaults) != set(tail) or not set(words) <= {*names, *named_only}:
-        return None
-    made = FunctionType(
-        code,
-        function.__globals__,
-        function.__name__,
-        tuple(defaults[name] for name in tail),
-        function.__closure__,
-    )
-    made.__kwdefaults__ = (function.__kwdefaults__ or {}) | {
-        name: value for name, value in words.items() if name in named_only
-    }
-    made.__dict__.update(function.__dict__)
-    made.__module__, made.__qualname__ = function.__module__, function.__qualname__
-    return made

@@ -26,7 +26,7 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.calls import being_cancelled, call_hook, flatten, listed
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.injection import Injector
+from buildflow_nb.runtime.injection import Injector, settle_all, settle_all_async
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.hidden import remembering
 from buildflow_nb.runtime.observability.redaction import unwrapped
@@ -111,8 +111,9 @@ class Code:
 
     def _bind(self) -> None:
         call = self.spec.processor.call(self.instance)
-        ready = self.injector is not None and self.injector.ready
-        self.call = self.injector.bound(call) if self.injector is not None and ready else call
+        if self.injector is not None and self.injector.ready:
+            call = self.injector.bound(call, defer=True)
+        self.call = call
 
     async def _hook(self, name: str, worker: WorkerThread) -> None:
         # A hook runs to its end even where nobody waits any more.
@@ -135,6 +136,8 @@ class Code:
             except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
                 faults[len(results)] = error
                 append(None)
+        if self.injector is not None and self.injector.pushes:
+            settle_all(results, faults)
         self._finish(outcome)
         outcome.seconds = time.perf_counter() - began
         return outcome
@@ -158,6 +161,8 @@ class Code:
                     raise
                 faults[len(results)] = error
                 results.append(None)
+        if self.injector is not None and self.injector.pushes:
+            await settle_all_async(results, faults)
         self._finish(outcome)
         outcome.seconds = time.perf_counter() - began
         return outcome

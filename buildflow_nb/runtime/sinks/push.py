@@ -95,6 +95,14 @@ class Pusher:
         """Queue a request; waits while the queue is full."""
         await self._requests.put(request)
 
+    def submit_now(self, request: PushRequest) -> bool:
+        """Queue a request without waiting; False where the queue is full."""
+        try:
+            self._requests.put_nowait(request)
+        except asyncio.QueueFull:
+            return False
+        return True
+
     async def push(self, items: Sequence[object]) -> asyncio.Future[Faults]:
         """Queue items of their own, as `submit`; the future tells, by position, what failed."""
         done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()

@@ -16,6 +16,7 @@ import concurrent.futures
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, TypeVar
 
 from buildflow_nb.core.conversion.encode import compile_encoder
@@ -24,12 +25,14 @@ from buildflow_nb.core.primitive import Env, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.sinks.push import Pusher, PushPlan, first_of
+from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan, PushRequest, first_of
 
 __all__ = ("Pushed", "Pushes", "SideSink", "muted_sinks", "muting", "open_muted", "side_sinks")
 
 T = TypeVar("T")
+Done = concurrent.futures.Future[None]
 PUSH_S = 30.0  # seconds that a client waits for a push: it gives up at about that time
+LOOK_S = 0.05  # between looks whether all that was begun is stored, at the end
 CLOSE_S = 5.0  # seconds for what is queued to be pushed when its user ends
 
 
@@ -41,7 +44,7 @@ class Pushed:
     """
 
     def __init__(self) -> None:
-        self.future: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self.future: Done = concurrent.futures.Future()
         self.awaited = False
 
     def __await__(self) -> Generator[Any, None, None]:
@@ -119,7 +122,8 @@ class SideSink:
         self._broken: BaseException | None = None
         self._closing = False
         self._said = ""
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._begun: set[Done] = set()
+        self._waiting: set[asyncio.Task[None]] = set()  # for the sink to open, or for room
         self._main = asyncio.create_task(self._run(), name=f"sink {_named(primitive)}")
 
     def push(self, elements: Sequence[object]) -> Pushed:
@@ -147,65 +151,62 @@ class SideSink:
     async def close(self) -> None:
         """Push what was begun, for a while, and close the sink. Never raises."""
         self._closing = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                if self._under_way:
-                    await asyncio.wait(set(self._under_way))
-                if self._pusher is not None:
-                    await self._pusher.close()
-                    await asyncio.wait({self._main})
-        self._main.cancel()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    while self._begun and not self._main.done():
+                        await asyncio.wait({self._main, *self._waiting}, timeout=LOOK_S)
+                    if self._pusher is not None:
+                        await self._pusher.close()
+                        await asyncio.wait({self._main})
+        finally:
+            self._main.cancel()
+            for task in self._waiting:
+                task.cancel()
+            msg = f"{_named(self._primitive)} was closed before it took all; it may be written"
+            self._give_up(self._broken or TemporaryError(msg))
         await asyncio.wait({self._main}, timeout=CLOSE_S)
-        for task in self._under_way:
-            task.cancel()
 
     def _begin(self, items: Sequence[object], pushed: Pushed) -> None:
-        task = asyncio.create_task(self._store(items, pushed.future))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        done = pushed.future
+        self._begun.add(done)
+        done.add_done_callback(self._begun.discard)
+        if self._wait_s is not None:
+            self._loop.call_later(self._wait_s, self._be_late, done)
+        request = PushRequest(items, partial(_settled, done))
+        pusher = self._pusher if self._open.is_set() else None
+        if pusher is None or not pusher.submit_now(request):
+            task = asyncio.create_task(self._submit(request, done))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
 
-    async def _store(self, items: Sequence[object], done: concurrent.futures.Future[None]) -> None:
-        try:
-            async with asyncio.timeout(self._wait_s):
-                await self._stored(items)
-        except TimeoutError:
+    async def _submit(self, request: PushRequest, done: Done) -> None:
+        """Queue a request once the sink is open, and there is room."""
+        while not done.done():
+            if self._main.done():
+                msg = f"{_named(self._primitive)} is closed; its dependency has ended"
+                _settled(done, {0: self._broken or TemporaryError(msg)})
+                return
+            if not self._open.is_set():
+                opening = asyncio.create_task(self._open.wait())
+                await asyncio.wait({opening, self._main}, return_when=asyncio.FIRST_COMPLETED)
+                opening.cancel()
+            elif self._pusher is not None:
+                await self._pusher.submit(request)
+                return
+
+    def _be_late(self, done: Done) -> None:
+        if not done.done():
             msg = (
                 f"{_named(self._primitive)} did not take it within {self._wait_s:g} s; "
                 "it may still be written"
             )
             done.set_exception(TemporaryError(msg))
-        except asyncio.CancelledError:
-            msg = f"{_named(self._primitive)} was closed before it took all; it may be written"
-            done.set_exception(TemporaryError(msg))
-        except Exception as error:  # noqa: BLE001  (a sink may raise anything; its caller is told)
-            done.set_exception(error)
-        else:
-            done.set_result(None)
 
-    async def _stored(self, items: Sequence[object]) -> None:
-        opened = asyncio.create_task(self._open.wait())
-        try:
-            await asyncio.wait({opened, self._main}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            opened.cancel()
-        self._refuse_closed()
-        if self._pusher is None:  # pragma: no cover  (it is open, or closed)
-            return
-        storing = await self._pusher.push(items)
-        waited: set[asyncio.Future[Any]] = {storing, self._main}
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if not storing.done():
-            self._refuse_closed()
-        faults = storing.result()
-        if faults:
-            raise first_of(faults)
-
-    def _refuse_closed(self) -> None:
-        if self._broken is not None:
-            raise self._broken
-        if self._main.done():
-            msg = f"{_named(self._primitive)} is closed; its dependency has ended"
-            raise TemporaryError(msg)
+    def _give_up(self, error: BaseException) -> None:
+        """Tell everybody who waits."""
+        for done in list(self._begun):
+            _settled(done, {0: error})
 
     async def _run(self) -> None:
         tries = 0
@@ -216,10 +217,12 @@ class SideSink:
                 tries = 1 if self._open.is_set() else tries + 1
                 self._open.clear()
                 self._say(told(error))
+                self._give_up(error)  # to be pushed again: they may have been on their way
                 await self._ledger.clock.sleep(backoff_s(tries))
             except Exception as error:  # noqa: BLE001  (a sink may raise anything)
                 self._broken = error
                 self._say(told(error))
+                self._give_up(error)
                 return
             else:
                 return
@@ -302,6 +305,16 @@ def side_sinks(
         return SideSink(primitive, env, ledger, plan, wait_s)
 
     return open_sink
+
+
+def _settled(done: Done, faults: Faults) -> None:
+    """Tell whoever waits what became of a push."""
+    if done.done():
+        return
+    if faults:
+        done.set_exception(first_of(faults))
+    else:
+        done.set_result(None)
 
 
 def _named(primitive: object) -> str:
