@@ -11,6 +11,7 @@ import sys
 from tests.benchmarks.http_shapes import Order, Priced, price
 
 HOST = "127.0.0.1"
+ON_UVLOOP = "+uvloop"  # at the end of a server's name
 
 
 async def price_async(order: Order) -> Priced:
@@ -69,13 +70,48 @@ def fastapi_sync(port: int) -> None:
     fastapi(port, price_sync)
 
 
+def blacksheep(port: int) -> None:
+    """Decodes and encodes by hand, as fast as it can be told to; on uvicorn with httptools."""
+    import msgspec
+    import uvicorn
+    from blacksheep import Application, Content, Request, Response
+
+    app = Application()
+    decode = msgspec.json.Decoder(Order).decode
+    encode = msgspec.json.Encoder().encode
+
+    async def handle(request):
+        order = decode(await request.read())
+        return Response(200, content=Content(b"application/json", encode(price(order))))
+
+    handle.__annotations__ = {"request": Request, "return": Response}  # no text: it is a local name
+    app.router.add_post("/price", handle)
+    uvicorn.run(
+        app,
+        host=HOST,
+        port=port,
+        loop="auto",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+    )
+
+
 SERVERS = {
     "ours": ours,
     "aiohttp+msgspec": aiohttp_msgspec,
+    "blacksheep": blacksheep,
     "fastapi": fastapi,
     "ours sync": ours_sync,
     "fastapi sync": fastapi_sync,
 }
 
 if __name__ == "__main__":
-    SERVERS[sys.argv[1]](int(sys.argv[2]))
+    name, found, _ = sys.argv[1].partition(ON_UVLOOP)
+    if found:
+        del sys.modules["uvloop"]  # hidden by the package
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    SERVERS[name](int(sys.argv[2]))

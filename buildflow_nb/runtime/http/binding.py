@@ -60,6 +60,8 @@ class Binding:
 
     def element(self, arguments: Arguments) -> object:
         """What to show of a call: its one argument, or all by name; the request as text."""
+        if len(arguments) == 1 and not self.takes_request:
+            return arguments[0]
         if len(arguments) == 1:
             return _shown(arguments[0])
         return {t.name: _shown(a) for t, a in zip(self._takers, arguments, strict=True)}

@@ -13,13 +13,12 @@ import errno
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
 
 from buildflow_nb.core.errors import ServeError
+from buildflow_nb.runtime.http.connection import Connection
 from buildflow_nb.runtime.http.guard import Guard
 from buildflow_nb.runtime.http.request import (
     BODY_LIMIT,
@@ -28,7 +27,6 @@ from buildflow_nb.runtime.http.request import (
     BoundedRequest,
     Held,
 )
-from buildflow_nb.runtime.http.response import error_response, fault_of
 
 __all__ = ("HttpListener", "linger")
 
@@ -119,60 +117,15 @@ class HttpListener:
         return f"cannot listen on port {self._port} of {self._host}: {error}; choose another port"
 
 
-class _Protocol(web.RequestHandler):
-    """aiohttp's connection, with errors of its own (bad HTTP, too long headers) in our form."""
-
-    __slots__ = ()
-
-    def data_received(self, data: bytes) -> None:
-        """Read on; who waits for a body that cannot be read on learns it at once.
-
-        aiohttp queues the error behind the request whose body it is in, which would wait for ever.
-        """
-        super().data_received(data)
-        if not self._messages or isinstance(self._messages[-1][0], RawRequestMessage):
-            return
-        request = self._current_request
-        if len(self._messages) > 1:
-            content = self._messages[-2][1]
-        elif request is not None:
-            content = request.content
-        else:
-            return
-        if not content.is_eof():
-            content.set_exception(web.RequestPayloadError("the chunks are broken"))
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if isinstance(exc, ConnectionError) and self.transport is None:
-            raise exc  # the client has left: nobody to answer, and nothing to be told
-        if request.writer.output_size > 0:
-            msg = "the response has begun; no error can be sent any more"
-            raise ConnectionError(msg)
-        fault = None if exc is None else fault_of(exc)
-        if fault is not None:
-            return error_response(fault.status, fault.detail, fault.headers, close=True)
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR and message:
-            line = message.partition("\n")[0].rstrip(": ")
-            return error_response(status, line.encode(errors="replace").decode(), close=True)
-        self.log_exception("error in the HTTP server", exc_info=exc)
-        return error_response(status, HTTPStatus(status).phrase, close=True)
-
-
 class _LowServer(web.Server):
     """aiohttp's server, with our connections."""
 
     def __call__(self) -> web.RequestHandler:
         loop = asyncio.get_running_loop()
-        return _Protocol(
+        return Connection(
             self,
             loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # documented to turn it off
+            access_log=None,  # documented to turn it off
             keepalive_timeout=IDLE_S,
             read_bufsize=READ_AHEAD,
             auto_decompress=False,  # it would go on where we stop; see encoding.py

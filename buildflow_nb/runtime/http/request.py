@@ -27,6 +27,8 @@ from buildflow_nb.runtime.http.errors import HttpError, details
 from buildflow_nb.runtime.http.response import BROKEN
 
 if TYPE_CHECKING:
+    from aiohttp.typedefs import RawHeaders
+
     from buildflow_nb.runtime.http.asgi import AsgiConnection
 
 __all__ = (
@@ -91,8 +93,10 @@ class Held:
 class BoundedRequest(web.Request):
     """A `web.Request` of a server whose requests share what `bodies` counts."""
 
-    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "form", "held", "invited", "_first"}
+    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "form", "held", "invited", "whole", "_first"}
     bodies: Held
+    whole: bytes | None = None
+    """The body of a request that was read at one look; other ways of reading it work, too."""
     held = 0
     invited = False  # to send its body
     form: Mapping[str, Sequence[object]] = {}
@@ -144,17 +148,45 @@ class BoundedRequest(web.Request):
         Raises:
             HttpError: it is too long, or there is no room for it.
         """
-        content = self.content
-        if not content.is_eof() or hdrs.CONTENT_ENCODING in self.headers:
-            return None
-        if content.exception() is not None:
-            return None
-        body = content.read_nowait()
+        body = self.whole
+        if body is None:
+            content = self.content
+            if not content.is_eof() or hdrs.CONTENT_ENCODING in self.headers:
+                return None
+            if content.exception() is not None:
+                return None
+            body = content.read_nowait()
         if body:
+            self.whole = b""
             if len(body) > self.client_max_size:
                 raise too_long(self.client_max_size)
             self.bodies.add(self._first or self, len(body))
         return body
+
+    @property
+    def content(self) -> StreamReader:
+        """The body as aiohttp reads it."""
+        self._unfold()
+        return self._payload
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """The headers as they were sent."""
+        plain = self.headers.items() if self.whole is not None else ()
+        return self._message.raw_headers or tuple((n.encode(), v.encode()) for n, v in plain)
+
+    def _unfold(self) -> None:
+        """Let a body that was read at one look be read by any of aiohttp's ways."""
+        if self.whole:
+            self._stream(self.whole)
+            self.whole = b""
+
+    def _stream(self, body: bytes) -> None:
+        limit = len(body) + 1  # never so full that it would pause the connection
+        content = StreamReader(self.protocol, limit, loop=asyncio.get_running_loop())
+        content.feed_data(body)
+        content.feed_eof()
+        self._payload = content
 
     async def body_for(self, taker: _BodyTaker) -> bytes:
         """The body for a function that takes this request itself, and maybe the body, too.
@@ -163,6 +195,7 @@ class BoundedRequest(web.Request):
             HttpError: as `take`.
             ConnectionError: the client has left.
         """
+        self._unfold()
         body = await self.read() if taker.reads_body else b""
         await self._unpack()
         return body
@@ -182,13 +215,7 @@ class BoundedRequest(web.Request):
         """Let a body that is packed read as if it had come plain, by whichever way it is read."""
         if hdrs.CONTENT_ENCODING not in self.headers:
             return
-        body = await self.read()
-        limit = len(body) + 1  # never so full that it would pause the connection
-        content = StreamReader(self.protocol, limit, loop=asyncio.get_running_loop())
-        content.feed_data(body)
-        content.feed_eof()
-        self._payload = content
-        self._cache.pop("content", None)  # aiohttp keeps the one that was asked for first
+        self._stream(await self.read())
 
     async def take(self) -> bytes:
         """The whole body, unpacked, taken out of the request.
@@ -198,6 +225,7 @@ class BoundedRequest(web.Request):
                 is no room for it.
             ConnectionError: the client has left.
         """
+        self._unfold()
         headers = self.headers
         coding = None
         if hdrs.CONTENT_ENCODING in headers:

@@ -72,11 +72,21 @@ class JsonAnswer(web.Response):
     """A success in JSON, sent in one write where nothing is special about the request.
 
     The bytes are those that aiohttp would send, at a third of the price. Everything else (HEAD,
-    HTTP/1.0, a connection to be closed, a long body) goes aiohttp's way.
+    HTTP/1.0, a connection to be closed, a long body) goes aiohttp's way. So does its making: most
+    are sent before anybody asks for more than their status.
     """
 
+    _status = HTTPStatus.OK.value
+
     def __init__(self, body: bytes) -> None:
-        super().__init__(body=body, headers=_JSON)
+        self._body = body
+
+    def __getattr__(self, name: str) -> Any:
+        """Whatever aiohttp's own constructor sets, once it is asked for."""
+        if name.startswith("__") or "_headers" in self.__dict__:
+            raise AttributeError(name)
+        super().__init__(body=self._body, headers=_JSON)
+        return getattr(self, name)
 
     async def prepare(self, request: web.BaseRequest) -> Any:
         """Send, or begin to."""

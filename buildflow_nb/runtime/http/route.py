@@ -345,7 +345,7 @@ class HttpRoute:
         element = code.binding.element(arguments)
         self.ledger.record(element, (result,))
         self.ledger.passed((element,), ((result,),), seconds)
-        self.ledger.metrics.given.add(1, clock.now())
+        self.ledger.metrics.given.add(1, began + seconds)
         return response
 
     def _sink_changed(self) -> None:

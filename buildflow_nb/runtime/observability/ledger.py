@@ -121,6 +121,9 @@ class Ledger:
         Secrets are masked here, so that nothing that shows passages can show them.
         """
         at, redaction = self.clock.time(), self.redaction
+        if len(elements) == 1 and not redaction.masked:
+            self.passages.append(Passage(at, elements[0], results[0], seconds))
+            return
         if redaction.masked:
             elements = [redaction.element(element) for element in elements]
             results = [self.shown(given) for given in results]
