@@ -36,6 +36,7 @@ from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.declaring.parameter_marks import Mark, ParameterSource, with_bounds
 from buildflow_nb.core.declaring.processor import Parameter
 from buildflow_nb.core.declaring.route_template import parse_template
+from buildflow_nb.core.declaring.web_classes import is_starlette_class, is_upload, is_web_class
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Wire
 
@@ -47,6 +48,7 @@ __all__ = (
     "Slot",
     "compile_json",
     "compile_text",
+    "for_pydantic",
     "is_starlette_class",
     "is_upload",
     "is_web_class",
@@ -274,31 +276,6 @@ def _plain(hint: object) -> object:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
-def is_web_class(hint: object) -> bool:
-    """Whether it is one of aiohttp's or starlette's classes.
-
-    They are told by their module, so that both stay unloaded.
-    """
-    return isinstance(hint, type) and any(
-        base.__module__.partition(".")[0] in ("aiohttp", "starlette") for base in hint.__mro__
-    )
-
-
-def is_starlette_class(hint: object) -> bool:
-    """Whether it is one of starlette's classes."""
-    return isinstance(hint, type) and any(
-        base.__module__.partition(".")[0] == "starlette" for base in hint.__mro__
-    )
-
-
-def is_upload(hint: object) -> bool:
-    """Whether it is `UploadFile`."""
-    return isinstance(hint, type) and any(
-        base.__module__ == "starlette.datastructures" and base.__name__ == "UploadFile"
-        for base in hint.__mro__
-    )
-
-
 def _check(slot: Slot, owner: str) -> None:
     where = f"{owner}, parameter {slot.name!r}"
     if slot.place is ParameterSource.FILE:
@@ -382,12 +359,17 @@ def _adapter(hint: Any, where: str) -> Any:
         raise DeclarationError(msg) from error
 
 
+def for_pydantic(hint: object) -> bool:
+    """Whether it has constraints that pydantic knows, and msgspec would ignore."""
+    marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    modules = {type(mark).__module__.partition(".")[0] for mark in marks}
+    return bool(modules & {"pydantic", "annotated_types"})
+
+
 def _for_pydantic(hint: object) -> bool:
     """Whether msgspec has no notation for it, or would ignore constraints made for pydantic."""
-    if get_origin(hint) is Annotated:
-        marks = {type(mark).__module__.partition(".")[0] for mark in get_args(hint)[1:]}
-        if marks & {"pydantic", "annotated_types"}:
-            return True
+    if for_pydantic(hint):
+        return True
     try:
         msgspec.inspect.type_info(hint)
     except (TypeError, NameError):

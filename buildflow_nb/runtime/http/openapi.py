@@ -15,12 +15,12 @@ from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.declaring.http_binding import (
     BindingPlan,
     ParameterSource,
-    Slot,
     is_web_class,
     plan_binding,
 )
 from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.runtime.http.code import RouteSpec
+from buildflow_nb.runtime.http.openapi_inputs import BINARY, body_of, parameters_of
 from buildflow_nb.runtime.http.schemas import Schemas
 
 __all__ = ("Described", "describe_api", "one_version_down")
@@ -99,8 +99,17 @@ def _lowered(node: Any) -> Any:
         left = [option for option in options if option != {"type": "null"}]
         del made["anyOf"]
         made |= {"allOf" if len(left) == 1 else "anyOf": left, "nullable": True}
+    if made.get("contentMediaType") == BINARY["contentMediaType"]:
+        made |= {"format": "binary"}
+        del made["contentMediaType"]
+    for bound in ("minimum", "maximum"):
+        exclusive = "exclusive" + bound.capitalize()
+        if isinstance(made.get(exclusive), (int, float)):
+            made |= {bound: made[exclusive], exclusive: True}
     if isinstance(made.get("prefixItems"), list):
         made["items"] = {"anyOf": made.pop("prefixItems")}
+    if isinstance(made.get("examples"), list) and made["examples"]:
+        made["example"] = made.pop("examples")[0]
     if "const" in made:
         made["enum"] = [made.pop("const")]
     return made
@@ -112,7 +121,7 @@ def _hints(specs: list[RouteSpec], plans: list[BindingPlan]) -> list[Any]:
         slot.hint
         for plan in plans
         for slot in plan.slots
-        if slot.place is not ParameterSource.REQUEST
+        if slot.place not in (ParameterSource.REQUEST, ParameterSource.FILE)
     ]
     return taken + [spec.processor.returns for spec in specs if _has_model(spec)]
 
@@ -136,64 +145,14 @@ def _operation(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]
     if rest.strip():
         made["description"] = rest.strip()
     made["tags"] = [getattr(spec, "service_id", "collectors")]
-    parameters = [
-        _parameter(slot, schema)
-        for slot in plan.at(ParameterSource.PATH, ParameterSource.QUERY, ParameterSource.FIELDS)
-    ]
+    parameters = parameters_of(plan, schema)
     if parameters:
-        made["parameters"] = [one for several in parameters for one in several]
-    body = _body(plan, schema)
+        made["parameters"] = parameters
+    body = body_of(plan, schema)
     if body:
         made["requestBody"] = body
     made["responses"] = _responses(spec, plan, schema)
     return made
-
-
-def _parameter(slot: Slot, schema: Callable[[Any], Json]) -> list[Json]:
-    if slot.place is ParameterSource.FIELDS:
-        return _field_parameters(slot, schema)
-    in_path = slot.place is ParameterSource.PATH
-    described = dict(schema(slot.hint)) or {"type": "string"}
-    default = slot.parameter.default
-    if not slot.parameter.required and isinstance(default, (str, int, float)):
-        described["default"] = default
-    return [
-        {
-            "name": slot.name,
-            "in": "path" if in_path else "query",
-            "required": in_path or slot.parameter.required,
-            "schema": described,
-        }
-    ]
-
-
-def _field_parameters(slot: Slot, schema: Callable[[Any], Json]) -> list[Json]:
-    """A record that is made of the query: its fields."""
-    described = schema(("fields", slot.hint))
-    required = described.get("required", ())
-    return [
-        {"name": name, "in": "query", "required": name in required, "schema": field}
-        for name, field in described.get("properties", {}).items()
-    ]
-
-
-def _body(plan: BindingPlan, schema: Callable[[Any], Json]) -> Json | None:
-    raw, parts = plan.at(ParameterSource.RAW), plan.at(ParameterSource.BODY)
-    if raw:
-        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-        return {"content": content, "required": raw[0].parameter.required}
-    if not parts:
-        return None
-    required = [slot.name for slot in parts if slot.parameter.required]
-    if len(parts) == 1:
-        described = schema(parts[0].hint)
-    else:
-        described = {
-            "type": "object",
-            "properties": {slot.name: schema(slot.hint) for slot in parts},
-            "required": required,
-        }
-    return {"content": {"application/json": {"schema": described}}, "required": bool(required)}
 
 
 def _responses(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]) -> Json:
@@ -203,12 +162,15 @@ def _responses(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]
     elif returns is bytes:
         good, kind = {"type": "string", "format": "binary"}, "application/octet-stream"
     elif is_web_class(returns):
-        good, kind = {}, "*/*"
+        good, kind = {}, getattr(returns, "media_type", None) or "*/*"
+        good = {"type": "string"} if kind.startswith("text/") else good
     else:
         good, kind = schema(returns), "application/json"
         if spec.processor.many and "type" not in good:
             good = {"type": "array", "items": good}
-    made = {"200": {"description": "Success", "content": {kind: {"schema": good}}}}
+    made: Json = {"200": {"description": "Success", "content": {kind: {"schema": good}}}}
+    if getattr(returns, "__name__", "") == "RedirectResponse":
+        made = {"307": {"description": "It is somewhere else"}}
     if plan.slots:
         made["422"] = _failure("The request does not fit", "ValidationError")
     made["500"] = _failure("The function failed", "Error")

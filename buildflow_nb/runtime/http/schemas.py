@@ -13,6 +13,7 @@ from buildflow_nb.core.conversion.annotations import (
     is_unknown,
     record_hints,
 )
+from buildflow_nb.core.declaring.http_binding import for_pydantic
 
 __all__ = ("Schemas",)
 
@@ -63,6 +64,8 @@ class Schemas:
 
     @staticmethod
     def _by_msgspec(hint: Any) -> bool:
+        if for_pydantic(hint):  # it has bounds that msgspec would not see
+            return False
         try:
             msgspec.inspect.type_info(hint)
         except (TypeError, NameError):
