@@ -14,8 +14,9 @@ import inspect
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -33,6 +34,7 @@ from buildflow_nb.core.declaring.http_binding import (
 from buildflow_nb.core.declaring.route_template import REST
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, UsageError
 from buildflow_nb.core.options import nearest
+from buildflow_nb.flow.multipart import File, file_of, multipart
 
 __all__ = ("AnswerError", "Client")
 
@@ -57,8 +59,11 @@ class _Request:
     method: str
     path: str
     query: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    cookies: list[tuple[str, str]] = field(default_factory=list)
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    files: list[tuple[str, File]] = field(default_factory=list)
 
     @property
     def target(self) -> str:
@@ -129,12 +134,26 @@ def _signature(spec: CollectorSpec | EndpointSpec, plan: BindingPlan) -> inspect
     own = inspect.signature(getattr(target, "process") if spec.processor.is_class else target)  # noqa: B009
     empty = inspect.Signature.empty
     parameters = [
-        own.parameters[slot.name].replace(annotation=slot.parameter.hint or empty)
+        _shown(own.parameters[slot.name], slot, empty)
         for slot in plan.slots
         if slot.place is not ParameterSource.REQUEST
     ]
     returns = spec.processor.returns if isinstance(spec, EndpointSpec) else None
-    return inspect.Signature(parameters, return_annotation=empty if returns is None else returns)
+    annotation = empty if returns is None else returns
+    try:
+        return inspect.Signature(parameters, return_annotation=annotation)
+    except ValueError:  # one whose mark has no default stands behind one that has
+        named = [one.replace(kind=one.KEYWORD_ONLY) for one in parameters]
+        return inspect.Signature(named, return_annotation=annotation)
+
+
+def _shown(parameter: inspect.Parameter, slot: Slot, empty: Any) -> inspect.Parameter:
+    """A parameter without its mark, which is for the server."""
+    made = parameter.replace(annotation=slot.parameter.hint or empty)
+    if slot.parameter.mark is None:
+        return made
+    default = empty if slot.parameter.required else slot.parameter.absent()
+    return made.replace(default=default)
 
 
 def _request(
@@ -148,33 +167,59 @@ def _request(
             continue
         try:
             _put(request, slot, given[slot.name], body)
-        except (TypeError, ValueError, ConversionError) as error:
+        except (TypeError, ValueError, OSError, ConversionError) as error:
             msg = f"{spec.id}: {slot.name!r} cannot be sent: {error}"
             raise UsageError(msg) from error
     if body:
         value = body if plan.keyed else next(iter(body.values()))
         request.body = json_bytes(value)
         request.headers["Content-Type"] = "application/json"
+    if plan.at(ParameterSource.FILE):
+        request.body, headers = multipart(request.fields, request.files)
+        request.headers |= headers
+    elif plan.at(ParameterSource.FORM):
+        request.body = urlencode(request.fields).encode()
+        request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+    if request.cookies:
+        encode = SimpleCookie().value_encode
+        shown = [f"{name}={encode(value)[1]}" for name, value in request.cookies]
+        request.headers["Cookie"] = "; ".join(shown).encode().decode("latin-1")
     return request
 
 
 def _put(request: _Request, slot: Slot, value: Any, body: dict[str, Any]) -> None:
-    if slot.place is ParameterSource.PATH:
-        request.path = _filled(request.path, slot.name, _text(value))
-    elif slot.place is ParameterSource.QUERY:
-        if value is not None:
-            items = value if slot.repeated else [value]
-            request.query += [(slot.name, _text(item)) for item in items]
-    elif slot.place is ParameterSource.FIELDS:
-        for name, item in to_record(value).items():
-            if item is not None:
-                items = item if isinstance(item, list) else [item]
-                request.query += [(name, _text(one)) for one in items]
-    elif slot.place is ParameterSource.RAW:
+    place = slot.place
+    if place is ParameterSource.PATH:
+        request.path = _filled(request.path, slot.alias, _text(value))
+    elif place is ParameterSource.RAW:
         request.body = value.encode() if isinstance(value, str) else bytes(value)
         request.headers["Content-Type"] = "application/octet-stream"
+    elif place is ParameterSource.BODY:
+        body[slot.alias] = value
+    elif place is ParameterSource.FILE:
+        given = value if slot.repeated else [value]
+        request.files += [(slot.alias, file_of(one)) for one in given or () if one is not None]
+    elif place is ParameterSource.HEADER:
+        for name, text in _texts(slot, value):
+            request.headers[name] = text.encode().decode("latin-1")  # UTF-8, as it is sent
     else:
-        body[slot.name] = value
+        texts = {ParameterSource.COOKIE: request.cookies, ParameterSource.FORM: request.fields}
+        texts.get(place, request.query).extend(_texts(slot, value))
+
+
+def _texts(slot: Slot, value: Any) -> list[tuple[str, str]]:
+    """A value by name, as it is written in a query, a form, headers or cookies."""
+    if value is None:
+        return []
+    if slot.place is not ParameterSource.FIELDS and not slot.is_record:
+        return [(slot.alias, _text(one)) for one in (value if slot.repeated else [value])]
+    dashed = slot.place is ParameterSource.HEADER
+    return [
+        (name.replace("_", "-") if dashed else name, _text(one))
+        for name, item in to_record(value).items()
+        if item is not None
+        for one in (item if isinstance(item, list) else [item])
+    ]
 
 
 def _filled(route: str, name: str, text: str) -> str:
@@ -203,6 +248,7 @@ class _Reply:
     status: int
     kind: str
     body: bytes
+    location: str | None = None
 
 
 def _sent(
@@ -218,7 +264,9 @@ def _sent(
     try:
         connection.request(request.method, request.target, request.body, request.headers)
         found = connection.getresponse()
-        return _Reply(found.status, found.headers.get_content_type(), found.read())
+        return _Reply(
+            found.status, found.headers.get_content_type(), found.read(), found.headers["Location"]
+        )
     except TimeoutError as error:
         msg = f"{request.method} {request.target} of {spec.id!r}: no answer within {timeout:g} s"
         raise TimeoutError(msg) from error
@@ -237,6 +285,8 @@ def _answer(spec: CollectorSpec | EndpointSpec, reply: _Reply) -> Any:
         return parsed
     detail = parsed.get("detail", parsed) if isinstance(parsed, dict) else parsed
     said = _said(detail) or http.client.responses.get(reply.status, "")
+    if reply.location is not None:
+        said, detail = f"it is at {reply.location}", reply.location
     msg = f"{spec.method} {spec.route} answered {reply.status}: {said}"
     if reply.status == http.client.INTERNAL_SERVER_ERROR:
         msg += f"; app.failures({spec.id!r}) tells why"

@@ -6,6 +6,7 @@ import datetime as dt
 import inspect
 import threading
 from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
 from aiohttp import web
@@ -13,6 +14,8 @@ from aiohttp import web
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.flow.client import AnswerError, Client
+from buildflow_nb.requests import Cookie, File, Form, Header, Query, UploadFile
+from buildflow_nb.responses import HTMLResponse, RedirectResponse
 from tests.fakes import FakeSink
 
 
@@ -32,6 +35,40 @@ def app(tmp_path, monkeypatch):
     yield flow
     if flow.handle is not None:
         flow.handle.stop(drain=False, timeout=1)
+
+
+def declare_words(app):
+    @app.endpoint(route="/marked", method="GET")
+    def marked(
+        n: int = 1,
+        user_agent: str = Header(),
+        user: Annotated[str | None, Cookie()] = None,
+        q: list[str] = Query([], alias="item"),
+    ) -> list:
+        return [n, user_agent, user, q]
+
+    @app.endpoint(route="/form", method="POST")
+    def form(name: Annotated[str, Form()], tags: Annotated[list[str], Form()]) -> list:
+        return [name, tags]
+
+    @app.endpoint(route="/login", method="POST")
+    def login(order: Annotated[Order, Form()]) -> int:
+        return order.id * order.qty
+
+    @app.endpoint(route="/upload", method="POST")
+    async def upload(
+        photo: UploadFile, more: list[UploadFile] = File([]), title: str = Form("none")
+    ) -> list:
+        files = [photo, *more]
+        return [title, *[[f.filename, f.content_type, (await f.read()).decode()] for f in files]]
+
+    @app.endpoint(route="/page", method="GET")
+    def page() -> HTMLResponse:
+        return HTMLResponse("<p>é")
+
+    @app.endpoint(route="/elsewhere", method="GET")
+    def elsewhere() -> RedirectResponse:
+        return RedirectResponse("/page")
 
 
 @pytest.fixture
@@ -71,6 +108,8 @@ def client(app):
     def own(request: web.Request) -> web.Response:
         return web.Response(text="plain", status=202 if not request.query_string else 418)
 
+    declare_words(app)
+
     @app.collector(route="/take", sink=FakeSink())
     def take(order: Order) -> Order:
         return order
@@ -92,6 +131,43 @@ def test_every_kind_of_parameter_arrives(client):
     assert client.own() == "plain"
     assert client.take(Order(1)) == {"success": True}
     assert client.take({"id": 1}) == {"success": True}
+
+
+def test_marked_parameters_arrive_by_their_ways(client):
+    assert client.marked(user_agent="é日", user='a; "b"', q=["1", "2"]) == [
+        1,
+        "é日",
+        'a; "b"',
+        ["1", "2"],
+    ]
+    assert client.form("a&b", ["1", "é"]) == ["a&b", ["1", "é"]]
+    assert client.login(Order(3, 4)) == 12
+    assert str(inspect.signature(client.marked)).startswith("(*, n: int = 1, user_agent: str, user")
+    assert str(inspect.signature(client.upload)).endswith("title: str = 'none') -> list")
+
+
+def test_files_are_sent(client, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("abc")
+    text = ["a.txt", "text/plain", "abc"]
+    assert client.upload(path) == ["none", text]
+    assert client.upload(str(path), title="t") == ["t", text]
+    assert client.upload(b"1", [('b"\n.png', b"2"), path]) == [
+        "none",
+        ["file", "application/octet-stream", "1"],
+        ["b%22%0A.png", "image/png", "2"],
+        text,
+    ]
+    with pytest.raises(UsageError, match=r"'photo' cannot be sent: .*No such file"):
+        client.upload("missing.txt")
+    with pytest.raises(UsageError, match=r"a file is a path, bytes, or .name, bytes., not int"):
+        client.upload(5)
+
+
+def test_answers_come_as_what_they_are(client):
+    assert client.page() == "<p>é"
+    with pytest.raises(AnswerError, match=r"^GET /elsewhere answered 307: it is at /page$"):
+        client.elsewhere()
 
 
 def test_functions_say_what_they_are(app, client):

@@ -27,6 +27,7 @@ __all__ = ("Described", "describe_api", "one_version_down")
 
 Json = dict[str, Any]
 VERSION = "0.1.0"  # of the user's API, which has no version of its own yet
+_NULL: Json = {"nullable": True}
 _DETAIL: Json = {"type": "object", "properties": {"detail": {}}, "required": ["detail"]}
 _INVALID: Json = {
     "type": "object",
@@ -94,11 +95,21 @@ def _lowered(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     made = {key: _lowered(value) for key, value in node.items()}
+    if made.get("type") == "null":
+        return dict(_NULL)
     options = made.get("anyOf")
-    if isinstance(options, list) and {"type": "null"} in options:
-        left = [option for option in options if option != {"type": "null"}]
+    if isinstance(options, list) and _NULL in options:
+        left = [option for option in options if option != _NULL]
         del made["anyOf"]
         made |= {"allOf" if len(left) == 1 else "anyOf": left, "nullable": True}
+    _lower_values(made)
+    if isinstance(made.get("prefixItems"), list):
+        made["items"] = {"anyOf": made.pop("prefixItems")}
+    return made
+
+
+def _lower_values(made: Json) -> None:
+    """What 3.0 says in other words of a value."""
     if made.get("contentMediaType") == BINARY["contentMediaType"]:
         made |= {"format": "binary"}
         del made["contentMediaType"]
@@ -106,13 +117,10 @@ def _lowered(node: Any) -> Any:
         exclusive = "exclusive" + bound.capitalize()
         if isinstance(made.get(exclusive), (int, float)):
             made |= {bound: made[exclusive], exclusive: True}
-    if isinstance(made.get("prefixItems"), list):
-        made["items"] = {"anyOf": made.pop("prefixItems")}
     if isinstance(made.get("examples"), list) and made["examples"]:
         made["example"] = made.pop("examples")[0]
     if "const" in made:
         made["enum"] = [made.pop("const")]
-    return made
 
 
 def _hints(specs: list[RouteSpec], plans: list[BindingPlan]) -> list[Any]:
