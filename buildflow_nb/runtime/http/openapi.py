@@ -74,12 +74,19 @@ def describe_api(title: str, routes: Iterable[Described]) -> Json:
     for spec, plan in zip(specs, plans, strict=True):
         operation = _operation(spec, plan, schemas.of)
         paths.setdefault(_plain_path(spec.route), {})[spec.method.lower()] = operation
-    components = {**schemas.components, "Error": _DETAIL, "ValidationError": _INVALID}
+    components: Json = {
+        "schemas": {**schemas.components, "Error": _DETAIL, "ValidationError": _INVALID}
+    }
+    schemes = [kind.service_auth_info() for spec in specs for kind in _credentials(spec)]
+    if schemes:
+        components["securitySchemes"] = {
+            name: one for each in schemes for name, one in each.items()
+        }
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": VERSION},
         "paths": paths,
-        "components": {"schemas": components},
+        "components": components,
     }
 
 
@@ -160,7 +167,23 @@ def _operation(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]
     if body:
         made["requestBody"] = body
     made["responses"] = _responses(spec, plan, schema)
+    credentials = _credentials(spec)
+    if credentials:  # all of them in one requirement: each has to be there
+        made["security"] = [
+            {
+                name: scopes
+                for one in credentials
+                for name, scopes in one.endpoint_auth_info().items()
+            }
+        ]
+        made["responses"]["401"] = _failure("The credentials are missing or do not count", "Error")
     return made
+
+
+def _credentials(spec: RouteSpec) -> list[Any]:
+    """The classes among its dependencies that read credentials and say which."""
+    found = [provider.dependency.dependency_fn for provider in spec.processor.providers]
+    return [one for one in found if hasattr(one, "service_auth_info")]
 
 
 def _responses(spec: RouteSpec, plan: BindingPlan, schema: Callable[[Any], Json]) -> Json:
