@@ -48,9 +48,9 @@ class InProcess:
         """A consumer, or a route on this run's server, which never ends by itself."""
         if isinstance(spec, ConsumerSpec):
             return Consumer(spec, self._supply(spec, ledger), ledger, on_end)
-        from buildflow_nb.runtime.http import HttpRoute
+        from buildflow_nb.runtime.http import route_class
 
-        return HttpRoute(spec, self._supply(spec, ledger), await self._serve(), ledger)
+        return route_class(spec)(spec, self._supply(spec, ledger), await self._serve(), ledger)
 
     async def send(self, spec: ProcessorSpec, element: object, ledger: Ledger) -> list[object]:
         """Set a fresh instance up for it."""

@@ -10,7 +10,8 @@ __all__ = ("Method",)
 class Method(Enum):
     """What a collector or an endpoint answers to; its value, as text, is as good.
 
-    Methods: RFC 9110, section 9.3, and RFC 5789 (PATCH).
+    Methods: RFC 9110, section 9.3, and RFC 5789 (PATCH). A WebSocket (RFC 6455) begins with a GET
+    that asks for one; only endpoints have them.
     """
 
     GET = "GET"
@@ -18,3 +19,4 @@ class Method(Enum):
     PUT = "PUT"
     PATCH = "PATCH"
     DELETE = "DELETE"
+    WEBSOCKET = "WEBSOCKET"

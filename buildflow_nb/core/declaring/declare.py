@@ -22,6 +22,7 @@ from buildflow_nb.core.declaring.flow_spec import (
 )
 from buildflow_nb.core.declaring.http_binding import plan_binding
 from buildflow_nb.core.declaring.processor import Processor, element_parameter, inspect_processor
+from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.options import CollectorOptions, ConsumerOptions, nearest
 from buildflow_nb.core.primitive import Readable, Wire, Writable
@@ -35,7 +36,7 @@ __all__ = (
     "join_route",
 )
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)
 _ROUTE = re.compile(r"^/[^\s?#]*$")
 _FIELD = re.compile(r"{([^{}]*)}")
 
@@ -92,6 +93,9 @@ def collector_spec(
     processor = inspect_processor(target)
     owner = f"collector {processor.name!r}"
     options = CollectorOptions.parse(words, owner)
+    if _method(owner, method) == WEBSOCKET:
+        msg = f"{owner}: a collector answers once what came is stored; a WebSocket is an endpoint"
+        raise DeclarationError(msg)
     spec = CollectorSpec(
         processor,
         _route(owner, processor, route),
@@ -118,7 +122,7 @@ def endpoint_spec(
     owner = f"endpoint {processor.name!r}"
     full = join_route(service.base_route, _route(owner, processor, route))
     spec = EndpointSpec(processor, full, _method(owner, method), service.id, service.options)
-    if spec.method != "WEBSOCKET":
+    if spec.method != WEBSOCKET:
         why = 'its route has none; write method="WEBSOCKET"'
         _refuse_lacking(owner, processor, (Ambient.WEBSOCKET,), why)
     plan_binding(spec)

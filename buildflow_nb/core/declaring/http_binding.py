@@ -37,6 +37,7 @@ from buildflow_nb.core.declaring.parameter_marks import Mark, ParameterSource, w
 from buildflow_nb.core.declaring.processor import Parameter
 from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.core.declaring.web_classes import is_starlette_class, is_upload, is_web_class
+from buildflow_nb.core.declaring.websocket_parameters import refuse_unfit, socket_place
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Wire
 
@@ -150,6 +151,7 @@ def plan_binding(spec: CollectorSpec | EndpointSpec) -> BindingPlan:
         _slot(p, in_path, spec.method, is_body=p is bare) for p in spec.processor.parameters
     )
     plan = BindingPlan(owner, spec.method, slots)
+    refuse_unfit(spec, slots)
     _refuse_misplaced(plan, in_path)
     _refuse_mixed(plan)
     for slot in slots:
@@ -243,6 +245,8 @@ def _marked_slot(parameter: Parameter, mark: Mark, hint: Any) -> Slot:
 def _shape(parameter: Parameter) -> ParameterSource:
     """The place that the annotation alone asks for."""
     inner, _ = optional_of(_plain(parameter.hint))
+    if place := socket_place(inner):
+        return place
     if is_upload(inner) or (_is_list(inner) and any(map(is_upload, get_args(inner)))):
         return ParameterSource.FILE
     if is_web_class(inner):

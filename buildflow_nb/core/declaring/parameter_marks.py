@@ -33,6 +33,8 @@ class ParameterSource(enum.Enum):
     FORM = "form"
     FILE = "file"
     REQUEST = "request"
+    SOCKET = "websocket"
+    MESSAGES = "messages"  # of a WebSocket, decoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from buildflow_nb.core.declaring.http_binding import (
     is_starlette_class,
     is_upload,
 )
+from buildflow_nb.core.declaring.websocket_parameters import OF_CONNECTION, WEBSOCKET
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.runtime.http.errors import Detail, HttpError, details, not_json
 from buildflow_nb.runtime.http.request import BoundedRequest, form_fields, in_utf8
@@ -47,7 +48,7 @@ class Binding:
         """Names of files that are to be read: what is in them is asked for."""
         self.takes_request = any(not is_starlette_class(slot.kind) for slot in requests)
         self.gives_request = any(is_starlette_class(slot.kind) for slot in requests)
-        self._once = bool(requests or plan.at(ParameterSource.FILE))
+        self._once = bool(plan.at(ParameterSource.FILE, *OF_CONNECTION))
         self.bind = self._bind_body if alone else self._bind_all
 
     def invoke(self, call: Callable[..., Any], arguments: Arguments) -> Any:
@@ -60,7 +61,7 @@ class Binding:
 
     def element(self, arguments: Arguments) -> object:
         """What to show of a call: its one argument, or all by name; the request as text."""
-        if len(arguments) == 1 and not self.takes_request:
+        if len(arguments) == 1 and not self._once:
             return arguments[0]
         if len(arguments) == 1:
             return _shown(arguments[0])
@@ -180,6 +181,10 @@ class Binding:
             return taker.from_form(request.form)
         if place is ParameterSource.FILE:
             return taker.from_files(request.form)
+        if place is ParameterSource.SOCKET:
+            return None if request.socket is None else request.socket.websocket
+        if place is ParameterSource.MESSAGES:
+            return request.socket
         return self._request(request, path, taker.slot)
 
     def _request(self, request: BoundedRequest, path: Mapping[str, str], slot: Slot) -> object:
@@ -246,8 +251,8 @@ def _shown(value: object) -> object:
     if is_upload(type(value)):
         return f"file {value.filename!r}, {value.size} bytes"  # type: ignore[attr-defined]
     if is_starlette_class(type(value)) and hasattr(value, "url"):
-        url = value.url
-        return f"{value.method} {url.path}" + (f"?{url.query}" if url.query else "")  # type: ignore[attr-defined]
+        url, method = value.url, getattr(value, "method", WEBSOCKET)
+        return f"{method} {url.path}" + (f"?{url.query}" if url.query else "")
     if isinstance(value, list) and any(is_upload(type(one)) for one in value):
         return [_shown(one) for one in value]
     return value

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.declaring.http_binding import plan_binding
+from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.concurrency.calls import call_hook, flatten, listed
 from buildflow_nb.runtime.http.binding import Arguments, Binding
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ("RouteCode", "RouteSpec", "UnderWay", "lone_code", "same_way_out")
 
 RouteSpec = CollectorSpec | EndpointSpec
+OPEN = 10  # WebSockets that may be open for each request that may run: most of them wait
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit)
 
 
@@ -75,9 +77,8 @@ class RouteCode:
         self.binding = Binding(plan_binding(spec), target)
         self.answer = compile_answer(processor.returns, self.owner, many=processor.many)
         self._redaction = redaction_of(spec)
-        self.limit = ConcurrencyLimit(
-            spec.options.max_concurrent_queries * spec.options.num_replicas
-        )
+        most = spec.options.max_concurrent_queries * spec.options.num_replicas
+        self.limit = ConcurrencyLimit(most * OPEN if spec.method == WEBSOCKET else most)
         self._call: Callable[..., Any] = processor.target
         own = injector is not None and injector.per_call
         self._many = processor.many and not own  # with dependencies of its own it gives a list
@@ -103,8 +104,12 @@ class RouteCode:
             if self._injector is not None:
                 await self._injector.tear_down()
             raise
-        call = processor.call(self._instance)
+        call = self._as_called(processor.call(self._instance))
         self._call = call if self._injector is None else self._injector.bound(call)
+
+    def _as_called(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The user's code as it is called with bound arguments, and with what it depends on."""
+        return call
 
     async def tear_down(self) -> None:
         """Call `teardown`, if there is one; let go of what it depends on.
@@ -135,8 +140,14 @@ class RouteCode:
         """Look whether it can be called without a request.
 
         Raises:
-            UsageError: a dependency takes it.
+            UsageError: a dependency takes it, or it is a WebSocket.
         """
+        if self.spec.method == WEBSOCKET:
+            msg = (
+                f"{self.owner} takes messages of a WebSocket, not elements; try it with "
+                f"`with app.client().{self.spec.id}(...) as ws: ws.send(...)`"
+            )
+            raise UsageError(msg)
         if self.needs_request:
             msg = (
                 f"a dependency of {self.owner} takes the request itself; call its route over HTTP "
@@ -221,6 +232,8 @@ def _exited(error: BaseException) -> RuntimeError:
 def same_way_out(old: RouteSpec, new: ProcessorSpec) -> bool:
     """Whether new code can use what the old one opened."""
     if old.kind != new.kind or old.id != new.id:
+        return False
+    if isinstance(new, EndpointSpec) and (old.method == WEBSOCKET) != (new.method == WEBSOCKET):
         return False
     if not isinstance(old, CollectorSpec) or not isinstance(new, CollectorSpec):
         return True

@@ -56,12 +56,16 @@ Handler = Callable[[Any], Awaitable[web.StreamResponse]]
 class Connection(web.RequestHandler):
     """aiohttp's connection, where plain requests take the short way; errors are in our form."""
 
-    __slots__ = ("_answering", "_idle", "_left")
+    __slots__ = ("_answering", "_idle", "_left", "heard_at", "stalled_at")
 
     def __init__(self, *args: Any, **words: Any) -> None:
         super().__init__(*args, **words)
         self._answering: asyncio.Task[None] | None = None
         self._idle: asyncio.Future[None] | None = None  # what aiohttp's loop waits on meanwhile
+        self.heard_at = 0.0
+        """When something came last that went aiohttp's way, on the loop's clock."""
+        self.stalled_at: float | None = None
+        """Since when the client has not read what was written, on the loop's clock."""
         self._left = 0  # bytes of a message under way in aiohttp's parser; UNKNOWN for good
 
     def data_received(self, data: bytes) -> None:
@@ -72,11 +76,22 @@ class Connection(web.RequestHandler):
             if found is not None:
                 self._answer_soon(*found)
                 return
+        self.heard_at = self._loop.time()
         queued = len(self._messages)
         super().data_received(data)
         self._tell_broken()
         if self._left != UNKNOWN and data:
             self._left = self._left_after(data, len(self._messages) - queued)
+
+    def pause_writing(self) -> None:
+        """Take note that the client does not read."""
+        self.stalled_at = self._loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Take note that it does."""
+        self.stalled_at = None
+        super().resume_writing()
 
     def _left_after(self, data: bytes, begun: int) -> int:
         """How much of its message is still to come, once aiohttp has read a piece."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import RawHeaders
 
     from buildflow_nb.runtime.http.asgi import AsgiConnection
+    from buildflow_nb.runtime.http.websocket import SocketSession
 
 __all__ = (
     "BODY_LIMIT",
@@ -93,7 +94,7 @@ class Held:
 class BoundedRequest(web.Request):
     """A `web.Request` of a server whose requests share what `bodies` counts."""
 
-    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "form", "held", "invited", "whole", "_first"}
+    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "form", "held", "invited", "socket", "whole", "_first"}
     bodies: Held
     whole: bytes | None = None
     """The body of a request that was read at one look; other ways of reading it work, too."""
@@ -102,6 +103,8 @@ class BoundedRequest(web.Request):
     form: Mapping[str, Sequence[object]] = {}
     asgi: AsgiConnection | None = None
     """What an ASGI application sees of it, once one does."""
+    socket: SocketSession | None = None
+    """The WebSocket that it asks for, while one is served."""
     _first: BoundedRequest | None = None  # what it is a clone of: that one is released
 
     def clone(self, **words: Any) -> BoundedRequest:
@@ -113,6 +116,8 @@ class BoundedRequest(web.Request):
     def _cancel(self, exc: BaseException) -> None:
         """Take note that the client has left; aiohttp calls it when the connection is lost."""
         super()._cancel(exc)
+        if self.socket is not None:
+            self.socket.lose()
         if self.asgi is not None:
             self.asgi.leave()
 

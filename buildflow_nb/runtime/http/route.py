@@ -49,6 +49,7 @@ from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("HttpRoute",)
 
+SWITCHED = 101
 CLIENT_GONE = 499  # what proxies log for a request whose client did not wait; never sent
 OPEN_S = 2.0  # that a request waits for the code and the sink of a route that starts
 TEARDOWN_S = 10.0  # seconds for the teardown of code that was swapped out
@@ -268,7 +269,8 @@ class HttpRoute:
             metrics.in_flight -= 1
             self.ledger.activity.stir()
             ended = now()
-            metrics.latency.add(ended - began, 1, ended)
+            if status != SWITCHED:  # a WebSocket lasts as long as its client stays
+                metrics.latency.add(ended - began, 1, ended)
             metrics.codes[status] = metrics.codes.get(status, 0) + 1
 
     async def _ready(self) -> RouteCode:

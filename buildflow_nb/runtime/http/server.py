@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.declaring.hooks import Hooks
+from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.docs import DocsPage
 from buildflow_nb.runtime.http.errors import HttpError
@@ -138,6 +139,8 @@ class Server:
         if refused is not None:
             return refused  # and closed: nothing of a stranger's is read
         method, values = request.method, NO_VALUES
+        if method == hdrs.METH_GET and hdrs.UPGRADE in request.headers:
+            method = self._asked_for(request)
         found = self._router.static.get(request.raw_path)
         route = None if found is None else found.get(method)
         if route is None:
@@ -149,8 +152,8 @@ class Server:
                     await linger(request, match)
                 return match
             route, values = match
-        if method in SAFE_METHODS:
-            writes = isinstance(route.spec, CollectorSpec)
+        if method in SAFE_METHODS or method == WEBSOCKET:
+            writes = isinstance(route.spec, CollectorSpec) or method == WEBSOCKET
             refused = guard.reading_refusal(request, writes=writes)
             if refused is not None:
                 return refused
@@ -162,6 +165,17 @@ class Server:
         if not request.content.is_eof():
             await linger(request, response)
         return response
+
+    def _asked_for(self, request: web.BaseRequest) -> str:
+        """The method of the route that a request with an `Upgrade` asks for.
+
+        Where there is no WebSocket route, one for GET may serve one by aiohttp's classes.
+        """
+        if request.headers[hdrs.UPGRADE].strip().lower() == "websocket":
+            match = self._search(request, WEBSOCKET)
+            if not isinstance(match, web.StreamResponse):
+                return WEBSOCKET
+        return hdrs.METH_GET
 
     def _search(
         self, request: web.BaseRequest, method: str
@@ -219,7 +233,12 @@ def _to_docs() -> web.StreamResponse:
 
 def _other_method(method: str, methods: Sequence[str]) -> web.Response:
     """The answer to OPTIONS, and to methods that a path does not take."""
-    allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
+    known = set(methods) - {WEBSOCKET}
+    if not known and method != hdrs.METH_OPTIONS:
+        said = "this is a WebSocket; ask for it with ws://"
+        return error_response(426, said, {hdrs.UPGRADE: "websocket"})
+    known |= {hdrs.METH_GET} if WEBSOCKET in methods else set()
+    allowed = sorted({*known, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
     headers: dict[str, str] = {hdrs.ALLOW: ", ".join(allowed)}
     if method == hdrs.METH_OPTIONS:
         return web.Response(status=204, headers={**headers, hdrs.SERVER: "buildflow"})

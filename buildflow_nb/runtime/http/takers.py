@@ -20,6 +20,7 @@ from buildflow_nb.core.declaring.http_binding import (
     compile_json,
     compile_text,
 )
+from buildflow_nb.core.declaring.websocket_parameters import OF_CONNECTION
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.http.errors import HttpError, details, missing
@@ -64,7 +65,7 @@ class Taker:
         self.row: Callable[[Any], object] = _as_is
         self.json: Callable[[bytes], object] = msgspec.json.decode
         self.value: Callable[[Any], object] = _as_is
-        if place not in (ParameterSource.FILE, ParameterSource.REQUEST):
+        if place not in (ParameterSource.FILE, *OF_CONNECTION):
             self.value = compile_decoder(hint, Wire.OBJECT, where).one
         if place in (*TEXTS, ParameterSource.PATH) and not slot.is_record:
             self.text = compile_text(hint, where)

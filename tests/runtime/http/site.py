@@ -16,7 +16,7 @@ from buildflow_nb.core.declaring.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
-from buildflow_nb.runtime.http import HttpRoute, Server
+from buildflow_nb.runtime.http import HttpRoute, Server, route_class
 from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.plan import RuntimeServerPlan
@@ -68,7 +68,7 @@ class Site:
 
     def unit(self, spec):
         ledger = Ledger(spec.id, SYSTEM, self.events.append)
-        return HttpRoute(spec, supply(ledger), self.server, ledger)
+        return route_class(spec)(spec, supply(ledger), self.server, ledger)
 
     async def start(self, spec):
         unit = self.unit(spec)
