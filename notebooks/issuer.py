@@ -32,7 +32,7 @@ ADA = {"sub": "1815", "email": "ada@example.com", "email_verified": True, "name"
 
 
 class Issuer:
-    """Serves keys and tokens while it is entered; `port` 0 takes any free one.
+    """Serves keys and tokens once it is started; `port` 0 takes any free one.
 
     `requests` counts them by path. `headers` go with the keys; `fault`, a status, is answered in
     place of them.
@@ -51,14 +51,22 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.certs_url = f"{self.url}/certs"
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Serve, on a thread of its own."""
         serve = self._server.serve_forever
         threading.Thread(target=serve, args=(0.05,), name="issuer", daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no longer."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.stop()
 
     def renew(self) -> None:
         """Sign with another key from now on; the old one is forgotten."""
