@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import cast
 
 from aiohttp import Payload, hdrs, web
@@ -28,9 +28,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.http.asgi_scope import scope_of
 from buildflow_nb.runtime.http.body_stream import BodyStream
-from buildflow_nb.runtime.http.errors import HttpError
-from buildflow_nb.runtime.http.forms import MANY, PART_LIMIT, FormReading
-from buildflow_nb.runtime.http.request import BODY_LIMIT, BODY_S, BoundedRequest, too_long
+from buildflow_nb.runtime.http.call_request import CallRequest
+from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import BODYLESS, SERVER_NAME
 
 __all__ = ("AsgiConnection", "connection_of", "request_of", "route_app", "run_app")
@@ -67,7 +66,8 @@ class AsgiConnection:
         """The form that is the body, once it has been parsed."""
         self._request: CallRequest | None = None
         self._body = BodyStream(bounded)
-        self._over = asyncio.Event()  # the client has left, or has its answer
+        self._over = False  # the client has left, or has its answer
+        self._waiting: asyncio.Event | None = None  # for that
         self._start: Message | None = None
         self._bodyless = False
         self._left: int | None = None  # bytes that the head has promised and that did not follow
@@ -84,12 +84,12 @@ class AsgiConnection:
     @property
     def ended(self) -> bool:
         """Whether the whole answer has been sent."""
-        return self.answer is not None and self._over.is_set()
+        return self.answer is not None and self._over
 
     def leave(self) -> None:
         """Take note that the client has left."""
         self.gone = True
-        self._over.set()
+        self._tell_over()
         self.end()
 
     @contextmanager
@@ -101,6 +101,24 @@ class AsgiConnection:
             yield
         finally:
             self.scope, self.receive, self.send = outer
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the body must be read piece by piece: it is begun, or there is middleware."""
+        return self._body.begun or self.receive != self._receive
+
+    async def whole(self) -> bytes:
+        """The whole body, which the request keeps.
+
+        Raises:
+            HttpError: it is too long, too slow or broken, or there is no room for it.
+            ClientDisconnect: the client has left.
+        """
+        try:
+            return await self.bounded.read()
+        except ConnectionError as error:
+            self.leave()
+            raise ClientDisconnect from error
 
     async def whole_body(self) -> bytes:
         """The body as the innermost application sees it.
@@ -148,15 +166,22 @@ class AsgiConnection:
         return True
 
     async def _receive(self) -> Message:
-        if not self._body.ended and not self._over.is_set():
+        if not self._body.ended and not self._over:
             try:
                 piece = await self._body.piece()
             except ConnectionError:
                 self.leave()
             else:
                 return {"type": "http.request", "body": piece, "more_body": not self._body.ended}
-        await self._over.wait()
+        if not self._over:
+            self._waiting = self._waiting or asyncio.Event()
+            await self._waiting.wait()
         return {"type": "http.disconnect"}
+
+    def _tell_over(self) -> None:
+        self._over = True
+        if self._waiting is not None:
+            self._waiting.set()
 
     async def _send(self, message: Message) -> None:
         kind = message["type"]
@@ -203,7 +228,7 @@ class AsgiConnection:
                 await answer.write(body)
             return
         await answer.write_eof(b"" if self._bodyless else bytes(body))
-        self._over.set()
+        self._tell_over()
 
     def _head(self, start: Message) -> _Answer:
         answer = _Answer(status=start["status"])
@@ -251,60 +276,6 @@ class _Answer(web.StreamResponse):
     @property
     def _send_headers_immediately(self) -> bool:  # type: ignore[override]  # aiohttp only reads it
         return self.alone
-
-
-class CallRequest(Request):
-    """Starlette's request, whose body is bounded and counted where it is kept."""
-
-    def __init__(self, connection: AsgiConnection) -> None:
-        super().__init__(connection.scope, connection.receive, connection.send)
-        self._connection = connection
-
-    async def body(self) -> bytes:
-        """The whole body, which the request keeps, to be read again.
-
-        Raises:
-            HttpError: it is too long, too slow or broken, or there is no room for it.
-            ClientDisconnect: the client has left.
-        """
-        if not hasattr(self, "_body"):
-            bounded, size, pieces = self._connection.bounded, 0, list[bytes]()
-            length = bounded.headers.get(hdrs.CONTENT_LENGTH)
-            if length is not None and int(length) > BODY_LIMIT:
-                raise too_long(BODY_LIMIT)
-            try:
-                async with asyncio.timeout(BODY_S), aclosing(self.stream()) as stream:
-                    async for piece in stream:
-                        size += len(piece)
-                        if size > BODY_LIMIT:
-                            raise too_long(BODY_LIMIT)
-                        bounded.bodies.add(bounded, len(piece))
-                        pieces.append(piece)
-            except TimeoutError as error:
-                raise HttpError(408, "the body took too long to arrive", close=True) from error
-            self._body = b"".join(pieces)
-        return self._body
-
-    def form(
-        self, *, max_files: float = MANY, max_fields: float = MANY, max_part_size: int = PART_LIMIT
-    ) -> FormReading:
-        """The form that is the body, with its files, which are closed at the end of the call.
-
-        Raises:
-            HttpError: it is too long, too slow or broken, or there is no room for it.
-            ClientDisconnect: the client has left.
-        """
-        return FormReading(
-            self,
-            self._connection,
-            max_files=max_files,
-            max_fields=max_fields,
-            max_part_size=max_part_size,
-        )
-
-    async def is_disconnected(self) -> bool:
-        """Whether the client has left; nothing of the body is taken to find out."""
-        return self._connection.gone
 
 
 def connection_of(bounded: BoundedRequest, values: Mapping[str, str]) -> AsgiConnection:

@@ -16,7 +16,6 @@ from buildflow_nb.core.declaring.http_binding import (
     TEXTS,
     BindingPlan,
     ParameterSource,
-    Slot,
     is_starlette_class,
     is_upload,
 )
@@ -48,6 +47,7 @@ class Binding:
         """Names of files that are to be read: what is in them is asked for."""
         self.takes_request = any(not is_starlette_class(slot.kind) for slot in requests)
         self.gives_request = any(is_starlette_class(slot.kind) for slot in requests)
+        self._request_of = _request_of() if self.gives_request else None
         self._once = bool(plan.at(ParameterSource.FILE, *OF_CONNECTION))
         self.bind = self._bind_body if alone else self._bind_all
 
@@ -169,30 +169,29 @@ class Binding:
         self, taker: Taker, request: BoundedRequest, path: Mapping[str, str]
     ) -> object:
         place = taker.slot.place
-        if place is ParameterSource.FIELDS:
-            return taker.from_fields(request.query, "query")
-        if place is ParameterSource.HEADER:
-            return taker.from_headers(request.headers)
-        if place is ParameterSource.COOKIE:
-            from buildflow_nb.runtime.http.forms import cookies_of  # loads starlette
-
-            return taker.from_cookies(cookies_of(request))
+        if place is ParameterSource.REQUEST:
+            if self._request_of is not None and is_starlette_class(taker.slot.kind):
+                return self._request_of(request, path)
+            return request
         if place is ParameterSource.FORM:
             return taker.from_form(request.form)
         if place is ParameterSource.FILE:
             return taker.from_files(request.form)
+        return self._from_head(taker, request)
+
+    def _from_head(self, taker: Taker, request: BoundedRequest) -> object:
+        place = taker.slot.place
+        if place is ParameterSource.FIELDS:
+            return taker.from_fields(request.query, "query")
+        if place is ParameterSource.HEADER:
+            return taker.from_headers(request.headers)
         if place is ParameterSource.SOCKET:
             return None if request.socket is None else request.socket.websocket
         if place is ParameterSource.MESSAGES:
             return request.socket
-        return self._request(request, path, taker.slot)
+        from buildflow_nb.runtime.http.forms import cookies_of  # loads starlette
 
-    def _request(self, request: BoundedRequest, path: Mapping[str, str], slot: Slot) -> object:
-        if not is_starlette_class(slot.kind):
-            return request
-        from buildflow_nb.runtime.http.asgi import request_of  # loads starlette
-
-        return request_of(request, path)
+        return taker.from_cookies(cookies_of(request))
 
     def _from_body(
         self,
@@ -235,6 +234,12 @@ class Binding:
         except REFUSED as error:
             raise HttpError(422, _refused(error, body, ["body"]).detail) from error
         return {name: bytes(raw) for name, raw in found.items()}
+
+
+def _request_of() -> Callable[[BoundedRequest, Mapping[str, str]], object]:
+    from buildflow_nb.runtime.http.asgi import request_of  # loads starlette
+
+    return request_of
 
 
 def _refused(error: BaseException, body: bytes, place: list[str | int]) -> HttpError:

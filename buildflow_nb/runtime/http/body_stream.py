@@ -36,6 +36,7 @@ class BodyStream:
         self._waiting: Iterator[bytes] = iter(())  # pieces of what has been received
         self._received_all = False
         self._unpacker: Unpacker | None = None
+        self.begun = False
         self.ended = False
         """Whether the last piece has been given."""
 
@@ -46,6 +47,7 @@ class BodyStream:
             HttpError: the body is broken, too slow, or packed in a way that is not known.
             ConnectionError: the client has left.
         """
+        self.begun = True
         while not self.ended:
             try:
                 for found in self._waiting:
@@ -81,10 +83,13 @@ class BodyStream:
 
     @staticmethod
     async def _read(request: BoundedRequest) -> bytes:
+        content = request.content
         try:
+            if content.is_eof() and content.exception() is None:
+                return content.read_nowait()
             await invite(request)
             async with asyncio.timeout(IDLE_S):
-                return await request.content.readany()
+                return await content.readany()
         except TimeoutError as error:
             msg = f"nothing of the body arrived for {IDLE_S:g} s"
             raise HttpError(408, msg, close=True) from error

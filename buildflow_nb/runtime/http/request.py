@@ -94,7 +94,16 @@ class Held:
 class BoundedRequest(web.Request):
     """A `web.Request` of a server whose requests share what `bodies` counts."""
 
-    ATTRS = web.Request.ATTRS | {"asgi", "bodies", "form", "held", "invited", "socket", "whole", "_first"}
+    ATTRS = web.Request.ATTRS | {
+        "asgi",
+        "bodies",
+        "form",
+        "held",
+        "invited",
+        "socket",
+        "whole",
+        "_first",
+    }
     bodies: Held
     whole: bytes | None = None
     """The body of a request that was read at one look; other ways of reading it work, too."""
@@ -213,7 +222,8 @@ class BoundedRequest(web.Request):
             ConnectionError: the client has left.
         """
         if self._read_bytes is None:
-            self._read_bytes = await self.take()
+            at_hand = self.at_hand() if self.whole else None
+            self._read_bytes = await self.take() if at_hand is None else at_hand
         return self._read_bytes
 
     async def _unpack(self) -> None:
