@@ -31,6 +31,13 @@ REQUEST = (
     b"POST /price HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\n\r\n" % len(BODY)
 ) + BODY
+HANDSHAKE = (
+    b"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+TEXT = b"an order of three, to be priced"
+SAID = bytes([0x81, 0x80 + len(TEXT), 0, 0, 0, 0]) + TEXT  # masked with zeros
+HEARD = bytes([0x81, len(TEXT)]) + TEXT
 
 
 class Client(asyncio.Protocol):
@@ -65,6 +72,28 @@ class Client(asyncio.Protocol):
         self.ask()
 
 
+class SocketClient(Client):
+    """One WebSocket whose message is sent again as soon as it has come back."""
+
+    open = False
+
+    def ask(self) -> None:
+        self.asked = time.perf_counter()
+        self.transport.write(SAID if self.open else HANDSHAKE)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        if len(self.buffer) < len(HEARD) or (not self.open and b"\r\n\r\n" not in self.buffer):
+            return
+        expected = HEARD if self.open else b"HTTP/1.1 101 "
+        if not self.buffer.startswith(expected):
+            self.errors.append(self.buffer)
+        if self.open:
+            self.taken.append(time.perf_counter() - self.asked)
+        self.open, self.buffer = True, b""
+        self.ask()
+
+
 class Figures(NamedTuple):
     """Requests a second, milliseconds that they took, and the server's time for one."""
 
@@ -74,12 +103,14 @@ class Figures(NamedTuple):
     cpu_us: float
 
 
-async def load(pid: int, port: int, seconds: float, connections: int) -> Figures:
+async def load(
+    pid: int, port: int, seconds: float, connections: int, client: type[Client] = Client
+) -> Figures:
     taken: list[float] = []
     errors: list[bytes] = []
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: Client(taken, errors), HOST, port)
+        await loop.create_connection(lambda: client(taken, errors), HOST, port)
         for _ in range(connections)
     ]
     await asyncio.sleep(WARM_UP_S)
@@ -113,7 +144,8 @@ def measure(name: str, seconds: float, connections: int) -> Figures:
         pin(server.pid, 0)
         pin(0, 1)  # ourselves
         wait_for(port)
-        return asyncio.run(load(server.pid, port, seconds, connections))
+        client = SocketClient if "WebSocket" in name else Client
+        return asyncio.run(load(server.pid, port, seconds, connections, client))
     finally:
         server.send_signal(signal.SIGKILL)
         server.wait()
@@ -150,6 +182,7 @@ def main() -> None:
         ("ours", "fastapi", 1.5),
         ("ours sync", "fastapi sync", 1.5),
         ("ours+uvloop", "blacksheep+uvloop", 1.0),
+        ("ours, WebSocket", "aiohttp, WebSocket", 0.9),
     ):
         found = ratio(many[mine], many[other], "rate")
         say(f"{mine} / {other}, req/s", found, f"at least {goal}")

@@ -30,12 +30,51 @@ def ours(port: int, function=price_async) -> None:
     app.run(block=True, serve_host=HOST, serve_port=port)
 
 
+def ours_websocket(port: int) -> None:
+    from buildflow_nb.flow import Flow
+    from buildflow_nb.requests import WebSocket
+
+    app = Flow("bench")
+
+    async def echo(ws: WebSocket) -> None:
+        await ws.accept()
+        async for text in ws.iter_text():
+            await ws.send_text(text)
+
+    echo.__annotations__["ws"] = WebSocket  # no text: it is a local name
+    app.endpoint("/echo", method="WEBSOCKET")(echo)
+    app.run(block=True, serve_host=HOST, serve_port=port)
+
+
 def ours_sync(port: int) -> None:
     ours(port, price_sync)
 
 
 def aiohttp_msgspec(port: int) -> None:
     asyncio.run(_aiohttp_msgspec(port))
+
+
+def aiohttp_websocket(port: int) -> None:
+    asyncio.run(_aiohttp_websocket(port))
+
+
+async def _aiohttp_websocket(port: int) -> None:
+    from aiohttp import WSMsgType, web
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(heartbeat=20)
+        await socket.prepare(request)
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                await socket.send_str(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/echo", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port).start()
+    await asyncio.Event().wait()
 
 
 async def _aiohttp_msgspec(port: int) -> None:
@@ -103,6 +142,8 @@ SERVERS = {
     "aiohttp+msgspec": aiohttp_msgspec,
     "blacksheep": blacksheep,
     "fastapi": fastapi,
+    "ours, WebSocket": ours_websocket,
+    "aiohttp, WebSocket": aiohttp_websocket,
     "ours sync": ours_sync,
     "fastapi sync": fastapi_sync,
 }

@@ -38,6 +38,7 @@ USED = (
     "_messages",
     "_next_keepalive_close_time",
     "_paused",
+    "_payload_parser",
     "_process_keepalive",
     "_request_factory",
     "_request_handler",
@@ -77,6 +78,9 @@ class Connection(web.RequestHandler):
                 self._answer_soon(*found)
                 return
         self.heard_at = self._loop.time()
+        if self._payload_parser is not None:  # a WebSocket
+            super().data_received(data)
+            return
         queued = len(self._messages)
         super().data_received(data)
         self._tell_broken()

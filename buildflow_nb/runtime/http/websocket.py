@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType, hdrs, web
 from starlette.types import Message, Scope
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket
 
 from buildflow_nb.runtime.http.asgi_scope import scope_of
 from buildflow_nb.runtime.http.request import BODY_LIMIT, BoundedRequest
@@ -293,8 +293,9 @@ class DirectWebSocket(WebSocket):
         Raises:
             WebSocketDisconnect: the client has closed, or has left.
         """
-        if self.application_state is WebSocketState.CONNECTED and self._session.open:
-            found = await self._session.next_frame()
+        session = self._session
+        if session.open:
+            found = await session.next_frame()
             if found.type is WSMsgType.TEXT:
                 return cast("str", found.data)
             if found.type is WSMsgType.BINARY:
@@ -308,8 +309,9 @@ class DirectWebSocket(WebSocket):
         Raises:
             WebSocketDisconnect: the client has closed, or has left.
         """
-        if self.application_state is WebSocketState.CONNECTED and self._session.open:
-            found = await self._session.next_frame()
+        session = self._session
+        if session.open:
+            found = await session.next_frame()
             if found.type is WSMsgType.BINARY:
                 return bytes(found.data)
             if found.type is WSMsgType.TEXT:
@@ -323,11 +325,15 @@ class DirectWebSocket(WebSocket):
         Raises:
             WebSocketDisconnect: the client has left.
         """
-        if self.application_state is WebSocketState.CONNECTED and self._session.open:
-            with suppress(ConnectionError):
-                await self._session.give(data)
+        session = self._session
+        frames = session.frames
+        if frames is not None and session.ended is None:
+            try:
+                await frames.send_str(data)
+            except ConnectionError:
+                session.lose()
+            else:
                 return
-            self._session.lose()
         await super().send_text(data)
 
 
