@@ -37,7 +37,7 @@ from buildflow_nb.core.declaring.parameter_marks import Mark, ParameterSource, w
 from buildflow_nb.core.declaring.processor import Parameter
 from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.core.declaring.web_classes import is_starlette_class, is_upload, is_web_class
-from buildflow_nb.core.declaring.websocket_parameters import refuse_unfit, socket_place
+from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET, refuse_unfit, socket_place
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import Wire
 
@@ -156,7 +156,7 @@ def plan_binding(spec: CollectorSpec | EndpointSpec) -> BindingPlan:
     _refuse_mixed(plan)
     for slot in slots:
         _check(slot, owner)
-    if spec.kind == "endpoint":
+    if spec.kind == "endpoint" and spec.method != WEBSOCKET:
         _check_answer(spec.processor.returns, owner)
     return plan
 

@@ -52,10 +52,12 @@ _BODY = (
 
 def socket_place(hint: object) -> ParameterSource | None:
     """What of a WebSocket an annotation asks for, None for nothing."""
+    if hint in _MANY or get_origin(hint) in _MANY:
+        return ParameterSource.MESSAGES
     if isinstance(hint, type):
         bases = ((base.__module__, base.__name__) for base in hint.__mro__)
         return ParameterSource.SOCKET if ("starlette.websockets", "WebSocket") in bases else None
-    return ParameterSource.MESSAGES if get_origin(hint) in _MANY else None
+    return None
 
 
 def message_type(hint: object) -> Any:

@@ -138,9 +138,7 @@ class Server:
         refused = guard.refusal(request)
         if refused is not None:
             return refused  # and closed: nothing of a stranger's is read
-        method, values = request.method, NO_VALUES
-        if method == hdrs.METH_GET and hdrs.UPGRADE in request.headers:
-            method = self._asked_for(request)
+        method, values = self._method(request), NO_VALUES
         found = self._router.static.get(request.raw_path)
         route = None if found is None else found.get(method)
         if route is None:
@@ -166,16 +164,19 @@ class Server:
             await linger(request, response)
         return response
 
-    def _asked_for(self, request: web.BaseRequest) -> str:
-        """The method of the route that a request with an `Upgrade` asks for.
+    def _method(self, request: web.BaseRequest) -> str:
+        """The method of the route that is asked for: a WebSocket is a GET with an `Upgrade`.
 
         Where there is no WebSocket route, one for GET may serve one by aiohttp's classes.
         """
+        method = request.method
+        if method != hdrs.METH_GET or hdrs.UPGRADE not in request.headers:
+            return method
         if request.headers[hdrs.UPGRADE].strip().lower() == "websocket":
             match = self._search(request, WEBSOCKET)
             if not isinstance(match, web.StreamResponse):
                 return WEBSOCKET
-        return hdrs.METH_GET
+        return method
 
     def _search(
         self, request: web.BaseRequest, method: str

@@ -185,6 +185,8 @@ class SocketSession:
             self._receiving = True
             try:
                 found = await frames.receive()
+                if found.type is WSMsgType.CLOSE:
+                    await self._answer_close(found)
             finally:
                 self._receiving = False
         if found.type is not WSMsgType.TEXT and found.type is not WSMsgType.BINARY:
@@ -208,7 +210,10 @@ class SocketSession:
             msg = f"the subprotocol {chosen!r} was not offered; the client knows {offered}"
             raise RuntimeError(msg)
         frames = web.WebSocketResponse(
-            timeout=CLOSE_S, max_msg_size=BODY_LIMIT, protocols=[chosen] if chosen else ()
+            timeout=CLOSE_S,
+            autoclose=False,  # it would answer each close with 1000
+            max_msg_size=BODY_LIMIT + 1,  # aiohttp refuses one of this size
+            protocols=[chosen] if chosen else (),
         )
         frames.headers[hdrs.SERVER] = SERVER_NAME
         for name, value in message.get("headers", ()):
@@ -259,9 +264,23 @@ class SocketSession:
             if silent > PING_S and stalled is None:
                 self._spawn(self.frames.ping())
         if self._ahead is None and not self._receiving and self.ended is None:
-            self._ahead = self._loop.create_task(self.frames.receive())
+            self._ahead = self._loop.create_task(self._look_ahead(self.frames))
             self._ahead.add_done_callback(self._saw)
         self._beat = self._loop.call_later(BEAT_S, self._look)
+
+    async def _look_ahead(self, frames: web.WebSocketResponse) -> WSMessage:
+        found = await frames.receive()
+        if found.type is WSMsgType.CLOSE:
+            await self._answer_close(found)
+        return found
+
+    async def _answer_close(self, found: WSMessage) -> None:
+        """Close with the client's own code, so that it sees that one (RFC 6455 section 5.5.1)."""
+        self._note_end(found)
+        with suppress(ConnectionError):
+            await cast("web.WebSocketResponse", self.frames).close(
+                code=found.data or 1000, drain=False
+            )
 
     def _saw(self, ahead: asyncio.Task[WSMessage]) -> None:
         """Know of an end before the function asks."""
@@ -348,7 +367,7 @@ def reason_bytes(reason: str) -> bytes:
 
 
 def _without_protocols(bounded: BoundedRequest) -> BoundedRequest:
-    """The request as one that offers no subprotocol: of one that none is chosen of, aiohttp warns."""
+    """The request without the subprotocols that it offers: aiohttp warns where none is chosen."""
     if hdrs.SEC_WEBSOCKET_PROTOCOL not in bounded.headers:
         return bounded
     headers = bounded.headers.copy()

@@ -13,11 +13,14 @@ import functools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from buildflow_nb.core.conversion.annotations import is_unknown
 from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.conversion.encode import compile_encoder
+from buildflow_nb.core.conversion.secret_fields import secrets_of
 from buildflow_nb.core.declaring.parameter_marks import ParameterSource
 from buildflow_nb.core.declaring.websocket_parameters import message_type
 from buildflow_nb.core.errors import ConversionError
@@ -42,7 +45,10 @@ class SocketCode(RouteCode):
         self._many = False  # what it gives is sent, one by one, while it is called
         plan = self.binding.plan
         taken = plan.at(ParameterSource.MESSAGES)
-        self.decode = _decoder(message_type(taken[0].kind), self.owner) if taken else None
+        hint = message_type(taken[0].kind) if taken else None
+        self.decode = _decoder(hint, self.owner) if taken else None
+        self.secrets = secrets_of(hint) if taken else None
+        """Finds the secrets in a message, where there may be any."""
         self.sends_by_itself = bool(taken) or self.spec.processor.many
         """Whether the function knows nothing of the WebSocket, which is accepted for it."""
 
@@ -94,13 +100,11 @@ class Messages:
     """The messages of a client, decoded, until it closes."""
 
     def __init__(
-        self,
-        session: SocketSession,
-        decode: Callable[[str | bytes], Any],
-        refused: Callable[[str], None],
+        self, session: SocketSession, code: SocketCode, refused: Callable[[str], None]
     ) -> None:
         self._session = session
-        self._decode = decode
+        self._decode = cast("Callable[[str | bytes], Any]", code.decode)
+        self._secrets, self._ring = code.secrets, code.ring
         self._refused = refused
 
     def __aiter__(self) -> Messages:
@@ -112,11 +116,15 @@ class Messages:
             if self._session.ended is not None:
                 break
             try:
-                return self._decode(found.data)
+                message = self._decode(found.data)
             except (ConversionError, ValueError, TypeError, RecursionError) as error:
                 text = _told(error)
-                self._refused(text)
+                self._refused(text if self._secrets is None else "it does not fit")
                 await self._session.close(UNFIT, text)
+            else:
+                if self._secrets is not None:  # nothing that the code says shows them
+                    self._ring.hide(self._secrets(message))
+                return message
         raise StopAsyncIteration
 
 
@@ -133,6 +141,8 @@ def _decoder(hint: Any, owner: str) -> Callable[[str | bytes], Any]:
         return lambda data: data if isinstance(data, str) else data.decode()
     if hint is bytes:
         return lambda data: data.encode() if isinstance(data, str) else data
+    if is_unknown(hint):
+        return msgspec.json.decode
     decode = compile_decoder(hint, Wire.BYTES, f"{owner}, its messages").one
     return lambda data: decode(data.encode() if isinstance(data, str) else data)
 

@@ -94,8 +94,7 @@ class WebSocketRoute(HttpRoute):
     ) -> web.StreamResponse:
         began = self.ledger.clock.now()
         try:
-            await self._call(code, session, arguments, values)
-            await session.close()
+            await self._call(code, session, arguments)
         except asyncio.CancelledError:
             if session.frames is None:
                 raise
@@ -111,8 +110,9 @@ class WebSocketRoute(HttpRoute):
             if self.live.state is State.DRAINING:
                 return error_response(503, "stopping", close=True)
             msg = "it ended without accept() or close(); a WebSocket is accepted or denied"
-            answer = await self._failed(code, session, arguments, values, RuntimeError(msg))
-            return answer
+            return await self._failed(code, session, arguments, values, RuntimeError(msg))
+        if session.frames is not None:
+            await session.close()
         seconds = self.ledger.clock.now() - began
         self._passed(code, session, arguments, seconds)
         return self._counted(session, session.answer)
@@ -122,14 +122,13 @@ class WebSocketRoute(HttpRoute):
         code: SocketCode,
         session: SocketSession,
         arguments: Arguments,
-        values: Mapping[str, str],
     ) -> None:
         """Call the function; returns early where the stop or the client has ended it."""
         if code.sends_by_itself:
             await session.websocket.accept()
         if code.decode is not None:
             arguments = tuple(
-                Messages(session, code.decode, self._refused) if one is session else one
+                Messages(session, code, self._refused) if one is session else one
                 for one in arguments
             )
         asked = session.websocket if code.needs_request else None
@@ -145,8 +144,7 @@ class WebSocketRoute(HttpRoute):
             current_session.reset(token)
 
     def _refused(self, text: str) -> None:
-        shown = "the message does not fit" if self.ledger.redaction.secret else text
-        self.ledger.log.add("WARNING", f"{self.id!r} closed a WebSocket with 1007: {shown}")
+        self.ledger.log.add("WARNING", f"{self.id!r} closed a WebSocket with 1007: {text}")
 
     def _passed(
         self, code: SocketCode, session: SocketSession, arguments: Arguments, seconds: float
@@ -157,9 +155,7 @@ class WebSocketRoute(HttpRoute):
         self.ledger.passed((element,), (result,), seconds)
         self.ledger.metrics.given.add(1, self.ledger.clock.now())
 
-    def _counted(
-        self, session: SocketSession, answer: web.StreamResponse
-    ) -> web.StreamResponse:
+    def _counted(self, session: SocketSession, answer: web.StreamResponse) -> web.StreamResponse:
         """The answer, and how the socket was closed beside it."""
         if session.frames is not None and session.ended is not None:
             codes = self.ledger.metrics.codes
