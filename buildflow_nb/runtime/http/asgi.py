@@ -87,10 +87,11 @@ class AsgiConnection:
         return self.answer is not None and self._over
 
     def leave(self) -> None:
-        """Take note that the client has left."""
+        """Take note that the client has left; one that has its answer ends nothing."""
         self.gone = True
-        self._tell_over()
-        self.end()
+        if not self.ended:  # or what comes after it, closing a file say, would be cut off
+            self._tell_over()
+            self.end()
 
     @contextmanager
     def seen_as(self, scope: Scope, receive: Receive, send: Send) -> Iterator[None]:

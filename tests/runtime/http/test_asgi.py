@@ -338,3 +338,27 @@ def test_middleware_stands_around_a_route():
         assert reply.headers["Content-Type"] == "application/json"
 
     serve(scenario)
+
+
+def test_a_client_that_has_its_answer_and_leaves_cuts_nothing_off():
+    closed = []
+
+    class Slow(Response):
+        async def __call__(self, scope, receive, send):
+            await super().__call__(scope, receive, send)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            await asyncio.sleep(0.01)  # for whoever would cancel it
+            closed.append(True)
+
+    async def give() -> Response:
+        return Slow(b"all of it")
+
+    async def scenario(site: Site):
+        await site.endpoint(give, method="GET")
+        reader, writer = await opened(site, b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"all of it")
+        writer.close()
+        await until(lambda: closed)
+
+    serve(scenario)
