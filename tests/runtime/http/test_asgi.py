@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 
 from buildflow_nb.runtime.http.asgi import request_of, route_app, run_app
 from buildflow_nb.runtime.http.request import BODY_LIMIT
