@@ -16,6 +16,8 @@ Importing this imports starlette: it is imported where a route needs it, not bef
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
@@ -246,10 +248,18 @@ class AsgiConnection:
         return answer
 
     def abort(self) -> None:
-        """Drop the connection: the client must not take half an answer for a whole one."""
+        """Reset the connection: the client must not take half an answer for a whole one.
+
+        An answer to HTTP/1.0 ends with its connection, and only a reset tells that it did not.
+        """
         self.leave()
-        if self.bounded.transport is not None:
-            self.bounded.transport.abort()
+        transport = self.bounded.transport
+        if transport is None:
+            return
+        opened = transport.get_extra_info("socket")
+        if opened is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
     def finished(self) -> web.StreamResponse:
         """The answer, for the server to go on with the connection.

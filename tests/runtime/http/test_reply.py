@@ -18,6 +18,8 @@ from buildflow_nb.responses import (
     StreamingResponse,
 )
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
+from buildflow_nb.runtime.http import concurrency_limit
+from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
 from tests.runtime.http.site import Site, serve, until
 from tests.runtime.http.test_asgi import opened
 
@@ -241,5 +243,116 @@ def test_a_stream_takes_no_place_of_those_that_run():
         assert SYSTEM.now() - began < 10
         for _, writer in open_:
             writer.close()
+
+    serve(scenario)
+
+
+def test_a_stream_has_ended_when_its_request_has():
+    """Also where the client leaves while a piece is on its way, and the end takes its time."""
+    closed = []
+
+    async def pieces():
+        try:
+            while True:
+                yield b"x" * 65_536
+        finally:
+            await asyncio.sleep(0.05)
+            closed.append(1)
+
+    async def scenario(site: Site):
+        unit = await site.endpoint(returning(lambda: StreamingResponse(pieces())), method="GET")
+        reader, writer = await opened(site, GET)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+        await until(lambda: unit.drained)
+        assert closed == [1]
+
+    serve(scenario)
+
+
+def test_an_old_client_does_not_take_half_an_answer_for_a_whole_one():
+    """To HTTP/1.0, the end of the connection is the end of the answer, unless it is reset."""
+
+    async def pieces():
+        yield "a"
+        raise ValueError
+
+    async def scenario(site: Site):
+        await site.endpoint(returning(lambda: StreamingResponse(pieces())), method="GET")
+        with pytest.raises(ConnectionResetError):
+            await site.raw(b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n")
+
+    serve(scenario)
+
+
+def test_code_is_torn_down_when_its_last_stream_has_ended():
+    told, goes_on = [], asyncio.Event()
+
+    class Old:
+        def process(self) -> StreamingResponse:
+            return StreamingResponse(self.pieces())
+
+        async def pieces(self):
+            yield "old"
+            await goes_on.wait()
+            told.append("last piece")
+            yield "!"
+
+        def teardown(self) -> None:
+            told.append("teardown")
+
+    async def new() -> str:
+        return "new"
+
+    async def scenario(site: Site):
+        Old.__name__ = new.__name__ = "code"
+        unit = await site.endpoint(Old, method="GET")
+        reader, writer = await opened(site, GET)
+        await reader.readuntil(b"old\r\n")
+        assert await unit.swap(site.spec(new, "/x", "GET"))
+        assert (await site.get()).json == "new"
+        assert told == []
+        goes_on.set()
+        await until(lambda: len(told) == 2)
+        writer.close()
+
+    serve(scenario)
+    assert told == ["last piece", "teardown"]
+
+
+def test_nobody_is_left_once_those_inside_and_those_that_stay_have_gone():
+    async def scenario():
+        limit = ConcurrencyLimit(2)
+        await limit.enter()
+        await limit.enter()
+        with limit.aside():
+            assert (limit.inside, limit.later, limit.open) == (1, 1, True)
+            empty = asyncio.create_task(limit.emptied())
+            await asyncio.sleep(0)
+            limit.leave()
+            for _ in range(5):  # turns of the loop until it would be told
+                await asyncio.sleep(0)
+            assert not empty.done()
+        limit.leave()
+        await empty
+        assert (limit.inside, limit.later) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_answers_that_are_being_sent_are_bounded(monkeypatch):
+    monkeypatch.setattr(concurrency_limit, "LATER", 1)
+
+    async def pieces():
+        yield "a"
+        await asyncio.Event().wait()
+
+    async def scenario(site: Site):
+        await site.endpoint(returning(lambda: StreamingResponse(pieces())), method="GET")
+        reader, writer = await opened(site, GET)
+        await reader.readuntil(b"1\r\na\r\n")
+        reply = await site.get()
+        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
+        writer.close()
 
     serve(scenario)

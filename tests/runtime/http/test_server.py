@@ -384,3 +384,37 @@ def test_a_run_without_routes_loads_nothing_of_them(tmp_path):
     command = [sys.executable, "-c", NO_ROUTES]
     found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert found.stdout.strip() == "[]", found.stderr
+
+
+TYPED = """
+import sys, urllib.request
+from dataclasses import dataclass
+from buildflow_nb import Flow
+
+@dataclass
+class Order:
+    id: int
+
+app = Flow("shop")
+
+@app.endpoint("/price", method="POST")
+async def price(order: Order, dry: bool = False) -> Order:
+    return order
+
+@app.endpoint("/find", method="GET")
+def find(name: str = "a") -> list[str]:
+    return [name]
+
+handle = app.run(block=False, serve_port=0)
+urllib.request.urlopen(handle.address + "/price?dry=1", data=b'{"id": 1}').close()
+urllib.request.urlopen(handle.address + "/find").close()
+urllib.request.urlopen(handle.address + "/openapi.json").close()
+handle.stop()
+print(sorted({"starlette", "python_multipart"} & set(sys.modules)))
+"""
+
+
+def test_typed_routes_load_no_starlette(tmp_path):
+    command = [sys.executable, "-c", TYPED]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert found.stdout.strip().endswith("[]"), found
