@@ -181,6 +181,8 @@ def main() -> None:
         ("ours", "aiohttp+msgspec", 1.0),
         ("ours", "fastapi", 1.5),
         ("ours sync", "fastapi sync", 1.5),
+        ("ours, dependency", "ours", 0.97),
+        ("ours, surrounded", "fastapi, surrounded", 3.0),
         ("ours+uvloop", "blacksheep+uvloop", 1.0),
         ("ours, WebSocket", "aiohttp, WebSocket", 0.9),
     ):

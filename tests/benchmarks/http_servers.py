@@ -30,6 +30,64 @@ def ours(port: int, function=price_async) -> None:
     app.run(block=True, serve_host=HOST, serve_port=port)
 
 
+def ours_dependency(port: int) -> None:
+    """With a dependency that lives as long as the replica."""
+    ours(port, _with_factor())
+
+
+def ours_surrounded(port: int) -> None:
+    """With the same, a middleware of starlette's and a function."""
+    from buildflow_nb.flow import Flow
+    from buildflow_nb.middleware import CORSMiddleware
+
+    app = Flow("bench")
+    app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example"])
+    app.add_middleware(marked)
+    app.endpoint("/price", method="POST")(_with_factor())
+    app.run(block=True, serve_host=HOST, serve_port=port)
+
+
+def _with_factor():
+    from buildflow_nb.dependencies import Scope, dependency
+
+    @dependency(Scope.REPLICA)
+    class Factor:
+        value = 1
+
+    async def price_with(order: Order, factor: Factor) -> Priced:
+        return price(order)
+
+    price_with.__annotations__["factor"] = Factor  # no text: it is a local name
+    return price_with
+
+
+async def marked(request, call_next):
+    response = await call_next(request)
+    response.headers["X-Served-By"] = "bench"
+    return response
+
+
+def fastapi_surrounded(port: int) -> None:
+    import uvicorn
+    from fastapi import Depends, FastAPI
+    from fastapi.middleware.cors import CORSMiddleware
+
+    class Factor:
+        value = 1
+
+    one = Factor()
+    app = FastAPI()
+    app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example"])
+    app.middleware("http")(marked)
+    given = Depends(lambda: one)
+
+    async def price_with(order: Order, factor: object = given) -> Priced:
+        return price(order)
+
+    app.post("/price")(price_with)
+    uvicorn.run(app, host=HOST, port=port, loop="asyncio", access_log=False, log_level="warning")
+
+
 def ours_websocket(port: int) -> None:
     from buildflow_nb.flow import Flow
     from buildflow_nb.requests import WebSocket
@@ -142,6 +200,9 @@ SERVERS = {
     "aiohttp+msgspec": aiohttp_msgspec,
     "blacksheep": blacksheep,
     "fastapi": fastapi,
+    "ours, dependency": ours_dependency,
+    "ours, surrounded": ours_surrounded,
+    "fastapi, surrounded": fastapi_surrounded,
     "ours, WebSocket": ours_websocket,
     "aiohttp, WebSocket": aiohttp_websocket,
     "ours sync": ours_sync,
