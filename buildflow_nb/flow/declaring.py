@@ -127,6 +127,9 @@ class Declaring(DeclaringHooks):
         for endpoint in service.endpoints:
             add(endpoint)
         service.listeners.append(add)
+        for hook in service.middleware:
+            self.registry.put_hook(hook)
+        service.surrounded_by.append(self.registry.put_hook)
 
     def manage(self, *primitives: object) -> None:
         """Own these primitives' cloud resources: `apply` creates them, `destroy` removes them.

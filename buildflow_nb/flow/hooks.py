@@ -1,12 +1,19 @@
-"""What a flow declares besides processors: code around its run, and answers to errors."""
+"""What a flow declares besides processors: code around its run and requests, answers to errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from buildflow_nb.core.declaring.hooks import SHUTDOWN, STARTUP, exception_hook, lifespan_hook
+from buildflow_nb.core.declaring.hooks import (
+    SHUTDOWN,
+    STARTUP,
+    exception_hook,
+    lifespan_hook,
+    middleware_hook,
+)
 from buildflow_nb.core.declaring.registry import Registry
+from buildflow_nb.core.errors import DeclarationError
 
 __all__ = ("DeclaringHooks",)
 
@@ -70,3 +77,31 @@ class DeclaringHooks:
             DeclarationError: as there.
         """
         self.registry.put_hook(exception_hook(kind, handler))
+
+    def add_middleware(self, middleware_type: Callable[..., Any], **options: Any) -> None:
+        """Put middleware around all routes of the flow; the last that is added is the outermost.
+
+        It is a class whose instances are ASGI applications around another one, made with `options`
+        (those of `buildflow_nb.middleware`, or your own), or `async def mw(request, call_next)`,
+        which gives a response. Requests that no route answers go through it, too.
+
+        Raises:
+            DeclarationError: it is neither, or does not take these options.
+        """
+        self.registry.put_hook(middleware_hook(middleware_type, options))
+
+    def middleware(self, middleware_type: str = "http") -> Callable[[Code], Code]:
+        """Put `async def mw(request, call_next)` around all routes, as `add_middleware`.
+
+        Raises:
+            DeclarationError: it is no such function, or of another type than "http".
+        """
+        if middleware_type != "http":
+            msg = f'middleware: the type must be "http", got {middleware_type!r}'
+            raise DeclarationError(msg)
+
+        def register(function: Code) -> Code:
+            self.add_middleware(function)
+            return function
+
+        return register

@@ -63,6 +63,14 @@ class Engine(Protocol):
         """
         ...
 
+    def refresh(self) -> None:
+        """Take over the flow's code around requests, as it is declared now.
+
+        Raises:
+            BuildFlowError: it cannot be used; what was there before stays.
+        """
+        ...
+
     async def close(self, grace_s: float) -> None:
         """Let go of what units shared; what is under way has `grace_s` seconds."""
         ...

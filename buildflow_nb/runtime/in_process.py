@@ -64,6 +64,11 @@ class InProcess:
             raise not_ready(spec, ledger)
         return await retry_alone(spec, wanted, self._supply(spec, ledger), ledger)
 
+    def refresh(self) -> None:
+        """Put the middleware that is declared now around requests."""
+        if self._server is not None:
+            self._server.refresh()
+
     async def close(self, grace_s: float) -> None:
         """Stop listening; requests in flight have `grace_s` seconds."""
         if self._server is not None:

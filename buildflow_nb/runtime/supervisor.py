@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.declaring.registry import Changes
-from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.core.errors import BuildFlowError, RunError, UsageError
 from buildflow_nb.core.events import Event, StateChanged
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
@@ -98,7 +98,8 @@ class Supervisor:
                 return
             for processor_id in changes.removed:
                 await self._remove(processor_id)
-            said = [await self._replace(specs[processor_id]) for processor_id in changes.replaced]
+            said = [self._refresh()] if changes.hooks else []
+            said += [await self._replace(specs[processor_id]) for processor_id in changes.replaced]
             await self._start([specs[processor_id] for processor_id in changes.added])
         self._look_whether_ended()
         if any(said):
@@ -295,6 +296,14 @@ class Supervisor:
             if not isinstance(error, Exception):
                 raise
             return self._stays(old, spec, error)
+        return ""
+
+    def _refresh(self) -> str:
+        """Take over code around requests; gives what to say of code that cannot be."""
+        try:
+            self._engine.refresh()
+        except BuildFlowError as error:
+            return f"middleware stays as it was: {error}"
         return ""
 
     async def _put_in_place(self, old: Unit, unit: Unit) -> None:

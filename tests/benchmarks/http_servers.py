@@ -32,22 +32,6 @@ def ours(port: int, function=price_async) -> None:
 
 def ours_dependency(port: int) -> None:
     """With a dependency that lives as long as the replica."""
-    ours(port, _with_factor())
-
-
-def ours_surrounded(port: int) -> None:
-    """With the same, a middleware of starlette's and a function."""
-    from buildflow_nb.flow import Flow
-    from buildflow_nb.middleware import CORSMiddleware
-
-    app = Flow("bench")
-    app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example"])
-    app.add_middleware(marked)
-    app.endpoint("/price", method="POST")(_with_factor())
-    app.run(block=True, serve_host=HOST, serve_port=port)
-
-
-def _with_factor():
     from buildflow_nb.dependencies import Scope, dependency
 
     @dependency(Scope.REPLICA)
@@ -58,34 +42,36 @@ def _with_factor():
         return price(order)
 
     price_with.__annotations__["factor"] = Factor  # no text: it is a local name
-    return price_with
+    ours(port, price_with)
 
 
-async def marked(request, call_next):
+async def seen(request, call_next):
     response = await call_next(request)
-    response.headers["X-Served-By"] = "bench"
+    response.headers["X-Seen"] = "1"
     return response
 
 
-def fastapi_surrounded(port: int) -> None:
-    import uvicorn
-    from fastapi import Depends, FastAPI
-    from fastapi.middleware.cors import CORSMiddleware
+class User:
+    """Who asks, made for each request."""
 
-    class Factor:
-        value = 1
+    def __init__(self) -> None:
+        self.name = "ada"
 
-    one = Factor()
-    app = FastAPI()
-    app.add_middleware(CORSMiddleware, allow_origins=["https://shop.example"])
-    app.middleware("http")(marked)
-    given = Depends(lambda: one)
 
-    async def price_with(order: Order, factor: object = given) -> Priced:
+def ours_surrounded(port: int) -> None:
+    from buildflow_nb.dependencies import Scope, dependency
+    from buildflow_nb.flow import Flow
+
+    app = Flow("bench")
+
+    async def price_for(order: Order, user: User) -> Priced:
         return price(order)
 
-    app.post("/price")(price_with)
-    uvicorn.run(app, host=HOST, port=port, loop="asyncio", access_log=False, log_level="warning")
+    price_for.__annotations__ = {"order": Order, "user": User, "return": Priced}
+    dependency(Scope.PROCESS)(User)
+    app.add_middleware(seen)
+    app.endpoint("/price", method="POST")(price_for)
+    app.run(block=True, serve_host=HOST, serve_port=port)
 
 
 def ours_websocket(port: int) -> None:
@@ -163,6 +149,21 @@ def fastapi(port: int, function=price_async) -> None:
     uvicorn.run(app, host=HOST, port=port, loop="asyncio", access_log=False, log_level="warning")
 
 
+def fastapi_surrounded(port: int) -> None:
+    import uvicorn
+    from fastapi import Depends, FastAPI
+
+    app = FastAPI()
+
+    async def price_for(order: Order, user: User = Depends(User)) -> Priced:  # noqa: B008
+        return price(order)
+
+    price_for.__annotations__ = {"order": Order, "user": User, "return": Priced}
+    app.middleware("http")(seen)
+    app.post("/price")(price_for)
+    uvicorn.run(app, host=HOST, port=port, loop="asyncio", access_log=False, log_level="warning")
+
+
 def fastapi_sync(port: int) -> None:
     fastapi(port, price_sync)
 
@@ -201,12 +202,12 @@ SERVERS = {
     "blacksheep": blacksheep,
     "fastapi": fastapi,
     "ours, dependency": ours_dependency,
-    "ours, surrounded": ours_surrounded,
-    "fastapi, surrounded": fastapi_surrounded,
     "ours, WebSocket": ours_websocket,
     "aiohttp, WebSocket": aiohttp_websocket,
     "ours sync": ours_sync,
     "fastapi sync": fastapi_sync,
+    "ours, surrounded": ours_surrounded,
+    "fastapi, surrounded": fastapi_surrounded,
 }
 
 if __name__ == "__main__":

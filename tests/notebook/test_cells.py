@@ -357,3 +357,22 @@ def test_a_handler_is_for_a_class_that_is_defined_anew(cells):
     cells(OOPS, "c1")
     error = cells.shell.user_ns["Oops"]()
     assert handler_for(cells.app.registry.hooks, error, None).name == "handle"
+
+
+MARK = "async def mark(request, call_next):\n    return await call_next(request)\n"
+ZIP = "from buildflow_nb.middleware import GZipMiddleware as Zip\n"
+
+
+def test_middleware_belongs_to_its_cell_and_keeps_its_place(cells):
+    cells(f"@app.middleware()\n{MARK}", "c1")
+    cells(f"{ZIP}app.add_middleware(Zip)\napp.add_middleware(Zip, minimum_size=9)", "c2")
+    cells(f"@app.middleware()\n{MARK}", "c1")
+    assert hooks_of(cells) == [
+        "middleware 'mark'",
+        "middleware 'GZipMiddleware'",
+        "middleware 'GZipMiddleware'",
+    ]
+    cells(f"{ZIP}app.add_middleware(Zip)", "c2")
+    assert hooks_of(cells) == ["middleware 'mark'", "middleware 'GZipMiddleware'"]
+    cells("x = 1", "c1")
+    assert hooks_of(cells) == ["middleware 'GZipMiddleware'"]

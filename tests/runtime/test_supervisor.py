@@ -83,6 +83,9 @@ class FakeEngine:
     async def retry(self, spec, wanted, ledger) -> RetryResult:
         return RetryResult(("alone",))
 
+    def refresh(self):
+        pass
+
     async def close(self, grace_s: float) -> None:
         self.asked.append("close")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from buildflow_nb.core.declaring.flow_spec import ServiceSpec
+from buildflow_nb.core.declaring.hooks import MiddlewareHook, middleware_hook
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.options import (
     CollectorOptions,
@@ -116,6 +117,10 @@ class Service:
     listeners: list[Callable[[Endpoint], None]] = field(
         default_factory=list, init=False, repr=False
     )
+    middleware: list[MiddlewareHook] = field(default_factory=list, init=False, repr=False)
+    surrounded_by: list[Callable[[MiddlewareHook], None]] = field(
+        default_factory=list, init=False, repr=False
+    )
 
     def __init__(
         self, base_route: str = "/", service_id: str | None = None, **options: Any
@@ -129,6 +134,8 @@ class Service:
         self.options = options
         self.endpoints = []
         self.listeners = []
+        self.middleware = []
+        self.surrounded_by = []
 
     def endpoint(self, route: str, method: object = "GET") -> Callable[[Code], Code]:
         """Declare an endpoint of this service; gives the function itself."""
@@ -147,3 +154,17 @@ class Service:
         for listener in self.listeners:
             listener(endpoint)
         self.endpoints.append(endpoint)
+
+    def add_middleware(self, middleware_type: Code, **options: Any) -> None:
+        """Put middleware around all endpoints of this service, inside that of the flow.
+
+        It is a class of `buildflow_nb.middleware`, one of your own, or an async function, as
+        `Flow.add_middleware` takes them.
+
+        Raises:
+            DeclarationError: it is none of these, or does not take these options.
+        """
+        hook = middleware_hook(middleware_type, options, self.spec.id, self.base_route)
+        for listener in self.surrounded_by:
+            listener(hook)
+        self.middleware.append(hook)

@@ -121,7 +121,14 @@ def endpoint_spec(
     processor = inspect_processor(target)
     owner = f"endpoint {processor.name!r}"
     full = join_route(service.base_route, _route(owner, processor, route))
-    spec = EndpointSpec(processor, full, _method(owner, method), service.id, service.options)
+    spec = EndpointSpec(
+        processor,
+        full,
+        _method(owner, method),
+        service.id,
+        service.options,
+        base_route=join_route(service.base_route, "/"),
+    )
     if spec.method != WEBSOCKET:
         why = 'its route has none; write method="WEBSOCKET"'
         _refuse_lacking(owner, processor, (Ambient.WEBSOCKET,), why)

@@ -104,6 +104,7 @@ class EndpointSpec:
     service_id: str
     options: EndpointOptions | ServiceOptions
     kind: str = "endpoint"
+    base_route: str = "/"
 
     @property
     def id(self) -> str:

@@ -1,15 +1,15 @@
-"""Code of a flow that is no processor's: around its run, and for errors that requests end in.
+"""Code of a flow that is no processor's: around its run and its requests, and for their errors.
 
-Each has a key, under which a later one takes its place: the function's name, or the class or status
-that a handler is for. A class of a notebook is known by its name, since a cell that is run again
-makes another one.
+Each has a key, under which a later one takes its place: the function's name, the class or status
+that a handler is for, or the name of middleware with its number among those of that name. A class
+of a notebook is known by its name, since a cell that is run again makes another one.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -19,19 +19,24 @@ from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (
     "HANDLER",
+    "MIDDLEWARE",
     "SHUTDOWN",
     "STARTUP",
     "Hook",
     "HookKey",
     "Hooks",
+    "MiddlewareHook",
     "exception_hook",
     "handler_for",
     "lifespan_hook",
+    "middleware_for",
+    "middleware_hook",
 )
 
 STARTUP = "on_startup"
 SHUTDOWN = "on_shutdown"
 HANDLER = "exception_handler"
+MIDDLEWARE = "middleware"
 
 HookKey = tuple[str, object]  # the word that declares it, and what it is for
 _HANDLED = 2  # parameters of a handler: the request and the error
@@ -61,6 +66,24 @@ class Hook:
 
     def __str__(self) -> str:
         return f"{self.key[0]} {self.name!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class MiddlewareHook(Hook):
+    """Middleware around the routes of a service, or of the whole flow where it names none.
+
+    It is an async function of the request and of what calls the next one, or, with `options`, a
+    class (or what makes one) whose instances are ASGI applications around another.
+    """
+
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    service_id: str | None = None
+    base_route: str = "/"
+
+    def numbered(self, number: int) -> MiddlewareHook:
+        """The same as the one of its name that was declared after so many others."""
+        word, of = self.key
+        return replace(self, key=(word, (of, number)))
 
 
 Hooks = Mapping[HookKey, Hook]
@@ -106,6 +129,55 @@ def exception_hook(kind: object, target: object) -> Hook:
     asked = hints.get(first)
     aiohttps = is_web_class(asked) and not is_starlette_class(asked)
     return Hook((HANDLER, _kind_key(kind)), function, aiohttps)
+
+
+def middleware_hook(
+    target: object,
+    options: Mapping[str, object],
+    service_id: str | None = None,
+    base_route: str = "/",
+) -> MiddlewareHook:
+    """Middleware of a service or of the flow, checked as far as it can be without making it.
+
+    Raises:
+        DeclarationError: it is neither of the two kinds, or does not take these options.
+    """
+    name = getattr(target, "__name__", "")
+    if not callable(target) or not name:
+        what = type(target).__name__
+        msg = f"{MIDDLEWARE}: a class or an async function is needed, got {what}"
+        raise DeclarationError(msg)
+    if inspect.iscoroutinefunction(target):
+        taken, words = (*range(_HANDLED),), dict(options)
+        how = "is called with the request and call_next, and takes no options"
+    elif inspect.isfunction(target) and not options:
+        msg = f"{MIDDLEWARE} {name!r} must be async: async def {name}(request, call_next)"
+        raise DeclarationError(msg)
+    else:
+        taken, words = (0,), dict(options)
+        how = f"does not take these options ({', '.join(options) or 'none'})"
+    try:
+        inspect.signature(target).bind(*taken, **words)
+    except (TypeError, ValueError) as error:
+        msg = f"{MIDDLEWARE} {name!r} {how}: {error}"
+        raise DeclarationError(msg) from None
+    key = (MIDDLEWARE, (service_id, name))
+    return MiddlewareHook(
+        key, target, options=options, service_id=service_id, base_route=base_route
+    )
+
+
+def middleware_for(hooks: Hooks, service_id: str | None) -> list[MiddlewareHook]:
+    """What stands around the routes of a service, the innermost first.
+
+    That of the flow stands around that of the service, and the last declared is the outermost.
+    """
+    found = [hook for hook in hooks.values() if isinstance(hook, MiddlewareHook)]
+    inner = [hook for hook in found if hook.service_id is not None]
+    return [
+        *(hook for hook in inner if hook.service_id == service_id),
+        *(hook for hook in found if hook.service_id is None),
+    ]
 
 
 def handler_for(hooks: Hooks, error: BaseException, status: int | None) -> Hook | None:

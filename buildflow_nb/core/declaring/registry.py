@@ -8,12 +8,13 @@ outside a transaction every change takes effect at once.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from buildflow_nb.core.declaring.dependencies import Dependency, Given, current, named, restore
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec, replanned
-from buildflow_nb.core.declaring.hooks import Hook, HookKey, Hooks
+from buildflow_nb.core.declaring.hooks import Hook, HookKey, Hooks, MiddlewareHook
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import check_managed, key_of
 
@@ -37,9 +38,11 @@ class Changes:
     added: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    hooks: bool = False
+    """Whether code that is no processor's differs."""
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.replaced or self.removed)
+        return bool(self.added or self.replaced or self.removed or self.hooks)
 
 
 class Registry:
@@ -57,6 +60,7 @@ class Registry:
         self._mentioned: dict[str, tuple[int, object]] = {}
         self._overrides: dict[Dependency, Dependency | Given] = {}
         self._hooks: dict[HookKey, Hook] = {}
+        self._middleware: Counter[HookKey] = Counter()
         self._held: _Held | None = None
 
     @property
@@ -112,8 +116,7 @@ class Registry:
         with self._lock:
             replaced = spec.id in self._processors
             self._processors[spec.id] = spec
-        word = "replaced" if replaced else "added"
-        self._tell(Changes(**{word: (spec.id,)}))
+        self._tell(Changes(replaced=(spec.id,)) if replaced else Changes(added=(spec.id,)))
 
     def put_service(self, service: ServiceSpec) -> None:
         """Add a service, or replace the one of the same id."""
@@ -121,14 +124,22 @@ class Registry:
             self._services[service.id] = service
 
     def put_hook(self, hook: Hook) -> None:
-        """Add code that is no processor's, or replace what has its key."""
+        """Add code that is no processor's, or replace what has its key.
+
+        Of middleware of one name, the first of a transaction replaces the first one, and so on.
+        """
         with self._lock:
+            if isinstance(hook, MiddlewareHook):
+                self._middleware[hook.key] += 1
+                hook = hook.numbered(self._middleware[hook.key])
             self._hooks[hook.key] = hook
+        self._tell(Changes(hooks=True))
 
     def remove_hook(self, key: HookKey) -> None:
         """Take such code away, if it is there."""
         with self._lock:
             self._hooks.pop(key, None)
+        self._tell(Changes(hooks=True))
 
     def manage(self, primitive: object) -> None:
         """Add a managed primitive, or replace the one of the same class and id.
@@ -159,6 +170,7 @@ class Registry:
         """Open a transaction (an open one stays as it is)."""
         with self._lock:
             if self._held is None:
+                self._middleware.clear()
                 self._held = (
                     dict(self._processors),
                     dict(self._services),
@@ -186,12 +198,13 @@ class Registry:
             except DeclarationError:
                 self.rollback()
                 raise
-            before, after = self._held[0], self._processors
+            before, after, hooks = self._held[0], self._processors, self._held[5]
             self._held = None
             changes = Changes(
                 added=tuple(i for i in after if i not in before),
                 replaced=tuple(i for i in after if i in before and after[i] is not before[i]),
                 removed=tuple(i for i in before if i not in after),
+                hooks=hooks != self._hooks,
             )
         self._tell(changes)
         return changes

@@ -264,7 +264,7 @@ def _mark(cell: SavedCell) -> str:
 
 _DECLARES = re.compile(
     r"^[ \t]*(?:%%buildflow\b|@?app\.(?:consumer|collector|endpoint|service|manage|on_startup"
-    r"|on_shutdown|exception_handler|add_\w+)\b)",
+    r"|on_shutdown|exception_handler|middleware|add_\w+)\b)",
     re.M,
 )
 _ADDED = re.compile(r"\bapp\.(?:manage|add_\w+)\s*\(\s*(\w+)")

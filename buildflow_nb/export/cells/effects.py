@@ -26,7 +26,7 @@ _SETS_UP = (
 # Of these, the methods that change a value and are called for nothing else, wherever they stand.
 _MUTATES = (
     " append extend insert add update pop popitem popleft appendleft extendleft remove discard "
-    " clear sort reverse rotate setdefault fit partial_fit train "
+    " clear sort reverse rotate setdefault fit partial_fit train add_endpoint add_middleware "
 )
 _CHANGE_FIRST = (  # functions that change what they are first given
     " heappush heappop heapify heapreplace heappushpop shuffle setattr delattr insort insort_left "

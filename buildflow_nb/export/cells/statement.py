@@ -15,7 +15,14 @@ __all__ = ("APP", "Statement")
 
 APP = "app"  # the kernel's flow is whatever this name is bound to
 _PROCESSORS = ("consumer", "collector", "endpoint")
-_AROUND = ("on_startup", "on_shutdown", "exception_handler", "add_exception_handler")
+_AROUND = (
+    "on_startup",
+    "on_shutdown",
+    "exception_handler",
+    "add_exception_handler",
+    "middleware",
+    "add_middleware",
+)
 _DECLARING = frozenset(
     (*_PROCESSORS, *_AROUND, "service", "manage", "add_consumer", "add_collector", "add_service")
 )

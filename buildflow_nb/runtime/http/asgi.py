@@ -22,19 +22,28 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
 
-from aiohttp import Payload, hdrs, web
+from aiohttp import hdrs, web
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.runtime.http.answer_messages import send_answer
 from buildflow_nb.runtime.http.asgi_scope import scope_of
 from buildflow_nb.runtime.http.body_stream import BodyStream
 from buildflow_nb.runtime.http.call_request import CallRequest
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import BODYLESS, SERVER_NAME
 
-__all__ = ("AsgiConnection", "connection_of", "request_of", "route_app", "run_app")
+__all__ = (
+    "AsgiConnection",
+    "Handle",
+    "connection_in",
+    "connection_of",
+    "held_back",
+    "request_of",
+    "route_app",
+    "run_app",
+)
 
 SEND_S = 60.0  # seconds for the client to take what was sent: longer means nobody reads
 _CONNECTION = "buildflow.connection"  # in a scope: whose it is
@@ -296,6 +305,12 @@ def connection_of(bounded: BoundedRequest, values: Mapping[str, str]) -> AsgiCon
     return bounded.asgi
 
 
+def connection_in(scope: Scope) -> AsgiConnection:
+    """The connection that a scope is of."""
+    found: AsgiConnection = scope[_CONNECTION]
+    return found
+
+
 def request_of(bounded: BoundedRequest, values: Mapping[str, str]) -> Request:
     """Starlette's request; one for each call, whoever asks for it."""
     return connection_of(bounded, values).request
@@ -326,16 +341,16 @@ async def run_app(
 
 async def route_app(scope: Scope, receive: Receive, send: Send) -> None:
     """The innermost application under middleware: a route, as `run_app` was told of it."""
-    connection: AsgiConnection = scope[_CONNECTION]
+    connection = connection_in(scope)
     handle = cast("Handle", connection.handle)
     connection.answered = False
-    with connection.seen_as(scope, receive, _held_back(send, connection)):
+    with connection.seen_as(scope, receive, held_back(send, connection)):
         answer = await handle(connection.bounded, connection.values)
         if not connection.answered:
             await send_answer(answer, send)
 
 
-def _held_back(send: Send, connection: AsgiConnection) -> Send:
+def held_back(send: Send, connection: AsgiConnection) -> Send:
     """Keep the head of the answer back until its first piece, as the connection itself does."""
     start: list[Message] = []
 
@@ -349,32 +364,3 @@ def _held_back(send: Send, connection: AsgiConnection) -> Send:
         await send(message)
 
     return held_back
-
-
-async def send_answer(answer: web.StreamResponse, send: Send) -> None:
-    """Send an answer of aiohttp's, whose body is at hand, as ASGI messages.
-
-    Raises:
-        ConversionError: it is one that writes itself, which middleware cannot see.
-    """
-    body = answer.body if isinstance(answer, web.Response) else None
-    if answer.prepared or not isinstance(answer, web.Response) or isinstance(body, Payload):
-        msg = (
-            "middleware cannot see an answer of aiohttp's that is written piece by piece; "
-            "return a StreamingResponse of buildflow_nb.responses"
-        )
-        raise ConversionError(msg)
-    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in _all(answer)]
-    if answer.keep_alive is False:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": bytes(body or b"")})
-
-
-def _all(answer: web.Response) -> Iterator[tuple[str, str]]:
-    """Its headers, with those that aiohttp would add as it sends."""
-    yield from answer.headers.items()
-    for cookie in answer.cookies.values():
-        yield hdrs.SET_COOKIE, cookie.output(header="").strip()
-    if hdrs.CONTENT_LENGTH not in answer.headers and answer.status not in BODYLESS:
-        yield hdrs.CONTENT_LENGTH, str(answer.content_length or 0)

@@ -1,5 +1,7 @@
 """`/openapi.json` and `/docs`: Swagger UI from the files of swagger-ui-bundle, no CDN.
 
+A service with a base route of its own has both below that, too, with its endpoints alone.
+
 Every link of the page is relative, and so is the address under which the document says the API is:
 both work behind any path prefix (jupyter-server-proxy). The page may load nothing from elsewhere,
 and says so to the browser. The bundle's Swagger UI 4 shows OpenAPI 3.0 but not 3.1, so the page
@@ -17,7 +19,7 @@ from aiohttp import hdrs, web
 from buildflow_nb.runtime.http.openapi import Described, describe_api, one_version_down
 from buildflow_nb.runtime.http.response import SERVER_NAME, json_response
 
-__all__ = ("DocsPage",)
+__all__ = ("DocsPages",)
 
 _FILES = {
     "swagger-ui.css": "text/css",
@@ -54,22 +56,65 @@ _POLICY = (
 )
 
 
-class DocsPage:
+class DocsPages:
     """The documents about the routes of a server; made when asked for, kept until one changes."""
 
     def __init__(self, title: str, routes: Iterable[Described]) -> None:
-        self._title = title
         self._routes = routes
-        self._made: dict[str, object] | None = None
+        self._whole = _Page(title, routes, depth=0)
+        self._of_bases: dict[str, _Page] | None = None
 
     def changed(self) -> None:
         """Forget what was made: the routes are others now."""
-        self._made = None
+        self._whole.changed()
+        self._of_bases = None
 
     def answer(self, path: str) -> web.Response | None:
         """The answer at a path, or None where there is none."""
+        for base, page in self._pages().items():
+            found = page.answer(path.removeprefix(base)) if path.startswith(f"{base}/") else None
+            if found is not None:
+                return found
+        return self._whole.answer(path)
+
+    def _pages(self) -> dict[str, _Page]:
+        """The pages of services, by base route."""
+        if self._of_bases is None:
+            found: dict[str, list[Described]] = {}
+            for route in self._routes:
+                base = getattr(route.spec, "base_route", "/")
+                if base != "/" and "{" not in base:
+                    found.setdefault(base, []).append(route)
+            self._of_bases = {
+                base: _Page(_services(routes), routes, depth=base.count("/"))
+                for base, routes in found.items()
+            }
+        return self._of_bases
+
+
+def _services(routes: Iterable[Described]) -> str:
+    names = {getattr(route.spec, "service_id", ""): None for route in routes}
+    return ", ".join(names)
+
+
+class _Page:
+    """The documents about some routes, so many levels below the server's root."""
+
+    def __init__(self, title: str, routes: Iterable[Described], depth: int) -> None:
+        self._title = title
+        self._routes = routes
+        self._depth = depth
+        self._made: dict[str, object] | None = None
+
+    def changed(self) -> None:
+        """Forget what was made."""
+        self._made = None
+
+    def answer(self, path: str) -> web.Response | None:
+        """The answer at a path below its own level, or None where there is none."""
         if path == "/openapi.json":
-            document = {**self._document(), "servers": [{"url": "."}]}
+            root = "/".join([".."] * self._depth) or "."
+            document = {**self._document(), "servers": [{"url": root}]}
             return json_response(msgspec.json.encode(document))
         if path in ("/docs", "/docs/"):
             folder = "docs/" if path == "/docs" else ""
@@ -78,7 +123,8 @@ class DocsPage:
         if name == path:
             return None
         if name == "openapi.json":
-            document = {**one_version_down(self._document()), "servers": [{"url": ".."}]}
+            root = "/".join([".."] * (self._depth + 1))
+            document = {**one_version_down(self._document()), "servers": [{"url": root}]}
             return json_response(msgspec.json.encode(document))
         if name == "start.js":
             return _content(_START.encode(), "text/javascript")

@@ -26,7 +26,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
@@ -66,8 +66,15 @@ class Guard:
         self._allowed = {name.lower() for name in allowed_hosts}
         self._good_hosts: set[str | None] = {None}  # HTTP/1.0 has no Host, and no browser
 
-    def refusal(self, request: web.BaseRequest) -> web.Response | None:
-        """The answer to a stranger, or None; with it the connection is closed, unread."""
+    def refusal(
+        self,
+        request: web.BaseRequest,
+        admits: Callable[[web.BaseRequest, str], bool] | None = None,
+    ) -> web.Response | None:
+        """The answer to a stranger, or None; with it the connection is closed, unread.
+
+        `admits` says whether pages of an origin that is strange are let in all the same.
+        """
         headers = request.headers
         host = headers.get(hdrs.HOST)
         plain = hdrs.ORIGIN not in headers and _SITE not in headers and hdrs.REFERER not in headers
@@ -81,7 +88,10 @@ class Guard:
             self._good_hosts.add(host)
         origins = headers.getall(hdrs.ORIGIN, ())
         if origins:
-            known = len(origins) == 1 and self._is_known(origins[0], host)
+            known = len(origins) == 1 and (
+                self._is_known(origins[0], host)
+                or (admits is not None and admits(request, origins[0]))
+            )
         elif request.method in SAFE_METHODS:
             known = True
         elif _SITE not in headers and hdrs.REFERER in headers:

@@ -22,8 +22,9 @@ from starlette.responses import Response, StreamingResponse
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.http.asgi import AsgiConnection, connection_of
 from buildflow_nb.runtime.http.code import RouteCode, UnderWay
+from buildflow_nb.runtime.http.raw_answer import RawAnswer
 from buildflow_nb.runtime.http.request import BoundedRequest
-from buildflow_nb.runtime.http.response import SERVER_NAME, JsonAnswer
+from buildflow_nb.runtime.http.response import JsonAnswer
 from buildflow_nb.runtime.observability.logs import owned_by
 from buildflow_nb.runtime.observability.tracebacks import describe
 
@@ -49,12 +50,7 @@ def as_answer(response: Response) -> web.Response | None:
     plain = response.status_code == 200 and len(raw) == 2 and raw[1] == _JSON  # noqa: PLR2004
     if plain and raw[0][0] == _LENGTH:
         return JsonAnswer(body)
-    answer = web.Response(body=body, status=response.status_code)
-    for name, value in raw:
-        if name != _LENGTH:  # aiohttp counts
-            answer.headers.add(name.decode("latin-1"), value.decode("latin-1"))
-    answer.headers.setdefault(hdrs.SERVER, SERVER_NAME)
-    return answer
+    return RawAnswer(response.status_code, [one for one in raw if one[0] != _LENGTH], body)
 
 
 async def send_response(

@@ -15,7 +15,7 @@ People annotate `aiohttp.web.Request`, and this is one: `read()` and all that st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
@@ -101,6 +101,7 @@ class BoundedRequest(web.Request):
         "held",
         "invited",
         "socket",
+        "socket_scope",
         "whole",
         "_first",
     }
@@ -114,6 +115,8 @@ class BoundedRequest(web.Request):
     """What an ASGI application sees of it, once one does."""
     socket: SocketSession | None = None
     """The WebSocket that it asks for, while one is served."""
+    socket_scope: MutableMapping[str, Any] | None = None
+    """What middleware has made of that one's scope."""
     _first: BoundedRequest | None = None  # what it is a clone of: that one is released
 
     def clone(self, **words: Any) -> BoundedRequest:

@@ -42,10 +42,12 @@ __all__ = (
     "BODYLESS",
     "BROKEN",
     "FAILED",
+    "ONE_WRITE",
     "SERVER_NAME",
     "compile_answer",
     "error_response",
     "fault_of",
+    "http_date",
     "is_starlette_response",
     "json_response",
     "own_answer",
@@ -95,7 +97,7 @@ class JsonAnswer(web.Response):
         plain = request.keep_alive and request.version == HttpVersion11 and request.method != "HEAD"
         if not plain or transport is None or self.prepared or len(body) > ONE_WRITE:
             return await super().prepare(request)
-        sent = _HEAD % (len(body), _date(int(time.time()))) + body
+        sent = _HEAD % (len(body), http_date(int(time.time()))) + body
         transport.write(sent)
         request.writer.output_size += len(sent)
         self._keep_alive = self._eof_sent = True
@@ -103,7 +105,8 @@ class JsonAnswer(web.Response):
 
 
 @lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
+def http_date(second: int) -> bytes:
+    """A time of the clock as headers have it."""
     return formatdate(second, usegmt=True).encode()
 
 

@@ -273,6 +273,12 @@ class HttpRoute:
                 metrics.latency.add(ended - began, 1, ended)
             metrics.codes[status] = metrics.codes.get(status, 0) + 1
 
+    async def broken(
+        self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer one request whose middleware failed."""
+        return await self._failures.around(error, request, values)
+
     async def _ready(self) -> RouteCode:
         if self._code is None and self.live.state is State.STARTING:
             with suppress(TimeoutError):

@@ -19,7 +19,7 @@ from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
 from buildflow_nb.runtime.http.errors import HttpError, refused_by_a_fault
 from buildflow_nb.runtime.http.exception_handlers import ExceptionHandlers
 from buildflow_nb.runtime.http.request import BoundedRequest
-from buildflow_nb.runtime.http.response import FAILED, error_response
+from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of
 from buildflow_nb.runtime.http.thread_pool import ThreadPool
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from buildflow_nb.runtime.http.collector import CollectorSink
 
 __all__ = ("RouteFailures",)
+
+_CUT_OFF = "the answer was cut off: what gives it failed"
 
 
 class RouteFailures:
@@ -87,8 +89,21 @@ class RouteFailures:
         element, by_name = code.binding.element(arguments), code.binding.by_name(arguments)
         await self.keep([Fault(element, error, 1, self._origin, by_name)])
         if request.answering:
-            msg = "the answer was cut off: what gives it failed"
-            raise ConnectionAbortedError(msg) from error
+            raise ConnectionAbortedError(_CUT_OFF) from error
+        return await self._handled(error, request, values) or error_response(500, FAILED)
+
+    async def around(
+        self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """The answer to a request whose middleware failed, which is kept like any other code."""
+        fault = None if request.answering else fault_of(error)
+        if fault is not None:
+            if fault is not error:
+                fault.__cause__ = error
+            return await self.answered(fault, request, values)
+        await self.keep([Fault(self._asked(request), error, 1, self._origin)])
+        if request.answering:
+            raise ConnectionAbortedError(_CUT_OFF) from error
         return await self._handled(error, request, values) or error_response(500, FAILED)
 
     async def answered(
@@ -107,6 +122,10 @@ class RouteFailures:
         spec = self._spec()
         return f"{spec.method} {spec.route}"
 
+    def _asked(self, request: BoundedRequest) -> str:
+        """What was asked, where it is not known as arguments; of secret ones nothing is shown."""
+        return MASK if self._ledger.redaction.secret else request.path_qs
+
     async def _handled(
         self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
     ) -> web.StreamResponse | None:
@@ -123,9 +142,7 @@ class RouteFailures:
                 raise gone from None
             if is_cancel(wrong):
                 raise
-            element = MASK if self._ledger.redaction.secret else request.path_qs
-            await self.keep([Fault(element, wrong, 1, self._origin)])
+            await self.keep([Fault(self._asked(request), wrong, 1, self._origin)])
             if request.answering:
-                msg = "the answer was cut off: what gives it failed"
-                raise ConnectionAbortedError(msg) from wrong
+                raise ConnectionAbortedError(_CUT_OFF) from wrong
             return error_response(500, FAILED)

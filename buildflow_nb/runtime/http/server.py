@@ -16,14 +16,22 @@ from aiohttp import hdrs, web
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
+from buildflow_nb.runtime.concurrency.calls import is_cancel
+from buildflow_nb.runtime.http.chains import Chain, Chains
 from buildflow_nb.runtime.http.code import RouteSpec
-from buildflow_nb.runtime.http.docs import DocsPage
+from buildflow_nb.runtime.http.docs import DocsPages
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.exception_handlers import ExceptionHandlers
 from buildflow_nb.runtime.http.guard import SAFE_METHODS
 from buildflow_nb.runtime.http.listener import HttpListener, linger
 from buildflow_nb.runtime.http.request import HELD_LIMIT, BoundedRequest
-from buildflow_nb.runtime.http.response import FAILED, SERVER_NAME, error_response, json_response
+from buildflow_nb.runtime.http.response import (
+    FAILED,
+    SERVER_NAME,
+    error_response,
+    fault_of,
+    json_response,
+)
 from buildflow_nb.runtime.http.router import NO_VALUES, Router
 
 __all__ = ("Mounted", "Server")
@@ -60,6 +68,12 @@ class Mounted(Protocol):
         """Answer a request; `values` are its path parameters."""
         ...
 
+    async def broken(
+        self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer a request whose middleware failed."""
+        ...
+
 
 class Server:
     """Listens on one port; made and used on one loop.
@@ -67,7 +81,7 @@ class Server:
     `title` heads the OpenAPI document. `allowed_hosts` are further names under which a server on
     a loopback address may be called; "*" allows all. `body_bytes` is how many bytes of bodies all
     requests may hold together; what comes beyond that is answered with 503. `hooks` are the flow's,
-    of which the server asks for handlers of errors.
+    of which the server asks for handlers of errors and middleware.
     """
 
     def __init__(  # noqa: PLR0913  (words of one thing)
@@ -81,7 +95,8 @@ class Server:
         hooks: Callable[[], Hooks] = dict,
     ) -> None:
         self._router: Router[Mounted] = Router()
-        self._docs = DocsPage(title, self._router)
+        self._docs = DocsPages(title, self._router)
+        self._chains = Chains(hooks)
         self.handlers = ExceptionHandlers(hooks)
         """What answers errors."""
         self._listener = HttpListener(
@@ -103,8 +118,18 @@ class Server:
 
         Raises:
             ServeError: the port is taken, or the host is not one of this machine's.
+            DeclarationError: middleware cannot be made; a UsageError if it lacks something.
         """
+        self.refresh()
         return await self._listener.start()
+
+    def refresh(self) -> None:
+        """Put the middleware that is declared now around requests that come from now on.
+
+        Raises:
+            DeclarationError: it cannot be made; a `UsageError` if it lacks something.
+        """
+        self._chains.refresh()
 
     async def stop(self, grace_s: float) -> None:
         """Stop accepting; let requests in flight finish, for `grace_s` seconds at most."""
@@ -135,7 +160,8 @@ class Server:
 
     async def _dispatch(self, request: BoundedRequest) -> web.StreamResponse:
         guard = self._listener.guard
-        refused = guard.refusal(request)
+        admits = self._admits if self._chains.declared else None
+        refused = guard.refusal(request, admits)
         if refused is not None:
             return refused  # and closed: nothing of a stranger's is read
         method, values = self._method(request), NO_VALUES
@@ -144,19 +170,18 @@ class Server:
         if route is None:
             match = self._search(request, method)
             if isinstance(match, web.StreamResponse):
-                if match.status >= HTTPStatus.BAD_REQUEST:
-                    match = await self._refused(request, match)
-                if not request.content.is_eof():
-                    await linger(request, match)
-                return match
+                return await self._unrouted(request, match)
             route, values = match
-        if method in SAFE_METHODS or method == WEBSOCKET:
+        if request.method in SAFE_METHODS:
             writes = isinstance(route.spec, CollectorSpec) or method == WEBSOCKET
             refused = guard.reading_refusal(request, writes=writes)
             if refused is not None:
                 return refused
         try:
-            response = await route.handle(request, values)
+            if self._chains.declared:
+                response = await self._through(route, request, values)
+            else:
+                response = await route.handle(request, values)
         finally:
             if request.held:
                 request.let_go()
@@ -198,10 +223,73 @@ class Server:
             return own if own is not None else error_response(404, "Not Found")
         return _other_method(method, match.methods)
 
+    def _admits(self, request: web.BaseRequest, origin: str) -> bool:
+        """Whether the CORS that is declared for what is asked lets pages of an origin in."""
+        chain = self._chain_around(request)
+        return chain is not None and chain.admits(origin)
+
+    def _chain_around(self, request: web.BaseRequest) -> Chain | None:
+        """The middleware around what is asked, or what a preflight is about."""
+        method = self._method(request)
+        if method == hdrs.METH_OPTIONS:
+            method = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD, method)
+        match = self._search(request, method)
+        if isinstance(match, web.StreamResponse):
+            return self._chains.at(request.path)
+        return self._chains.of(match[0].spec)
+
+    async def _through(
+        self, route: Mounted, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """The answer of a route, through the middleware around it."""
+        chain = self._chains.of(route.spec)
+        if chain is None:
+            return await route.handle(request, values)
+        try:
+            if route.method == WEBSOCKET:
+                return await chain.open(route.handle, request, values)
+            return await chain.answer(route.handle, request, values)
+        except BaseException as error:  # user code may raise anything
+            if is_cancel(error) or isinstance(error, ConnectionError):
+                raise
+            return await route.broken(error, request, values)
+
+    async def _unrouted(
+        self, request: BoundedRequest, answer: web.StreamResponse
+    ) -> web.StreamResponse:
+        """The answer where no route is, by the flow's own handlers and through its middleware."""
+        chain = self._chain_around(request) if self._chains.declared else None
+        if chain is None:
+            answer = await self._refused(request, answer)
+        else:
+            answer = await self._refused_through(chain, request, answer)
+        if not request.content.is_eof():
+            await linger(request, answer)
+        return answer
+
+    async def _refused_through(
+        self, chain: Chain, request: BoundedRequest, answer: web.StreamResponse
+    ) -> web.StreamResponse:
+        async def handle(request: BoundedRequest, _values: Mapping[str, str]) -> web.StreamResponse:
+            return await self._refused(request, answer)
+
+        try:
+            return await chain.answer(handle, request, NO_VALUES)
+        except BaseException as error:  # user code may raise anything
+            if is_cancel(error) or isinstance(error, ConnectionError) or request.answering:
+                raise
+            fault = fault_of(error)
+            if fault is not None:
+                return error_response(fault.status, fault.detail, fault.headers, close=fault.close)
+            _LOGGER.exception("middleware failed at %s", request.path)
+            return error_response(500, FAILED)
+
     async def _refused(
         self, request: BoundedRequest, answer: web.StreamResponse
     ) -> web.StreamResponse:
         """The answer where no route is, by the flow's own handler if it has one for it."""
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            return answer
         try:
             error = HttpError(answer.status, HTTPStatus(answer.status).phrase, answer.headers)
             return await self.handlers.answer(error, request, NO_VALUES) or answer

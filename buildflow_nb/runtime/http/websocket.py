@@ -27,7 +27,7 @@ from buildflow_nb.runtime.http.response import SERVER_NAME, error_response
 if TYPE_CHECKING:
     from buildflow_nb.runtime.http.connection import Connection
 
-__all__ = ("GOING_AWAY", "SocketSession", "fits_handshake", "reason_bytes")
+__all__ = ("GOING_AWAY", "SocketSession", "fits_handshake", "reason_bytes", "socket_scope")
 
 GOING_AWAY = 1001
 NO_CODE, ABNORMAL = 1005, 1006  # RFC 6455 section 7.4.1: never sent, only told
@@ -49,7 +49,7 @@ class SocketSession:
 
     def __init__(self, bounded: BoundedRequest, values: Mapping[str, str]) -> None:
         self.bounded = bounded
-        self.scope = _scope(bounded, values)
+        self.scope = bounded.socket_scope or socket_scope(bounded, values)
         self.websocket: WebSocket = DirectWebSocket(self)
         self.answer: web.StreamResponse | None = None
         """What the request was answered with: the WebSocket, or a denial."""
@@ -375,7 +375,8 @@ def _without_protocols(bounded: BoundedRequest) -> BoundedRequest:
     return bounded.clone(headers=headers)
 
 
-def _scope(bounded: BoundedRequest, values: Mapping[str, str]) -> Scope:
+def socket_scope(bounded: BoundedRequest, values: Mapping[str, str]) -> Scope:
+    """The scope of a WebSocket (asgi.readthedocs.io, WebSocket 2.4)."""
     found = scope_of(bounded, values)
     del found["method"]
     said = bounded.headers.getall(hdrs.SEC_WEBSOCKET_PROTOCOL, ())

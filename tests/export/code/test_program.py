@@ -275,3 +275,30 @@ def test_code_around_a_run_and_handlers_come_along_with_what_they_need(tmp_path)
         "on_shutdown 'leave'",
         "exception_handler 'handle'",
     ]
+
+
+SHOP = """from buildflow_nb.middleware import GZipMiddleware, SessionMiddleware
+service = app.service("/shop", service_id="shop")
+WORD = "x"
+"""
+TIMED = """@app.middleware("http")
+async def timed(request, call_next):
+    response = await call_next(request)
+    response.headers["X-Word"] = WORD
+    return response
+"""
+SIGNED = 'service.add_middleware(SessionMiddleware, secret_key="a key that nobody knows")'
+ZIPPED = "app.add_middleware(GZipMiddleware, minimum_size=500)"
+NUMBER = """@service.endpoint("/n")
+def number() -> int:
+    return 1
+"""
+
+
+def test_middleware_comes_along_and_its_key_does_not(tmp_path):
+    cells = (*PLAIN, SHOP, SIGNED, TIMED, ZIPPED, NUMBER)
+    text, _ = exported(tmp_path / "shop", *cells)
+    assert "nobody knows" not in text
+    assert 'secret_key=os.environ["SECRET_KEY"]' in text
+    assert text.index("SessionMiddleware,") < text.index("def timed") < text.index("minimum_size")
+    assert 'WORD = "x"' in text

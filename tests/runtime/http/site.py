@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+from multidict import CIMultiDict
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.declare import collector_spec, endpoint_spec
@@ -28,7 +29,7 @@ PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits tha
 @dataclass
 class Reply:
     status: int
-    headers: dict
+    headers: CIMultiDict[str]
     body: bytes
 
     @property
@@ -79,7 +80,7 @@ class Site:
     async def ask(self, method, path="/x", **words) -> Reply:
         words.setdefault("allow_redirects", False)
         async with self.session.request(method, path, **words) as found:
-            return Reply(found.status, dict(found.headers), await found.read())
+            return Reply(found.status, CIMultiDict(found.headers), await found.read())
 
     async def post(self, value=None, path="/x", **words) -> Reply:
         kind = {"Content-Type": "application/json"}
