@@ -41,8 +41,12 @@ __all__ = (
 )
 
 SECRET_VARIABLE = "BUILDFLOW_SESSION_SECRET"  # noqa: S105  (the name of it)
-SHORTEST = 16  # characters of a key: fewer can be tried out
+SHORTEST = 16  # characters of a key: fewer can be tried out, which is told
 
+_CURE = (
+    f"set {SECRET_VARIABLE} to what "
+    "python -c 'import secrets; print(secrets.token_urlsafe(32))' prints"
+)
 _LOGGER = logging.getLogger("buildflow_nb.run")
 
 
@@ -54,7 +58,7 @@ class SessionMiddleware(sessions.SessionMiddleware):
     kernel lives. All other words are starlette's.
 
     Raises:
-        UsageError: there is no key, or one that is too short.
+        UsageError: there is no key.
     """
 
     def __init__(self, app: ASGIApp, secret_key: Secret | str | None = None, **words: Any) -> None:
@@ -66,13 +70,15 @@ def _key(given: Secret | str | None) -> str:
     text = os.environ.get(SECRET_VARIABLE) if text is None else str(text)
     if text is None and kernel() is not None:
         return _key_of_kernel()
-    if text is None or len(text) < SHORTEST:
-        wrong = "no key" if text is None else f"a key of fewer than {SHORTEST} characters"
-        msg = (
-            f"SessionMiddleware has {wrong} to sign sessions with; set {SECRET_VARIABLE} to what "
-            "python -c 'import secrets; print(secrets.token_urlsafe(32))' prints"
-        )
+    if not text:
+        msg = f"SessionMiddleware has no key to sign sessions with; {_CURE}"
         raise UsageError(msg)
+    if len(text) < SHORTEST:
+        _LOGGER.warning(
+            "sessions are signed with a key of fewer than %d characters, which can be guessed; %s",
+            SHORTEST,
+            _CURE,
+        )
     return text
 
 

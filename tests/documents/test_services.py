@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import duckdb
@@ -34,9 +35,15 @@ def shop(request, tmp_path_factory):
 
 
 def until_served(client) -> None:
-    transport = httpx.HTTPTransport(retries=30)  # each waits longer
-    with httpx.Client(base_url=client.base_url, transport=transport) as first:
-        assert first.get("/healthz").status_code == 200
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            assert client.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            assert time.monotonic() < deadline, "nobody answers"
+            time.sleep(0.05)
+        else:
+            return
 
 
 def rows(path: Path) -> list[dict[str, object]]:
