@@ -6,6 +6,7 @@ kernel; a plain script says `buildflow_nb`, as an export does.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,8 @@ def _as_script(text: str) -> str:
 @contextmanager
 def _process(folder: Path, *words: str) -> Iterator[None]:
     """A program that runs until it is asked to drain, and then ends well."""
-    program = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True)
+    env = {**os.environ, "SECRET_KEY": "of an export: it reads what a notebook has written out"}
+    program = subprocess.Popen(words, cwd=folder, stderr=subprocess.PIPE, text=True, env=env)
     try:
         yield
     finally:
