@@ -32,9 +32,15 @@ from buildflow_nb.core.declaring.http_binding import (
     plan_binding,
 )
 from buildflow_nb.core.declaring.route_template import REST
+from buildflow_nb.core.declaring.websocket_parameters import (
+    OF_CONNECTION,
+    WEBSOCKET,
+    message_type,
+)
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, UsageError
 from buildflow_nb.core.options import nearest
 from buildflow_nb.flow.multipart import File, file_of, multipart
+from buildflow_nb.flow.websocket_client import SocketClient
 
 __all__ = ("AnswerError", "Client")
 
@@ -119,6 +125,8 @@ def _function(
             msg = f"{spec.id}{signature}: {error}"
             raise UsageError(msg) from error
         request = _request(spec, plan, bound.arguments)
+        if spec.method == WEBSOCKET:
+            return _socket(request, address(), timeout, spec)
         return _answer(spec, _sent(request, address(), timeout, spec))
 
     doc = inspect.getdoc(spec.processor.target)
@@ -126,6 +134,20 @@ def _function(
     call.__doc__ = f"{spec.method} {spec.route}" + (f"\n\n{doc}" if doc else "")
     call.__signature__ = signature  # type: ignore[attr-defined]
     return call
+
+
+def _socket(
+    request: _Request, address: str, timeout: float, spec: CollectorSpec | EndpointSpec
+) -> SocketClient:
+    """The WebSocket of a route; what is yielded by its function comes parsed."""
+    typed = spec.processor.many and message_type(spec.processor.returns) not in (str, bytes)
+    return SocketClient(
+        f"ws{_reachable(address).removeprefix('http')}{request.target}",
+        request.headers,
+        name=f"{spec.method} {spec.route}",
+        parse=typed,
+        timeout=timeout,
+    )
 
 
 def _signature(spec: CollectorSpec | EndpointSpec, plan: BindingPlan) -> inspect.Signature:
@@ -136,7 +158,7 @@ def _signature(spec: CollectorSpec | EndpointSpec, plan: BindingPlan) -> inspect
     parameters = [
         _shown(own.parameters[slot.name], slot, empty)
         for slot in plan.slots
-        if slot.place is not ParameterSource.REQUEST
+        if slot.place not in OF_CONNECTION
     ]
     returns = spec.processor.returns if isinstance(spec, EndpointSpec) else None
     annotation = empty if returns is None else returns
@@ -257,10 +279,8 @@ def _sent(
     if threading.current_thread().name == LOOP_THREAD:
         msg = "a client blocks, and cannot be called from an async processor; use asyncio.to_thread"
         raise UsageError(msg)
-    parts = urlsplit(address)
-    host = parts.hostname or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  (to reach, not to bind)
-    connection = http.client.HTTPConnection(host, parts.port, timeout=timeout)
+    parts = urlsplit(_reachable(address))
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request(request.method, request.target, request.body, request.headers)
         found = connection.getresponse()
@@ -277,6 +297,13 @@ def _sent(
         raise UsageError(msg) from error
     finally:
         connection.close()
+
+
+def _reachable(address: str) -> str:
+    """The address of a server on this machine; those that stand for all of its are none."""
+    for bound, here in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+        address = address.replace(bound, here)
+    return address
 
 
 def _answer(spec: CollectorSpec | EndpointSpec, reply: _Reply) -> Any:

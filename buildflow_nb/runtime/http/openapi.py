@@ -19,8 +19,15 @@ from buildflow_nb.core.declaring.http_binding import (
     plan_binding,
 )
 from buildflow_nb.core.declaring.route_template import parse_template
+from buildflow_nb.core.declaring.websocket_parameters import OF_CONNECTION, WEBSOCKET
 from buildflow_nb.runtime.http.code import RouteSpec
 from buildflow_nb.runtime.http.openapi_inputs import BINARY, body_of, parameters_of
+from buildflow_nb.runtime.http.openapi_websockets import (
+    EXTENSION,
+    message_hints,
+    socket_entry,
+    sockets_in_words,
+)
 from buildflow_nb.runtime.http.schemas import Schemas
 
 __all__ = ("Described", "describe_api", "one_version_down")
@@ -72,8 +79,11 @@ def describe_api(title: str, routes: Iterable[Described]) -> Json:
     schemas = Schemas(_hints(specs, plans))
     paths: dict[str, Json] = {}
     for spec, plan in zip(specs, plans, strict=True):
-        operation = _operation(spec, plan, schemas.of)
-        paths.setdefault(_plain_path(spec.route), {})[spec.method.lower()] = operation
+        item = paths.setdefault(_plain_path(spec.route), {})
+        if spec.method == WEBSOCKET:
+            item[EXTENSION] = socket_entry(spec, plan, schemas.of)
+        else:
+            item[spec.method.lower()] = _operation(spec, plan, schemas.of)
     components: Json = {
         "schemas": {**schemas.components, "Error": _DETAIL, "ValidationError": _INVALID}
     }
@@ -82,9 +92,12 @@ def describe_api(title: str, routes: Iterable[Described]) -> Json:
         components["securitySchemes"] = {
             name: one for each in schemes for name, one in each.items()
         }
+    info = {"title": title, "version": VERSION}
+    if said := sockets_in_words(paths):
+        info["description"] = said
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": VERSION},
+        "info": info,
         "paths": paths,
         "components": components,
     }
@@ -136,13 +149,16 @@ def _hints(specs: list[RouteSpec], plans: list[BindingPlan]) -> list[Any]:
         slot.hint
         for plan in plans
         for slot in plan.slots
-        if slot.place not in (ParameterSource.REQUEST, ParameterSource.FILE)
+        if slot.place not in (*OF_CONNECTION, ParameterSource.FILE)
     ]
+    for spec, plan in zip(specs, plans, strict=True):
+        taken += message_hints(spec, plan) if spec.method == WEBSOCKET else []
     return taken + [spec.processor.returns for spec in specs if _has_model(spec)]
 
 
 def _has_model(spec: RouteSpec) -> bool:
-    return not isinstance(spec, CollectorSpec) and not is_web_class(spec.processor.returns)
+    typed = not isinstance(spec, CollectorSpec) and not is_web_class(spec.processor.returns)
+    return typed and spec.method != WEBSOCKET
 
 
 def _plain_path(route: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 from aiohttp import web
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from buildflow_nb.core.credentials import Secret, revealed
 from buildflow_nb.core.errors import DeclarationError, UsageError
@@ -344,3 +345,38 @@ def test_silent_ones_cost_nothing_but_a_look(monkeypatch):
             assert await ws.recv() == "a"
 
     serve(scenario)
+
+
+async def listen(ws: WebSocket, room: str, n: int = 1) -> None:
+    """Talks in a room.
+
+    To whoever is there.
+    """
+
+
+def test_the_document_tells_of_websockets_in_words():
+    async def scenario(site: Site):
+        await mount(site, price, "/prices")
+        await mount(site, listen, "/rooms/{room}")
+        await site.endpoint(_page, "/prices", "GET")
+        document = (await site.get("/openapi.json")).json
+        OpenAPIV31SpecValidator(document).validate()
+        prices, rooms = document["paths"]["/prices"], document["paths"]["/rooms/{room}"]
+        assert set(prices) == {"get", "x-websocket"}
+        entry = prices["x-websocket"]
+        assert entry["receives"] == {"$ref": "#/components/schemas/Order"}
+        assert entry["sends"] == {"$ref": "#/components/schemas/Priced"}
+        assert entry["parameters"][0]["name"] == "factor"
+        assert rooms["x-websocket"]["summary"] == "Talks in a room."
+        assert rooms["x-websocket"]["description"] == "To whoever is there."
+        names = [(one["name"], one["in"]) for one in rooms["x-websocket"]["parameters"]]
+        assert names == [("room", "path"), ("n", "query")]
+        said = document["info"]["description"]
+        assert "* `/prices`: price (takes `Order`, sends `Priced`)" in said
+        assert "* `/rooms/{room}`: Talks in a room." in said
+
+    serve(scenario)
+
+
+async def _page() -> str:
+    return "page"
