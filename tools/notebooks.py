@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def execute(notebook: Path, folder: Path) -> nbformat.NotebookNode:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     found = nbformat.read(notebook, as_version=4)
+    for module in NOTEBOOKS.glob("*.py"):  # what stands beside it
+        shutil.copy(module, folder)
     client = NotebookClient(
         found,
         timeout=CELL_TIMEOUT_S,

@@ -86,3 +86,28 @@ def test_a_circle_that_comes_about_is_told_and_changes_nothing(shop):
     error = shop(with_init("repo: Repo"), "db").error
     assert "DB → Repo → DB" in str(error)
     assert shop.app.send("price", 5) == [50]
+
+
+OVERRIDE = """
+class Fake:
+    factor = 1
+with app.override(DB, Fake()):
+    inside = app.send("price", 5)
+outside = app.send("price", 5)
+"""
+
+
+def test_what_stands_in_does_so_within_its_cell(shop):
+    shop.app.run(block=False)
+    assert shop(OVERRIDE, "try").ok
+    assert (shop.names["inside"], shop.names["outside"]) == ([5], [50])
+    assert shop.app.snapshot().processors[0].version == 3
+
+
+def test_a_cell_that_fails_has_undone_it(shop):
+    shop.app.run(block=False)
+    failing = OVERRIDE.replace("    inside = ", "    1 / 0\n    inside = ")
+    assert not shop(failing, "try").ok
+    assert shop.app.send("price", 5) == [50]
+    assert shop("x = 1", "other").ok
+    assert shop.app.send("price", 5) == [50]

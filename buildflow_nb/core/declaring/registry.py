@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from buildflow_nb.core.declaring.dependencies import Dependency, Given, current, named, restore
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec, replanned
@@ -20,15 +21,15 @@ from buildflow_nb.core.primitive import check_managed, key_of
 
 __all__ = ("Changes", "Registry")
 
-_Held = tuple[
-    dict[str, ProcessorSpec],
-    dict[str, ServiceSpec],
-    dict[str, object],
-    dict[str, tuple[int, object]],
-    dict[Dependency, Dependency | Given],
-    dict[HookKey, Hook],
-    Mapping[tuple[str, str], Dependency],
-]
+class _Held(NamedTuple):
+    """What was before a transaction."""
+
+    processors: dict[str, ProcessorSpec]
+    services: dict[str, ServiceSpec]
+    managed: dict[str, object]
+    mentioned: dict[str, tuple[int, object]]
+    hooks: dict[HookKey, Hook]
+    names: Mapping[tuple[str, str], Dependency]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Registry:
     def hooks_in_force(self) -> Hooks:
         """The same without what an open transaction has changed."""
         with self._lock:
-            return dict(self._hooks if self._held is None else self._held[5])
+            return dict(self._hooks if self._held is None else self._held.hooks)
 
     @property
     def held(self) -> bool:
@@ -171,12 +172,11 @@ class Registry:
         with self._lock:
             if self._held is None:
                 self._middleware.clear()
-                self._held = (
+                self._held = _Held(
                     dict(self._processors),
                     dict(self._services),
                     dict(self._managed),
                     dict(self._mentioned),
-                    dict(self._overrides),
                     dict(self._hooks),
                     named(),
                 )
@@ -198,7 +198,7 @@ class Registry:
             except DeclarationError:
                 self.rollback()
                 raise
-            before, after, hooks = self._held[0], self._processors, self._held[5]
+            before, after, hooks = self._held.processors, self._processors, self._held.hooks
             self._held = None
             changes = Changes(
                 added=tuple(i for i in after if i not in before),
@@ -218,7 +218,6 @@ class Registry:
                     self._services,
                     self._managed,
                     self._mentioned,
-                    self._overrides,
                     self._hooks,
                     names,
                 ) = self._held
@@ -230,7 +229,8 @@ class Registry:
     ) -> Dependency | Given | None:
         """Let something stand in for a dependency, wherever it is used; None for itself again.
 
-        Gives what stood in for it until now.
+        It takes effect at once, also within a transaction: it is for what is tried in there. Gives
+        what stood in for it until now.
 
         Raises:
             DeclarationError: what is to stand in for it cannot be made; nothing has changed.
@@ -245,9 +245,14 @@ class Registry:
             except DeclarationError:
                 self._overrides = before
                 raise
-            changed = tuple(name for name in found if found[name] is not self._processors[name])
+            changed = [name for name in found if found[name] is not self._processors[name]]
+            if self._held is not None:  # those that the transaction declares have no effect yet
+                standing = self._held.processors
+                changed = [n for n in changed if standing.get(n) is self._processors[n]]
+                standing.update({name: found[name] for name in changed})
             self._processors = found
-        self._tell(Changes(replaced=changed))
+        if changed:
+            self._on_change(Changes(replaced=tuple(changed)))
         return before.get(made)
 
     def _planned(self, spec: ProcessorSpec) -> ProcessorSpec:
