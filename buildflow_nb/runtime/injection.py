@@ -69,6 +69,9 @@ class Injector:
         """
         try:
             for provider in self._processor.providers:
+                behind = provider.behind  # it goes on where it was, once nothing stands in for it
+                if behind and behind.scope in LASTING and self._instances.keep(behind):
+                    self._acquired.append(behind)
                 if provider.scope in LASTING and provider not in self._values:
                     value = await self._instances.acquire(provider, self._shop)
                     self._acquired.append(provider)

@@ -230,6 +230,15 @@ class Instances:
             await self.release(provider, shop)
             raise
 
+    def keep(self, provider: Provider) -> bool:
+        """Let what a provider has given stay, if it is there; whether it is to be released."""
+        if provider.scope is Scope.GLOBAL and self._above is not None:
+            return self._above.keep(provider)
+        held = self._held.get(provider)
+        if held is not None:
+            held.users += 1
+        return held is not None
+
     async def release(self, provider: Provider, shop: Workshop) -> None:
         """Use it no longer; the last user closes it.
 

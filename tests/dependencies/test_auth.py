@@ -55,11 +55,11 @@ def refusal(dep, token=None, session=None):
 
 
 def test_a_token_says_who_the_user_is(issuer):
-    assert asyncio.run(user_of(dep_of(issuer), issuer.token())) == USER
+    assert asyncio.run(user_of(dep_of(issuer), issuer.signed())) == USER
 
 
 def test_a_user_may_have_no_name(issuer):
-    user = asyncio.run(user_of(dep_of(issuer), issuer.token(name=None)))
+    user = asyncio.run(user_of(dep_of(issuer), issuer.signed(name=None)))
     assert user.name is None
 
 
@@ -112,20 +112,20 @@ BAD = {
     "too long": lambda issuer: "a" * 20_000,
     "not signed": unsigned,
     "signed by another": of_another_key,
-    "tampered with": lambda issuer: tampered(issuer.token()),
-    "another algorithm": lambda issuer: issuer.token(header={"alg": "HS256"}),
-    "an algorithm of another key": lambda issuer: issuer.token(header={"alg": "ES256"}),
-    "an algorithm that is none": lambda issuer: issuer.token(header={"alg": ["RS256"]}),
-    "another issuer": lambda issuer: issuer.token(iss="https://accounts.example.com"),
-    "no issuer": lambda issuer: issuer.token(iss=None),
-    "another audience": lambda issuer: issuer.token("bank"),
-    "no audience": lambda issuer: issuer.token(aud=None),
-    "several audiences": lambda issuer: issuer.token(aud=["shop", "bank"]),
-    "nobody": lambda issuer: issuer.token(sub=None),
-    "a number for somebody": lambda issuer: issuer.token(sub=1815),
-    "issued in a minute": lambda issuer: issuer.token(iat=int(time.time()) + 60),
-    "issued at a word": lambda issuer: issuer.token(iat="now"),
-    "without an end": lambda issuer: issuer.token(exp=None),
+    "tampered with": lambda issuer: tampered(issuer.signed()),
+    "another algorithm": lambda issuer: issuer.signed(header={"alg": "HS256"}),
+    "an algorithm of another key": lambda issuer: issuer.signed(header={"alg": "ES256"}),
+    "an algorithm that is none": lambda issuer: issuer.signed(header={"alg": ["RS256"]}),
+    "another issuer": lambda issuer: issuer.signed(iss="https://accounts.example.com"),
+    "no issuer": lambda issuer: issuer.signed(iss=None),
+    "another audience": lambda issuer: issuer.signed("bank"),
+    "no audience": lambda issuer: issuer.signed(aud=None),
+    "several audiences": lambda issuer: issuer.signed(aud=["shop", "bank"]),
+    "nobody": lambda issuer: issuer.signed(sub=None),
+    "a number for somebody": lambda issuer: issuer.signed(sub=1815),
+    "issued in a minute": lambda issuer: issuer.signed(iat=int(time.time()) + 60),
+    "issued at a word": lambda issuer: issuer.signed(iat="now"),
+    "without an end": lambda issuer: issuer.signed(exp=None),
 }
 
 
@@ -144,13 +144,13 @@ def test_a_bad_token_is_nobody_where_that_is_allowed(issuer, kind):
 
 
 def test_an_expired_token_says_that_it_is(issuer):
-    error = refusal(dep_of(issuer), issuer.token(exp=int(time.time()) - 1))
+    error = refusal(dep_of(issuer), issuer.signed(exp=int(time.time()) - 1))
     assert (error.status_code, error.detail) == (401, "the token has expired")
 
 
 def test_why_a_token_was_refused_is_logged_without_the_token(issuer, caplog):
     caplog.set_level(logging.INFO, "buildflow_nb")
-    refusal(dep_of(issuer), issuer.token("bank"))
+    refusal(dep_of(issuer), issuer.signed("bank"))
     refusal(dep_of(issuer), "very.secret")
     assert "wrong audience bank" in caplog.text
     assert "Wrong number of segments" in caplog.text
@@ -159,7 +159,7 @@ def test_why_a_token_was_refused_is_logged_without_the_token(issuer, caplog):
 
 @pytest.mark.parametrize("verified", [False, None, "false", 1.5])
 def test_an_address_that_is_not_verified_is_answered_with_403(issuer, verified):
-    token = issuer.token(email_verified=verified)
+    token = issuer.signed(email_verified=verified)
     error = refusal(dep_of(issuer), token)
     assert (error.status_code, error.detail) == (403, "email is not verified")
     user = asyncio.run(user_of(dep_of(issuer, raise_on_unauthenticated=False), token))
@@ -167,7 +167,7 @@ def test_an_address_that_is_not_verified_is_answered_with_403(issuer, verified):
 
 
 def test_a_token_without_an_address_is_of_nobody_verified(issuer):
-    token = issuer.token(email=None)
+    token = issuer.signed(email=None)
     assert refusal(dep_of(issuer), token).status_code == 403
     user = asyncio.run(user_of(dep_of(issuer, raise_on_unauthenticated=False), token))
     assert (user.email, user.email_verified) == ("", False)
@@ -176,28 +176,28 @@ def test_a_token_without_an_address_is_of_nobody_verified(issuer):
 class TestSession:
     def test_the_token_of_the_session_counts_before_that_of_the_header(self, issuer):
         dep = dep_of(issuer, session_id_token=KEY)
-        session = {KEY: issuer.token(sub="2")}
-        user = asyncio.run(user_of(dep, issuer.token(), session))
+        session = {KEY: issuer.signed(sub="2")}
+        user = asyncio.run(user_of(dep, issuer.signed(), session))
         assert user.google_account_id == "2"
-        assert asyncio.run(user_of(dep, issuer.token(), {})) == USER
+        assert asyncio.run(user_of(dep, issuer.signed(), {})) == USER
 
     def test_a_session_holds_whatever_it_holds(self, issuer):
         dep = dep_of(issuer, session_id_token=KEY)
         assert refusal(dep, None, {KEY: 3}).status_code == 401
         assert refusal(dep, None, {KEY: "ä"}).status_code == 401
-        assert refusal(dep, None, {"other": issuer.token()}).status_code == 403
+        assert refusal(dep, None, {"other": issuer.signed()}).status_code == 403
 
     def test_without_sessions_it_says_how_to_have_some(self, issuer):
         dep = dep_of(issuer, session_id_token=KEY)
         with pytest.raises(DeclarationError, match=r"add_middleware\(SessionMiddleware"):
-            asyncio.run(user_of(dep, issuer.token()))
+            asyncio.run(user_of(dep, issuer.signed()))
 
 
 def test_credentials_may_come_from_elsewhere(issuer):
     @dependency(Scope.PROCESS)
     class Fixed:
         def __init__(self):
-            self.token = issuer.token()
+            self.token = issuer.signed()
 
     dep = dep_of(issuer, bearer_credentials_dependency=Fixed)
     assert asyncio.run(user_of(dep)) == USER
@@ -208,20 +208,20 @@ class TestKeys:
         dep = dep_of(issuer)
 
         async def ask():
-            token = issuer.token()
+            token = issuer.signed()
             return await asyncio.gather(*(user_of(dep, token) for _ in range(50)))
 
         assert asyncio.run(ask()) == [USER] * 50
-        assert asyncio.run(user_of(dep, issuer.token())) == USER  # on another loop
+        assert asyncio.run(user_of(dep, issuer.signed())) == USER  # on another loop
         assert issuer.requests == {"/certs": 1}
 
     def test_a_new_key_is_fetched_but_not_for_everybody(self, issuer, monkeypatch):
         monkeypatch.setattr(issuer_keys, "ANEW_S", 0.0)
         dep = dep_of(issuer)
-        asyncio.run(user_of(dep, issuer.token()))
-        old = issuer.token()
+        asyncio.run(user_of(dep, issuer.signed()))
+        old = issuer.signed()
         issuer.renew()
-        assert asyncio.run(user_of(dep, issuer.token())) == USER
+        assert asyncio.run(user_of(dep, issuer.signed())) == USER
         assert issuer.requests == {"/certs": 2}
         monkeypatch.setattr(issuer_keys, "ANEW_S", 30.0)
         assert refusal(dep, old).status_code == 401
@@ -231,7 +231,7 @@ class TestKeys:
         issuer.fault = 500
         dep = dep_of(issuer)
         for _ in range(3):
-            error = refusal(dep, issuer.token())
+            error = refusal(dep, issuer.signed())
             assert (error.status_code, error.headers) == (503, {"Retry-After": "5"})
         assert issuer.requests == {"/certs": 1}
         assert "it answers 500" in caplog.text
@@ -239,14 +239,14 @@ class TestKeys:
     def test_an_issuer_that_comes_back_is_asked_again(self, issuer, monkeypatch):
         issuer.fault = 500
         dep = dep_of(issuer)
-        assert refusal(dep, issuer.token()).status_code == 503
+        assert refusal(dep, issuer.signed()).status_code == 503
         issuer.fault = 0
         monkeypatch.setattr(issuer_keys, "PAUSE_S", 0.0)
-        assert asyncio.run(user_of(dep, issuer.token())) == USER
+        assert asyncio.run(user_of(dep, issuer.signed())) == USER
 
     def test_nobody_there_is_the_same(self):
         with Issuer() as gone:
-            token = gone.token()
+            token = gone.signed()
         error = refusal(dep_of(gone), token)
         assert error.status_code == 503
         assert "cannot be fetched" in str(error.__cause__)
@@ -314,12 +314,12 @@ def test_the_environment_says_whom_to_believe(issuer, monkeypatch):
     monkeypatch.setenv("BUILDFLOW_ID_TOKEN_ISSUER", issuer.url)
     monkeypatch.setenv("BUILDFLOW_ID_TOKEN_CERTS_URL", issuer.certs_url)
     dep = AuthenticatedGoogleUserDepBuilder()
-    assert asyncio.run(user_of(dep, issuer.token())) == USER
-    assert refusal(dep, issuer.token("bank")).status_code == 401
+    assert asyncio.run(user_of(dep, issuer.signed())) == USER
+    assert refusal(dep, issuer.signed("bank")).status_code == 401
 
 
 def test_whoever_names_no_audience_is_told_once(issuer, caplog):
     dep = dep_of(issuer, audience=[])
     for _ in range(2):
-        assert asyncio.run(user_of(dep, issuer.token("bank"))) == USER
+        assert asyncio.run(user_of(dep, issuer.signed("bank"))) == USER
     assert caplog.text.count("made for any application") == 1

@@ -129,3 +129,30 @@ def test_a_replay_and_a_retry_use_it(app):
         until(lambda: app.failures("price"))
     (failure,) = app.failures("price")
     assert failure.retry() == [40]
+
+
+def test_what_it_stands_in_for_is_kept_as_it_is(app):
+    diary = []
+
+    @dependency(Scope.GLOBAL)
+    class Feed:
+        def __init__(self):
+            diary.append("made")
+            self.seen = []
+
+        def close(self):
+            diary.append("closed")
+
+    def code(order: int, feed: Feed) -> int:
+        feed.seen.append(order)
+        return len(feed.seen)
+
+    sink = declare(app, code, source=FakeSource([[1], [2]], endless=True))
+    app.run(block=False)
+    until(lambda: sink.tape.pushed == [1, 2])
+    fake = type("Fake", (), {"seen": []})()
+    with app.override(Feed, fake):
+        assert app.send("code", 3) == [1]
+    assert app.send("code", 4) == [3]
+    app.handle.stop()
+    assert diary == ["made", "closed"]

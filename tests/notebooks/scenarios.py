@@ -99,4 +99,33 @@ proof.note(
     )
 
 
-SCENARIOS: Mapping[str, Scenario] = {"quickstart": _quickstart(), "cloud": _cloud()}
+def _service() -> Scenario:
+    like = {"name": "sea.png", "stars": 5}
+    questions: tuple[Question, ...] = (
+        ("GET", "/", None),
+        ("GET", "/me", None),
+        ("GET", "/callback?code=a&state=b", None),
+        ("POST", "/pictures", {"picture": "no form"}),
+        ("POST", "/likes", {"name": "hill.png"}),
+        ("POST", "/likes", {"stars": 1}),
+        ("GET", "/search", None),
+        ("GET", "/nothing", None),
+        ("GET", "/openapi.json", None),
+    )
+    look = f"""
+answers = proof.ask(app.handle.address, {questions!r})
+proof.note(answers=answers, flowstate=proof.state(app, Path.cwd()))
+%buildflow export proof.ipynb from-kernel
+"""
+    return Scenario(
+        cells={"stop": _cell(look)},
+        prepared=(("POST", "/likes", like),),
+        questions=questions,
+    )
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "quickstart": _quickstart(),
+    "cloud": _cloud(),
+    "service": _service(),
+}

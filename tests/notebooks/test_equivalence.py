@@ -43,6 +43,8 @@ def both(request, tmp_path_factory):
     here.mkdir()
     (here / "buildflow.yaml").write_text("app: flights\n")
     notebook = shutil.copy(NOTEBOOKS / f"{name}.ipynb", here)
+    for module in NOTEBOOKS.glob("*.py"):
+        shutil.copy(module, here)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
         export_flow((), there, notebook=Path(notebook))

@@ -140,12 +140,16 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A dependency and what its own parameters get; `given` is used in place of making it."""
+    """A dependency and what its own parameters get; `given` is used in place of making it.
+
+    `behind` is what it stands in for.
+    """
 
     dependency: Dependency
     scope: Scope
     arguments: tuple[Argument, ...] = ()
     given: Given | None = None
+    behind: Provider | None = None
 
     def __hash__(self) -> int:
         return hash(self.dependency)  # it is looked up in every call
@@ -321,12 +325,15 @@ def _provider(made: Dependency, overrides: Overrides, chain: tuple[Dependency, .
             made.name, scope.name, chain[-1].scope.name, f"{chain[-1].name!r} ({names})"
         )
     chain = (*chain, made)
-    instead = overrides.get(made)
-    if isinstance(instead, Given):
-        return Provider(made, scope, given=instead)
-    made = instead or made
     _refuse_request(made, chain)
-    return Provider(made, scope, _arguments(made.asks, overrides, chain))
+    found = Provider(made, scope, _arguments(made.asks, overrides, chain))
+    instead = overrides.get(made)
+    if instead is None:
+        return found
+    if isinstance(instead, Given):
+        return Provider(made, scope, given=instead, behind=found)
+    _refuse_request(instead, chain)
+    return Provider(instead, scope, _arguments(instead.asks, overrides, chain), behind=found)
 
 
 def _refuse_request(made: Dependency, chain: tuple[Dependency, ...]) -> None:

@@ -21,6 +21,7 @@ from buildflow_nb.core.primitive import check_managed, key_of
 
 __all__ = ("Changes", "Registry")
 
+
 class _Held(NamedTuple):
     """What was before a transaction."""
 

@@ -66,6 +66,8 @@ def environment_name(name: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a name is one of a secret."""
     words = _words(name)
+    if name == "session_id_token":  # BuildFlow's word for the key under which a session has one
+        return False
     if words[-3:] == ["service", "account", "info"]:  # a key, whatever its name says
         return True
     if words[-1] in _ABOUT and words[-3:] != ["access", "key", "id"]:
