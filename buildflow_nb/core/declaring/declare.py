@@ -22,6 +22,7 @@ from buildflow_nb.core.declaring.flow_spec import (
 )
 from buildflow_nb.core.declaring.http_binding import plan_binding
 from buildflow_nb.core.declaring.processor import Processor, element_parameter, inspect_processor
+from buildflow_nb.core.declaring.web_classes import is_starlette_class
 from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.options import CollectorOptions, ConsumerOptions, nearest
@@ -186,10 +187,13 @@ def _check_output(owner: str, hint: object, sink: Writable | None) -> None:
 
 
 def _route(owner: str, processor: Processor, route: object) -> str:
+    """The route, whose names must be parameters, unless the function takes the request itself."""
     if not isinstance(route, str) or not _ROUTE.match(route):
         msg = f"{owner}: route must be a path that starts with '/', got {route!r}"
         raise DeclarationError(msg)
     names = [p.name if p.mark is None else p.mark.name(p.name) for p in processor.parameters]
+    if any(is_starlette_class(p.hint) for p in processor.parameters):
+        return route  # it has them as `request.path_params`
     for found in _FIELD.findall(route):
         name = found.partition(":")[0]
         if name not in names:

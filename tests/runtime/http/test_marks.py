@@ -225,3 +225,21 @@ def test_a_request_comes_beside_other_parameters():
         return [len(whole), order.limit, request.query_params["name"], request.method]
 
     check(both, [11, 3, "a", "POST"], path="/x?name=a", **json_of(b'{"limit":3}'))
+
+
+def test_a_route_may_name_what_only_the_request_knows():
+    async def told(request: Request) -> dict[str, str]:
+        return request.path_params
+
+    check(told, {"a": "1", "b": "2/3"}, path="/x/1/2/3", route="/x/{a}/{b:path}")
+
+
+async def nothing_of_it(name: str, other: str) -> None: ...
+
+
+def test_a_route_that_names_nothing_known_is_refused():
+    async def scenario(site: Site):
+        with pytest.raises(DeclarationError, match="names 'nam', which is no parameter of it"):
+            site.spec(nothing_of_it, "/{nam}/{other}", "GET")
+
+    serve(scenario)
