@@ -150,6 +150,16 @@ class AsgiConnection:
             if isinstance(value, UploadFile):
                 value.file.close()
 
+    def forget(self) -> None:
+        """Close the form's files and let go of all that leads back to here.
+
+        Nothing of a request may wait for the garbage collector: its body would, too.
+        """
+        self.close()
+        self.scope.pop(_CONNECTION, None)
+        self._request = self.handle = None
+        self.receive, self.send = _receive_no_more, _send_no_more
+
     def end(self) -> None:
         """Let what is sent piece by piece end here, as if that had been its last piece."""
         for watch in self._watching:
@@ -286,6 +296,14 @@ class AsgiConnection:
             msg = f"the application ended {'amid its' if begun else 'without an'} answer"
             raise RuntimeError(msg)
         return self.answer
+
+
+async def _receive_no_more() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _send_no_more(_message: Message) -> None:
+    raise ConnectionResetError(_LEFT)
 
 
 class _Answer(web.StreamResponse):

@@ -156,6 +156,9 @@ class BoundedRequest(web.Request):
         """Count its bytes no more; due before what the client still sends is thrown away."""
         self.bodies.bytes -= self.held
         self.held = 0
+        asgi, self.asgi = self.asgi, None
+        if asgi is not None:
+            asgi.forget()
 
     def at_hand(self) -> bytes | None:
         """The body, if all of it came with the head; None where it must be read.

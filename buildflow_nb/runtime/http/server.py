@@ -183,7 +183,7 @@ class Server:
             else:
                 response = await route.handle(request, values)
         finally:
-            if request.held:
+            if request.held or request.asgi is not None:
                 request.let_go()
         if not request.content.is_eof():
             await linger(request, response)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 
 from buildflow_nb.requests import ClientDisconnect, Request
-from buildflow_nb.responses import JSONResponse, Response
-from tests.runtime.http.site import Site, serve
+from buildflow_nb.responses import JSONResponse, Response, StreamingResponse
+from buildflow_nb.runtime.http.asgi import route_app, run_app
+from tests.runtime.http.site import Site, serve, until
 
 Telling = Callable[[Request], Awaitable[object]]
 
@@ -183,3 +187,63 @@ def test_names_are_starlettes():
     import starlette.requests as theirs
 
     assert (Request, ClientDisconnect) == (theirs.Request, theirs.ClientDisconnect)
+
+
+async def whole(request: Request) -> Response:
+    await request.body()
+    return Response(str(request.url))
+
+
+async def parsed(request: Request) -> Response:
+    await request.form()
+    return Response("a")
+
+
+async def streamed(request: Request) -> Response:
+    async def pieces():
+        async for piece in request.stream():
+            yield piece
+
+    return StreamingResponse(pieces())
+
+
+async def beside(request: Request, name: str) -> str:
+    request.state.name = name
+    return name
+
+
+@pytest.mark.parametrize("function", [whole, parsed, streamed, beside])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_nothing_of_a_request_waits_for_the_garbage_collector(function, wrapped):
+    """A body of 16 MiB would wait with it."""
+    kept = []
+
+    @functools.wraps(function)
+    async def noting(request: Request, *rest: str):
+        kept.append(weakref.ref(request))
+        return await function(request, *rest)
+
+    def wrap(app):
+        async def middleware(scope, receive, send):
+            await app({**scope}, receive, send)
+
+        return middleware
+
+    async def scenario(site: Site):
+        unit = await site.endpoint(noting)
+        handle = unit.handle
+        if wrapped:
+            app = wrap(route_app)
+            unit.handle = lambda bounded, values: run_app(app, bounded, values, handle)
+        async with httpx.AsyncClient(base_url=site.server.address, trust_env=False) as client:
+            for _ in range(3):
+                reply = await client.post("/x?name=a", files={"photo": ("a", b"abc")})
+                assert reply.status_code == 200
+        await until(lambda: unit.drained and not any(one() for one in kept))
+
+    gc.disable()
+    try:
+        serve(scenario)
+    finally:
+        gc.enable()
+    assert len(kept) == 3
