@@ -220,7 +220,7 @@ def test_nothing_of_a_request_waits_for_the_garbage_collector(function, wrapped)
 
     @functools.wraps(function)
     async def noting(request: Request, *rest: str):
-        kept.append(weakref.ref(request))
+        kept.extend([weakref.ref(request), weakref.ref(request._connection)])
         return await function(request, *rest)
 
     def wrap(app):
@@ -246,4 +246,4 @@ def test_nothing_of_a_request_waits_for_the_garbage_collector(function, wrapped)
         serve(scenario)
     finally:
         gc.enable()
-    assert len(kept) == 3
+    assert len(kept) == 6
