@@ -239,7 +239,7 @@ async def nothing_of_it(name: str, other: str) -> None: ...
 
 def test_a_route_that_names_nothing_known_is_refused():
     async def scenario(site: Site):
-        with pytest.raises(DeclarationError, match="names 'nam', which is no parameter of it"):
-            site.spec(nothing_of_it, "/{nam}/{other}", "GET")
+        with pytest.raises(DeclarationError, match="names 'title', which is no parameter of it"):
+            site.spec(nothing_of_it, "/{title}/{other}", "GET")
 
     serve(scenario)
