@@ -102,11 +102,14 @@ MODULES = {
         "HTTPException CannotConvertSourceException CannotConvertSinkException "
         "PathNotFoundException InvalidDependencyHierarchyOrder"
     ),
-    "buildflow.middleware": "CORSMiddleware HTTPSRedirectMiddleware SessionMiddleware",
-    "buildflow.requests": "File Form UploadFile WebSocket Request",
+    "buildflow.middleware": (
+        "CORSMiddleware HTTPSRedirectMiddleware SessionMiddleware GZipMiddleware "
+        "TrustedHostMiddleware"
+    ),
+    "buildflow.requests": "File Form UploadFile WebSocket Request Header Cookie Query Path Body",
     "buildflow.responses": (
         "FileResponse HTMLResponse JSONResponse PlainTextResponse RedirectResponse Response "
-        "StreamingResponse"
+        "StreamingResponse EventSourceResponse"
     ),
     "buildflow.types.aws": "S3ChangeStreamEventType S3FileChangeEvent",
     "buildflow.types.gcp": (
@@ -118,6 +121,7 @@ MODULES = {
 }
 
 _EVENT = "file_path event_type metadata blob"
+_CONNECTION = "url headers query_params path_params cookies client state"
 _PRIMITIVE = (
     "primitive_id enable_managed options pulumi_resources_if_managed pulumi_resources "
     "background_tasks dependency cloud_console_url"
@@ -187,10 +191,31 @@ MEMBERS = {
     "buildflow.core.credentials.AWSCredentials": "access_key_id secret_access_key session_token",
     "buildflow.core.options.Options": "default",
     "buildflow.dependencies.auth.GoogleUser": "google_account_id email email_verified name",
-    "buildflow.dependencies.base.Dependency": "initialize resolve dependency_fn scope",
+    "buildflow.dependencies.base.Dependency": "initialize resolve",
     "buildflow.dependencies.flow_dependencies.FlowCredentials": "gcp_credentials aws_credentials",
     "buildflow.dependencies.headers.SecurityHeader": "service_auth_info endpoint_auth_info",
     "buildflow.io.endpoint.Method": "GET POST WEBSOCKET",
+    "buildflow.requests.Request": (
+        "url base_url method headers query_params path_params cookies client state session body "
+        "json form stream is_disconnected"
+    ),
+    "buildflow.requests.UploadFile": "content_type read write seek close",
+    "buildflow.requests.WebSocket": (
+        f"{_CONNECTION} accept close receive receive_text receive_bytes receive_json iter_text "
+        "iter_bytes iter_json send send_text send_bytes send_json"
+    ),
+    **{
+        f"buildflow.responses.{name}": "set_cookie delete_cookie headers charset"
+        for name in (
+            "Response",
+            "FileResponse",
+            "HTMLResponse",
+            "JSONResponse",
+            "PlainTextResponse",
+            "RedirectResponse",
+            "StreamingResponse",
+        )
+    },
     "buildflow.types.aws.S3ChangeStreamEventType": (
         "OBJECT_CREATED_ALL OBJECT_CREATED_PUT OBJECT_CREATED_POST OBJECT_CREATED_COPY "
         "OBJECT_CREATED_COMPLETE_MULTIPART_UPLOAD OBJECT_REMOVED_ALL OBJECT_REMOVED_DELETE "

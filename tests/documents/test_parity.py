@@ -98,14 +98,12 @@ def test_each_class_that_resolves_is_looked_into(resolved):
     there, _ = resolved
     looked_into = set(_class_names(MEMBERS))
     told = {name for _, name in there if name[0].isupper() and not name.endswith("Exception")}
-    plain = {
-        "AWSBucket",
-        "DuckDB",
-        "Collector",
-        "Consumer",
-        "Endpoint",
-    }  # aliases, and what is called
-    assert told - looked_into == plain
+    aliases = {"AWSBucket", "DuckDB", "InvalidDependencyHierarchyOrder"}
+    called = {"Collector", "Consumer", "Endpoint", "OpenAPISecurityWrapper", "EventSourceResponse"}
+    called |= {"Body", "Cookie", "Form", "Header", "Path", "Query"}
+    ends = ("Builder", "Scoped", "Middleware")
+    left = {name for name in told - looked_into if not name.endswith(ends)}
+    assert left == aliases | called | {"BearerCredentials", "Scope"}
 
 
 @pytest.mark.parametrize("heading", ["What is missing", "Methods and attributes"])
