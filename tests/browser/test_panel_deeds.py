@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.panel import (
     HELD,
+    LOAD,
     PANEL,
     act,
     line,
@@ -119,6 +120,30 @@ def test_an_element_is_sent_by_a_form_made_from_its_type(book):
     assert form.get_by_label("id int").input_value() == "7"
     book.select(PANEL)
     book.wait_output(PANEL, "the live view is in cell [6]")
+
+
+PHOTOS = """%%buildflow endpoint "/photos", method="POST"
+from buildflow_nb.requests import Header, UploadFile
+async def photos(photo: UploadFile, x_album: str = Header("none")) -> str:
+    return f"{photo.filename}: {len(await photo.read())} bytes for {x_album}\""""
+
+
+def test_a_file_is_chosen_in_a_routes_form_and_its_line_names_it(notebook, tmp_path):
+    book = notebook([LOAD.replace("NAME", "photos"), PHOTOS, "%buildflow"])
+    book.run_all()
+    book.select(2)
+    view = panel(book, 2)
+    view.locator("tbody button[data-arg=photos]").first.click()
+    view.get_by_role("tab", name="Send").click()
+    photo = tmp_path / "my photo.png"
+    photo.write_bytes(b"x" * 1234)
+    view.get_by_label("photo file").set_input_files(photo)
+    view.get_by_label("x_album (optional) header x-album").fill("summer")
+    act(view, "send").click()
+    view.get_by_text("my photo.png: 1234 bytes for summer").wait_for()
+    kept = book.path.parent / ".buildflow" / "uploads" / "my photo.png"
+    assert kept.stat().st_size == 1234
+    assert "uploads/my photo.png" in view.locator("footer").inner_text()
 
 
 def test_inputs_are_recorded_and_replayed_side_by_side(book):
