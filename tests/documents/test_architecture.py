@@ -68,6 +68,6 @@ def test_every_room_is_in_the_table():
     assert there - told == {"types"}
 
 
-def test_ten_questions_have_an_answer():
+def test_the_questions_have_an_answer():
     assert [row for row in rows("Where is …?") if len(row) != 2 or not FILE.search(row[1])] == []
-    assert len(rows("Where is …?")) == 10
+    assert len(rows("Where is …?")) >= 10
