@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from buildflow_nb.requests import WebSocket, WebSocketDisconnect
 from buildflow_nb.runtime.http import websocket as sockets
@@ -231,5 +232,23 @@ def test_what_came_while_nobody_received_is_not_lost(monkeypatch):
             assert [await ws.recv() for _ in range(3)] == ["1", "2", "late"]
             await ws.send("3")
             assert await ws.recv() == "3"
+
+    serve(scenario)
+
+
+def test_a_stop_at_once_writes_no_answer_of_http_into_the_socket():
+    async def waiting(ws: WebSocket) -> None:
+        await ws.accept()
+        await asyncio.Event().wait()
+
+    async def scenario(site: Site):
+        unit = await mount(site, waiting)
+        async with raw(site) as (reader, _):
+            await reader.readuntil(b"\r\n\r\n")
+            await until(lambda: unit.snapshot().in_flight == 1)
+            await unit.stop(drain=False, timeout_s=0.0)
+            with suppress(ConnectionError):
+                assert b"HTTP" not in await reader.read()
+        assert unit.snapshot().in_flight == 0
 
     serve(scenario)
