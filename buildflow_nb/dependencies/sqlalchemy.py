@@ -12,10 +12,12 @@ message of ours, and in none of SQLAlchemy's, which masks them in URLs.
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.credentials import GCPCredentials, Secret
 from buildflow_nb.core.errors import DeclarationError, told
+from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, label_of
 from buildflow_nb.core.primitive_clients import DatabasePrimitive
 from buildflow_nb.dependencies import Scope, dependency
@@ -104,6 +106,11 @@ def SessionDepBuilder(  # noqa: N802  (BuildFlow's name and parameters)
             """Let all connections go."""
             await in_thread(self.engine.dispose, "database")
 
+        @classmethod
+        async def check(cls, env: Env) -> list[Finding]:
+            """Whether the database can be reached."""
+            return [await in_thread(lambda: _look(database, env, kwargs), "database")]
+
     @dependency(Scope.PROCESS)
     class SessionDependency:
         """`.session` is a `Session` for one call, closed at its end."""
@@ -154,6 +161,11 @@ def AsyncSessionDepBuilder(  # noqa: N802  (BuildFlow's name and parameters)
         async def aclose(self) -> None:
             """Let all connections go."""
             await self.engine.dispose()
+
+        @classmethod
+        async def check(cls, env: Env) -> list[Finding]:
+            """Whether the database can be reached."""
+            return [await _look_async(database, env, kwargs)]
 
     @dependency(Scope.PROCESS)
     class AsyncSessionDependency:
@@ -279,6 +291,51 @@ def _create(
     except (SQLAlchemyError, TypeError) as error:
         msg = f"no engine can be made for a database at {url.drivername}://: {told(error)}"
         raise DeclarationError(msg) from None  # SQLAlchemy masks passwords; a cause may not
+
+
+def _look(database: _Database, env: Env, words: dict[str, Any]) -> Finding:
+    """Connect to a database, and let it go again; nothing is made."""
+    try:
+        made = _made(database, env, words)
+        if _is_to_be_made(made.url):
+            return _FIRST_USE
+        try:
+            with made.connect():
+                return Finding("database", Health.OK, f"reached at {made.url!r}")
+        finally:
+            made.dispose()
+    except Exception as error:  # noqa: BLE001  (a driver may raise anything)
+        return _unreached(error)
+
+
+async def _look_async(database: _Database, env: Env, words: dict[str, Any]) -> Finding:
+    try:
+        made = await in_thread(lambda: _made_async(database, env, words), "database")
+        if _is_to_be_made(made.url):
+            return _FIRST_USE
+        try:
+            async with made.connect():
+                return Finding("database", Health.OK, f"reached at {made.url!r}")
+        finally:
+            await made.dispose()
+    except Exception as error:  # noqa: BLE001  (a driver may raise anything)
+        return _unreached(error)
+
+
+_FIRST_USE = Finding("database", Health.OK, "is made by its first use")
+
+
+def _is_to_be_made(url: "URL") -> bool:
+    """Whether it is a file of sqlite's that is not there: to connect would make it."""
+    own = url.get_backend_name() == "sqlite" and not _in_memory(url)
+    return (
+        own and not str(url.database).startswith("file:") and not Path(str(url.database)).exists()
+    )
+
+
+def _unreached(error: Exception) -> Finding:
+    said = told(error).partition("\n")[0]
+    return Finding("database", Health.ERROR, f"not reached: {said}", "see its URL, and its server")
 
 
 def _one_connection(*, is_async: bool) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.dependencies import dependency_of, provider_of
 from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.findings import Health
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.dependencies.sqlalchemy import (
     AsyncSessionDepBuilder,
@@ -309,3 +310,22 @@ def test_declaring_loads_nothing():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("builder", [SessionDepBuilder, AsyncSessionDepBuilder])
+def test_a_check_reaches_the_database_and_makes_nothing(builder, tmp_path):
+    database = tmp_path / "there.db"
+
+    def checked(url):
+        maker = provider_of(dependency_of(builder(url))).arguments[0].source.dependency
+        (found,) = asyncio.run(maker.dependency_fn.check(Env(folder=tmp_path)))
+        return found
+
+    assert checked("sqlite:///there.db").said == "is made by its first use"
+    assert not database.exists()
+    database.touch()
+    found = checked("sqlite:///there.db")
+    assert (found.health, found.said.startswith("reached at sqlite")) == (Health.OK, True)
+    found = checked("sqlite:///file:nowhere.db?mode=ro&uri=true")
+    assert found.health is Health.ERROR
+    assert "not reached" in found.said
