@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from buildflow_nb.runtime.http.code import RouteCode
 from buildflow_nb.runtime.http.request import BoundedRequest
 
-__all__ = ("needs_waiting", "received")
+__all__ = ("at_once", "received")
 
 
-def needs_waiting(code: RouteCode) -> bool:
-    """Whether something of the body must be read before the code can be called."""
+def at_once(code: RouteCode, request: BoundedRequest) -> bytes | None:
+    """The body, where the code needs no more and all of it is at hand; None where it is received.
+
+    Raises:
+        HttpError: it is too long, or there is no room for it.
+    """
     binding = code.binding
-    return binding.reads_body or binding.takes_request or binding.reads_form
+    if binding.reads_form or binding.takes_request:
+        return None
+    if not binding.reads_body:
+        return b""
+    kept = binding.gives_request or code.needs_request or request.asgi is not None
+    return None if kept else request.at_hand()
 
 
 async def received(code: RouteCode, request: BoundedRequest, values: Mapping[str, str]) -> bytes:
@@ -40,5 +49,4 @@ async def received(code: RouteCode, request: BoundedRequest, values: Mapping[str
         return await request.body_for(binding)
     if binding.gives_request or code.needs_request:
         return await request.read()
-    at_hand = request.at_hand()
-    return await request.take() if at_hand is None else at_hand
+    return await request.take()

@@ -26,7 +26,7 @@ from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, UnderWay, same_way_out
 from buildflow_nb.runtime.http.collector import Call, Collector, CollectorSink
 from buildflow_nb.runtime.http.errors import HttpError
-from buildflow_nb.runtime.http.inputs import needs_waiting, received
+from buildflow_nb.runtime.http.inputs import at_once, received
 from buildflow_nb.runtime.http.manual_retry import retry_call
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import (
@@ -294,8 +294,8 @@ class HttpRoute:
         self, request: BoundedRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
         code = self._code or await self._ready()
-        body = b""
-        if needs_waiting(code):
+        body = at_once(code, request)
+        if body is None:
             body = await received(code, request, values)
             code = self._code or await self._ready()  # swapped while the body arrived
         try:

@@ -185,7 +185,7 @@ class Server:
         finally:
             if request.held or request.asgi is not None:
                 request.let_go()
-        if not request.content.is_eof():
+        if request.whole is None and not request.content.is_eof():
             await linger(request, response)
         return response
 
