@@ -21,8 +21,9 @@ __all__ = ("LONGEST", "LONGEST_HEAD", "plain_request")
 
 LONGEST_HEAD = 4096  # bytes; aiohttp's limit for a single line is twice as long
 LONGEST = 64 * 1024  # bytes; aiohttp may pause the connection for more
+MOST_DIGITS = 9  # of a length, which is LONGEST at most
 MOST_LINES = 64  # of a head; aiohttp takes 128 headers
-CACHED = 1024  # names of headers, and targets, whose reading is remembered
+CACHED = 1024  # heads, and names of headers, whose reading is remembered
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _LINE = re.compile(
@@ -37,19 +38,55 @@ _OTHER = {
 }
 
 
+# Headers that hold no secret. A head of these alone, without a query, is remembered: a client sends
+# the same one again and again.
+_COMMON = {
+    *("accept", "accept-encoding", "accept-language", "connection", "content-length"),
+    *("content-type", "host", "origin", "referer", "user-agent"),
+}
+_known: dict[bytes, tuple[RawRequestMessage, int]] = {}
+
+
 def plain_request(data: bytes) -> tuple[RawRequestMessage, bytes] | None:
     """The request that these bytes are, and its body; None where they are not a plain one."""
     end = -1 if len(data) > LONGEST else data.find(b"\r\n\r\n", 0, LONGEST_HEAD)
     head = data[: max(end, 0)]
-    ends = head.translate(None, _PRINTABLE)
+    found = _known.get(head) or _read_head(head)
+    if found is None:
+        return None
+    message, length = found
+    body = data[end + 4 :]
+    return (message, body) if len(body) == length else None
+
+
+def _read_head(head: bytes) -> tuple[RawRequestMessage, int] | None:
+    """A plain head, and the length of the body that it tells."""
     lines = head.decode("latin-1").split("\r\n")
-    line = _request_line(lines[0])
+    line = _LINE.fullmatch(lines[0])
+    ends = head.translate(None, _PRINTABLE)
     if line is None or ends != b"\r\n" * (len(lines) - 1) or len(lines) > MOST_LINES:
         return None
-    if b" \r\n" in data[: end + 2]:
+    headers = _headers(lines[1:])
+    if headers is None or hdrs.HOST not in headers or b" \r\n" in head + b"\r\n":
         return None
+    length = headers.get(hdrs.CONTENT_LENGTH, "0")
+    if not length.isdecimal() or len(length) > MOST_DIGITS:
+        return None
+    method, target = line.groups()
+    proxy, url = CIMultiDictProxy(headers), URL(target, encoded=True)
+    message = RawRequestMessage(
+        method, target, HttpVersion11, proxy, (), False, None, False, False, url
+    )
+    if "?" not in target and _COMMON.issuperset(name.lower() for name in headers):
+        if len(_known) >= CACHED:
+            _known.clear()
+        _known[head] = (message, int(length))
+    return message, int(length)
+
+
+def _headers(fields: list[str]) -> CIMultiDict[str] | None:
     pairs = []
-    for field in lines[1:]:
+    for field in fields:
         name, _, value = field.partition(": ")
         key = _header_name(name)
         if key is None:
@@ -58,25 +95,7 @@ def plain_request(data: bytes) -> tuple[RawRequestMessage, bytes] | None:
             key = hdrs.CONNECTION
         pairs.append((key, value.lstrip(" ")))
     headers = CIMultiDict(pairs)
-    length = headers.get(hdrs.CONTENT_LENGTH, "0")
-    body = data[end + 4 :]
-    if len(set(headers)) < len(pairs) or hdrs.HOST not in headers:
-        return None
-    if not length.isdecimal() or len(body) != int(length):
-        return None
-    method, target, url = line
-    proxy = CIMultiDictProxy(headers)
-    message = RawRequestMessage(
-        method, target, HttpVersion11, proxy, (), False, None, False, False, url
-    )
-    return message, body
-
-
-@lru_cache(CACHED)
-def _request_line(line: str) -> tuple[str, str, URL] | None:
-    """The method, the target as it was sent, and as a URL."""
-    found = _LINE.fullmatch(line)
-    return None if found is None else (found[1], found[2], URL(found[2], encoded=True))
+    return headers if len(set(headers)) == len(pairs) else None
 
 
 @lru_cache(CACHED)

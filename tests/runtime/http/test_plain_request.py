@@ -10,7 +10,13 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpRequestParser
 
-from buildflow_nb.runtime.http.plain_request import LONGEST, LONGEST_HEAD, plain_request
+from buildflow_nb.runtime.http.plain_request import (
+    CACHED,
+    LONGEST,
+    LONGEST_HEAD,
+    _known,
+    plain_request,
+)
 from tests.faults.heads import attempt
 
 POST = b"POST /x?a=%20b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n"
@@ -91,6 +97,33 @@ def test_plain_ones(sent):
 )
 def test_what_is_not_plain_is_left_to_aiohttp(sent):
     assert plain_request(sent) is None
+
+
+def test_the_same_head_is_read_once_and_its_body_each_time():
+    head = b"POST /once HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+    (first, one), (second, two) = plain_request(head + b"abc"), plain_request(head + b"xyz")
+    assert first is second
+    assert (one, two) == (b"abc", b"xyz")
+    assert plain_request(head + b"ab") is None
+    assert plain_request(head + b"abcd") is None
+
+
+@pytest.mark.parametrize(
+    "secret", [b"Authorization: Bearer x", b"Cookie: a=b", b"X-Api-Key: x", b"Sec-Any: x"]
+)
+def test_a_head_that_may_hold_a_secret_is_not_kept(secret):
+    for head in (
+        b"GET /secret HTTP/1.1\r\nHost: x\r\n" + secret + b"\r\n\r\n",
+        b"GET /secret?token=x HTTP/1.1\r\nHost: x\r\n\r\n",
+    ):
+        (first, _), (second, _) = plain_request(head), plain_request(head)
+        assert first is not second
+
+
+def test_what_is_kept_of_heads_is_bounded():
+    for number in range(CACHED + 10):
+        assert plain_request(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
+    assert len(_known) <= CACHED
 
 
 def test_aiohttp_reads_the_same_in_whatever_is_taken():
