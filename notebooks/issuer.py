@@ -57,9 +57,8 @@ class Issuer:
         threading.Thread(target=serve, args=(0.05,), name="issuer", daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no longer."""
+        """Serve no longer, until it is started again."""
         self._server.shutdown()
-        self._server.server_close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,6 +66,7 @@ class Issuer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._server.server_close()
 
     def renew(self) -> None:
         """Sign with another key from now on; the old one is forgotten."""

@@ -146,4 +146,4 @@ class FakeSink:
 def supply(ledger: Ledger) -> Supply:
     """What a unit's dependencies are made of."""
     env = Env()
-    return Supply(env, Instances(), side_sinks(env, ledger, retries=0))
+    return Supply(env, Instances(), side_sinks(env, ledger, patience=0))

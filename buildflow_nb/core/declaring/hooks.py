@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from buildflow_nb.core.conversion.annotations import resolved_hints
-from buildflow_nb.core.declaring.http_binding import is_starlette_class, is_web_class
+from buildflow_nb.core.declaring.web_classes import is_starlette_class, is_web_class
 from buildflow_nb.core.errors import DeclarationError
 
 __all__ = (

@@ -39,17 +39,27 @@ CLOSE_S = 5.0  # seconds for what is queued to be pushed when its user ends
 class Pushed:
     """A push under way; awaiting it waits until it is stored.
 
+    Whoever gives up waiting does not give up the push.
+
     Raises (when awaited):
         Exception: it is not stored, and why.
     """
 
     def __init__(self) -> None:
         self.future: Done = concurrent.futures.Future()
-        self.awaited = False
+        self.pushes: Pushes | None = None
+        self.told = False
+        """Whether the call itself has heard that it failed, and may go on without it."""
 
     def __await__(self) -> Generator[Any, None, None]:
-        self.awaited = True
-        return asyncio.wrap_future(self.future).__await__()
+        try:
+            yield from asyncio.shield(_waiting_for(self.future)).__await__()
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            # A task that the call has made, and may never look at, is not the call.
+            self.told = self.pushes is None or self.pushes.task is asyncio.current_task()
+            raise
 
 
 class Pushes:
@@ -59,6 +69,7 @@ class Pushes:
 
     def __init__(self) -> None:
         self._begun: list[Pushed] = []
+        self.task = _current_task()
 
     @classmethod
     @contextmanager
@@ -72,11 +83,12 @@ class Pushes:
             cls._of_call.reset(token)
 
     @classmethod
-    def note(cls, pushed: Pushed) -> None:
-        """Let the call that this belongs to wait for it."""
-        pushes = cls._of_call.get()
+    def note(cls, pushed: Pushed) -> bool:
+        """Let the call that this belongs to wait for it; whether it belongs to one."""
+        pushes = pushed.pushes = cls._of_call.get()
         if pushes is not None:
             pushes._begun.append(pushed)  # noqa: SLF001  (its own class)
+        return pushes is not None
 
     def settle(self) -> None:
         """Wait in a thread until all of it is stored.
@@ -89,18 +101,15 @@ class Pushes:
 
     async def settle_async(self) -> None:
         """The same on the loop."""
-        futures = [asyncio.wrap_future(one.future) for one in self._begun if not one.future.done()]
+        futures = [_waiting_for(one.future) for one in self._begun if not one.future.done()]
         if futures:
             await asyncio.wait(futures)
-        for future in futures:
-            if not future.cancelled():
-                future.exception()  # taken note of: it is raised below
         self._refuse_lost()
 
     def _refuse_lost(self) -> None:
         for one in self._begun:
             error = one.future.exception()
-            if error is not None and not one.awaited:
+            if error is not None and not one.told:
                 raise error
 
 
@@ -134,7 +143,8 @@ class SideSink:
         """
         items = self._encode(elements)
         pushed = Pushed()
-        Pushes.note(pushed)
+        if not Pushes.note(pushed):  # a thread of the user's own, say
+            pushed.future.add_done_callback(self._say_lost)
         if _muted.get():
             pushed.future.set_result(None)
             return pushed
@@ -194,6 +204,13 @@ class SideSink:
             elif self._pusher is not None:
                 await self._pusher.submit(request)
                 return
+
+    def _say_lost(self, done: Done) -> None:
+        """Say that a push has failed which no call waits for."""
+        error = done.exception()
+        if error is not None:
+            said = f"a push from outside of a call was not stored: {told(error)}"
+            self._ledger.log.add("ERROR", f"{_named(self._primitive)}: {said}")
 
     def _be_late(self, done: Done) -> None:
         if not done.done():
@@ -292,19 +309,37 @@ def muting(work: Callable[[], T]) -> Callable[[], T]:
 
 
 def side_sinks(
-    env: Env, ledger: Ledger, retries: int, *, wait_s: float | None = None
+    env: Env, ledger: Ledger, patience: int, *, wait_s: float | None = None
 ) -> Callable[[Any], Awaitable[SideSink]]:
-    """How the dependencies of a processor open sinks."""
+    """How the dependencies of a processor open sinks.
+
+    Where somebody waits, `wait_s` seconds at most, `patience` counts tries after the first.
+    """
 
     async def open_sink(primitive: Any) -> SideSink:
         if not isinstance(primitive, Writable):
             msg = f"{_named(primitive)} cannot be written"
             raise PermanentError(msg)
-        patience = None if wait_s is None else retries
-        plan = PushPlan(primitive.max_push, primitive.linger_s, retries, patience)
+        # What is refused for what it is fails its call at once, which is tried again as a whole.
+        waits = None if wait_s is None else patience
+        plan = PushPlan(primitive.max_push, primitive.linger_s, 0, waits)
         return SideSink(primitive, env, ledger, plan, wait_s)
 
     return open_sink
+
+
+def _waiting_for(done: Done) -> asyncio.Future[None]:
+    """A future of the loop's for the same; nobody has to look at it."""
+    waiting = asyncio.wrap_future(done)
+    waiting.add_done_callback(lambda one: one.cancelled() or one.exception())
+    return waiting
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # in a thread
+        return None
 
 
 def _settled(done: Done, faults: Faults) -> None:

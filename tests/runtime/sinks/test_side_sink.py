@@ -1,6 +1,7 @@
 """A sink that is a dependency: at least once holds for it as for the processor's own."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -130,3 +131,79 @@ async def test_what_is_only_tried_pushes_nowhere(kind):
 def test_what_cannot_be_written_is_refused_at_once():
     with pytest.raises(DeclarationError, match="can be written, got Pulse"):
         SinkDependencyBuilder(Pulse([1], 1))
+
+
+@in_loop
+async def test_whoever_gives_up_waiting_does_not_give_up_the_push():
+    gate = asyncio.Event()
+    side, own = FakeSink(gate=lambda: gate), FakeSink()
+    out_type = SinkDependencyBuilder(side)
+
+    async def code(element: int, out: out_type) -> int:
+        try:
+            await asyncio.wait_for(out.push(element), 0.001)
+        except TimeoutError:
+            gate.set()
+        return element
+
+    source = FakeSource([[1]])
+    bench = Bench(code, source, own, retries=0)
+    await bench.to_end()
+    assert side.tape.pushed == own.tape.pushed == source.tape.acked == [1]
+    assert not bench.ledger.failures
+
+
+@in_loop
+async def test_what_a_task_of_the_calls_pushed_in_vain_fails_the_call():
+    side, own = FakeSink(refuse=lambda _: True), FakeSink()
+    out_type = SinkDependencyBuilder(side)
+
+    async def code(element: int, out: out_type) -> int:
+        code.task = asyncio.ensure_future(_pushed(out, element))
+        await asyncio.sleep(0)
+        return element
+
+    async def _pushed(out, element):
+        await out.push(element)
+
+    bench = Bench(code, FakeSource([[1]]), own, retries=0)
+    await bench.to_end()
+    assert not own.tape.pushed
+    assert len(bench.ledger.failures) == 1
+    code.task.exception()
+
+
+@in_loop
+async def test_a_push_of_nobodys_that_fails_is_told():
+    side, own = FakeSink(refuse=lambda _: True), FakeSink()
+    out_type = SinkDependencyBuilder(side)
+
+    def code(element: int, out: out_type) -> int:
+        thread = threading.Thread(target=lambda: out.push(element), daemon=True)
+        thread.start()
+        thread.join()
+        return element
+
+    bench = Bench(code, FakeSource([[1]], endless=True), own, retries=0)
+    await bench.consumer.start()
+    said = "a push from outside of a call was not stored"
+    await bench.until(lambda: any(said in line.text for line in bench.ledger.log.lines()))
+    await bench.stop()
+
+
+@pytest.mark.parametrize("kind", CODES)
+@in_loop
+async def test_an_element_at_fault_is_tried_as_often_as_any_other(kind):
+    class Counting(FakeSink):
+        tries = 0
+
+        async def push(self, items):
+            type(self).tries += 1
+            msg = "bad"
+            raise ValueError(msg)
+
+    side = Counting()
+    bench = Bench(code_of(kind, side), FakeSource([[1]]), FakeSink(), retries=2)
+    await bench.to_end()
+    assert Counting.tries == 3
+    assert bench.ledger.failures[0].tries == 3
