@@ -59,6 +59,7 @@ class Supervisor:
         self._stopping = False
         self._lifespan = Lifespan(plan.hooks)
         self._finishing: asyncio.Task[None] | None = None
+        self._coming_up = self._lifespan.startup_s > 0  # what comes before it is not done yet
 
     @property
     def startup_s(self) -> float:
@@ -82,6 +83,7 @@ class Supervisor:
         async with self._turn:
             await self._lifespan.begin()
             await self._engine.open(specs)
+            self._coming_up = False
             await self._start(specs)
         self._look_whether_ended()
 
@@ -166,7 +168,8 @@ class Supervisor:
         """The run as a whole."""
         states = {unit.ledger.state for unit in self.units.values()}
         if not self.ended.is_set():
-            return State.DRAINING if self._stopping else State.RUNNING
+            going = State.STARTING if self._coming_up else State.RUNNING
+            return State.DRAINING if self._stopping else going
         if State.FAILED in states:
             return State.FAILED
         return State.STOPPED if self._stopping or State.STOPPED in states else State.DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import threading
@@ -15,6 +16,7 @@ from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime import lifespan
 from tests.fakes import FakeSink, FakeSource
 from tests.flow.test_run import until
+from tests.notebooks.exported import free_port
 
 
 @pytest.fixture
@@ -272,3 +274,27 @@ def test_the_log_tells_what_failed_and_where(app, caplog):
     app.run()
     (record,) = [one for one in caplog.records if one.name == "buildflow_nb.run"]
     assert record.exc_info[0] is ZeroDivisionError
+
+
+def test_a_run_is_starting_until_what_comes_before_it_is_done(app):
+    port = free_port()
+
+    def status():
+        address = f"http://127.0.0.1:{port}/runtime/status"
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            return json.load(answer)["status"]
+
+    seen = []
+    app.on_startup(lambda_named(lambda: seen.append(status())))
+    app.consumer(source=FakeSource([], endless=True))(same)
+    app.run(block=False, start_runtime_server=True, runtime_server_port=port)
+    assert (seen, status()) == (["STARTING"], "RUNNING")
+
+
+def lambda_named(function):
+    function.__name__ = "look"
+    return function
+
+
+def same(x: int) -> int:
+    return x

@@ -38,7 +38,7 @@ class Program:
             self._process = subprocess.Popen(
                 words, cwd=self._folder, stdout=log, stderr=log, env=_environment()
             )
-        self.until(lambda: self.control("/runtime/status"), START_S)
+        self.until(lambda: self.control("/runtime/status")["status"] != "STARTING", START_S)
         return self
 
     def __exit__(self, *_: object) -> None:
