@@ -150,7 +150,9 @@ class Connection(web.RequestHandler):
         """Let aiohttp's loop have what comes next."""
         waiter, self._idle, self._answering = self._idle, None, None
         self._waiter = waiter
-        if not keep or self._close:
+        if not keep or self._close or self._force_close:
+            # Also where the client has left meanwhile: the loop that waits here would do so for
+            # ever, since `connection_lost` found nobody to wake.
             self.force_close()
         elif self._messages:
             if waiter is not None and not waiter.done():

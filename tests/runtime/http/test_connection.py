@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import socket
 from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from buildflow_nb.responses import FileResponse, StreamingResponse
 from buildflow_nb.runtime.http import connection, listener
 from buildflow_nb.runtime.http.connection import USED, Connection
 from tests.runtime.http.site import Site, serve, until
@@ -354,5 +356,37 @@ def test_the_request_itself_is_as_aiohttp_makes_it(short):
             assert found.json["form"] == {"a": "b"}
             assert found.json["raw"][0] == "Host"
             assert found.json["host"].startswith("127.0.0.1:")
+
+    serve(scenario)
+
+
+def file() -> FileResponse:
+    return FileResponse(__file__)
+
+
+def streamed() -> StreamingResponse:
+    return StreamingResponse(iter([b"a", b"b"]))
+
+
+async def typed() -> str:
+    return "x"
+
+
+@pytest.mark.parametrize("function", [file, streamed, typed])
+def test_nothing_is_left_of_clients_that_leave_right_after_their_answers(function, short):
+    asked = b"GET /x HTTP/1.1\r\n" + HOST + b"\r\n"
+
+    async def scenario(site: Site):
+        await site.endpoint(function, "/x", "GET")
+        before = asyncio.all_tasks()
+        host, port = site.server.address.removeprefix("http://").split(":")
+        loop = asyncio.get_running_loop()
+        for _ in range(20):
+            with socket.create_connection((host, int(port))) as client:
+                client.setblocking(False)
+                await loop.sock_sendall(client, asked)
+                assert (await loop.sock_recv(client, 2**20)).startswith(b"HTTP/1.1 200 ")
+        await until(lambda: asyncio.all_tasks() <= before)
+        assert len(short) == 20
 
     serve(scenario)
