@@ -328,6 +328,7 @@ class Supervisor:
         unit = self.units.pop(processor_id, None)
         if unit is not None:
             await self._stop([unit], drain=True, timeout_s=self._engine.swap_timeout_s)
+            await unit.retire(0.0)  # a route that is stopped is known still
             del self.ledgers[processor_id]
 
     def _unit(self, processor_id: str) -> Unit:

@@ -113,7 +113,7 @@ class HttpRoute:
             self._server.mount(self)
             await self._set_up()
         except BaseException as error:
-            self._server.unmount(self)
+            self._server.suspend(self, "it could not be set up")
             await self._end(0.0)
             self.live.enter(State.FAILED, describe(error))
             raise
@@ -185,9 +185,10 @@ class HttpRoute:
         return True
 
     async def stop(self, *, drain: bool, timeout_s: float) -> None:
-        """Unmount; with `drain`, let requests in flight finish. What is left gets a 503."""
-        self._server.unmount(self)
+        """Answer 503; with `drain`, let requests in flight finish. What is left gets one, too."""
+        self._server.suspend(self, "stopping")
         if self._threads is None:
+            self._server.suspend(self, "stopped")
             self.live.enter(State.STOPPED)
             return
         self.live.enter(State.DRAINING)
@@ -200,12 +201,14 @@ class HttpRoute:
         if self._requests:
             await asyncio.wait(set(self._requests), timeout=1.0)  # to answer 503
         await self._end(max(deadline - self.ledger.clock.now(), 0.0))
+        self._server.suspend(self, "stopped")
         self.live.enter(State.STOPPED)
 
     async def retire(self, timeout_s: float) -> None:
         """Stop for a successor, which answers in its place."""
         self.live.end()
         await self.stop(drain=True, timeout_s=timeout_s)
+        self._server.unmount(self)
 
     async def send(self, element: object) -> list[object]:
         """Run one element through the code, as `RouteCode.send`."""

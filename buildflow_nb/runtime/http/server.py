@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from aiohttp import hdrs, web
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
+from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.chains import Chain, Chains
 from buildflow_nb.runtime.http.code import RouteSpec
@@ -37,6 +39,8 @@ from buildflow_nb.runtime.http.router import NO_VALUES, Router
 __all__ = ("Mounted", "Server")
 
 _LOGGER = logging.getLogger(__name__)
+SUSPENDED = 503
+AGAIN_S = 5  # seconds after which a client may ask again for a route that is stopped
 
 
 class Mounted(Protocol):
@@ -95,6 +99,8 @@ class Server:
         hooks: Callable[[], Hooks] = dict,
     ) -> None:
         self._router: Router[Mounted] = Router()
+        self._suspended: Router[Mounted] = Router()
+        self._why: dict[str, str] = {}  # these are, by id
         self._docs = DocsPages(title, self._router)
         self._chains = Chains(hooks)
         self.handlers = ExceptionHandlers(hooks)
@@ -143,10 +149,23 @@ class Server:
             DeclarationError: another one has the same method and path.
         """
         self._router.add(route)
+        for old in [one for one in self._suspended if one.id == route.id]:
+            self._suspended.remove(old)
         self._docs.changed()
 
+    def suspend(self, route: Mounted, why: str) -> None:
+        """Answer a route with 503 and `why`, unless another one of its id has taken its place."""
+        if self._router.remove(route):
+            self._docs.changed()
+            with suppress(DeclarationError):  # another one says the same there
+                self._suspended.add(route)
+            self._why[route.id] = why
+        elif route in self._suspended:
+            self._why[route.id] = why
+
     def unmount(self, route: Mounted) -> None:
-        """Serve a route no more, unless another one of its id has taken its place."""
+        """Know a route no more, unless another one of its id has taken its place."""
+        self._suspended.remove(route)
         if self._router.remove(route):
             self._docs.changed()
 
@@ -199,7 +218,7 @@ class Server:
             return method
         if request.headers[hdrs.UPGRADE].strip().lower() == "websocket":
             match = self._search(request, WEBSOCKET)
-            if not isinstance(match, web.StreamResponse):
+            if not isinstance(match, web.StreamResponse) or match.status == SUSPENDED:
                 return WEBSOCKET
         return method
 
@@ -214,10 +233,14 @@ class Server:
             match = self._router.find(path, method)
             if match.route is None and method == hdrs.METH_HEAD and "GET" in match.methods:
                 match = self._router.find(path, "GET")
+            away = self._suspended.find(path, "GET" if method == hdrs.METH_HEAD else method).route
         except UnicodeError:
             return error_response(400, "the path is not UTF-8")
         if match.route is not None:
             return match.route, match.values
+        if away is not None:
+            again = {hdrs.RETRY_AFTER: str(AGAIN_S)}
+            return error_response(SUSPENDED, self._why[away.id], again, close=True)
         if not match.methods:
             own = self._own(path, method)
             return own if own is not None else error_response(404, "Not Found")

@@ -50,8 +50,8 @@ class WebSocketRoute(HttpRoute):
         return SocketCode(spec, threads, self.ledger.log, injector)
 
     async def stop(self, *, drain: bool, timeout_s: float) -> None:
-        """Unmount, and close what is open with 1001; functions that do not end are cancelled."""
-        self._server.unmount(self)
+        """Answer 503, and close what is open with 1001; functions that do not end are cancelled."""
+        self._server.suspend(self, "stopping")
         if self._threads is not None:
             self.live.enter(State.DRAINING)
         for session in set(self._sessions):

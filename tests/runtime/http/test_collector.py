@@ -235,7 +235,7 @@ def test_a_sink_that_never_opens_fails_the_start_and_leaves_nothing():
         sink = SlowToOpen(opening=[PermanentError("no such column")])
         with pytest.raises(PermanentError, match="no such column"):
             await site.collector(same, sink)
-        assert (await site.post({"id": 1})).status == 404
+        assert (await site.post({"id": 1})).status == 503
 
     serve(scenario)
 
@@ -264,7 +264,7 @@ def test_stopping_pushes_what_is_in_flight_and_closes_the_sink():
         await until(lambda: unit.snapshot().in_flight == 1)
         stopping = asyncio.create_task(unit.stop(drain=True, timeout_s=10))
         await until(lambda: unit.ledger.state is State.DRAINING)
-        assert (await site.post({"id": 2})).status == 404
+        assert (await site.post({"id": 2})).status == 503
         door.set()
         assert (await asked).status == 200
         await stopping

@@ -56,7 +56,8 @@ def test_a_setup_that_exits_fails_the_start_alone():
     async def scenario(site: Site):
         with pytest.raises(RuntimeError, match="SystemExit"):
             await site.endpoint(BadSetup)
-        assert (await site.post({"id": 1})).status == 404
+        refused = await site.post({"id": 1})
+        assert (refused.status, refused.detail) == (503, "it could not be set up")
         unit = await site.endpoint(BadTeardown)
         await unit.stop(drain=True, timeout_s=1)
         assert "SystemExit" in unit.ledger.log.lines()[-1].text

@@ -125,7 +125,7 @@ def test_the_users_routes_win():
         assert (await site.get("/")).json == "mine"
         unit = await site.endpoint(mine, "/docs", "GET")
         assert (await site.get("/docs")).json == "mine"
-        await unit.stop(drain=True, timeout_s=1)
+        await unit.retire(1.0)
         assert b"swagger-ui" in (await site.get("/docs")).body
 
     serve(scenario)
@@ -329,6 +329,17 @@ def test_routes_come_and_go_while_it_listens():
         unit = await site.endpoint(get, "/x", "GET")
         assert (await site.get()).status == 200
         await unit.stop(drain=True, timeout_s=1)
+        for method in ("GET", "HEAD"):
+            refused = await site.ask(method)
+            assert refused.status == 503
+            assert (refused.headers["Retry-After"], refused.headers["Connection"]) == ("5", "close")
+        assert (await site.get()).detail == "stopped"
+        assert (await site.post()).status == 404  # as where there has never been one
+        other = await site.endpoint(get, "/x", "GET")
+        assert (await site.get()).status == 200
+        await unit.retire(0.0)
+        assert (await site.get()).status == 200
+        await other.retire(1.0)
         assert (await site.get()).status == 404
         await site.endpoint(get, "/x", "GET")
         assert (await site.get()).status == 200

@@ -1,0 +1,41 @@
+"""What is answered, and how long it takes, while routes and the server stop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from buildflow_nb.requests import WebSocket
+from tests.runtime.http.site import Site, serve
+
+
+def test_new_requests_to_what_stops_are_told_to_come_again():
+    async def scenario(site: Site):
+        entered, door = asyncio.Event(), asyncio.Event()
+
+        async def waits() -> str:
+            entered.set()
+            await door.wait()
+            return "done"
+
+        async def chat(websocket: WebSocket) -> None:
+            await websocket.accept()
+
+        unit = await site.endpoint(waits, "/x", "GET")
+        talks = await site.endpoint(chat, "/chat", "WEBSOCKET")
+        asked = asyncio.create_task(site.get())
+        await entered.wait()
+        stopping = asyncio.create_task(unit.stop(drain=True, timeout_s=10))
+        await talks.stop(drain=True, timeout_s=1)
+        refused = await site.get()
+        assert (refused.status, refused.detail) == (503, "stopping")
+        assert (refused.headers["Retry-After"], refused.headers["Connection"]) == ("5", "close")
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="503"):
+            await site.session.ws_connect("/chat")
+        door.set()
+        assert (await asked).json == "done"
+        await stopping
+
+    serve(scenario)
