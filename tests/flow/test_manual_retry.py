@@ -7,8 +7,11 @@ import threading
 
 import pytest
 
-from buildflow_nb.core.errors import TemporaryError, UsageError
+from buildflow_nb.core.errors import BuildFlowError, TemporaryError, UsageError
 from buildflow_nb.core.status.snapshot import State
+from buildflow_nb.dependencies import Scope, dependency
+from buildflow_nb.flow.client import AnswerError
+from buildflow_nb.requests import Request, UploadFile
 from buildflow_nb.runtime.sinks import push
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 from tests.flow.failing import Order, numbers, picky_flow, until
@@ -221,3 +224,37 @@ def test_a_collector_retries_into_its_sink_and_an_endpoint_runs_again(app):
     assert app.failures() == []
     found = app.snapshot()
     assert [(p.elements_in, p.elements_out, p.failed) for p in found.processors] == [(1, 1, 0)] * 2
+
+
+def test_a_call_that_cannot_be_tried_again_keeps_its_own_error(app):
+    @dependency(Scope.PROCESS)
+    class Path:
+        def __init__(self, request: Request):
+            self.path = request.url.path
+
+    @app.endpoint("/ask", method="POST")
+    async def ask(body: dict, path: Path) -> str:
+        raise LookupError(path.path)
+
+    @app.endpoint("/upload", method="POST")
+    async def upload(file: UploadFile) -> int:
+        raise LookupError(file.filename)
+
+    app.run(block=False, serve_port=0)
+    client = app.client()
+    for name, given, said, why in (
+        ("ask", {"a": 1}, "LookupError: /ask", "takes the request itself"),
+        ("upload", b"1", "LookupError: ", "a file is given as bytes"),
+    ):
+        with pytest.raises(AnswerError):
+            getattr(client, name)(given)
+        (failed,) = app.failures(name)
+        before = failed.error, failed.traceback, failed.exception
+        assert said in failed.error
+        for _ in range(2):
+            with pytest.raises(BuildFlowError, match=why):
+                failed.retry()
+        assert (failed.error, failed.traceback, failed.exception) == before
+        assert failed.tries == 1
+        with pytest.raises(LookupError):
+            failed.reraise()

@@ -1,11 +1,13 @@
 """One failed call of a route through its code again, and for a collector into its sink.
 
-An endpoint just runs again: there is nobody left to answer.
+An endpoint just runs again: there is nobody left to answer. What the code raises, or what an edit
+does wrong, is given, not raised, since the error belongs to the failure; what is raised says that
+the call could not be tried at all, and leaves the failure as it was.
 """
 
 from __future__ import annotations
 
-from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.errors import BuildFlowError, ConversionError
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode
@@ -23,14 +25,18 @@ async def retry_call(
     """Call with the same arguments, or with an edited element, and store the results.
 
     Raises:
+        UsageError: it takes what a repeated call has not: the request, or a parameter more.
+        ConversionError: what failed does not fit the parameters as they are now.
         HttpError: the route is busy, or its sink cannot be written for now.
         TimeoutError: the sink takes too long; it may still be written.
     """
+    code.refuse_without_request()
     try:
-        code.refuse_without_request()
         arguments = code.binding.for_retry(wanted.element, wanted.call)
-    except BuildFlowError as error:
-        return RetryResult(error=error)
+    except ConversionError as error:
+        if wanted.edited:
+            return RetryResult(error=error)
+        raise ConversionError(ledger.said(str(error), wanted.element)) from None
     await code.limit.enter()
     try:
         return await _call(code, arguments, collector, ledger)

@@ -165,7 +165,8 @@ class FailureRecord:
         leaves the list of failures.
 
         Raises:
-            UsageError: the processor does not run, or this was retried or discarded already.
+            UsageError: the processor does not run, this was retried or discarded already, or it
+                cannot be run without its request; the failure stays as it was.
             TimeoutError: code or sink did not answer in time; it may still be written.
             Exception: whatever the code raised, of its type, with the secrets that it quotes
                 masked; the failure stays, with this error.
