@@ -239,7 +239,7 @@ class Server:
         if match.route is not None:
             return match.route, match.values
         if away is not None:
-            again = {hdrs.RETRY_AFTER: str(AGAIN_S)}
+            again: dict[str, str] = {hdrs.RETRY_AFTER: str(AGAIN_S)}
             return error_response(SUSPENDED, self._why[away.id], again, close=True)
         if not match.methods:
             own = self._own(path, method)
