@@ -7,6 +7,7 @@ import sys
 
 BENCHMARKS = (
     "memory",
+    "dependencies",
     "flights",
     "http",
     "logs",
