@@ -128,11 +128,13 @@ class Supervisor:
         self._look_whether_ended()
 
     async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
-        """End the run."""
+        """End the run; what the units leave of the time is for answers that are being sent."""
         self._stopping, self._since = True, self._clock.time()
+        deadline = self._clock.now() + timeout_s
         async with self._turn:
             await self._stop(list(self.units.values()), drain=drain, timeout_s=timeout_s)
-            await self._engine.close(timeout_s if drain else 0)
+            left = deadline - self._clock.now() if drain else 0.0
+            await self._engine.close(max(left, 0.0))
             await self._lifespan.end()
         self._end()
 

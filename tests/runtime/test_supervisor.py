@@ -68,6 +68,7 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.grace_s = -1.0
         self.units: list[FakeUnit] = []
 
     async def open(self, specs) -> None:
@@ -88,6 +89,7 @@ class FakeEngine:
 
     async def close(self, grace_s: float) -> None:
         self.asked.append("close")
+        self.grace_s = grace_s
 
 
 def same(x: int) -> int:
@@ -115,5 +117,22 @@ def test_a_run_asks_its_engine_and_its_units_only():
         assert (await supervisor.retry("same", wanted, spec)).results == ("alone",)
         await supervisor.stop_all(drain=True, timeout_s=1.0)
         assert engine.asked == ["open", "close"]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_stop_has_its_time_once_for_units_and_engine_together():
+    async def main() -> None:
+        engine, clock = FakeEngine(), FakeClock()
+        supervisor = Supervisor(RunPlan("flow", Env()), engine, clock, lambda _: None)
+        await supervisor.start([consumer_spec(same, FakeSource([[1]]), None, {})])
+
+        async def slow(*, drain: bool, timeout_s: float) -> None:
+            await clock.sleep(4.0)
+
+        engine.units[0].stop = slow
+        stopping = asyncio.create_task(supervisor.stop_all(drain=True, timeout_s=6.0))
+        await clock.until(stopping.done)
+        assert engine.grace_s == 2.0
 
     asyncio.run(asyncio.wait_for(main(), 20))
