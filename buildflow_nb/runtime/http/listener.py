@@ -28,7 +28,7 @@ from buildflow_nb.runtime.http.request import (
     Held,
 )
 
-__all__ = ("HttpListener", "linger")
+__all__ = ("LAST_WORD_S", "HttpListener", "linger")
 
 IDLE_S = 75.0  # seconds that a connection may be idle: longer than a common proxy keeps its own
 LAST_WORD_S = 0.1  # seconds that requests in flight have even without grace
@@ -133,14 +133,16 @@ class _LowServer(web.Server):
         )
 
 
-async def linger(request: web.BaseRequest, response: web.StreamResponse) -> None:
+async def linger(
+    request: web.BaseRequest, response: web.StreamResponse, seconds: float | None = None
+) -> None:
     """Answer, then throw away what the client still sends, so that it comes to read the answer.
 
-    aiohttp's own lingering would go on after the client is gone.
+    It has `LINGER_S` for it, or so many seconds. aiohttp's own lingering would go on after the client is gone.
     """
     with suppress(Exception):
         await response.prepare(request)
         await response.write_eof()
-        async with asyncio.timeout(LINGER_S):
+        async with asyncio.timeout(LINGER_S if seconds is None else seconds):
             while await request.content.readany():
                 pass

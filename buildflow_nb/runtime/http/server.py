@@ -25,7 +25,7 @@ from buildflow_nb.runtime.http.docs import DocsPages
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.exception_handlers import ExceptionHandlers
 from buildflow_nb.runtime.http.guard import SAFE_METHODS
-from buildflow_nb.runtime.http.listener import HttpListener, linger
+from buildflow_nb.runtime.http.listener import LAST_WORD_S, HttpListener, linger
 from buildflow_nb.runtime.http.request import HELD_LIMIT, BoundedRequest
 from buildflow_nb.runtime.http.response import (
     FAILED,
@@ -205,7 +205,8 @@ class Server:
             if request.held or request.asgi is not None:
                 request.let_go()
         if request.whole is None and not request.content.is_eof():
-            await linger(request, response)
+            ends = route in self._suspended  # and waits for its requests
+            await linger(request, response, LAST_WORD_S if ends else None)
         return response
 
     def _method(self, request: web.BaseRequest) -> str:

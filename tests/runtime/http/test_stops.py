@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from buildflow_nb.requests import WebSocket
+from tests.runtime.http.bodies import open_body, take
 from tests.runtime.http.site import Site, serve
 
 
@@ -37,5 +38,18 @@ def test_new_requests_to_what_stops_are_told_to_come_again():
         door.set()
         assert (await asked).json == "done"
         await stopping
+
+    serve(scenario)
+
+
+@pytest.mark.parametrize("drain", [True, False])
+def test_a_stop_does_not_wait_for_bodies_that_do_not_come(drain):
+    async def scenario(site: Site):
+        unit = await site.endpoint(take, "/x")
+        reader, writer = await open_body(site, 1, 100)
+        async with asyncio.timeout(0.9):  # the second that it has for its answer is not used up
+            await unit.stop(drain=drain, timeout_s=0.1)
+        assert (await reader.read()).startswith(b"HTTP/1.1 503 ")
+        writer.close()
 
     serve(scenario)
