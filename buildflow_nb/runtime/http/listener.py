@@ -138,7 +138,8 @@ async def linger(
 ) -> None:
     """Answer, then throw away what the client still sends, so that it comes to read the answer.
 
-    It has `LINGER_S` for it, or so many seconds. aiohttp's own lingering would go on after the client is gone.
+    It has `LINGER_S` for it, or so many seconds. aiohttp's own lingering would go on after the
+    client is gone.
     """
     with suppress(Exception):
         await response.prepare(request)

@@ -1,8 +1,10 @@
 """What becomes of the requests of a route that fail: kept, dead-lettered, answered.
 
-Whatever code of the user's raises is kept in the ledger and written to the dead-letter sink, then
-answered by the flow's own handler for it, or with a 500 that tells nothing. What asks for an answer
-itself, as an `HTTPException` does, is not kept. A handler that fails is kept like any other code.
+Whatever code of the user's raises is answered by the flow's own handler for it, or with a 500 that
+tells nothing. With 500 or more it is kept in the ledger and written to the dead-letter sink; what a
+handler answers with less is an answer like what asks for one itself, as an `HTTPException` does,
+and is not kept: what is expected would crowd out what is wrong. A handler that fails is kept like
+any other code, beside what it was for.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ("RouteFailures",)
 
+FAULTY = 500  # answers from here on say that something is wrong here
 _CUT_OFF = "the answer was cut off: what gives it failed"
 
 
@@ -50,7 +53,9 @@ class RouteFailures:
         self._handlers = handlers
 
     async def keep(self, faults: list[Fault]) -> None:
-        """Keep what failed, in the ledger and in the dead-letter sink."""
+        """Keep what failed, if anything did, in the ledger and in the dead-letter sink."""
+        if not faults:
+            return
         spec, ledger = self._spec(), self._ledger
         written = self.sink is not None and await self.sink.write(faults)
         for fault in faults:
@@ -70,8 +75,7 @@ class RouteFailures:
         fault = refused_by_a_fault(refusal, request, body, self._origin, secret=secret)
         if fault is None or is_cancel(refusal):
             return None
-        await self.keep([fault])
-        return await self._handled(fault.error, request, values) or error_response(500, FAILED)
+        return await self._failed(fault, request, values)
 
     async def failed(
         self,
@@ -81,30 +85,26 @@ class RouteFailures:
         arguments: Arguments,
         error: BaseException,
     ) -> web.StreamResponse:
-        """Keep a call that failed, and answer it.
+        """Answer a call that failed, and keep it where that is no answer of a handler's.
 
         Raises:
             ConnectionAbortedError: part of an answer was sent already.
         """
         element, by_name = code.binding.element(arguments), code.binding.by_name(arguments)
-        await self.keep([Fault(element, error, 1, self._origin, by_name)])
-        if request.answering:
-            raise ConnectionAbortedError(_CUT_OFF) from error
-        return await self._handled(error, request, values) or error_response(500, FAILED)
+        return await self._failed(Fault(element, error, 1, self._origin, by_name), request, values)
 
     async def around(
         self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
     ) -> web.StreamResponse:
-        """The answer to a request whose middleware failed, which is kept like any other code."""
+        """The answer to a request whose middleware failed, which is code like any other."""
         fault = None if request.answering else fault_of(error)
         if fault is not None:
             if fault is not error:
                 fault.__cause__ = error
             return await self.answered(fault, request, values)
-        await self.keep([Fault(self._asked(request), error, 1, self._origin)])
-        if request.answering:
-            raise ConnectionAbortedError(_CUT_OFF) from error
-        return await self._handled(error, request, values) or error_response(500, FAILED)
+        return await self._failed(
+            Fault(self._asked(request), error, 1, self._origin), request, values
+        )
 
     async def answered(
         self, fault: HttpError, request: BoundedRequest, values: Mapping[str, str]
@@ -117,6 +117,20 @@ class RouteFailures:
             answer.force_close()
         return answer
 
+    async def _failed(
+        self, fault: Fault, request: BoundedRequest, values: Mapping[str, str]
+    ) -> web.StreamResponse:
+        """Answer what failed, by a handler or with 500; keep it but where a handler said less.
+
+        Raises:
+            ConnectionAbortedError: part of an answer was sent already.
+        """
+        if request.answering:
+            await self.keep([fault])
+            raise ConnectionAbortedError(_CUT_OFF) from fault.error
+        answer = await self._handled(fault.error, request, values, fault)
+        return answer or error_response(500, FAILED)
+
     @property
     def _origin(self) -> str:
         spec = self._spec()
@@ -127,16 +141,25 @@ class RouteFailures:
         return MASK if self._ledger.redaction.secret else request.path_qs
 
     async def _handled(
-        self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]
+        self,
+        error: BaseException,
+        request: BoundedRequest,
+        values: Mapping[str, str],
+        fault: Fault | None = None,
     ) -> web.StreamResponse | None:
-        """The answer of the flow's own handler, None where there is none for it."""
+        """The answer of the flow's own handler, None where there is none for it.
+
+        A `fault` is kept, unless the answer is less than 500.
+        """
+        faults = [] if fault is None else [fault]
         in_thread = None if self.threads is None else self.threads.run
         try:
             with owned_by(self._ledger.log):
-                return await self._handlers.answer(error, request, values, in_thread)
-        except HttpError as fault:
-            return error_response(fault.status, fault.detail, fault.headers, close=fault.close)
+                answer = await self._handlers.answer(error, request, values, in_thread)
+        except HttpError as other:
+            answer = error_response(other.status, other.detail, other.headers, close=other.close)
         except BaseException as wrong:  # user code may raise anything
+            await self.keep(faults)
             gone = request.its_end(wrong)
             if gone is not None:
                 raise gone from None
@@ -146,3 +169,6 @@ class RouteFailures:
             if request.answering:
                 raise ConnectionAbortedError(_CUT_OFF) from wrong
             return error_response(500, FAILED)
+        if answer is None or answer.status >= FAULTY:
+            await self.keep(faults)
+        return answer

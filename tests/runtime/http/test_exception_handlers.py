@@ -64,7 +64,7 @@ def failing(error):
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_an_error_is_answered_by_the_handler_and_kept_all_the_same(is_async):
+def test_an_error_that_a_handler_answers_is_counted_by_its_status_and_not_kept(is_async):
     hooks, handler = hooks_of()
     threads = []
 
@@ -85,12 +85,32 @@ def test_an_error_is_answered_by_the_handler_and_kept_all_the_same(is_async):
         unit = await site.endpoint(failing(OutOfStockError("no pens")), method="GET")
         reply = await site.get("/x?secret=1")
         assert (reply.status, reply.json) == (418, {"error": "OutOfStockError", "path": "/x"})
-        assert [one.error for one in unit.ledger.failures] == ["OutOfStockError: no pens"]
+        assert not unit.ledger.failures
+        assert not unit.ledger.log.lines()
+        assert unit.ledger.metrics.failed == 0
         assert unit.ledger.metrics.codes == {418: 1}
 
     serve(scenario, hooks=lambda: hooks)
     (name,) = threads
     assert (name == threading.current_thread().name) is is_async
+
+
+@pytest.mark.parametrize("status", [499, 500, 503])
+def test_what_a_handler_answers_with_500_or_more_is_kept(status):
+    hooks, handler = hooks_of()
+    handler(OutOfStockError)(lambda request, error: PlainTextResponse("down", status))
+    handler(KeyError)(failing_handler(HTTPException(status, "down")))
+
+    async def scenario(site):
+        for error in (OutOfStockError("no pens"), KeyError("pens")):
+            unit = await site.endpoint(failing(error), method="GET")
+            assert (await site.get()).status == status
+            kept = [one.error for one in unit.ledger.failures]
+            assert kept == ([f"{type(error).__name__}: {error}"] if status >= 500 else [])
+            assert unit.ledger.metrics.codes == {status: 1}
+            await unit.stop(drain=True, timeout_s=5)
+
+    serve(scenario, hooks=lambda: hooks)
 
 
 def test_without_a_handler_for_it_the_answer_is_500_as_ever():
@@ -204,17 +224,18 @@ def test_too_long_a_body_closes_the_connection_all_the_same(monkeypatch):
     serve(scenario, hooks=lambda: hooks)
 
 
-def test_a_type_that_breaks_over_a_value_is_handled_and_kept():
+@pytest.mark.parametrize("status", [418, 501])
+def test_a_type_that_breaks_over_a_value_is_handled_and_kept_from_500_on(status):
     hooks, handler = hooks_of()
-    handler(Exception)(teapot)
+    handler(Exception)(lambda request, error: PlainTextResponse("broken", status))
 
     def take(order: Broken) -> int:
         return 1
 
     async def scenario(site):
         unit = await site.endpoint(take)
-        assert (await site.post({"id": 1})).status == 418
-        assert len(unit.ledger.failures) == 1
+        assert (await site.post({"id": 1})).status == status
+        assert len(unit.ledger.failures) == (status >= 500)
 
     serve(scenario, hooks=lambda: hooks)
 
@@ -222,19 +243,23 @@ def test_a_type_that_breaks_over_a_value_is_handled_and_kept():
 def test_collectors_have_handlers_too():
     hooks, handler = hooks_of()
     handler(OutOfStockError)(teapot)
-    sink = FakeSink()
+    handler(KeyError)(lambda request, error: PlainTextResponse("broken", 500))
+    sink, letters = FakeSink(), FakeSink()
 
     def take(order: Order) -> Order:
         if order.id < 0:
-            raise OutOfStockError
+            raise OutOfStockError if order.id == -1 else KeyError(order.id)
         return order
 
     async def scenario(site):
-        unit = await site.collector(take, sink)
+        unit = await site.collector(take, sink, dead_letter=letters)
         assert (await site.post({"id": -1})).status == 418
         assert (await site.post({"id": 1})).status == 200
         assert sink.tape.pushed == [Order(1)]
-        assert len(unit.ledger.failures) == 1
+        assert not unit.ledger.failures
+        assert not letters.tape.pushed
+        assert (await site.post({"id": -2})).status == 500
+        assert len(unit.ledger.failures) == len(letters.tape.pushed) == 1
 
     serve(scenario, hooks=lambda: hooks)
 
