@@ -62,8 +62,9 @@ class Running(Declaring):
 
         In a kernel, and inside a running event loop, it returns at once; elsewhere it blocks until
         the work ends or SIGINT or SIGTERM asks it to, and then drains; what happens meanwhile
-        is logged (to stderr where logging is not set up). `block` overrules that. A flow that runs
-        already gives the handle that it has.
+        is logged (to stderr where logging is not set up). `block` overrules that. Either way it
+        waits for what `on_startup` calls, ten minutes at most, so that an error of that is raised
+        here. A flow that runs already gives the handle that it has.
 
         `serve_body_bytes` is how many bytes of bodies all requests may hold together, 256 MiB by
         default; a request that would need more is answered with 503 and `Retry-After`.
@@ -77,7 +78,8 @@ class Running(Declaring):
             ServeError: a port cannot be had.
             UsageError: the flow has no processor, a port or a bound is none, or a token is
                 missing.
-            RunError: when it blocked, and a processor failed or every element did.
+            RunError: code of `on_startup` failed or took too long; or it blocked, and a processor
+                failed or every element did.
         """
         from buildflow_nb.runtime.plan import TOKEN_VARIABLE, RunPlan, RuntimeServerPlan
         from buildflow_nb.runtime.script_log import ScriptLog

@@ -128,14 +128,14 @@ class Supervisor:
         self._look_whether_ended()
 
     async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
-        """End the run; what the units leave of the time is for answers that are being sent."""
+        """End the run; what the units leave of the time is for answers and what comes after it."""
         self._stopping, self._since = True, self._clock.time()
         deadline = self._clock.now() + timeout_s
         async with self._turn:
             await self._stop(list(self.units.values()), drain=drain, timeout_s=timeout_s)
             left = deadline - self._clock.now() if drain else 0.0
             await self._engine.close(max(left, 0.0))
-            await self._lifespan.end()
+            await self._lifespan.end(deadline - self._clock.now())
         self._end()
 
     def ledger(self, processor_id: str) -> Ledger:

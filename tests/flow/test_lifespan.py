@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import threading
+import time
 import urllib.request
 
 import pytest
@@ -123,6 +124,20 @@ def test_requests_are_served_between_them(app, said):
     assert said == ["connect", "hello", "leave"]
 
 
+def test_a_run_that_does_not_block_waits_for_it_too_and_raises_its_error(app, said):
+    @app.on_startup
+    async def connect():
+        await asyncio.sleep(0)
+        said.append("connect")
+
+    declare(app, [], FakeSource([], endless=True))
+    app.run(block=False).stop()
+    assert said == ["connect"]
+    app.on_startup(lambda: 1 / 0)
+    with pytest.raises(RunError, match="ZeroDivisionError"):
+        app.run(block=False)
+
+
 @pytest.mark.parametrize("error", [ValueError("no database"), SystemExit(3)])
 @pytest.mark.parametrize("is_async", [False, True])
 def test_an_error_before_the_run_fails_it(app, said, error, is_async):
@@ -206,6 +221,62 @@ def test_a_shutdown_that_hangs_does_not_keep_the_run_from_ending(app, monkeypatc
     assert not handle.running
     assert "not done after 0.05 s" in caplog.text
     gate.set()
+
+
+def test_one_that_hangs_leaves_time_for_the_others(app, said, caplog, monkeypatch):
+    monkeypatch.setattr(lifespan, "SHARE_S", 0.6)
+    gate = threading.Event()
+
+    @app.on_shutdown
+    async def first():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:  # nor does it let itself be cancelled
+            await asyncio.to_thread(gate.wait, 20)
+
+    @app.on_shutdown
+    def second():
+        said.append("second")
+
+    @app.on_shutdown
+    async def third():
+        await asyncio.sleep(0)
+        said.append("third")
+
+    declare(app, [], FakeSource([], endless=True))
+    handle = app.run(block=False)
+    began = time.monotonic()
+    handle.stop(timeout=0.1)  # which leaves them the least
+    assert time.monotonic() - began < 5
+    gate.set()
+    assert said == ["second", "third"]
+    (record,) = [one for one in caplog.records if one.name == "buildflow_nb.run"]
+    assert record.getMessage() == "on_shutdown 'first' was given up: not done after 0.2 s"
+    assert record.exc_info is None
+
+
+def test_a_slow_one_has_what_the_others_do_not_need(app, said, monkeypatch):
+    monkeypatch.setattr(lifespan, "SHARE_S", 0.05)
+
+    @app.on_shutdown
+    def slow():
+        threading.Event().wait(0.3)
+        said.append("slow")
+
+    for name in ("a", "b", "c"):
+        app.on_shutdown(leaving(name, said))
+    declare(app, [], FakeSource([], endless=True))
+    handle = app.run(block=False)
+    handle.stop(timeout=0.8)
+    assert said == ["slow", "a", "b", "c"]
+
+
+def leaving(name, said):
+    def leave():
+        said.append(name)
+
+    leave.__name__ = leave.__qualname__ = name
+    return leave
 
 
 def test_a_run_that_ends_is_not_begun_anew_meanwhile(app, said):
