@@ -187,8 +187,11 @@ class Running(Declaring):
         waiting = pending(self.flow_id, self.stack, new)
         return replace(found, processors=found.processors + waiting.processors)
 
-    def send(self, processor_id: str, element: object) -> list[object]:
+    def send(self, processor_id: str, element: object = None) -> list[object]:
         """Run one element through a processor and give what it returned; nothing is written.
+
+        That of a route is a dict of its parameters, or the one that has no default; none is needed
+        where all have one.
 
         Raises:
             UsageError: there is no such processor.

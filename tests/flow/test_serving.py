@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from buildflow_nb import Flow
-from buildflow_nb.core.errors import DeclarationError, RunError, ServeError
+from buildflow_nb.core.errors import BuildFlowError, DeclarationError, RunError, ServeError
 from buildflow_nb.core.status.snapshot import State
 from tests.fakes import FakeSink, FakeSource
 
@@ -136,3 +136,26 @@ def test_a_flow_goes_on_serving_when_its_consumers_are_done(app):
     assert snapshot.processor("same").state is State.DONE
     assert app.handle.running
     assert ask(app, "/n") == 1
+
+
+@pytest.mark.parametrize("runs", [False, True])
+def test_what_needs_nothing_is_sent_nothing(app, runs):
+    @app.endpoint("/ping")
+    def ping() -> str:
+        return "pong"
+
+    @app.endpoint("/page")
+    def page(number: int = 1, size: int = 10) -> list[int]:
+        return [number, size]
+
+    @app.endpoint("/item")
+    def item(id: int) -> int:
+        return id
+
+    if runs:
+        app.run(block=False, serve_port=0)
+    assert app.send("ping") == app.send("ping", {}) == ["pong"]
+    assert app.send("page") == [[1, 10]]
+    assert app.send("page", {"size": 3}) == [[1, 3]]
+    with pytest.raises(BuildFlowError):
+        app.send("item")

@@ -184,6 +184,9 @@ def dependency(scope: Scope | str | int) -> Callable[[T], T]:
         DeclarationError: there is no such scope, or it is nothing that can be called.
         InvalidDependencyHierarchyOrder: it asks for what does not live as long as it does.
     """
+    if isinstance(scope, type) or inspect.isroutine(scope):
+        msg = f"write @dependency(Scope.PROCESS), or another scope, above {scope.__name__!r}"
+        raise DeclarationError(msg)
     wanted = Scope.of(scope)
 
     def mark(target: T) -> T:

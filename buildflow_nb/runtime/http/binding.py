@@ -90,12 +90,16 @@ class Binding:
     def from_element(self, element: object) -> Arguments:
         """Arguments from a dict of parameters, or from the one value that has no default.
 
+        Where all have one, None is no value.
+
         Raises:
             ConversionError: a value does not fit its parameter.
             UsageError: a parameter is missing, or is the request itself.
         """
         names = {taker.name for taker in self._takers}
         required = [t for t in self._takers if t.slot.parameter.required]
+        if element is None and not required:
+            element = {}
         by_name = isinstance(element, Mapping) and {t.name for t in required} <= set(element)
         if by_name and set(cast("Any", element)) <= names:
             given = dict(cast("Mapping[str, object]", element))

@@ -70,6 +70,18 @@ def test_an_unknown_scope_is_refused(written):
         dependency(written)
 
 
+def test_a_mark_without_its_scope_says_how_it_is_written():
+    def make():
+        return 1
+
+    for target in (make, type("Pool", (), {})):
+        said = (
+            rf"^write @dependency\(Scope\.PROCESS\), or another scope, above '{target.__name__}'$"
+        )
+        with pytest.raises(DeclarationError, match=said):
+            dependency(target)
+
+
 def test_a_misspelt_scope_is_corrected():
     with pytest.raises(DeclarationError, match="did you mean 'REPLICA'"):
         dependency("replika")
