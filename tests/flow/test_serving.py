@@ -149,8 +149,8 @@ def test_what_needs_nothing_is_sent_nothing(app, runs):
         return [number, size]
 
     @app.endpoint("/item")
-    def item(id: int) -> int:
-        return id
+    def item(number: int) -> int:
+        return number
 
     if runs:
         app.run(block=False, serve_port=0)
