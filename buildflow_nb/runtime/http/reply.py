@@ -19,7 +19,7 @@ from aiohttp import hdrs, web
 from starlette.background import BackgroundTask, BackgroundTasks
 from starlette.responses import Response, StreamingResponse
 
-from buildflow_nb.runtime.concurrency.calls import contained
+from buildflow_nb.runtime.concurrency.calls import contained, is_cancel
 from buildflow_nb.runtime.http.asgi import AsgiConnection, connection_of
 from buildflow_nb.runtime.http.code import RouteCode, UnderWay
 from buildflow_nb.runtime.http.raw_answer import RawAnswer
@@ -113,7 +113,7 @@ async def _deliver(response: Response, connection: AsgiConnection, in_thread: In
     response.background, background = None, response.background
     try:
         if not await connection.while_there(_sending(response, connection)):
-            await connection.send({"type": "http.response.body"})
+            await _end_here(connection)
     except BaseException:
         if connection.answer is not None and not connection.ended:
             connection.abort()
@@ -121,6 +121,23 @@ async def _deliver(response: Response, connection: AsgiConnection, in_thread: In
     finally:
         response.background = background
         await _close(response)
+
+
+async def _end_here(connection: AsgiConnection) -> None:
+    """Send the end of a stream that was told to end.
+
+    Raises:
+        ConnectionResetError: its client reads nothing, so that the end cannot be sent.
+    """
+    try:
+        await connection.send({"type": "http.response.body"})
+    except asyncio.CancelledError as error:
+        if is_cancel(error):
+            raise
+        # the wait for room was cancelled with the stream, and aiohttp gives it out once more
+        connection.leave()
+        msg = "the client did not read the stream, which ended"
+        raise ConnectionResetError(msg) from None
 
 
 async def _sending(response: Response, connection: AsgiConnection) -> None:

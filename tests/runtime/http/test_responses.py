@@ -23,7 +23,7 @@ from buildflow_nb.responses import (
     ServerSentEvent,
     StreamingResponse,
 )
-from tests.fakes import FakeSink
+from tests.fakes import PATIENCE_S, FakeSink
 from tests.runtime.http.site import Site, serve, until
 from tests.runtime.http.test_asgi import opened
 from tests.runtime.http.test_reply import GET, returning
@@ -301,6 +301,31 @@ def test_a_stream_of_events_that_fails_at_once_is_an_error():
         unit = await site.endpoint(returning(lambda: EventSourceResponse(events())), method="GET")
         assert (await site.get()).status == 500
         assert unit.snapshot().failed == 1
+
+    serve(scenario)
+
+
+def test_a_stop_while_nobody_reads_a_stream_of_events_is_no_failure():
+    given, closed = [], []
+
+    async def events():
+        try:
+            while True:
+                given.append(asyncio.get_running_loop().time())
+                yield "x" * 100_000
+        finally:
+            closed.append(1)
+
+    async def scenario(site: Site):
+        unit = await site.endpoint(returning(lambda: EventSourceResponse(events())), method="GET")
+        _, writer = await opened(site, GET)  # and reads nothing
+        now = asyncio.get_running_loop().time
+        await until(lambda: bool(given) and now() - given[-1] > 0.1)  # it waits for room
+        await unit.stop(drain=True, timeout_s=PATIENCE_S)
+        assert closed
+        assert unit.snapshot().failed == 0
+        assert unit.snapshot().codes == ((499, 1),)
+        writer.close()
 
     serve(scenario)
 
