@@ -87,9 +87,12 @@ class BodyStream:
         try:
             if content.is_eof() and content.exception() is None:
                 return content.read_nowait()
-            await invite(request)
-            async with asyncio.timeout(IDLE_S):
-                return await content.readany()
+            if at_hand := content.read_nowait():
+                return at_hand
+            async with request.while_reading():
+                await invite(request)
+                async with asyncio.timeout(IDLE_S):
+                    return await content.readany()
         except TimeoutError as error:
             msg = f"nothing of the body arrived for {IDLE_S:g} s"
             raise HttpError(408, msg, close=True) from error

@@ -71,6 +71,7 @@ async def send_response(
     if answer is not None:
         return answer
     connection = connection_of(request, values)
+    request.limit = None  # it has its place no more
     if getattr(response, "endless", False):
         under_way.streams.add(connection)
     try:

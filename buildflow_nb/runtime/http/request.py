@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs
 
 from aiohttp import StreamReader, hdrs, web
 
-from buildflow_nb.runtime.http.body_stream import BROKEN_BODY, invite
+from buildflow_nb.runtime.http.body_stream import BROKEN_BODY, IDLE_S, invite
 from buildflow_nb.runtime.http.encoding import coding_of, unpacked_pieces
 from buildflow_nb.runtime.http.errors import HttpError, details
 from buildflow_nb.runtime.http.response import BROKEN
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import RawHeaders
 
     from buildflow_nb.runtime.http.asgi import AsgiConnection
+    from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
     from buildflow_nb.runtime.http.websocket import SocketSession
 
 __all__ = (
@@ -100,6 +102,7 @@ class BoundedRequest(web.Request):
         "form",
         "held",
         "invited",
+        "limit",
         "socket",
         "socket_scope",
         "whole",
@@ -110,6 +113,8 @@ class BoundedRequest(web.Request):
     """The body of a request that was read at one look; other ways of reading it work, too."""
     held = 0
     invited = False  # to send its body
+    limit: ConcurrencyLimit | None = None
+    """Where its function has a place, while it has one that waiting for the body gives away."""
     form: Mapping[str, Sequence[object]] = {}
     asgi: AsgiConnection | None = None
     """What an ASGI application sees of it, once one does."""
@@ -123,6 +128,7 @@ class BoundedRequest(web.Request):
         """As aiohttp's; both hold bytes together."""
         made = cast("BoundedRequest", super().clone(**words))
         made.bodies, made._first = self.bodies, self._first or self  # noqa: SLF001  (its own class)
+        made.limit = self.limit
         return made
 
     def _cancel(self, exc: BaseException) -> None:
@@ -261,21 +267,35 @@ class BoundedRequest(web.Request):
         body = await self._received()
         return body if coding is None else await self._unpacked(body, coding)
 
+    def while_reading(self) -> AbstractAsyncContextManager[None]:
+        """What to be in while waiting for more of the body: whoever works goes first."""
+        return nullcontext() if self.limit is None else self.limit.while_reading()
+
     async def _received(self) -> bytes:
         """The body as it was sent."""
-        content, holder = self.content, self._first or self
-        size, pieces = 0, list[bytes]()
+        content = self.content
+        if content.is_eof():
+            return await self._pieces(content)
+        async with self.while_reading():
+            return await self._pieces(content)
+
+    async def _pieces(self, content: StreamReader) -> bytes:
+        holder, now = self._first or self, asyncio.get_running_loop().time
+        size, pieces, end = 0, list[bytes](), now() + BODY_S
         try:
             await invite(self)
-            async with asyncio.timeout(BODY_S):
+            async with asyncio.timeout(IDLE_S) as patience:
                 while piece := await content.readany():
+                    patience.reschedule(min(now() + IDLE_S, end))
                     size += len(piece)
                     if size > self.client_max_size:
                         raise too_long(self.client_max_size)
                     self.bodies.add(holder, len(piece))
                     pieces.append(piece)
         except TimeoutError as error:
-            raise HttpError(408, "the body took too long to arrive", close=True) from error
+            idle = f"nothing of the body arrived for {IDLE_S:g} s"
+            said = "the body took too long to arrive" if now() >= end else idle
+            raise HttpError(408, said, close=True) from error
         except BROKEN_BODY as error:
             raise HttpError(400, BROKEN, close=True) from error
         return b"".join(pieces)

@@ -186,9 +186,8 @@ class HttpRoute:
 
     async def stop(self, *, drain: bool, timeout_s: float) -> None:
         """Answer 503; with `drain`, let requests in flight finish. What is left gets one, too."""
-        self._server.suspend(self, "stopping")
+        self._server.suspend(self, "stopped" if self._threads is None else "stopping")
         if self._threads is None:
-            self._server.suspend(self, "stopped")
             self.live.enter(State.STOPPED)
             return
         self.live.enter(State.DRAINING)
@@ -248,8 +247,7 @@ class HttpRoute:
         began = now()
         metrics.taken.add(1, began)
         metrics.in_flight += 1
-        task = cast("asyncio.Task[object]", asyncio.current_task())
-        self._requests.add(task)
+        self._requests.add(task := cast("asyncio.Task[object]", asyncio.current_task()))
         status = CLIENT_GONE
         try:
             response = await self._respond(request, values)
@@ -312,9 +310,11 @@ class HttpRoute:
             code.limit.inside += 1
         else:
             await code.limit.enter()
+        request.limit = code.limit
         try:
             return await self._run(code, request, values, arguments)
         finally:
+            request.limit = None
             code.limit.leave()
 
     async def _run(
