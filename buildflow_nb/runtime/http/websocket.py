@@ -1,6 +1,6 @@
 """One WebSocket (RFC 6455) at work: starlette's `WebSocket` over aiohttp's frames.
 
-Guarantees: a message is at most `BODY_LIMIT` bytes, unpacked, or the socket closes with 1009. What
+Guarantees: a message is at most `MESSAGE_LIMIT` bytes, unpacked, or it closes with 1009. What
 is written and not read is at most what aiohttp and the transport buffer; a client that reads
 nothing for `SEND_S` is dropped. One that is silent is pinged, and dropped if it stays so. Pings and
 closes are answered while the function is busy with something else than receiving. What the client
@@ -21,14 +21,24 @@ from starlette.types import Message, Scope
 from starlette.websockets import WebSocket
 
 from buildflow_nb.runtime.http.asgi_scope import scope_of
-from buildflow_nb.runtime.http.request import BODY_LIMIT, BoundedRequest
+from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import SERVER_NAME, error_response
 
 if TYPE_CHECKING:
     from buildflow_nb.runtime.http.connection import Connection
 
-__all__ = ("GOING_AWAY", "SocketSession", "fits_handshake", "reason_bytes", "socket_scope")
+__all__ = (
+    "GOING_AWAY",
+    "MESSAGE_LIMIT",
+    "SocketSession",
+    "fits_handshake",
+    "reason_bytes",
+    "socket_scope",
+)
 
+# Bytes of a message. Nobody sees how much of one aiohttp's parser holds while it comes, so that is
+# not counted with bodies: this bounds what is held for a thousand open sockets to a gigabyte.
+MESSAGE_LIMIT = 2**20
 GOING_AWAY = 1001
 NO_CODE, ABNORMAL = 1005, 1006  # RFC 6455 section 7.4.1: never sent, only told
 BEAT_S = 5.0  # seconds between two looks at a socket
@@ -212,7 +222,7 @@ class SocketSession:
         frames = web.WebSocketResponse(
             timeout=CLOSE_S,
             autoclose=False,  # it would answer each close with 1000
-            max_msg_size=BODY_LIMIT + 1,  # aiohttp refuses one of this size
+            max_msg_size=MESSAGE_LIMIT + 1,  # aiohttp refuses one of this size
             protocols=[chosen] if chosen else (),
         )
         frames.headers[hdrs.SERVER] = SERVER_NAME

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from buildflow_nb.requests import Header, WebSocket, WebSocketDisconnect
-from buildflow_nb.runtime.http.request import BODY_LIMIT
+from buildflow_nb.runtime.http.websocket import MESSAGE_LIMIT
 from tests.runtime.http.site import Site, serve, until
 
 KEY = b"MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -285,11 +285,11 @@ def test_a_message_that_is_too_large_closes_with_1009(compression):
     async def scenario(site: Site):
         unit = await mount(site, echo)
         async with connect(site, compression=compression, max_size=None) as ws:
-            most = "x" * BODY_LIMIT
+            most = "x" * MESSAGE_LIMIT
             await ws.send(most)
             assert await ws.recv() == most
         async with connect(site, compression=compression, max_size=None) as ws:
-            assert (await closed(ws, "x" * (BODY_LIMIT + 2)))[0] == 1009
+            assert (await closed(ws, "x" * (MESSAGE_LIMIT + 2)))[0] == 1009
         await until(lambda: unit.snapshot().in_flight == 0)
         assert (1009, 1) in unit.snapshot().codes
 
