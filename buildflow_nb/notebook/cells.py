@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.declaring.hooks import HookKey, Hooks
-from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.errors import BuildFlowError, DeclarationError
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.acknowledged import acknowledged
 
 __all__ = ("CellInfo", "Cells")
+
+T = TypeVar("T")
 
 
 class CellInfo(Protocol):
@@ -80,6 +82,8 @@ class Cells:
         return next((cell for cell, names in self._owned.items() if processor_id in names), None)
 
     def _keep(self, opened: _Open, flow: Flow | None, *, success: bool) -> None:
+        owner, owned = self._owner, _copied(self._owned)
+        managed, hooked = _copied(self._managed), _copied(self._hooks)
         if flow is not None:
             before = opened.before if flow is opened.flow else {}
             self._own(opened.info.cell_id, flow, before, replace=success)
@@ -87,6 +91,12 @@ class Cells:
             self._manage(opened.info.cell_id, flow, mentions, replace=success)
             hooks = opened.hooks if flow is opened.flow else {}
             self._own_hooks(opened.info.cell_id, flow, hooks, replace=success)
+        try:
+            opened.flow.registry.refuse_taken()  # what this cell does not declare any more is gone
+        except DeclarationError as error:
+            self._owner, self._owned, self._managed, self._hooks = owner, owned, managed, hooked
+            self._say(f"buildflow: this cell declared nothing: {error}")
+            return
         said: list[str] = []
         try:
             changes = opened.flow.registry.release()
@@ -167,3 +177,7 @@ class Cells:
             names = ", ".join(map(repr, kept))
             verb = "keeps running" if runs else "stays declared"
             self._say(f"buildflow: this cell failed, so {names} {verb} as it was before")
+
+
+def _copied(names: Mapping[str, set[T]]) -> dict[str, set[T]]:
+    return {cell: set(found) for cell, found in names.items()}

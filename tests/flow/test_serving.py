@@ -159,3 +159,26 @@ def test_what_needs_nothing_is_sent_nothing(app, runs):
     assert app.send("page", {"size": 3}) == [[1, 3]]
     with pytest.raises(BuildFlowError):
         app.send("item")
+
+
+@pytest.mark.parametrize("other", ["/pens/{number}", "/pens/{number}/"])
+def test_a_second_one_of_one_route_and_method_is_refused_where_it_is_declared(app, other):
+    def pen(id: int) -> int:  # noqa: A002
+        return id
+
+    def another(number: int = 1) -> int:
+        return number
+
+    app.endpoint("/pens/{id}")(pen)
+    said = r"^endpoint 'pen' and .* 'another' both serve GET .*app\.remove\('pen'\)$"
+    with pytest.raises(DeclarationError, match=said):
+        app.endpoint(other)(another)
+    with pytest.raises(DeclarationError, match=said):
+        app.collector(other, "GET", FakeSink())(another)
+    assert list(app.processors) == ["pen"]
+    app.endpoint("/pens/{id}")(pen)  # itself, once more
+    app.endpoint("/pens/{number}", method="POST")(another)
+    app.endpoint("/pens/{number:int}")(another)
+    assert list(app.processors) == ["pen", "another"]
+    app.remove("pen")
+    app.endpoint(other)(another)

@@ -28,6 +28,42 @@ def test_a_renamed_function_takes_its_predecessors_place(cells, code):
     assert list(cells.app.processors) == ["cost"]
 
 
+ROUTE = "@app.endpoint('/pen')\ndef pen() -> int:\n    return 1\n"
+
+
+def test_one_route_for_two_cells_is_refused_and_a_renamed_function_keeps_its_route(cells):
+    cells(ROUTE, "c1")
+    out = cells(ROUTE.replace("def pen", "def ink") + PRICE, "c2")
+    assert out.ok
+    assert "this cell declared nothing: endpoint 'pen' and endpoint 'ink' both serve" in out.text
+    assert list(cells.app.processors) == ["pen"]
+    cells(ROUTE.replace("def pen", "def nib"), "c1")
+    assert list(cells.app.processors) == ["nib"]
+    cells("x = 1", "c1")
+    assert not cells.app.processors
+    cells(ROUTE.replace("def pen", "def ink"), "c2")
+    assert list(cells.app.processors) == ["ink"]
+
+
+def test_a_renamed_function_keeps_its_route_where_its_cell_runs_the_flow(cells):
+    run = "app.run(block=False, serve_port=0)\n"
+    assert cells(ROUTE + run, "c1").ok
+    out = cells(ROUTE.replace("def pen", "def nib") + run, "c1")
+    assert out.ok
+    assert "declared nothing" not in out.text
+    assert list(cells.app.processors) == ["nib"]
+    cells.app.handle.stop()
+
+
+def test_a_cell_that_was_refused_keeps_what_it_had(cells):
+    cells(ROUTE, "c1")
+    cells(PRICE, "c2")
+    cells(ROUTE.replace("def pen", "def ink"), "c2")
+    assert list(cells.app.processors) == ["pen", "price"]
+    cells("x = 1", "c2")
+    assert list(cells.app.processors) == ["pen"]
+
+
 def test_a_cell_that_registers_nothing_any_more_takes_its_processors_away(cells):
     cells(PRICE + PRICE.replace("price", "cost"), "c1")
     cells(PRICE, "c1")

@@ -14,8 +14,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from buildflow_nb.core.declaring.dependencies import Dependency, Given, current, named, restore
-from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, ServiceSpec, replanned
+from buildflow_nb.core.declaring.flow_spec import (
+    ConsumerSpec,
+    ProcessorSpec,
+    ServiceSpec,
+    replanned,
+)
 from buildflow_nb.core.declaring.hooks import Hook, HookKey, Hooks, MiddlewareHook
+from buildflow_nb.core.declaring.route_template import parse_template
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.primitive import check_managed, key_of
 
@@ -113,9 +119,16 @@ class Registry:
         return self._held is not None
 
     def put(self, spec: ProcessorSpec) -> None:
-        """Add a processor, or replace the one of the same id."""
+        """Add a processor, or replace the one of the same id.
+
+        Raises:
+            DeclarationError: another one has its method and route, which within a transaction may
+                be taken away yet.
+        """
         spec = self._planned(spec)
         with self._lock:
+            if self._held is None:
+                _refuse_taken(spec, self._processors)
             replaced = spec.id in self._processors
             self._processors[spec.id] = spec
         self._tell(Changes(replaced=(spec.id,)) if replaced else Changes(added=(spec.id,)))
@@ -181,6 +194,24 @@ class Registry:
                     dict(self._hooks),
                     named(),
                 )
+
+    def refuse_taken(self) -> None:
+        """Look whether the open transaction, as it is, gives two processors one method and route.
+
+        Raises:
+            DeclarationError: it does; the transaction is undone.
+        """
+        with self._lock:
+            if self._held is None:
+                return
+            before = self._held.processors
+            try:
+                for name, spec in self._processors.items():
+                    if before.get(name) is not spec:
+                        _refuse_taken(spec, self._processors)
+            except DeclarationError:
+                self.rollback()
+                raise
 
     def release(self) -> Changes:
         """Close the transaction and let its changes take effect; gives them.
@@ -263,3 +294,24 @@ class Registry:
     def _tell(self, changes: Changes) -> None:
         if changes and self._held is None:
             self._on_change(changes)
+
+
+def _refuse_taken(spec: ProcessorSpec, standing: Mapping[str, ProcessorSpec]) -> None:
+    """Look whether a processor could be served beside others.
+
+    Raises:
+        DeclarationError: another one has its method, and a route that matches the same paths.
+    """
+    if isinstance(spec, ConsumerSpec):
+        return
+    shape = parse_template(spec.route, spec.id).shape
+    for other in standing.values():
+        if isinstance(other, ConsumerSpec) or other.id == spec.id or other.method != spec.method:
+            continue
+        if parse_template(other.route, other.id).shape == shape:
+            msg = (
+                f"{other.kind} {other.id!r} and {spec.kind} {spec.id!r} both serve {spec.method} "
+                f"{spec.route}; give one of them another route or method, or take the other away "
+                f"by app.remove({other.id!r})"
+            )
+            raise DeclarationError(msg)
