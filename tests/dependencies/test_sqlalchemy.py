@@ -26,6 +26,7 @@ from buildflow_nb.dependencies.sqlalchemy import (
 )
 from buildflow_nb.io.aws import S3Bucket
 from tests.dependencies.making import made
+from tests.fakes import PATIENCE_S
 
 TABLE = "create table if not exists orders (id integer primary key)"
 COUNT = text("select count(*) from orders")
@@ -316,10 +317,18 @@ def test_declaring_loads_nothing():
 def test_a_check_reaches_the_database_and_makes_nothing(builder, tmp_path):
     database = tmp_path / "there.db"
 
+    async def looked(maker):
+        before = set(threading.enumerate())
+        (found,) = await maker.dependency_fn.check(Env(folder=tmp_path))
+        async with asyncio.timeout(PATIENCE_S):
+            # aiosqlite's thread says good-bye to the loop, which must be there
+            while set(threading.enumerate()) - before:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        return found
+
     def checked(url):
         maker = provider_of(dependency_of(builder(url))).arguments[0].source.dependency
-        (found,) = asyncio.run(maker.dependency_fn.check(Env(folder=tmp_path)))
-        return found
+        return asyncio.run(looked(maker))
 
     assert checked("sqlite:///there.db").said == "is made by its first use"
     assert not database.exists()
