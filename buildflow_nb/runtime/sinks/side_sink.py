@@ -182,7 +182,8 @@ class SideSink:
         self._begun.add(done)
         done.add_done_callback(self._begun.discard)
         if self._wait_s is not None:
-            self._loop.call_later(self._wait_s, self._be_late, done)
+            late = self._loop.call_later(self._wait_s, self._be_late, done)
+            done.add_done_callback(lambda _: late.cancel())  # or it would be kept so long
         request = PushRequest(items, partial(_settled, done))
         pusher = self._pusher if self._open.is_set() else None
         if pusher is None or not pusher.submit_now(request):
@@ -201,9 +202,10 @@ class SideSink:
                 opening = asyncio.create_task(self._open.wait())
                 await asyncio.wait({opening, self._main}, return_when=asyncio.FIRST_COMPLETED)
                 opening.cancel()
-            elif self._pusher is not None:
-                await self._pusher.submit(request)
-                return
+            elif (pusher := self._pusher) is not None:
+                await pusher.submit(request)
+                if pusher is self._pusher:
+                    return
 
     def _say_lost(self, done: Done) -> None:
         """Say that a push has failed which no call waits for."""
@@ -220,6 +222,12 @@ class SideSink:
             )
             done.set_exception(TemporaryError(msg))
 
+    def _abandon(self, error: BaseException) -> None:
+        """Fail what was on its way; what waits for the sink to open goes on waiting."""
+        pusher, self._pusher = self._pusher, None
+        for request in pusher.left() if pusher is not None else ():
+            request.done({0: error})
+
     def _give_up(self, error: BaseException) -> None:
         """Tell everybody who waits."""
         for done in list(self._begun):
@@ -234,7 +242,7 @@ class SideSink:
                 tries = 1 if self._open.is_set() else tries + 1
                 self._open.clear()
                 self._say(told(error))
-                self._give_up(error)  # to be pushed again: they may have been on their way
+                self._abandon(error)
                 await self._ledger.clock.sleep(backoff_s(tries))
             except Exception as error:  # noqa: BLE001  (a sink may raise anything)
                 self._broken = error

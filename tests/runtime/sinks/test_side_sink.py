@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from buildflow_nb.core.errors import DeclarationError, PermanentError
+from buildflow_nb.core.errors import DeclarationError, PermanentError, TemporaryError
 from buildflow_nb.dependencies.sink import SinkDependencyBuilder
 from buildflow_nb.io.local import Pulse
 from tests.fakes import FakeSink, FakeSource
@@ -207,3 +207,23 @@ async def test_an_element_at_fault_is_tried_as_often_as_any_other(kind):
     await bench.to_end()
     assert Counting.tries == 3
     assert bench.ledger.failures[0].tries == 3
+
+
+@pytest.mark.parametrize("kind", CODES)
+@in_loop
+async def test_a_sink_that_cannot_be_opened_for_now_is_waited_for(kind):
+    class Late(FakeSink):
+        left = 3
+
+        def sink(self, env, element):
+            if self.left:
+                self.left -= 1
+                msg = "no such table yet"
+                raise TemporaryError(msg)
+            return super().sink(env, element)
+
+    side, own = Late(), FakeSink()
+    bench = Bench(code_of(kind, side), FakeSource([[1, 2]]), own, retries=0)
+    await bench.to_end()
+    assert side.tape.pushed == own.tape.pushed == [1, 2]
+    assert not bench.ledger.failures
