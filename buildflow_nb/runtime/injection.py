@@ -37,9 +37,11 @@ class Injector:
         self._shop = shop
         self._acquired: list[Provider] = []
         self._values: dict[Provider, object] = {}
-        self._ready = False
+        self.ready = False
+        """Whether it is set up."""
         self._per_call = tuple(one for one in processor.arguments if not _lasts(one))
-        self._pushes = any(one.needs(Ambient.SINK) for one in processor.providers)
+        self.pushes = any(one.needs(Ambient.SINK) for one in processor.providers)
+        """Whether the code pushes to sinks of its dependencies."""
         self.takes_request = any(
             provider.needs(wanted)
             for provider in processor.providers
@@ -47,19 +49,9 @@ class Injector:
         )
 
     @property
-    def pushes(self) -> bool:
-        """Whether the code pushes to sinks of its dependencies."""
-        return self._pushes
-
-    @property
-    def ready(self) -> bool:
-        """Whether it is set up."""
-        return self._ready
-
-    @property
     def per_call(self) -> bool:
         """Whether there is something to do around each call."""
-        return bool(self._per_call) or self._pushes
+        return bool(self._per_call) or self.pushes
 
     async def set_up(self) -> None:
         """Make what lasts, or take it as it is.
@@ -79,7 +71,7 @@ class Injector:
         except BaseException:
             await self.tear_down()
             raise
-        self._ready = True
+        self.ready = True
 
     async def tear_down(self) -> None:
         """Let go of what lasts; whatever nobody else uses is closed, in reverse order.
@@ -88,7 +80,7 @@ class Injector:
             ExceptionGroup: closing failed; all of it was tried.
         """
         errors: list[Exception] = []
-        self._ready = False
+        self.ready = False
         while self._acquired:
             try:
                 await self._instances.release(self._acquired.pop(), self._shop)
@@ -122,9 +114,9 @@ class Injector:
         if self._processor.is_async:
             work = _whole_async(bound, many=self._processor.many)
             work = self._around_async(work) if self._per_call else work
-            return _settling_async(work, defer=defer) if self._pushes else work
+            return _settling_async(work, defer=defer) if self.pushes else work
         work = self._around(_whole(bound)) if self._per_call else _whole(bound)
-        return _settling(work, defer=defer) if self._pushes else work
+        return _settling(work, defer=defer) if self.pushes else work
 
     def _around(self, call: Call) -> Call:
         loop, own = asyncio.get_running_loop(), self._per_call
