@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.declaring.identity import NAMELESS
+from buildflow_nb.core.interrupts import interrupts_held
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.core.project_folder import PRIVATE
@@ -148,7 +149,8 @@ class FlowStack:
         Raises:
             InfraError: it could not begin.
         """
-        from buildflow_nb.infra.flow_operation import FlowOperation
+        with interrupts_held():
+            from buildflow_nb.infra.flow_operation import FlowOperation
 
         return FlowOperation(self, declared, listener, stop).carry_out(operation)
 
@@ -169,13 +171,15 @@ class FlowStack:
             RejectedError: the answer was no, or nobody was asked about deletions that need it.
             InfraError: it could not begin, it failed, or `stop` was asked.
         """
-        from buildflow_nb.infra.flow_operation import FlowOperation
+        with interrupts_held():
+            from buildflow_nb.infra.flow_operation import FlowOperation
 
         return FlowOperation(self, declared, listener, stop).change(operation, consent)
 
     def view(self, managed: tuple[object, ...]) -> StackView:
         """The stack as its state says, at once: neither the engine nor the local cloud is asked."""
-        from buildflow_nb.infra.stack_view import view_of
+        with interrupts_held():
+            from buildflow_nb.infra.stack_view import view_of
 
         return view_of(self.deployment(managed), local=self.local)
 
@@ -183,7 +187,8 @@ class FlowStack:
         self, managed: tuple[object, ...], attach: Callable[[str], None] | None = None
     ) -> Deployment:
         """What an operation works on; with `attach`, the local cloud is started, which hears it."""
-        from buildflow_nb.infra.pulumi.deployment import Deployment
+        with interrupts_held():
+            from buildflow_nb.infra.pulumi.deployment import Deployment
 
         config, options = self._config, self._options
         return Deployment(
@@ -203,7 +208,8 @@ class FlowStack:
 
 def _cloud(folder: Path, *tell: Callable[[str], None]) -> CloudRecord:
     """The local cloud of a project, which is started; `tell` hears so where it takes a while."""
-    from buildflow_nb.local_cloud.client import start_cloud
+    with interrupts_held():
+        from buildflow_nb.local_cloud.client import start_cloud
 
     return start_cloud(folder, *tell)
 

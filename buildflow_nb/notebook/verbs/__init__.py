@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
+from buildflow_nb.core.interrupts import interrupts_held
 from buildflow_nb.notebook.verbs.verb import Verb
 
 __all__ = ("verb_of",)
@@ -27,5 +28,6 @@ _HOMES = {
 def verb_of(word: str) -> Verb:
     """The verb behind a word of the command table."""
     home = next(home for home, words in _HOMES.items() if word in words)
-    verbs: Mapping[str, Verb] = import_module(f"{__name__}.{home}").VERBS
+    with interrupts_held():
+        verbs: Mapping[str, Verb] = import_module(f"{__name__}.{home}").VERBS
     return verbs[word]
