@@ -31,7 +31,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials
+from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 
@@ -51,6 +51,7 @@ __all__ = (
     "PrimitiveId",
     "Readable",
     "Releasing",
+    "Services",
     "Sink",
     "Site",
     "Source",
@@ -91,16 +92,37 @@ class Wire(Enum):
     JSON = "json"  # bytes of one JSON value, decoded straight into the type; plain values without
 
 
+class Services(Protocol):
+    """Servers of a stack that are started when they are first needed: the local cloud's stores."""
+
+    def wake(self, service: str) -> str:
+        """Start the store that has this endpoint, unless it runs; gives its URL. Blocks, seconds.
+
+        Raises:
+            InfraError: it cannot be started; says why.
+        """
+        ...
+
+    def password(self, store: str) -> Secret:
+        """The password of a store, made for this stack alone.
+
+        Raises:
+            InfraError: it cannot be read.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Env:
     """Where clients connect and with which credentials: the only thing a stack changes.
 
     `endpoints` maps a service ("s3", "sqs", "sts", "storage", "pubsub") to an `http://` URL; an
-    absent one means the real cloud. `aws_region` and `gcp_project` are for primitives that name
-    none. `folder` is where relative paths start. `positions` is a folder in which a source may note
-    how far it is, for the run that comes after this one; the runtime gives each processor one of
-    its own, made by whoever writes there first. None where nothing is kept. `cloud` is the one that
-    the stack is on, "local" or "real", for lines that name it.
+    absent one means the real cloud. `services` wakes the stores ("postgres", "bigquery", …), whose
+    endpoints answer only then; None on the real cloud. `aws_region` and `gcp_project` are for
+    primitives that name none. `folder` is where relative paths start. `positions` is a folder in
+    which a source may note how far it is, for the run that comes after this one; the runtime gives
+    each processor one of its own, made by whoever writes there first. None where nothing is kept.
+    `cloud` is the one that the stack is on, "local" or "real", for lines that name it.
     """
 
     stack: str = "local"
@@ -112,6 +134,7 @@ class Env:
     gcp_project: str | None = None
     positions: Path | None = None
     cloud: str = ""
+    services: Services | None = None
 
     @property
     def stack_said(self) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from buildflow_nb.infra.stop import Stop
     from buildflow_nb.local_cloud.record import CloudRecord
 
-__all__ = ("FlowStack", "LocalEndpoints")
+__all__ = ("FlowStack", "LocalEndpoints", "LocalServices")
 
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
@@ -59,6 +59,36 @@ class LocalEndpoints(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"LocalEndpoints({str(self._project)!r})"
+
+
+class LocalServices:
+    """The stores of a project's local cloud (`core.primitive.Services`)."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+
+    def wake(self, service: str) -> str:
+        """Start the store that has this endpoint, unless it runs; gives its URL.
+
+        Raises:
+            InfraError: it cannot be started.
+        """
+        from buildflow_nb.local_cloud.client import wake_store
+
+        return wake_store(self._project, service)
+
+    def password(self, store: str) -> Secret:
+        """The password of a store.
+
+        Raises:
+            InfraError: it cannot be kept.
+        """
+        from buildflow_nb.local_cloud.client import store_password
+
+        return store_password(self._project, store)
+
+    def __repr__(self) -> str:
+        return f"LocalServices({str(self._project)!r})"
 
 
 class FlowStack:
@@ -102,6 +132,7 @@ class FlowStack:
                 gcp_project=provider.gcp_project or LOCAL_PROJECT,
                 positions=positions,
                 cloud=self.stack.cloud,
+                services=LocalServices(folder),
             )
         told = next((os.environ[v] for v in _PROJECT_VARIABLES if v in os.environ), None)
         return Env(

@@ -55,7 +55,7 @@ class PortTakenError(InfraError):
 class Command:
     """How to start an emulator, and the ports where it listens once it is ready.
 
-    `after` names another one that has to be ready first.
+    `after` names another one that has to be ready first. `stop_signal` asks it to end.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Command:
     ports: tuple[int, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
+    stop_signal: signal.Signals = signal.SIGTERM
 
 
 class Child:
@@ -119,7 +120,7 @@ class Child:
     async def _end(self, *, kept: bool = True) -> None:
         if self._process is None or self._process.returncode is not None:
             return
-        self._process.send_signal(signal.SIGTERM if kept else signal.SIGKILL)
+        self._process.send_signal(self.command.stop_signal if kept else signal.SIGKILL)
         try:
             await asyncio.wait_for(self._process.wait(), STOP_S)
         except TimeoutError:

@@ -17,26 +17,39 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.process_id import ProcessId, end, process_name
 from buildflow_nb.core.project_folder import open_private, read_private
 from buildflow_nb.local_cloud.child import clean_environment
 from buildflow_nb.local_cloud.emulators import OWN, check_installed
 from buildflow_nb.local_cloud.folder import FolderLock, keeper, logs_of, make_folder, writing
-from buildflow_nb.local_cloud.lease import living_leases, take_lease
+from buildflow_nb.local_cloud.lease import WOKEN, Wish, living_leases, take_lease, wish_for
 from buildflow_nb.local_cloud.record import (
     CloudRecord,
     local_folder,
     of_another_version,
     read_record,
 )
+from buildflow_nb.local_cloud.store import forget_password, password_of
+from buildflow_nb.local_cloud.stores import STORES, store_named
 
-__all__ = ("CloudStatus", "cloud_status", "find_cloud", "reset_cloud", "start_cloud", "stop_cloud")
+__all__ = (
+    "CloudStatus",
+    "cloud_status",
+    "find_cloud",
+    "reset_cloud",
+    "start_cloud",
+    "stop_cloud",
+    "store_password",
+    "wake_store",
+)
 
 START_S = 60.0  # about two seconds on an idle machine
 ANSWER_S = 10.0  # for one that has started long ago: it looks after its record every two seconds
 STOP_S = 30.0  # emulators write their state
 ASK_EVERY_S = 0.02
+AGAIN_S = 5.0  # after which a wish that nobody seems to have heard is told again
 LAST_LINES = 5  # of the log, in an error
 
 _log = logging.getLogger(__name__)
@@ -94,6 +107,56 @@ def start_cloud(project: Path, tell: Callable[[str], None] = lambda _: None) -> 
     check_installed()
     _end_other_version(project)
     return _await_record(project, tell)
+
+
+def wake_store(project: Path, service: str, tell: Callable[[str], None] = lambda _: None) -> str:
+    """Start the store that has this endpoint, unless it runs, and the cloud; gives its URL.
+
+    It is kept running while this process lives. `tell` hears what takes seconds.
+
+    Raises:
+        InfraError: its extra is not installed, or it did not start; says why.
+    """
+    store = store_named(service)
+    record = start_cloud(project, tell)
+    if store.name in record.awake:
+        return record.endpoints[service]
+    store.check_installed()
+    folder = local_folder(project)
+    with writing(folder):
+        wish = wish_for(folder, store.name)
+    tell(f"starting {store.name} of the local cloud")
+    return _await_store(project, store.name, wish).endpoints[service]
+
+
+def _await_store(project: Path, name: str, wish: Wish) -> CloudRecord:
+    deadline, told = time.monotonic() + START_S, 0.0
+    while time.monotonic() < deadline:
+        record = start_cloud(project)
+        if name in record.awake:
+            return record
+        fault = record.faults.get(name)
+        if fault is not None and wish in fault.wishes:
+            msg = f"the local cloud's {name} did not start: {fault.reason}"
+            raise InfraError(msg)
+        if time.monotonic() - told > AGAIN_S and record.process.alive():
+            os.kill(record.process.pid, WOKEN)
+            told = time.monotonic()
+        time.sleep(ASK_EVERY_S)
+    log = logs_of(local_folder(project)) / f"{name}.log"
+    msg = f"the local cloud's {name} did not answer in {START_S:g} s; its log: {log}"
+    raise InfraError(msg)
+
+
+def store_password(project: Path, store: str) -> Secret:
+    """The password of a store of the project's local cloud, made when it is first asked for.
+
+    Raises:
+        InfraError: there is no such store, or the password cannot be kept.
+    """
+    folder = make_folder(project)
+    with writing(folder):
+        return password_of(folder, store_named(store).name)
 
 
 def _end_other_version(project: Path) -> None:
@@ -208,9 +271,11 @@ def reset_cloud(project: Path) -> None:
         stop_cloud(project)
         with writing(folder), FolderLock(folder) as lock:
             if lock.take():  # a process that uses the cloud may have started it again by now
-                for name in ("aws", "gcp", "storage"):
+                for name in ("aws", "gcp", "storage", *STORES):
                     if (folder / name).exists():
                         shutil.rmtree(folder / name)
+                for name in STORES:
+                    forget_password(folder, name)
                 return
     users = ", ".join(map(process_name, living_leases(folder)))
     msg = f"the local cloud cannot be reset while processes start it again: end {users} first"

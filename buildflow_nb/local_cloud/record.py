@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from buildflow_nb.core.own_json import DamagedError, read_own
@@ -21,6 +21,7 @@ from buildflow_nb.core.project_folder import PRIVATE, write_whole
 __all__ = (
     "RECORD",
     "CloudRecord",
+    "StoreFault",
     "is_ours",
     "local_folder",
     "of_another_version",
@@ -30,16 +31,30 @@ __all__ = (
 )
 
 RECORD = "cloud.json"
-FORMAT = f"2 {__package__}"  # the package whose modules a cloud starts its parts by
+FORMAT = f"3 {__package__}"  # the package whose modules a cloud starts its parts by
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """Why a store did not start, and whose wishes that answers (`lease.Wish`)."""
+
+    reason: str
+    wishes: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CloudRecord:
-    """A running local cloud: where each service is, and the ports of the engine's providers."""
+    """A running local cloud: where each service is, and the ports of the engine's providers.
+
+    A store has an endpoint also while it sleeps; `awake` are those that run. `faults` are stores
+    that did not start.
+    """
 
     process: ProcessId
     endpoints: Mapping[str, str]
     providers: Mapping[str, int]
+    awake: tuple[str, ...] = ()
+    faults: Mapping[str, StoreFault] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

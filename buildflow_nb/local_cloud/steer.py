@@ -13,6 +13,8 @@ from buildflow_nb.local_cloud.client import (
     start_cloud,
     stop_cloud,
 )
+from buildflow_nb.local_cloud.record import CloudRecord
+from buildflow_nb.local_cloud.stores import STORES
 
 __all__ = ("steer",)
 
@@ -36,6 +38,18 @@ def steer(project: Path, action: str) -> str:
     return _described(cloud_status(project))
 
 
+WIDTH = 16  # of the longest name of an endpoint
+
+
+def _asleep(endpoint: str, record: CloudRecord) -> str:
+    """What there is to say of a store besides its address."""
+    store = next((store for store in STORES.values() if endpoint in store.ports), None)
+    if store is None or store.name in record.awake:
+        return ""
+    fault = record.faults.get(store.name)
+    return " (sleeps until something needs it)" if fault is None else f" ({fault.reason})"
+
+
 _NOT_RUNNING = "the local cloud does not run; it is started when something needs it"
 
 
@@ -56,7 +70,10 @@ def _described(status: CloudStatus) -> str:
     if status.record is None:
         return _unanswered(status)
     users = ", ".join(map(process_name, status.users)) or "nobody; it will stop by itself"
-    rows = [f"  {name:<8} {url}" for name, url in sorted(status.record.endpoints.items())]
+    rows = [
+        f"  {name:<{WIDTH}} {url}{_asleep(name, status.record)}"
+        for name, url in sorted(status.record.endpoints.items())
+    ]
     return "\n".join(
         [
             f"the local cloud runs as process {status.record.process.pid}, used by: {users}",

@@ -229,6 +229,7 @@ def small(monkeypatch):
         "commands",
         lambda _, ports: [Command(n, python(SERVER, ports[n]), (ports[n],)) for n in NAMES],
     )
+    monkeypatch.setattr(supervisor, "store_endpoints", lambda _: {})
     monkeypatch.setattr(supervisor.ProviderServers, "start", lambda _: {"aws": 1})
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider.codec import Plain
 from buildflow_nb.local_cloud.provider.properties import Properties
 from buildflow_nb.local_cloud.provider.schema import Failure, Schema
@@ -100,6 +101,8 @@ class Function(Generic[CloudT]):
 class Package(Generic[CloudT]):
     """A provider: its name, what it serves, and how it gets to the cloud of a configuration.
 
+    `connect` is given the stores, too, which are started when a resource first needs one.
+
     `refusals` are the exceptions by which its SDK says that a cloud refused or did not answer.
     `structured` names the arguments of its configuration that are not texts, `replaces` those
     whose change makes other resources of all.
@@ -108,7 +111,7 @@ class Package(Generic[CloudT]):
     name: str
     resources: Sequence[Resource[CloudT]]
     functions: Sequence[Function[CloudT]]
-    connect: Callable[[Mapping[str, Plain]], CloudT]
+    connect: Callable[[Mapping[str, Plain], Services | None], CloudT]
     refusals: tuple[type[Exception], ...]
     structured: frozenset[str] = frozenset()
     replaces: frozenset[str] = frozenset()

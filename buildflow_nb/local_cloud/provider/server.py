@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc as protocol
 
+from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider.aws import AWS
 from buildflow_nb.local_cloud.provider.gcp import GCP
 from buildflow_nb.local_cloud.provider.resource import Package
@@ -29,8 +30,11 @@ STOP_S = 5.0  # for requests in work when the servers stop; then they are cut
 class ProviderServers:
     """The provider servers of the local cloud."""
 
-    def __init__(self, packages: Sequence[Package[Any]] = (AWS, GCP)) -> None:
+    def __init__(
+        self, packages: Sequence[Package[Any]] = (AWS, GCP), services: Services | None = None
+    ) -> None:
         self._packages = packages
+        self._services = services
         self._servers: list[grpc.Server] = []
         self._pools: list[ThreadPoolExecutor] = []
 
@@ -63,7 +67,8 @@ class ProviderServers:
             ],
             maximum_concurrent_rpcs=WAITING,
         )
-        protocol.add_ResourceProviderServicer_to_server(ProviderService(package), server)
+        service = ProviderService(package, self._services)
+        protocol.add_ResourceProviderServicer_to_server(service, server)
         port: int = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self._servers.append(server)

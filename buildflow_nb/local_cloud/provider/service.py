@@ -25,6 +25,7 @@ from pulumi.runtime.proto import provider_pb2_grpc as protocol
 from typing_extensions import override
 
 from buildflow_nb.core.errors import BuildFlowError, InfraError
+from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider import state
 from buildflow_nb.local_cloud.provider.check import checked
 from buildflow_nb.local_cloud.provider.clients import Pool
@@ -49,8 +50,9 @@ CloudT = TypeVar("CloudT", bound=Cloud)
 class ProviderService(protocol.ResourceProviderServicer, Generic[CloudT]):
     """Serves the resource types and functions of a package."""
 
-    def __init__(self, package: Package[CloudT]) -> None:
+    def __init__(self, package: Package[CloudT], services: Services | None = None) -> None:
         self._package = package
+        self._services = services
         self._version = importlib.metadata.version(f"pulumi_{package.name}")
         self._clouds: Pool[CloudT] = Pool(INSTANCES)
         self._faults: tuple[type[Exception], ...] = (BuildFlowError, *package.refusals)
@@ -101,7 +103,7 @@ class ProviderService(protocol.ResourceProviderServicer, Generic[CloudT]):
     ) -> proto.CheckResponse:
         """Refuse endpoints that are not of this machine."""
         try:
-            self._package.connect(arguments(request.news, self._package.structured).values)
+            self._connect(arguments(request.news, self._package.structured))
         except InfraError as error:
             failure = proto.CheckFailure(reason=str(error))
             return proto.CheckResponse(inputs=request.news, failures=[failure])
@@ -127,10 +129,13 @@ class ProviderService(protocol.ResourceProviderServicer, Generic[CloudT]):
         """Keep a configuration for all further requests of this connection."""
         given = arguments(request.args, self._package.structured)
         with self._refusals(context, f"configuring the provider {self._package.name}", given):
-            self._clouds.put(context.peer(), self._package.connect(given.values))
+            self._clouds.put(context.peer(), self._connect(given))
         return proto.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
         )
+
+    def _connect(self, given: Bag) -> CloudT:
+        return self._package.connect(given.values, self._services)
 
     # Resources: check and diff touch no cloud; create, read, update and delete do.
 

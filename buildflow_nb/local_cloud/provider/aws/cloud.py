@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from buildflow_nb.core.aws_session import bare_session
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider.clients import Pool, loopback
 from buildflow_nb.local_cloud.provider.codec import UNKNOWN, Plain, Unknown
 from buildflow_nb.local_cloud.provider.properties import Properties
@@ -46,12 +47,13 @@ _clients: Pool[Any] = Pool(CLIENTS)
 class AWSCloud:
     """Endpoints, region, keys and default tags of a provider instance."""
 
-    def __init__(self, arguments: Mapping[str, Plain]) -> None:
+    def __init__(self, arguments: Mapping[str, Plain], services: Services | None = None) -> None:
         """Read a configuration.
 
         Raises:
             InfraError: an endpoint is not of this machine.
         """
+        del services  # no store is Amazon's
         self._arguments = arguments
         self._endpoints = _endpoints(arguments.get("endpoints"))
         tags = arguments.get("defaultTags")

@@ -20,6 +20,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider.clients import Pool, loopback
 from buildflow_nb.local_cloud.provider.codec import Plain, Unknown
 from buildflow_nb.local_cloud.provider.gcp.storage_api import StorageAPI
@@ -60,13 +61,14 @@ _pubsub: Pool[PubSub] = Pool(CLIENTS)
 class GCPCloud:
     """Endpoints, project and default labels of a provider instance."""
 
-    def __init__(self, arguments: Mapping[str, Plain]) -> None:
+    def __init__(self, arguments: Mapping[str, Plain], services: Services | None = None) -> None:
         """Read a configuration.
 
         Raises:
             InfraError: an endpoint is not of this machine.
         """
         self._arguments = arguments
+        self._services = services
         self.default_labels = Properties(arguments).table("defaultLabels")
         for argument in ENDPOINTS.values():
             endpoint = arguments.get(argument)
