@@ -45,10 +45,12 @@ __all__ = (
     "Composite",
     "Dependent",
     "Env",
+    "IdempotentSink",
     "Incomplete",
     "Malformed",
     "Managed",
     "PrimitiveId",
+    "PushId",
     "Readable",
     "Releasing",
     "Services",
@@ -222,6 +224,36 @@ class Sink(Protocol):
             PartialPushError: all were written but those it names.
             TemporaryError: the sink cannot be written for now (it is pushed again, with back-off).
             PermanentError: it can never be written as declared.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PushId:
+    """Which push this is of all that a processor has ever made: the same again after a crash.
+
+    `writer` names the processor and its flow (letters, digits, `-` and `_`, at most 100); before
+    the push `first` elements were pushed, and it has `count`.
+    """
+
+    writer: str
+    first: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.writer}-{self.first}-{self.count}"
+
+
+@runtime_checkable
+class IdempotentSink(Sink, Protocol):
+    """A sink that stores a push once, however often it is told to."""
+
+    async def push_once(self, items: Sequence[object], push: PushId) -> None:
+        """As `push`, but store nothing where this push was stored before, by whatever process.
+
+        A writer's pushes come one after another, each where the last one ended; one is repeated
+        with the same items, after which no earlier one is. Elements at fault (`PartialPushError`)
+        count as stored, so that the push is over.
         """
         ...
 
