@@ -12,7 +12,7 @@ import decimal
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin
 
 from buildflow_nb.core.conversion.annotations import (
     is_pydantic,
@@ -48,11 +48,12 @@ class Written:
     """The written names of a record type with their types, in order.
 
     `attributes` maps them to the attributes that hold the values; it is None where a value has to
-    be made by `to_record`.
+    be made by `to_record`. `lacking` are the names that may not be written of an element.
     """
 
     hints: Mapping[str, Any]
     attributes: Mapping[str, str] | None
+    lacking: frozenset[str] = frozenset()
 
 
 def fields_written(hint: Any) -> Written | None:
@@ -64,7 +65,19 @@ def fields_written(hint: Any) -> Written | None:
     hints = record_hints(hint)
     if is_struct(hint):
         return _of_struct(hint, hints)
-    return Written(hints, None if is_typed_dict(hint) else {name: name for name in hints})
+    if is_typed_dict(hint):
+        return Written(hints, None, _not_required(hint, hints))
+    return Written(hints, {name: name for name in hints})
+
+
+def _not_required(kind: Any, hints: Mapping[str, Any]) -> frozenset[str]:
+    """The keys that a TypedDict may be without; of annotations that are strings it knows few."""
+    said = {name: getattr(get_origin(hint), "_name", "") for name, hint in hints.items()}
+    return frozenset(
+        name
+        for name, mark in said.items()
+        if mark == "NotRequired" or (name in kind.__optional_keys__ and mark != "Required")
+    )
 
 
 def _of_struct(kind: Any, hints: Mapping[str, Any]) -> Written | None:
@@ -75,7 +88,8 @@ def _of_struct(kind: Any, hints: Mapping[str, Any]) -> Written | None:
     found = {written: hints[name] for written, name in names.items()}
     if config.tag is None:
         return Written(found, names)
-    return Written({config.tag_field: type(config.tag), **found}, None)
+    lacking = frozenset(found) if config.omit_defaults else frozenset()
+    return Written({config.tag_field: type(config.tag), **found}, None, lacking)
 
 
 def _of_model(kind: Any) -> Written | None:
@@ -86,19 +100,21 @@ def _of_model(kind: Any) -> Written | None:
     hints, schemas = record_hints(kind), _schemas(kind)
     found: dict[str, Any] = {}
     attributes: dict[str, str] = {}
-    plain = not decorators.computed_fields
+    plain, lacking = not decorators.computed_fields, set()
     for name in pydantic_fields(kind):
         schema = schemas.get(name, {})
         if schema.get("serialization_exclude"):
             plain = False
             continue
         written, returned = spelling_of(kind, name), _returned(schema.get("schema", {}))
-        plain = plain and returned is None and "serialization_exclude_if" not in schema
+        if "serialization_exclude_if" in schema:
+            lacking.add(written)
+        plain = plain and returned is None and not lacking
         found[written], attributes[written] = returned or hints[name], name
     for name, decorator in decorators.computed_fields.items():
         returned = decorator.info.return_type
         found[decorator.info.alias or name] = returned if isinstance(returned, type) else Any
-    return Written(found, attributes if plain else None)
+    return Written(found, attributes if plain else None, frozenset(lacking))
 
 
 def _schemas(kind: Any) -> Mapping[str, Any]:

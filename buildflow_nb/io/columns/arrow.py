@@ -9,7 +9,7 @@ from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.io.columns.kinds import Kind, has_zone, kind_of, seen_hint
 from buildflow_nb.io.columns.layout import Layout, declared_layout, fitted_layout, seen_layout
 
-__all__ = ("JSON_MARK", "Tables", "kinds_of")
+__all__ = ("JSON_MARK", "Tables", "arrow_field", "kinds_of")
 
 JSON_MARK = b"buildflow_nb.json"  # on a field whose text is JSON, so that reading decodes it
 
@@ -83,12 +83,17 @@ class Tables:
         return kinds, schema
 
 
-def kinds_of(layout: Layout, columns: Sequence[Sequence[Any]]) -> dict[str, Kind]:
-    """The column types, from the declared types and, where those say too little, the values."""
+def kinds_of(
+    layout: Layout, columns: Sequence[Sequence[Any]], *, zoned: bool = False
+) -> dict[str, Kind]:
+    """The column types, from the declared types and, where those say too little, the values.
+
+    With `zoned`, times have a zone whatever the values say.
+    """
     found = {}
     for name, values in zip(layout.names, columns, strict=True):
         hint = layout.hints[name] if name in layout.hints else seen_hint(values)
-        found[name] = kind_of(hint, zoned=any(map(has_zone, values)))
+        found[name] = kind_of(hint, zoned=zoned or any(map(has_zone, values)))
     return found
 
 
@@ -96,11 +101,15 @@ def _schema_of(kinds: Mapping[str, Kind]) -> Any:
     """The Arrow schema of such columns."""
     import pyarrow as pa
 
-    fields = [
-        pa.field(name, _arrow_type(kind), metadata={JSON_MARK: b"1"} if kind.json else None)
-        for name, kind in kinds.items()
-    ]
-    return pa.schema(fields)
+    return pa.schema([arrow_field(name, kind) for name, kind in kinds.items()])
+
+
+def arrow_field(name: str, kind: Kind, *, exact: bool = False) -> Any:
+    """The Arrow field of a column; an `exact` one says of each part whether it may be missing."""
+    import pyarrow as pa
+
+    mark = {JSON_MARK: b"1"} if kind.json else None
+    return pa.field(name, _arrow_type(kind, exact), kind.optional or not exact, mark)
 
 
 def _table_of(kinds: Mapping[str, Kind], schema: Any, columns: Sequence[Sequence[Any]]) -> Any:
@@ -122,14 +131,14 @@ def _table_of(kinds: Mapping[str, Kind], schema: Any, columns: Sequence[Sequence
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _arrow_type(kind: Kind) -> Any:
+def _arrow_type(kind: Kind, exact: bool) -> Any:
     import pyarrow as pa
 
     if isinstance(kind.shape, tuple):
         form, inner = kind.shape
         if form == "list":
-            return pa.list_(_arrow_type(inner))
-        return pa.struct([pa.field(name, _arrow_type(k)) for name, k in inner.items()])
+            return pa.list_(arrow_field("item", inner, exact=exact))
+        return pa.struct([arrow_field(name, k, exact=exact) for name, k in inner.items()])
     return {
         "int64": pa.int64,
         "double": pa.float64,
