@@ -33,13 +33,15 @@ PROVIDERS = ("aws", "azure", "gcp", "local")
 class Stack:
     """One place to deploy to; `backend_url` says where Pulumi keeps its state.
 
-    `assumed` tells that the file does not say which cloud it is.
+    `assumed` tells that the file does not say which cloud it is. `provider` is the stack's own, in
+    place of the file's.
     """
 
     name: str
     backend_url: str | None = None
     cloud: str = "real"
     assumed: bool = False
+    provider: CloudProvider | None = None
 
     @property
     def said(self) -> str:
@@ -89,6 +91,10 @@ class Config:
         """The configuration of a folder without a file."""
         stacks = {"local": Stack("local", cloud="local")}
         return cls(folder.name, folder, stacks, "local", written=False)
+
+    def provider_of(self, stack: Stack) -> CloudProvider:
+        """The defaults of a stack: its own, else the file's."""
+        return stack.provider or self.provider
 
     def stack(self, name: str | None) -> Stack:
         """The stack of that name, or the default one.
@@ -337,8 +343,10 @@ def _stack(section: _Section) -> Stack:
         raise section.wrong(section.node, what, section.key("name"))
     backend = section.text("backend_url")
     cloud = section.choice("cloud", CLOUDS, "")
+    own = section.section("cloud_provider_config")
     section.done()
-    return Stack(name, backend, cloud or "real", assumed=not cloud)
+    provider = None if own is None else _provider(own)
+    return Stack(name, backend, cloud or "real", assumed=not cloud, provider=provider)
 
 
 def _provider(section: _Section) -> CloudProvider:

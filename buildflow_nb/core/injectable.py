@@ -10,7 +10,7 @@ __all__ = ("Injectable",)
 class Injectable:
     """A primitive that a processor, or a dependency, may take as a parameter."""
 
-    __slots__ = ()
+    __slots__ = ("__buildflow_portable__",)  # what it was declared as (`core/portable.py`)
 
     def dependency(self) -> Any:
         """An annotation; a parameter that has it gets this primitive."""

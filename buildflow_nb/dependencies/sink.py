@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 from buildflow_nb.core.declaring.dependencies import Ambient, dependency
 from buildflow_nb.core.declaring.scope import Scope
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.portable import Portable
 from buildflow_nb.core.primitive import Writable
 
 __all__ = ("SinkDependencyBuilder",)
@@ -56,7 +57,7 @@ def SinkDependencyBuilder(primitive: object) -> Any:  # noqa: N802  (BuildFlow's
     Raises:
         DeclarationError: the primitive cannot be written.
     """
-    if isinstance(primitive, type) or not isinstance(primitive, Writable):
+    if isinstance(primitive, type) or not isinstance(primitive, (Writable, Portable)):
         what = type(primitive).__name__
         msg = f"SinkDependencyBuilder takes a primitive that can be written, got {what}"
         raise DeclarationError(msg)

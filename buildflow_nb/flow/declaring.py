@@ -16,6 +16,7 @@ from buildflow_nb.core.options import (
     ServiceOptions,
     takes_options,
 )
+from buildflow_nb.core.portable import Role, placed
 from buildflow_nb.core.primitive import Managed, key_of
 from buildflow_nb.core.status.flow_state import FlowState
 from buildflow_nb.core.surroundings import kernel
@@ -48,7 +49,8 @@ class Declaring(DeclaringHooks):
         def register(target: Code) -> Code:
             from buildflow_nb.core.declaring.declare import consumer_spec
 
-            self.registry.put(consumer_spec(target, source, sink, options))
+            read, write = self._placed(source, "source"), self._placed(sink, "sink")
+            self.registry.put(consumer_spec(target, read, write, self._words(options)))
             return target
 
         return register
@@ -67,7 +69,8 @@ class Declaring(DeclaringHooks):
         def register(target: Code) -> Code:
             from buildflow_nb.core.declaring.declare import collector_spec
 
-            self.registry.put(collector_spec(target, route, method, sink, options))
+            write = self._placed(sink, "sink")
+            self.registry.put(collector_spec(target, route, method, write, self._words(options)))
             return target
 
         return register
@@ -142,10 +145,22 @@ class Declaring(DeclaringHooks):
             if isinstance(primitive, type) or not isinstance(primitive_id, str):
                 msg = f"manage takes primitives (a queue, a bucket), got {primitive!r}"
                 raise DeclarationError(msg)
-        for primitive in primitives:
+        env = self.place.env()
+        found = [one for primitive in primitives for one in placed(primitive, env, "managed")]
+        for primitive in found:
             self.registry.manage(primitive)
-        if kernel() is not None and any(isinstance(p, Managed) for p in primitives):
+        if kernel() is not None and any(isinstance(p, Managed) for p in found):
             self.place.expect_operations()
+
+    def _placed(self, primitive: object, role: Role) -> object:
+        """What a primitive is on this flow's stack."""
+        return placed(primitive, self.place.env(), role)[0]
+
+    def _words(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Options, with what they hold of primitives."""
+        if "dead_letter" not in options:
+            return options
+        return {**options, "dead_letter": self._placed(options["dead_letter"], "dead letter")}
 
     def unmanage(self, *primitives: object) -> tuple[str, ...]:
         """Manage these no longer: the next `apply` deletes their cloud resources.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from buildflow_nb.core.config import Config
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.portable import declared_as, elsewhere
 from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
@@ -64,6 +65,9 @@ class Provisioning(Declaring):
         other.options = replace(self.options, stack=stack)
         other.place = self._place(other.options)
         other.stack, other.handle = stack, None
+        if any(map(declared_as, self.registry.primitives)):
+            env = other.place.env()
+            other.registry = self.registry.elsewhere(lambda one: elsewhere(one, env))
         return other
 
     def stack_view(self) -> StackView:

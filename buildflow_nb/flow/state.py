@@ -15,6 +15,7 @@ from buildflow_nb.core.declaring.flow_spec import (
     ProcessorSpec,
     uses_of,
 )
+from buildflow_nb.core.portable import declared_as
 from buildflow_nb.core.primitive import owned_by, parents_of
 from buildflow_nb.core.status.flow_state import (
     FlowState,
@@ -61,6 +62,7 @@ def _primitives(spec: FlowSpec) -> Iterator[PrimitiveState]:
             managed=_key(primitive) in managed,
             resource_url=url() if callable(url) else None,
             primitive_dependencies=tuple(_ids(needed)),
+            declared_as=declared_as(primitive) or None,
         )
 
     for primitive in open_:

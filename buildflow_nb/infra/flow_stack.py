@@ -118,7 +118,7 @@ class FlowStack:
 
     def env(self) -> Env:
         """Where clients connect and with which credentials."""
-        folder, provider = self._config.folder, self._config.provider
+        folder, provider = self._config.folder, self._config.provider_of(self.stack)
         positions = folder / PRIVATE / "positions"
         if self.local:
             _reach_loopback_directly()
@@ -133,6 +133,7 @@ class FlowStack:
                 positions=positions,
                 cloud=self.stack.cloud,
                 services=LocalServices(folder),
+                provider=provider.default,
             )
         told = next((os.environ[v] for v in _PROJECT_VARIABLES if v in os.environ), None)
         return Env(
@@ -144,6 +145,7 @@ class FlowStack:
             gcp_project=provider.gcp_project or told,
             positions=positions,
             cloud=self.stack.cloud,
+            provider=provider.default,
         )
 
     def need(self, primitives: Iterable[object]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.declaring.registry import Changes
 from buildflow_nb.core.errors import BuildFlowError
-from buildflow_nb.core.primitive import label_of
+from buildflow_nb.core.portable import with_origin
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.flow import Flow
 
@@ -47,12 +47,12 @@ def acknowledged(flow: Flow, changes: Changes) -> Iterator[str]:
 def _declared(spec: ProcessorSpec) -> str:
     way = _source(spec)
     sink = None if isinstance(spec, EndpointSpec) else spec.sink
-    return f"{spec.id}: {spec.kind} of {way}{'' if sink is None else f' → {label_of(sink)}'}"
+    return f"{spec.id}: {spec.kind} of {way}{'' if sink is None else f' → {with_origin(sink)}'}"
 
 
 def _source(spec: ProcessorSpec) -> str:
     if isinstance(spec, ConsumerSpec):
-        return label_of(spec.source)
+        return with_origin(spec.source)
     return f"{spec.method} {spec.route}"
 
 

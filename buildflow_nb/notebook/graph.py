@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from buildflow_nb.core.declaring.dependencies import Ambient, PrimitiveDependency, Provider
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, FlowSpec, ProcessorSpec
+from buildflow_nb.core.portable import declared_as
 from buildflow_nb.core.primitive import Managed, label_of, owned_by, parents_of
 
 __all__ = ("Edge", "Graph", "Node", "graph_of")
@@ -104,6 +105,8 @@ def _add_primitive(graph: Graph, primitive: object, managed: set[str]) -> str:
         kind = type(primitive).__name__
         title = label_of(primitive).removeprefix(kind).strip() or kind
         note = kind if title != kind else ""
+        if declared := declared_as(primitive):
+            note = f"{note}, declared as {declared}"
         graph.nodes[key] = Node(key, "primitive", title, note, key in managed)
     return key
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
-from buildflow_nb.core.primitive import Readable, Writable, label_of
+from buildflow_nb.core.portable import with_origin
+from buildflow_nb.core.primitive import Readable, Writable
 from buildflow_nb.core.status.snapshot import Failure, Passage
 from buildflow_nb.flow import Flow
 from buildflow_nb.notebook import formats, markup
@@ -224,7 +225,7 @@ class Traceback(str):
 
 
 def _named(primitive: Readable | Writable) -> str:
-    return formats.clean(label_of(primitive), _LONGEST_NAME)
+    return formats.clean(with_origin(primitive), _LONGEST_NAME)
 
 
 def _form(spec: ProcessorSpec) -> str:

@@ -212,6 +212,7 @@ ELSEWHERE = {
     "io/files/appender.py": "a sink of the flow's",
     "io/duckdb/connection.py": "a sink of the flow's",
     "io/files/parquet.py": "a sink of the flow's",
+    "local_cloud/postgres/__main__.py": "a nameless file that initdb reads, in a folder of our own",
 }
 WRITERS = {
     "copy2", "copyfile", "copytree", "hardlink_to", "makedirs", "mkdir",

@@ -157,6 +157,14 @@ PRIMITIVES = {
     "buildflow.io.local.testing.pulse_with_backlog.PulseWithBacklog": (
         "items pulse_interval_seconds backlog_size source"
     ),
+    "buildflow.io.portable.AnalysisTable": "table_name to_cloud_primitive",
+    "buildflow.io.portable.Bucket": "bucket_name to_cloud_primitive",
+    "buildflow.io.portable.Queue": "queue_id to_cloud_primitive",
+    "buildflow.io.portable.Topic": "topic_id to_cloud_primitive",
+    "buildflow.io.portable.file_change_stream.FileChangeStream": (
+        "file_path event_types to_cloud_primitive"
+    ),
+    "buildflow.io.portable.table.RelationalTable": "table_name to_cloud_primitive",
 }
 MEMBERS = {
     "buildflow.Flow": (

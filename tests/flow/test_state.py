@@ -52,6 +52,7 @@ def test_primitives_come_after_those_that_they_are_made_with(app):
         "managed": False,
         "resource_url": "https://console.aws.amazon.com/s3/buckets/shop",
         "primitive_dependencies": [],
+        "declared_as": None,
     }
 
 

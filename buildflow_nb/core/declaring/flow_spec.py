@@ -6,7 +6,7 @@ sent to another machine. `declare.py` makes specs, and checks what it puts into 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +29,7 @@ __all__ = (
     "ProcessorSpec",
     "ServiceSpec",
     "Use",
+    "moved",
     "replanned",
     "uses_of",
 )
@@ -141,6 +142,20 @@ def uses_of(spec: ProcessorSpec) -> Iterator[Use]:
     for provider in spec.processor.providers:
         if provider.dependency.primitive is not None and provider.given is None:
             yield Use("dependency", provider.dependency.primitive, provider.name)
+
+
+def moved(spec: ProcessorSpec, change: Callable[[object], object]) -> ProcessorSpec:
+    """The spec with the primitives of its pipeline changed; itself where none is."""
+    words: dict[str, Any] = {}
+    for name in ("source", "sink"):
+        before = getattr(spec, name, None)
+        if before is not None and (after := change(before)) is not before:
+            words[name] = after
+    before = getattr(spec.options, "dead_letter", None)
+    if before is not None and (after := change(before)) is not before:
+        options: Any = spec.options
+        words["options"] = replace(options, dead_letter=after)
+    return replace(spec, **words) if words else spec
 
 
 def replanned(spec: ProcessorSpec, overrides: Overrides) -> ProcessorSpec:

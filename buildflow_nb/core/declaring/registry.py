@@ -18,7 +18,9 @@ from buildflow_nb.core.declaring.flow_spec import (
     ConsumerSpec,
     ProcessorSpec,
     ServiceSpec,
+    moved,
     replanned,
+    uses_of,
 )
 from buildflow_nb.core.declaring.hooks import Hook, HookKey, Hooks, MiddlewareHook
 from buildflow_nb.core.declaring.route_template import parse_template
@@ -94,6 +96,12 @@ class Registry:
         """Every primitive that was managed in this session, be it still or not."""
         with self._lock:
             return tuple(primitive for _, primitive in self._mentioned.values())
+
+    @property
+    def primitives(self) -> tuple[object, ...]:
+        """Every primitive that a processor uses, or that was managed in this session."""
+        used = (use.primitive for spec in self.processors.values() for use in uses_of(spec))
+        return (*used, *self.mentioned)
 
     @property
     def mentions(self) -> Mapping[str, int]:
@@ -180,6 +188,25 @@ class Registry:
         if found:
             self._tell(Changes(removed=(processor_id,)))
         return found
+
+    def elsewhere(self, change: Callable[[object], tuple[object, ...]]) -> Registry:
+        """The same declarations with every primitive changed; they are changed no more.
+
+        One that is managed may become several.
+
+        Raises:
+            DeclarationError: one of them is nothing there.
+        """
+        made = Registry(lambda _: None)
+        with self._lock:
+            made._services, made._hooks = dict(self._services), dict(self._hooks)
+            for name, spec in self._processors.items():
+                made._processors[name] = moved(spec, lambda one: change(one)[0])
+            for count, primitive in self._mentioned.values():
+                made._mentioned.update((key_of(one), (count, one)) for one in change(primitive))
+            for primitive in self._managed.values():
+                made._managed.update((key_of(one), one) for one in change(primitive))
+        return made
 
     def hold(self) -> None:
         """Open a transaction (an open one stays as it is)."""

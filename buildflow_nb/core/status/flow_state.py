@@ -19,7 +19,8 @@ class PrimitiveState:
 
     `primitive_name` is its class, `primitive_type` its cloud ("aws", "gcp", "local"; "agnostic" for
     those that say none), `resource_url` its page in the cloud's console. `primitive_dependencies`
-    are the ids of those that it is made with.
+    are the ids of those that it is made with. `declared_as` is the portable one that stands in the
+    code ("Queue orders"), None where that is itself.
     """
 
     primitive_id: str
@@ -28,6 +29,7 @@ class PrimitiveState:
     managed: bool
     resource_url: str | None
     primitive_dependencies: tuple[str, ...]
+    declared_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.errors import PermanentError, TemporaryError, told
-from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.core.portable import placed
+from buildflow_nb.core.primitive import Env, Wire, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -268,8 +269,8 @@ class SideSink:
 class _MutedSink:
     """Takes what a trial pushes, and writes nothing."""
 
-    def __init__(self, primitive: Writable) -> None:
-        self._encode = compile_encoder(None, primitive.sink_wire, _named(primitive))
+    def __init__(self, wire: Wire, owner: str) -> None:
+        self._encode = compile_encoder(None, wire, owner)
 
     def push(self, elements: Sequence[object]) -> Pushed:
         """Look whether it could be pushed.
@@ -288,7 +289,7 @@ class _MutedSink:
 
 async def open_muted(primitive: Any) -> _MutedSink:
     """What the dependencies of a trial push to."""
-    return _MutedSink(primitive)
+    return _MutedSink(getattr(primitive, "sink_wire", Wire.JSON), _named(primitive))
 
 
 _muted: ContextVar[bool] = ContextVar("buildflow_muted", default=False)
@@ -324,7 +325,8 @@ def side_sinks(
     Where somebody waits, `wait_s` seconds at most, `patience` counts tries after the first.
     """
 
-    async def open_sink(primitive: Any) -> SideSink:
+    async def open_sink(declared: Any) -> SideSink:
+        (primitive,) = placed(declared, env, "sink")
         if not isinstance(primitive, Writable):
             msg = f"{_named(primitive)} cannot be written"
             raise PermanentError(msg)
