@@ -200,19 +200,23 @@ def forget_parts(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def check_tree(folder: Path) -> None:
+def check_tree(folder: Path, *, own_links: bool = False) -> None:
     """Look through a folder that another program writes in, which may follow links.
+
+    With `own_links` it makes some itself, so those that lead to a place in the folder may be there.
 
     Raises:
         LinkedError: a link is in it.
         OSError: it cannot be read.
     """
-    left = [folder]
+    left, root = [folder], folder.resolve()
     while left:
         with os.scandir(left.pop()) as entries:
             for entry in entries:
                 if entry.is_symlink():
-                    raise LinkedError(Path(entry.path))
+                    path = Path(entry.path)
+                    if not (own_links and path.resolve().is_relative_to(root)):
+                        raise LinkedError(path)
                 if entry.is_dir(follow_symlinks=False):
                     left.append(Path(entry.path))
 

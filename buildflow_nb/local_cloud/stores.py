@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.local_cloud.clickhouse.store import CLICKHOUSE
 from buildflow_nb.local_cloud.ports import HOST
 from buildflow_nb.local_cloud.postgres.store import POSTGRES
 from buildflow_nb.local_cloud.store import Store
 
 __all__ = ("STORES", "store_endpoints", "store_named", "store_ports")
 
-STORES: Mapping[str, Store] = {store.name: store for store in (POSTGRES,)}
+STORES: Mapping[str, Store] = {store.name: store for store in (CLICKHOUSE, POSTGRES)}
 
 
 def store_ports() -> tuple[str, ...]:

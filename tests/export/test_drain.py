@@ -77,7 +77,7 @@ def shop(tmp_path):
 def stored(folder, table):
     """The ids in a table."""
     with duckdb.connect(str(folder / "shop.duckdb")) as connection:
-        return [row[0] for row in connection.execute(f"SELECT id FROM {table}").fetchall()]  # noqa: S608
+        return [row[0] for row in connection.execute(f"SELECT id FROM {table}").fetchall()]
 
 
 def calls(folder):

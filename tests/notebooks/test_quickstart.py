@@ -46,7 +46,7 @@ def truth(executed, folder):
     with duckdb.connect() as connection:
         path = folder / "quickstart-data" / "flights.csv"
         connection.execute(
-            f"CREATE VIEW flights AS SELECT * FROM read_csv('{path}', nullstr=['NA', ''], "  # noqa: S608
+            f"CREATE VIEW flights AS SELECT * FROM read_csv('{path}', nullstr=['NA', ''], "
             "header=true, types={'dep_time': 'VARCHAR'}) WHERE dep_time IS DISTINCT FROM 'late'"
         )
         yield connection

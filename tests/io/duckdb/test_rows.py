@@ -89,7 +89,7 @@ def test_a_value_that_python_has_not_fails_with_its_row(database, value, reason)
 )
 def test_what_both_have_comes_as_it_is(database, value, expected):
     grouped = " GROUP BY ALL" if "sum" not in value else ""
-    (found,) = asked(database, f"SELECT {value} AS v FROM t{grouped} LIMIT 1")  # noqa: S608
+    (found,) = asked(database, f"SELECT {value} AS v FROM t{grouped} LIMIT 1")
     assert found["v"] == expected
     assert type(found["v"]) is type(expected)
 

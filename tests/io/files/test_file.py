@@ -221,7 +221,7 @@ def test_parquet_parts_are_read_by_others(tmp_path):
     pushed(File(path), POINTS[:2], POINTS[2:], element=Point)
     assert pd.read_parquet(path)["x"].tolist() == [1, 2, 3]
     with duckdb.connect() as connection:
-        found = connection.execute(f"SELECT x FROM '{path}/*.parquet' ORDER BY x").fetchall()  # noqa: S608
+        found = connection.execute(f"SELECT x FROM '{path}/*.parquet' ORDER BY x").fetchall()
     assert found == [(1,), (2,), (3,)]
     assert [p.name[:10] for p in sorted(path.iterdir())] == ["part-00000", "part-00001"]
 

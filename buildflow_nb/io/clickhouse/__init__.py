@@ -1,0 +1,5 @@
+"""ClickHouse: tables to write."""
+
+from buildflow_nb.io.clickhouse.table import ClickhouseTable
+
+__all__ = ("ClickhouseTable",)

@@ -1,0 +1,1 @@
+"""ClickHouse on this machine: its HTTP interface over the embedded engine chdb."""

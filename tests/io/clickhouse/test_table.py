@@ -1,0 +1,254 @@
+"""Tables of ClickHouse as sinks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import json
+import uuid
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from buildflow_nb.core.errors import (
+    DeclarationError,
+    DeniedError,
+    PartialPushError,
+    PermanentError,
+    TemporaryError,
+)
+from buildflow_nb.core.primitive import Env, PushId
+from buildflow_nb.io.clickhouse import ClickhouseTable
+from buildflow_nb.local_cloud.clickhouse.store import CLICKHOUSE
+from tests.io.contract import SinkContract, pushed, run
+from tests.io.records import POINTS, Point
+from tests.local_cloud.servers import PASSWORD, Served
+
+pytestmark = pytest.mark.emulator
+
+
+class TestSink(SinkContract):
+    element = Point
+    samples = POINTS
+    bad = Point("no number", "x")
+
+    @pytest.fixture(autouse=True)
+    def _shop(self, shop):
+        self.shop = shop
+
+    def make(self, folder):
+        return self.shop.table(folder)
+
+    def read(self, folder):
+        # Each push is a part; parts are numbered in the order in which they came.
+        sql = "SELECT x, name FROM @ ORDER BY _part_index, _part_offset"
+        return [Point(*row) for row in self.shop.query(sql, self.make(folder))]
+
+
+def test_of_one_key_the_last_row_stays(shop, tmp_path):
+    table = shop.table(tmp_path, key=["x"])
+    pushed(table, POINTS, [replace(point, name="new") for point in POINTS[:2]], element=Point)
+    found = shop.query("SELECT x, name FROM @ FINAL ORDER BY x", table)
+    expected = {point.x: point.name for point in POINTS} | {p.x: "new" for p in POINTS[:2]}
+    assert found == sorted(expected.items())
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclass
+class Inner:
+    x: int
+    y: str | None
+
+
+@dataclass
+class Everything:
+    i: int
+    f: float
+    b: bool
+    s: str
+    raw: bytes
+    day: dt.date
+    clock: dt.time
+    at: dt.datetime
+    span: dt.timedelta
+    amount: decimal.Decimal
+    key: uuid.UUID
+    free: dict[str, Any]
+    words: list[str]
+    inner: Inner
+    inners: list[Inner]
+    colour: Colour
+    maybe: int | None = None
+    maybe_inner: Inner | None = None
+    maybe_words: list[str] | None = None
+    maybe_span: dt.timedelta | None = None
+    maybe_key: uuid.UUID | None = None
+    spans: tuple[dt.timedelta, ...] = ()
+
+
+ALL = Everything(
+    2**63 - 1, float("inf"), True, "caf\xe9 'quoted'", b"\x00\xff", dt.date(1960, 1, 2),
+    dt.time(1, 2, 3, 4), dt.datetime(2020, 1, 2, 3, 4, 5, 6, dt.timezone(dt.timedelta(hours=2))),
+    dt.timedelta(hours=-2, microseconds=3), decimal.Decimal("-1.000000001"), uuid.UUID(int=7),
+    {"a": [1, None]}, ["x", ""], Inner(1, None), [Inner(2, "y")], Colour.RED,
+)  # fmt: skip
+GIVEN = replace(
+    ALL,
+    maybe=5,
+    maybe_inner=Inner(3, "z"),
+    maybe_words=["w"],
+    maybe_span=dt.timedelta(seconds=1),
+    maybe_key=uuid.UUID(int=8),
+    spans=(dt.timedelta(seconds=2),),
+)
+
+
+def test_every_type_arrives_as_the_page_says(shop, tmp_path):
+    table = shop.table(tmp_path)
+    pushed(table, [ALL, GIVEN], element=Everything)
+    types = dict(row[:2] for row in shop.query("DESCRIBE TABLE @", table))
+    assert types["at"] == "DateTime64(6, 'UTC')"
+    assert types["inner"].split() == ["Tuple(", "x", "Int64,", "y", "Nullable(String))"]
+    found = shop.query("SELECT * EXCEPT (raw), hex(raw) FROM @ ORDER BY maybe", table)
+    names = [name for name in types if name != "raw"]
+    without, given = (dict(zip(names, row[:-1], strict=True)) for row in found[::-1])
+    assert found[0][-1] == "00FF"
+    plain = {"i", "f", "b", "s", "amount", "key", "maybe", "maybe_key"}
+    assert {name: given[name] for name in plain} == {name: getattr(GIVEN, name) for name in plain}
+    assert given["day"] == GIVEN.day
+    assert given["clock"] == "01:02:03.000004"
+    assert given["at"] == dt.datetime(2020, 1, 2, 1, 4, 5, 6)
+    assert given["span"] == -7_199_999_997
+    assert json.loads(given["free"]) == GIVEN.free
+    assert given["inner"] == {"x": 1, "y": None}
+    assert given["inners"] == [{"x": 2, "y": "y"}]
+    assert given["colour"] == "red"
+    assert json.loads(given["maybe_inner"]) == {"x": 3, "y": "z"}
+    assert (given["maybe_words"], given["maybe_span"], given["spans"]) == (
+        ["w"],
+        10**6,
+        [2 * 10**6],
+    )
+    missing = [without[f"maybe{end}"] for end in ("", "_inner", "_words", "_span", "_key")]
+    assert missing == [None, None, [], None, None]
+
+
+def test_a_push_is_stored_once_whoever_repeats_it(shop, tmp_path):
+    table = shop.table(tmp_path)
+
+    async def go():
+        for _ in range(2):
+            async with table.sink(Env(), Point) as sink:
+                await sink.push_once(POINTS, PushId("flow-prices", 0, len(POINTS)))
+        async with table.sink(Env(), Point) as sink:
+            await sink.push_once(POINTS, PushId("flow-prices", len(POINTS), len(POINTS)))
+            await sink.push_once(POINTS, PushId("flow-others", 0, len(POINTS)))
+
+    run(go())
+    assert shop.query("SELECT count() FROM @", table) == [(3 * len(POINTS),)]
+
+
+def test_a_row_that_a_table_of_others_refuses_fails_alone(shop, tmp_path):
+    table = shop.table(tmp_path)
+    shop.query("CREATE DATABASE IF NOT EXISTS `sh\\`op`")
+    shop.query(
+        "CREATE TABLE @ (x UInt8, name String, CONSTRAINT small CHECK x < 100)"
+        " ENGINE = MergeTree ORDER BY x",
+        table,
+    )
+    items = [Point(1, "one"), Point(100, "big"), Point(2, "two")]
+    with pytest.raises(PartialPushError) as found:
+        pushed(table, items, element=Point)
+    assert list(found.value.failed) == [1]
+    assert shop.query("SELECT x FROM @ ORDER BY x", table) == [(1,), (2,)]
+
+
+def test_a_table_with_other_columns_is_refused_in_one_line(shop, tmp_path):
+    table = shop.table(tmp_path)
+    pushed(table, [{"x": 1}])
+    with pytest.raises(PermanentError, match=r"has no column 'name' \(it has x\); add it") as found:
+        pushed(table, POINTS, element=Point)
+    assert "\n" not in str(found.value)
+
+
+def test_elements_without_a_type(shop, tmp_path):
+    table = shop.table(tmp_path)
+    pushed(table, [{"a": 1, "b": "x"}, {"a": 2, "c": None}], [{"a": 3, "b": "y"}])
+    found = shop.query("SELECT a, b FROM @ ORDER BY a", table)
+    assert found == [(1, "x"), (2, None), (3, "y")]
+
+
+def test_a_table_that_is_dropped_in_the_middle_is_made_again(shop, tmp_path):
+    table = shop.table(tmp_path)
+
+    async def go():
+        async with table.sink(Env(), Point) as sink:
+            await sink.push(POINTS)
+            shop.query("DROP TABLE @ SYNC", table)
+            await sink.push(POINTS[:1])
+
+    run(go())
+    assert shop.query("SELECT count() FROM @", table) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("key", "element", "message"),
+    [("z", Point, "key 'z' is no field"), ("y", Inner, "key 'y' may be missing")],
+)
+def test_keys_are_columns_that_are_always_there(shop, tmp_path, key, element, message):
+    with pytest.raises(PermanentError, match=message):
+        pushed(shop.table(tmp_path, key=key), [], element=element)
+
+
+def test_a_wrong_password_is_one_line_without_it(shop, tmp_path):
+    table = replace(shop.table(tmp_path), password="a wrong one")  # noqa: S106
+    with pytest.raises(DeniedError, match="Authentication failed; look at username") as found:
+        pushed(table, POINTS, element=Point)
+    assert "a wrong one" not in f"{found.value}{table!r}"
+    assert "\n" not in str(found.value)
+
+
+def test_a_server_that_goes_and_comes_back(tmp_path):
+    server = Served(CLICKHOUSE, tmp_path)
+    table = ClickhouseTable("shop", "t", f"127.0.0.1:{server.port}", "default", PASSWORD)
+
+    async def go():
+        async with table.sink(Env(), Point) as sink:
+            await sink.push_once(POINTS, PushId("w", 0, len(POINTS)))
+            server.kill()
+            with pytest.raises(TemporaryError, match="cannot be reached or written for now"):
+                await sink.push(POINTS)
+            server.start()
+            await sink.push_once(POINTS, PushId("w", 0, len(POINTS)))
+            await sink.push(POINTS)
+
+    try:
+        run(go())
+        server.kill()
+        with pytest.raises(TemporaryError):
+            pushed(table, POINTS, element=Point)
+    finally:
+        server.start()
+        server.stop()
+
+
+def test_what_is_nothing_is_refused_at_once():
+    for words in ({"table": ""}, {"host": 3}, {"batch_size": 0}, {"key": [""]}):
+        with pytest.raises(DeclarationError):
+            ClickhouseTable(**{"database": "d", "table": "t", **words})
+
+
+def test_a_missing_client_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(DeclarationError, match=r"pip install 'buildflow_nb\[clickhouse\]'"):
+        ClickhouseTable("d", "t")
+
+
+def test_without_a_host_there_has_to_be_a_stack_with_one():
+    with pytest.raises(PermanentError, match="has no ClickHouse of its own; give it a host"):
+        pushed(ClickhouseTable("d", "t"), POINTS, element=Point)
