@@ -7,6 +7,7 @@ ours.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from buildflow_nb.core.credentials import Secret
@@ -15,7 +16,7 @@ from buildflow_nb.core.primitive import Env
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-__all__ = ("BucketPrimitive", "DatabasePrimitive")
+__all__ = ("BucketPrimitive", "DatabasePrimitive", "DialledDatabase", "connector_of")
 
 
 @runtime_checkable
@@ -48,3 +49,35 @@ class DatabasePrimitive(Protocol):
             PermanentError: it cannot be told.
         """
         ...
+
+
+@runtime_checkable
+class DialledDatabase(DatabasePrimitive, Protocol):
+    """A database that in some stacks only its vendor's own connector reaches."""
+
+    def connector(
+        self, env: Env, user: str | None, password: Secret | None, *, is_async: bool
+    ) -> Callable[[], Any] | None:
+        """What gives a new connection of the driver that `sql_url` names, when it is called.
+
+        With `is_async` it gives an awaitable of one. None where the URL is all that is needed.
+        Blocks while the connector is loaded.
+
+        Raises:
+            PermanentError: credentials are missing.
+        """
+        ...
+
+
+def connector_of(
+    database: DatabasePrimitive,
+    env: Env,
+    user: str | None,
+    password: Secret | None,
+    *,
+    is_async: bool,
+) -> Callable[[], Any] | None:
+    """The connector of a database, if it has one and needs it. Raises as `connector`."""
+    if not isinstance(database, DialledDatabase):
+        return None
+    return database.connector(env, user, password, is_async=is_async)

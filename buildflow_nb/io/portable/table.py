@@ -104,7 +104,7 @@ class RelationalTable(Injectable):
             DeclarationError: Postgres has no such names.
         """
         del role
-        from buildflow_nb.io.postgres import PostgresTable  # type: ignore[import-not-found]
+        from buildflow_nb.io.postgres import PostgresTable
 
         url = None if env.cloud == "local" else self.url
         return (PostgresTable(self.table_name or "table", url, key=self.key),)

@@ -1,0 +1,85 @@
+"""Elements as rows for asyncpg: Python's values, each in the form that its column's codec takes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from buildflow_nb.core.conversion.json_forms import value_json
+from buildflow_nb.core.errors import ConversionError
+from buildflow_nb.io.columns.element_columns import Column, ElementColumns
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS
+from buildflow_nb.io.postgres.columns import JSONS, TEXTS, Found
+
+__all__ = ("Rows", "converters", "rows_of")
+
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Row `i` is the element at position `kept[i]`; `faults` say why the others are none."""
+
+    rows: Sequence[tuple[Any, ...]]
+    kept: Sequence[int]
+    faults: Mapping[int, Exception]
+
+
+def rows_of(
+    columns: ElementColumns, converts: Mapping[str, Convert], items: Sequence[object]
+) -> Rows:
+    """The elements as rows; those at fault are found before anything is sent."""
+    values = columns.plain(items)
+    kept: Sequence[int] = range(len(items))
+    faults: dict[int, Exception] = {}
+    if values is None:
+        fitted = columns.fit(items)
+        values = [column.to_pylist() for column in fitted.table.columns]
+        kept, faults = fitted.kept, dict(fitted.faults)
+    for at, (name, _, _) in enumerate(columns.columns):
+        convert = converts.get(name)
+        if convert is not None:
+            values[at] = _converted(convert, name, values[at], kept, faults)
+    rows = list(zip(*values, strict=True))
+    sound = [i for i, at in enumerate(kept) if at not in faults]
+    if len(sound) < len(rows):
+        rows, kept = [rows[i] for i in sound], [kept[i] for i in sound]
+    return Rows(rows, kept, faults)
+
+
+def _converted(
+    convert: Convert,
+    name: str,
+    values: Sequence[Any],
+    kept: Sequence[int],
+    faults: dict[int, Exception],
+) -> list[Any]:
+    """The values converted; those at fault are None, and noted."""
+    made = []
+    for at, value in zip(kept, values, strict=True):
+        try:
+            made.append(None if value is None else convert(value))
+        except ELEMENT_FAULTS as error:
+            faults[at] = ConversionError(f"column {name!r}: {error}")
+            made.append(None)
+    return made
+
+
+def converters(columns: Sequence[Column], found: Mapping[str, Found]) -> dict[str, Convert]:
+    """What makes the form that a column's codec takes of a value, for columns that need it."""
+    made: dict[str, Convert] = {}
+    for name, kind, _ in columns:
+        there = found[name]
+        if there.type in JSONS and kind.word in ("list", "struct"):
+            made[name] = lambda value: value_json(value).decode()
+        elif there.type == "timestamp" and kind.word == "timestamptz":
+            made[name] = _in_utc
+        elif there.type in TEXTS and kind.word == "uuid":
+            made[name] = str
+    return made
+
+
+def _in_utc(value: dt.datetime) -> dt.datetime:
+    return value.astimezone(dt.UTC).replace(tzinfo=None)

@@ -1,0 +1,220 @@
+"""Writes elements to a Postgres table: one transaction a push, over a connection of its own.
+
+A push is stored whole, but for the elements at fault. Those whose values are none of their column's
+are found before anything is sent. What only Postgres can tell (NOT NULL, CHECK, a value too long)
+is narrowed down inside of the transaction: it says at which row it stopped, so that the rows before
+and behind it are written again, without it.
+
+`push_once` notes the push in the table `buildflow_pushes`, in its elements' transaction, so that
+one that is repeated after a crash is known. A table that was dropped and made anew is another one.
+
+A push that is cancelled goes on to its end: half of a COPY would cost the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
+from buildflow_nb.core.primitive import Env, PushId
+from buildflow_nb.io.columns.element_columns import columns_of
+from buildflow_nb.io.partial_push import Failures, raise_failed
+from buildflow_nb.io.postgres.columns import quoted
+from buildflow_nb.io.postgres.database import CALL_S, Database, closed
+from buildflow_nb.io.postgres.errors import element_fault, fault, row_of, state_of
+from buildflow_nb.io.postgres.rows import rows_of
+from buildflow_nb.io.postgres.target import TAKEN, Prepared, Target
+
+__all__ = ("LEDGER", "PostgresSink")
+
+LEDGER = "buildflow_pushes"
+ALTERED = ("42P01", "42703", "42804", "42P10", "0A000")  # since it was looked at
+SAID = "rows cannot be written"
+
+
+class PostgresSink:
+    """Appends to a table or replaces rows of the same key; pushes take turns."""
+
+    def __init__(self, env: Env, database: Database, target: Target) -> None:
+        self._env = env
+        self._database = database
+        self._target = target
+        self._turn = asyncio.Lock()
+        self._connection: Any = None
+        self._prepared: Prepared | None = None
+        self._ledger = ""
+        self._pushes: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        try:
+            with suppress(TemporaryError):
+                await self._open()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._pushes:
+            await asyncio.wait(self._pushes, timeout=CALL_S)
+        await self._close()
+
+    async def push(self, items: Sequence[object]) -> None:
+        """Write the items."""
+        await self._in_turn(items, None)
+
+    async def push_once(self, items: Sequence[object], push: PushId) -> None:
+        """Write the items, unless this very push was written before."""
+        await self._in_turn(items, push)
+
+    async def _in_turn(self, items: Sequence[object], push: PushId | None) -> None:
+        if not items:
+            return
+        task = asyncio.create_task(self._push(items, push))
+        self._pushes.add(task)
+        task.add_done_callback(self._done)
+        await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._pushes.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever was cancelled does not ask for it
+
+    async def _push(self, items: Sequence[object], push: PushId | None) -> None:
+        async with self._turn:
+            try:
+                async with asyncio.timeout(CALL_S):
+                    failed = await self._written(items, push)
+            except BaseException as error:
+                if not state_of(error) and not isinstance(error, BuildFlowError):
+                    await self._close()  # in the middle of what, nobody knows
+                if isinstance(error, Exception):
+                    raise fault(error, self._database.shown) from error
+                raise
+        raise_failed(failed, len(items), SAID)
+
+    async def _written(self, items: Sequence[object], push: PushId | None) -> Failures:
+        """Write the items and give those at fault; a table that was altered is looked at again."""
+        try:
+            return await self._write(items, push)
+        except Exception as error:
+            if state_of(error) not in ALTERED:
+                raise
+            self._prepared, self._ledger = None, ""
+            return await self._write(items, push)
+
+    async def _write(self, items: Sequence[object], push: PushId | None) -> Failures:
+        prepared = await self._open(items)
+        if isinstance(prepared, dict):
+            return prepared
+        found = rows_of(prepared.columns, prepared.converts, items)
+        rows, failed = found.rows, dict(found.faults)
+        chosen = prepared.last_of_each(rows)
+        whole = rows if len(chosen) == len(rows) else [rows[i] for i in chosen]
+        if push is not None and not self._ledger:
+            self._ledger = await _made_ledger(self._connection, self._target.schema)
+        try:
+            if push is None and not self._target.key:
+                await prepared.write(self._connection, whole)
+                return failed
+            async with self._connection.transaction():
+                if push is not None and await self._was_stored(push):
+                    return {}
+                await prepared.write(self._connection, whole)
+                return failed
+        except Exception as error:
+            if element_fault(error) is None or not self._usable():
+                raise
+        async with self._connection.transaction():
+            if push is not None and await self._was_stored(push):
+                return {}
+            faults = await self._narrowed(prepared, rows)
+        return failed | {found.kept[i]: error for i, error in faults.items()}
+
+    async def _narrowed(self, prepared: Prepared, rows: Sequence[Any]) -> Failures:
+        """Write the rows that Postgres takes, within a transaction, and give the others' faults."""
+        failed: Failures = {}
+        pieces = [(0, len(rows))]
+        while pieces:
+            first, behind = pieces.pop()
+            piece = rows[first:behind]
+            if not piece:
+                continue
+            chosen = prepared.last_of_each(piece)
+            try:
+                async with self._connection.transaction():
+                    await prepared.write(self._connection, [piece[i] for i in chosen])
+                await prepared.clear(self._connection)
+            except Exception as error:
+                reason = element_fault(error)
+                if reason is None:
+                    raise
+                row = row_of(error)
+                if row is None and len(piece) > 1:
+                    middle = first + len(piece) // 2
+                    pieces += [(middle, behind), (first, middle)]
+                    continue
+                at = first + (chosen[row] if row is not None and row < len(chosen) else 0)
+                failed[at] = reason
+                pieces += [(at + 1, behind), (first, at)]
+        return failed
+
+    async def _was_stored(self, push: PushId) -> bool:
+        """Note a push in this transaction; tells whether it was noted before."""
+        table = self._target.table
+        noted = await self._connection.fetchval(
+            f"INSERT INTO {self._ledger} AS old (target, writer, relation, first, count) "  # noqa: S608
+            "VALUES ($1, $2, to_regclass($1)::oid, $3, $4) ON CONFLICT (target, writer) DO UPDATE "
+            "SET relation = EXCLUDED.relation, first = EXCLUDED.first, count = EXCLUDED.count, "
+            "stored_at = now() WHERE (old.relation, old.first, old.count) IS DISTINCT FROM "
+            "(EXCLUDED.relation, EXCLUDED.first, EXCLUDED.count) RETURNING true",
+            table,
+            push.writer,
+            push.first,
+            push.count,
+        )
+        return noted is None
+
+    async def _open(self, items: Sequence[object] = ()) -> Any:
+        """Connect and prepare, as far as that is not done; faults of all items where none fits."""
+        try:
+            if not self._usable():
+                await self._close()
+                self._connection = await self._database.connect(self._env)
+            if self._prepared is None and (items or columns_of(self._target.element) is not None):
+                self._prepared = await self._target.prepare(self._connection, items)
+        except ConversionError as error:
+            return dict.fromkeys(range(len(items)), error)
+        except BuildFlowError:
+            raise
+        except Exception as error:
+            raise fault(error, self._database.shown) from error
+        return self._prepared
+
+    def _usable(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._prepared, self._ledger = None, ""
+        if connection is not None:
+            await closed(connection)
+
+
+async def _made_ledger(connection: Any, schema: str) -> str:
+    """Make the table of pushes of a schema, unless it is there; gives its quoted name."""
+    ledger = quoted(schema, LEDGER)
+    statement = (
+        f"CREATE TABLE IF NOT EXISTS {ledger} (target text, writer text, relation oid, "
+        "first bigint, count bigint, stored_at timestamptz DEFAULT now(), "
+        "PRIMARY KEY (target, writer))"
+    )
+    try:
+        await connection.execute(statement)
+    except Exception as error:
+        if state_of(error) not in TAKEN:  # somebody else made it in this moment
+            raise
+    return ledger
