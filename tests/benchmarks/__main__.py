@@ -15,6 +15,7 @@ BENCHMARKS = (
     "operations",
     "sqs",
     "pubsub",
+    "postgres",
     "cli",
     "export",
 )

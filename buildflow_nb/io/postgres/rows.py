@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from buildflow_nb.core.conversion.json_forms import value_json
@@ -20,11 +20,32 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Row `i` is the element at position `kept[i]`; `faults` say why the others are none."""
+    """Rows, column by column; `faults` say, by position, why an element is no row.
 
-    rows: Sequence[tuple[Any, ...]]
+    Row `i` is the element at position `kept[i]`.
+    """
+
+    columns: Sequence[Sequence[Any]]
     kept: Sequence[int]
-    faults: Mapping[int, Exception]
+    faults: Mapping[int, Exception] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def records(self) -> Iterator[tuple[Any, ...]]:
+        """The rows, as the client takes them."""
+        return zip(*self.columns, strict=True)
+
+    def part(self, first: int, behind: int) -> Rows:
+        """The rows between two numbers."""
+        return Rows([column[first:behind] for column in self.columns], self.kept[first:behind])
+
+    def only(self, chosen: Sequence[int]) -> Rows:
+        """The rows of these numbers, in their order."""
+        if len(chosen) == len(self):
+            return self
+        columns = [[column[i] for i in chosen] for column in self.columns]
+        return Rows(columns, [self.kept[i] for i in chosen], self.faults)
 
 
 def rows_of(
@@ -42,11 +63,8 @@ def rows_of(
         convert = converts.get(name)
         if convert is not None:
             values[at] = _converted(convert, name, values[at], kept, faults)
-    rows = list(zip(*values, strict=True))
-    sound = [i for i, at in enumerate(kept) if at not in faults]
-    if len(sound) < len(rows):
-        rows, kept = [rows[i] for i in sound], [kept[i] for i in sound]
-    return Rows(rows, kept, faults)
+    found = Rows(values, kept, faults)
+    return found.only([i for i, at in enumerate(kept) if at not in faults]) if faults else found
 
 
 def _converted(

@@ -25,7 +25,7 @@ from buildflow_nb.io.partial_push import Failures, raise_failed
 from buildflow_nb.io.postgres.columns import quoted
 from buildflow_nb.io.postgres.database import CALL_S, Database, closed
 from buildflow_nb.io.postgres.errors import element_fault, fault, row_of, state_of
-from buildflow_nb.io.postgres.rows import rows_of
+from buildflow_nb.io.postgres.rows import Rows, rows_of
 from buildflow_nb.io.postgres.target import TAKEN, Prepared, Target
 
 __all__ = ("LEDGER", "PostgresSink")
@@ -110,10 +110,9 @@ class PostgresSink:
         prepared = await self._open(items)
         if isinstance(prepared, dict):
             return prepared
-        found = rows_of(prepared.columns, prepared.converts, items)
-        rows, failed = found.rows, dict(found.faults)
-        chosen = prepared.last_of_each(rows)
-        whole = rows if len(chosen) == len(rows) else [rows[i] for i in chosen]
+        rows = rows_of(prepared.columns, prepared.converts, items)
+        failed = dict(rows.faults)
+        whole = rows.only(prepared.last_of_each(rows))
         if push is not None and not self._ledger:
             self._ledger = await _made_ledger(self._connection, self._target.schema)
         try:
@@ -132,21 +131,21 @@ class PostgresSink:
             if push is not None and await self._was_stored(push):
                 return {}
             faults = await self._narrowed(prepared, rows)
-        return failed | {found.kept[i]: error for i, error in faults.items()}
+        return failed | {rows.kept[i]: error for i, error in faults.items()}
 
-    async def _narrowed(self, prepared: Prepared, rows: Sequence[Any]) -> Failures:
+    async def _narrowed(self, prepared: Prepared, rows: Rows) -> Failures:
         """Write the rows that Postgres takes, within a transaction, and give the others' faults."""
         failed: Failures = {}
         pieces = [(0, len(rows))]
         while pieces:
             first, behind = pieces.pop()
-            piece = rows[first:behind]
-            if not piece:
+            piece = rows.part(first, behind)
+            if not len(piece):
                 continue
             chosen = prepared.last_of_each(piece)
             try:
                 async with self._connection.transaction():
-                    await prepared.write(self._connection, [piece[i] for i in chosen])
+                    await prepared.write(self._connection, piece.only(chosen))
                 await prepared.clear(self._connection)
             except Exception as error:
                 reason = element_fault(error)

@@ -30,7 +30,7 @@ from buildflow_nb.io.postgres.columns import (
     type_of,
 )
 from buildflow_nb.io.postgres.errors import state_of
-from buildflow_nb.io.postgres.rows import Convert, converters
+from buildflow_nb.io.postgres.rows import Convert, Rows, converters
 
 __all__ = ("Prepared", "Target")
 
@@ -160,23 +160,25 @@ class Prepared:
         names = tuple(column.name for column in self.columns.columns)
         object.__setattr__(self, "names", names)
 
-    def last_of_each(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[int]:
-        """The places of the rows to write: with a key, of equal ones the last."""
+    def last_of_each(self, rows: Rows) -> Sequence[int]:
+        """The numbers of the rows to write: with a key, of equal ones the last."""
         if not self.target.key:
             return range(len(rows))
-        at = [self.names.index(name) for name in self.target.key]
-        last = {tuple(row[i] for i in at): place for place, row in enumerate(rows)}
+        keys = [rows.columns[self.names.index(name)] for name in self.target.key]
+        last = dict(zip(zip(*keys, strict=True), range(len(rows)), strict=True))
         return range(len(rows)) if len(last) == len(rows) else sorted(last.values())
 
-    async def write(self, connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    async def write(self, connection: Any, rows: Rows) -> None:
         """Write rows, of which no two have one key; needs a transaction where there is a key."""
         target = self.target
         if not target.key:
             await connection.copy_records_to_table(
-                target.name, records=rows, columns=self.names, schema_name=target.schema
+                target.name, records=rows.records(), columns=self.names, schema_name=target.schema
             )
             return
-        await connection.copy_records_to_table(target.staged, records=rows, columns=self.names)
+        await connection.copy_records_to_table(
+            target.staged, records=rows.records(), columns=self.names
+        )
         await connection.execute(self.merge)
 
     async def clear(self, connection: Any) -> None:
