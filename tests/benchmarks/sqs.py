@@ -1,4 +1,4 @@
-"""A consumer of an SQS queue, beside a thread loop that uses boto3 by hand, with equal threads.
+"""A consumer of an SQS queue, beside a thread loop that uses boto3 by hand.
 
 Both talk to a server that answers every call after 10 ms, as AWS does from nearby; what is measured
 is the client. The loop by hand is what a good engineer writes: receive ten, decode, delete ten.
@@ -21,13 +21,13 @@ from buildflow_nb import Flow
 from buildflow_nb.core.credentials import AWSCredentials, Secret
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.aws import SQSQueue
-from buildflow_nb.io.aws.sqs.source import MAX_CALLS as THREADS
 from buildflow_nb.runtime.handle import RunHandle
 from buildflow_nb.runtime.plan import RunPlan
 from tests.benchmarks.measure import interleave, table
 from tests.benchmarks.orders import Order
 
 MESSAGES = 15_000
+THREADS = 24  # of the loop by hand; more make it no faster, as the CPU is its limit
 LATENCY_MS = 10  # as AWS answers from nearby
 EMPTY_POLL_S = 0.3  # a long poll of an empty queue, on this server
 LOOK_S = 0.005
@@ -109,7 +109,7 @@ def drain(client: object, url: str) -> None:
 
 
 def by_hand(server: Server) -> float:
-    """Messages a second of a boto3 loop in as many threads as our source has."""
+    """Messages a second of a boto3 loop in threads."""
     client = boto3.client(
         "sqs",
         endpoint_url=server.url,
@@ -143,7 +143,7 @@ def main() -> None:
     finally:
         server.stop()
     title = f"{MESSAGES:,} SQS messages to a dataclass, {LATENCY_MS} ms a call"
-    table(title, figures, "messages/s", {by_boto3: "at least 0.9"})
+    table(title, figures, "messages/s", {by_boto3: "at least 2"})
 
 
 if __name__ == "__main__":

@@ -3,18 +3,33 @@
 Making a client costs some 50 ms, and a client may be used by many threads, so they are kept for the
 life of the process and shared. A stack's `Env` says where they connect; nothing here knows which
 endpoints are emulators, and which keys count is `core.aws_session`'s matter.
+
+`access` says how a service is reached by who speaks to it without its client: as that one would,
+by the same endpoint, keys, proxy and certificates.
 """
 
 from __future__ import annotations
 
+import os
+import ssl
 import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from buildflow_nb.core.aws_session import aws_session
 from buildflow_nb.core.credentials import AWSCredentials
 from buildflow_nb.core.primitive import Env
 
-__all__ = ("bucket_resource", "connect", "default_region")
+__all__ = (
+    "ATTEMPTS",
+    "CONNECT_S",
+    "READ_S",
+    "Access",
+    "access",
+    "bucket_resource",
+    "connect",
+    "default_region",
+)
 
 CONNECT_S = 5
 READ_S = 30  # a long poll takes 20 s; anything else that takes longer is dead
@@ -38,6 +53,46 @@ def connect(env: Env, service: str, region: str | None) -> Any:
         if key not in _clients:
             _clients[key] = _make(*key)
         return _clients[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a service is reached: its `endpoint` (a URL), and what requests are signed with.
+
+    `credentials` are botocore's, which may want to be renewed. `tls` is for an HTTPS endpoint.
+    """
+
+    service: str
+    endpoint: str
+    region: str
+    credentials: Any = field(repr=False)
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
+    tls: ssl.SSLContext | None = None
+
+
+def access(env: Env, service: str, region: str | None) -> Access:
+    """How a service is reached; blocks as `connect`, and where keys have to be fetched.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: no region is known, or there are no keys.
+    """
+    from botocore.exceptions import NoCredentialsError
+    from botocore.httpsession import ProxyConfiguration, get_cert_path
+    from botocore.utils import get_environ_proxies
+
+    meta = connect(env, service, region).meta
+    with _lock:
+        session = _session(env.aws)
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    url, tls = meta.endpoint_url, None
+    if url.startswith("https:"):
+        bundle = session._session.get_config_variable("ca_bundle")  # noqa: SLF001  (boto3 hides it)
+        trusted = bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True
+        tls = ssl.create_default_context(cafile=get_cert_path(trusted))
+    proxy = ProxyConfiguration(get_environ_proxies(url)).proxy_url_for(url)
+    return Access(service, url, meta.region_name, credentials, proxy, tls)
 
 
 def bucket_resource(env: Env, region: str | None, name: str) -> Any:

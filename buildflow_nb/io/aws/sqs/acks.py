@@ -1,4 +1,4 @@
-"""What SQS is told of received messages, up to ten in a call; blocks, so it runs on threads.
+"""What SQS is told of received messages, up to ten in a call.
 
 A delete is believed when SQS has not refused it and the lease stood when it was sent: SQS refuses
 a handle that is too old, or takes it and deletes nothing (API Reference, "DeleteMessage"). What was
@@ -8,10 +8,8 @@ deleted too late is done with all the same, so `MessageLeases` has it deleted wh
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.io.aws.sqs.allowance import Allowance
@@ -38,45 +36,44 @@ class Acks:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.late = 0
-        self._counting = threading.Lock()
         self._client = client
         self._leases = leases
         self._allowance = allowance
         self._now = now
 
-    def delete(self, receipts: Sequence[Receipt]) -> list[Exception]:
+    async def delete(self, receipts: Sequence[Receipt]) -> list[Exception]:
         """Delete messages; gives why some may be deleted when asked again."""
         left, faults = list(receipts), list[Exception]()
         for _ in range(TRIES):
             handles, began = [receipt.handle for receipt in left], self._now()
-            failures = self._call(partial(self._client.delete, handles), left)
+            failures = await self._call(self._client.delete(handles), left)
             faults += self._passing(left, failures)
             told = [(i, receipt) for i, receipt in enumerate(left) if _final(failures, i)]
             left = [receipt for i, receipt in told if receipt.handle != handles[i]]
             same = [(i, receipt) for i, receipt in told if receipt.handle == handles[i]]
             self._deleted([receipt for i, receipt in same if i not in failures], began)
-            self._refused([receipt for i, receipt in same if i in failures])
+            await self._refused([receipt for i, receipt in same if i in failures])
             if not left:
                 break
-        self._refused(left)
+        await self._refused(left)
         return faults
 
-    def show(self, receipts: Sequence[Receipt]) -> list[Exception]:
+    async def show(self, receipts: Sequence[Receipt]) -> list[Exception]:
         """Show messages, each after its pause; gives why some may be shown when asked again."""
         words = {receipt.handle: receipt.pause_s or 0 for receipt in receipts}
-        failures = self._call(partial(self._client.change_visibility, words), receipts)
+        failures = await self._call(self._client.change_visibility(words), receipts)
         # One whose handle is refused is somebody else's by now, or comes again anyway.
         told = [receipt for i, receipt in enumerate(receipts) if _final(failures, i)]
         self._leases.settled(told)
         self._allowance.settled(len(told))
         return self._passing(receipts, failures)
 
-    def renew(self, receipts: Sequence[Receipt], lease_s: int) -> None:
+    async def renew(self, receipts: Sequence[Receipt], lease_s: int) -> None:
         """Hide messages for a whole lease from now; what fails stays due, or is lost."""
         began, handles = self._now(), [receipt.handle for receipt in receipts]
         try:
             with self._allowance.call():
-                failures = self._client.change_visibility(dict.fromkeys(handles, lease_s))
+                failures = await self._client.change_visibility(dict.fromkeys(handles, lease_s))
         except BuildFlowError:
             return
         kept = (receipt for i, receipt in enumerate(receipts) if i not in failures)
@@ -84,10 +81,10 @@ class Acks:
         refused = (i for i, error in failures.items() if isinstance(error, RefusedError))
         self._leases.lost((receipts[i], handles[i]) for i in refused)
 
-    def _call(self, call: Callable[[], Failures], receipts: Sequence[Receipt]) -> Failures:
+    async def _call(self, call: Awaitable[Failures], receipts: Sequence[Receipt]) -> Failures:
         try:
             with self._allowance.call():
-                return call()
+                return await call
         except BuildFlowError as error:
             return dict.fromkeys(range(len(receipts)), error)
         except BaseException:
@@ -106,21 +103,20 @@ class Acks:
         self._leases.too_late(receipt for receipt in receipts if receipt not in in_time)
         self._allowance.settled(len(receipts))
 
-    def _refused(self, receipts: Sequence[Receipt]) -> None:
+    async def _refused(self, receipts: Sequence[Receipt]) -> None:
         if not receipts:
             return
         self._leases.too_late(receipts)
         self._allowance.settled(len(receipts))
-        with self._counting:  # several threads delete
-            first = not self.late
-            self.late += len(receipts)
+        first = not self.late
+        self.late += len(receipts)
         if first:
             _log.warning(
                 "queue %r: a message was done with only when its visibility timeout of %s s was "
                 "over, so it may be delivered again (here it is deleted then, and not done twice); "
                 "a longer timeout avoids that",
                 self._client.name,
-                self._client.lease_s,
+                await self._client.lease_s(),
             )
 
 

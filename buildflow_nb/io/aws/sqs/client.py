@@ -1,22 +1,30 @@
-"""Blocking calls to one SQS queue, batch entry by batch entry.
+"""Calls to one SQS queue, batch entry by batch entry.
 
 The queue is looked up by name with the first call, and again after a call that found it missing or
 unreachable, so a queue that is made later, or an emulator that comes back elsewhere, is found
-without a restart. Threads may share a client.
+without a restart. A client belongs to the loop of its first call.
 
 Limits: Amazon SQS Developer Guide, "Message quotas"; batches: API Reference, "SendMessageBatch".
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
+from buildflow_nb.io.aws.clients import Access
 from buildflow_nb.io.aws.errors import THROTTLED, Target
+from buildflow_nb.io.checks import on_thread
 from buildflow_nb.io.partial_push import Failures
+
+if TYPE_CHECKING:
+    from buildflow_nb.io.aws.sqs.connection import Connection
 
 __all__ = (
     "BATCH",
@@ -74,13 +82,18 @@ class _Facts:
 
 
 class QueueClient:
-    """A queue by name; `connect` gives the client, `account` owns the queue where it is another."""
+    """A queue by name; `find` says, blocking, how SQS is reached.
 
-    def __init__(self, connect: Callable[[], Any], target: Target, account: str | None) -> None:
-        self._connect = connect
+    `account` owns the queue where it is another than one's own.
+    """
+
+    def __init__(self, find: Callable[[], Access], target: Target, account: str | None) -> None:
+        self._find = find
         self._target = target
         self._owner = {"QueueOwnerAWSAccountId": account} if account else {}
+        self._connection: Connection | None = None
         self._found: _Facts | None = None
+        self._looking: asyncio.Task[_Facts] | None = None
         self.fifo = target.name.endswith(FIFO)
 
     @property
@@ -88,47 +101,45 @@ class QueueClient:
         """The queue's name."""
         return self._target.name
 
-    @property
-    def lease_s(self) -> int:
-        """Seconds for which a received message is hidden from others."""
-        return self._facts().lease_s
+    async def lease_s(self) -> int:
+        """Seconds for which a received message is hidden from others. Raises as `receive`."""
+        return (await self._facts()).lease_s
 
-    @property
-    def max_bytes(self) -> int:
-        """The size of a message's body in UTF-8, at most."""
-        return self._facts().max_bytes
+    async def max_bytes(self) -> int:
+        """The size of a message's body in UTF-8, at most. Raises as `receive`."""
+        return (await self._facts()).max_bytes
 
-    def receive(self, wait_s: int) -> list[Message]:
+    async def receive(self, wait_s: int) -> list[Message]:
         """Wait so many seconds (1 to 20) for up to ten messages; none is an answer too.
 
         Raises:
             TemporaryError: the queue is missing, throttled or out of reach.
             PermanentError: it refuses us.
         """
-        facts = self._facts()
+        facts = await self._facts()
         # A FIFO queue that is asked again with the same id, since the answer was lost, gives the
         # same messages again instead of locking their groups until the lease ends.
         attempt = {"ReceiveRequestAttemptId": uuid.uuid4().hex} if self.fifo else {}
-        reply = self._call(
-            "receive_message",
+        reply = await self._call(
+            "ReceiveMessage",
             "sqs:ReceiveMessage",
             MaxNumberOfMessages=BATCH,
             WaitTimeSeconds=min(wait_s, LONG_POLL_S),
             VisibilityTimeout=facts.lease_s,
-            AttributeNames=[TIMES],  # by its older name, which every boto3 knows
+            AttributeNames=[TIMES],  # by its older name, which every emulator knows
             **attempt,
         )
         return [
             Message(m["MessageId"], m["ReceiptHandle"], m["Body"], _times(m))
-            for m in reply.get("Messages", ())
+            for m in reply.get("Messages") or ()
         ]
 
-    def delete(self, handles: Sequence[str]) -> Failures:
+    async def delete(self, handles: Sequence[str]) -> Failures:
         """Delete up to ten received messages; gives what failed."""
         entries = [{"Id": str(i), "ReceiptHandle": handle} for i, handle in enumerate(handles)]
-        return self._batch("delete_message_batch", "sqs:DeleteMessage", entries)
+        return await self._batch("DeleteMessageBatch", "sqs:DeleteMessage", entries)
 
-    def change_visibility(self, handles: Mapping[str, int]) -> Failures:
+    async def change_visibility(self, handles: Mapping[str, int]) -> Failures:
         """Hide up to ten received messages, each for so many seconds from now; gives what failed.
 
         0 shows a message at once.
@@ -138,51 +149,85 @@ class QueueClient:
             for i, (handle, seconds) in enumerate(handles.items())
         ]
         action = "sqs:ChangeMessageVisibility"
-        return self._batch("change_message_visibility_batch", action, entries)
+        return await self._batch("ChangeMessageVisibilityBatch", action, entries)
 
-    def send(self, entries: Sequence[Mapping[str, str]]) -> Failures:
+    async def send(self, entries: Sequence[Mapping[str, str]]) -> Failures:
         """Send up to ten messages, given as SendMessageBatch has them but for `Id`."""
         numbered = [{"Id": str(i), **entry} for i, entry in enumerate(entries)]
-        return self._batch("send_message_batch", "sqs:SendMessage", numbered)
+        return await self._batch("SendMessageBatch", "sqs:SendMessage", numbered)
 
-    def load(self) -> None:
-        """Make the client. Raises as `receive`."""
+    async def load(self) -> None:
+        """Find out how SQS is reached. Raises as `receive`."""
         with self._target.faults("sqs:GetQueueUrl"):
-            self._connect()
+            await self._connected()
 
-    def count(self) -> Counts:
+    async def count(self) -> Counts:
         """How many messages there are."""
-        reply = self._call("get_queue_attributes", _ATTRIBUTES, AttributeNames=list(COUNTS))
+        reply = await self._call("GetQueueAttributes", _ATTRIBUTES, AttributeNames=list(COUNTS))
         return Counts(*(int(reply["Attributes"].get(name, 0)) for name in COUNTS))
 
-    def _batch(self, operation: str, action: str, entries: list[dict[str, Any]]) -> Failures:
-        reply = self._call(operation, action, Entries=entries)
-        return {int(entry["Id"]): _failure(entry) for entry in reply.get("Failed", ())}
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait((self._looking,))
+        if self._connection is not None:
+            await self._connection.close()
 
-    def _call(self, operation: str, action: str, **words: Any) -> Any:
-        facts = self._facts()
+    async def _batch(self, operation: str, action: str, entries: list[dict[str, Any]]) -> Failures:
+        reply = await self._call(operation, action, Entries=entries)
+        return {int(entry["Id"]): _failure(entry) for entry in reply.get("Failed") or ()}
+
+    async def _call(self, operation: str, action: str, **words: Any) -> Any:
+        facts = await self._facts()
         try:
             with self._target.faults(action):
-                return getattr(self._connect(), operation)(QueueUrl=facts.url, **words)
+                connection = await self._connected()
+                return await connection.call(operation, {"QueueUrl": facts.url, **words})
         except BuildFlowError:
             self._found = None  # it may be another queue when it is there again
             raise
 
-    def _facts(self) -> _Facts:
-        found = self._found
-        if found is None:
-            found = self._found = self._look_up()
-        return found
+    async def _connected(self) -> Connection:
+        if self._connection is None:
+            make = await on_thread(self._prepared)
+            if self._connection is None:  # else another call was faster
+                self._connection = make()
+        return self._connection
 
-    def _look_up(self) -> _Facts:
+    def _prepared(self) -> Callable[[], Connection]:
+        """What makes a connection in a loop; loads what that takes, and finds out where to."""
+        from buildflow_nb.io.aws.sqs.connection import Connection
+
+        return partial(Connection, self._find())
+
+    async def _facts(self) -> _Facts:
+        """What the queue is; calls at the same time look it up once."""
+        if self._found is not None:
+            return self._found
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._look_up())
+            self._looking.add_done_callback(_fetched)
+        self._found = await asyncio.shield(self._looking)
+        return self._found
+
+    async def _look_up(self) -> _Facts:
         wanted = ["VisibilityTimeout", "MaximumMessageSize"]
         with self._target.faults("sqs:GetQueueUrl"):
-            client = self._connect()
-            url = client.get_queue_url(QueueName=self.name, **self._owner)["QueueUrl"]
+            connection = await self._connected()
+            reply = await connection.call("GetQueueUrl", {"QueueName": self.name, **self._owner})
+            url = reply["QueueUrl"]
         with self._target.faults(_ATTRIBUTES):
-            reply = client.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)
+            words = {"QueueUrl": url, "AttributeNames": wanted}
+            reply = await connection.call("GetQueueAttributes", words)
         lease_s, max_bytes = (int(reply["Attributes"][name]) for name in wanted)
         return _Facts(url, lease_s or LEASE_S, max_bytes)
+
+
+def _fetched(task: asyncio.Task[Any]) -> None:
+    """Let asyncio not report as forgotten what nobody waits for any more."""
+    with suppress(asyncio.CancelledError):
+        task.exception()
 
 
 def _times(message: Mapping[str, Any]) -> int:

@@ -18,13 +18,12 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Source, Wire
-from buildflow_nb.io.aws.clients import connect, default_region
+from buildflow_nb.io.aws.clients import access, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.sqs.client import QueueClient
 from buildflow_nb.io.aws.sqs.sink import Fifo, SqsSink
 from buildflow_nb.io.aws.sqs.source import SqsSource
-from buildflow_nb.io.blocking import BlockingSink
-from buildflow_nb.io.checks import looked, on_thread
+from buildflow_nb.io.checks import looked
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.input_types import comes_from_elsewhere
 
@@ -114,17 +113,20 @@ class SQSQueue(Injectable):
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:  # noqa: ARG002
         """Open a sink."""
-        return BlockingSink(SqsSink(self._client(env), Fifo(self.group_by, self.deduplicate_by)))
+        return SqsSink(self._client(env), Fifo(self.group_by, self.deduplicate_by))
 
     async def check(self, env: Env) -> Sequence[Finding]:
         """Look the queue up and count what waits; nothing is received."""
         client = self._client(env)
 
         async def look() -> str:
-            waiting = (await on_thread(client.count)).visible
+            waiting = (await client.count()).visible
             return f"is there, with about {waiting} message{'s' if waiting != 1 else ''} waiting"
 
-        return await looked(self, look, load=lambda: on_thread(client.load))
+        try:
+            return await looked(self, look, load=client.load)
+        finally:
+            await client.close()
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The queue; gives `arn`, `url` and `name`."""
@@ -150,6 +152,4 @@ class SQSQueue(Injectable):
 
     def _client(self, env: Env) -> QueueClient:
         target = Target("queue", self.queue_name, env.stack_said)
-        return QueueClient(
-            lambda: connect(env, "sqs", self.aws_region), target, self.aws_account_id
-        )
+        return QueueClient(lambda: access(env, "sqs", self.aws_region), target, self.aws_account_id)

@@ -1,7 +1,7 @@
-"""Where receive calls, which run in threads, leave what they bring for the loop that pulls.
+"""Where receive calls, tasks of their own, leave what they bring for the pull that waits.
 
-Nothing falls between the two: under one lock a batch is either put into the buffer, or, once that
-is closed, shown to other consumers again by the thread that brought it.
+Nothing falls between the two: a batch is either put into the buffer, or, once that is closed, shown
+to other consumers again by the task that brought it.
 
 Calls wait for a second while messages come and for some seconds after that, so that the end of a
 queue is soon known, then twice as long each time, up to 20 s, so that an idle one costs little.
@@ -10,7 +10,6 @@ queue is soon known, then twice as long each time, up to 20 s, so that an idle o
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -58,8 +57,6 @@ class ReceiveBuffer:
         self._leases = leases
         self._allowance = allowance
         self._now = now
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
         self._batches: list[ReceivedBatch] = []
         self._fault: Exception | None = None
         self._rounds = 0  # of calls that found nothing, one after the other
@@ -70,83 +67,71 @@ class ReceiveBuffer:
         self._emptied = 0
         self._came_empty = False
         self._wanted = False
-        self._told = False
         self._closed = False
-
-    def open(self) -> None:
-        """Tell the loop that runs now, from now on."""
-        self._loop = asyncio.get_running_loop()
 
     def mark(self) -> int:
         """A number that all calls exceed which begin from now on."""
-        with self._lock:
-            return self._calls
+        return self._calls
 
     def expect(self) -> bool:
         """Count one more call, if there may be one; `fetch` has to follow."""
-        with self._lock:
-            self._wanted = True
-            if not self._room():
-                return False
-            self._expected += 1
-            return True
+        self._wanted = True
+        if not self._room():
+            return False
+        self._expected += 1
+        return True
 
-    def fetch(self) -> None:
+    async def fetch(self) -> None:
         """Receive and leave what came, again and again while there is plenty and it is wanted."""
         again = True
         while again and (call := self._begin()) is not None:
             found: list[Message] = []
             fault: Exception | None = None
             try:
-                self.lease_s = self._client.lease_s
-                found = self._client.receive(call.wait_s)
+                self.lease_s = await self._client.lease_s()
+                found = await self._client.receive(call.wait_s)
             except Exception as error:  # noqa: BLE001  (raised by the pull that waits for it)
                 fault = error
+            except asyncio.CancelledError:  # the loop ends
+                del self._under_way[call.number]
+                raise
             except BaseException as error:  # noqa: BLE001  (it would end the loop of that pull)
                 kind = type(error).__name__
                 fault = PermanentError(f"queue {self._client.name!r} cannot be read: {kind}")
-            again = self._leave(call, found, fault)
+            again = await self._leave(call, found, fault)
 
     def take(self) -> list[ReceivedBatch]:
         """All that lies here."""
-        with self._lock:
-            found, self._batches = self._batches, []
-            self._told = False
+        found, self._batches = self._batches, []
         self.arrived.clear()
         return found
 
     def unread(self) -> int:
         """Messages that lie here."""
-        with self._lock:
-            return sum(map(len, self._batches))
+        return sum(map(len, self._batches))
 
     def fault(self) -> Exception | None:
         """Why the last call failed, once."""
-        with self._lock:
-            found, self._fault = self._fault, None
+        found, self._fault = self._fault, None
         return found
 
     def came_empty(self) -> bool:
         """Whether a call has found nothing since this was asked last."""
-        with self._lock:
-            found, self._came_empty = self._came_empty, False
+        found, self._came_empty = self._came_empty, False
         return found
 
     def empty_since(self, mark: int) -> bool:
         """Whether a call that began after `mark` has found nothing, and no other is under way."""
-        with self._lock:
-            busy = self._under_way or self._expected
-            return self._emptied > mark and not busy and not self._batches
+        busy = self._under_way or self._expected
+        return self._emptied > mark and not busy and not self._batches
 
     def pause(self) -> None:
         """Make no further call until one is expected again."""
-        with self._lock:
-            self._wanted = False
+        self._wanted = False
 
     def close(self) -> None:
         """Take nothing more in; what still comes is shown to other consumers again."""
-        with self._lock:
-            self._closed, self._told = True, False
+        self._closed = True
 
     async def ended(self, within_s: float) -> None:
         """Wait for the calls under way, where they end by themselves in so many seconds."""
@@ -156,9 +141,8 @@ class ReceiveBuffer:
                 await self.arrived.wait()
 
     def _ends_in(self) -> float | None:
-        with self._lock:
-            now = self._now()
-            ends = [call.began + call.wait_s - now for call in self._under_way.values()]
+        now = self._now()
+        ends = [call.began + call.wait_s - now for call in self._under_way.values()]
         return max(ends, default=None)
 
     def _room(self) -> bool:
@@ -170,32 +154,27 @@ class ReceiveBuffer:
         )
 
     def _begin(self) -> _Call | None:
-        with self._lock:
-            self._expected -= 1
-            if self._closed:
-                return None
-            self._calls += 1
-            wait_s = min(SHORT_POLL_S << max(0, self._rounds - SHORT_ROUNDS), LONG_POLL_S)
-            call = _Call(self._calls, self._now(), wait_s)
-            self._under_way[call.number] = call
+        self._expected -= 1
+        if self._closed:
+            return None
+        self._calls += 1
+        wait_s = min(SHORT_POLL_S << max(0, self._rounds - SHORT_ROUNDS), LONG_POLL_S)
+        call = _Call(self._calls, self._now(), wait_s)
+        self._under_way[call.number] = call
         return call
 
-    def _leave(self, call: _Call, found: list[Message], fault: Exception | None) -> bool:
+    async def _leave(self, call: _Call, found: list[Message], fault: Exception | None) -> bool:
         """Put a batch into the buffer; whether to make the next call at once."""
-        with self._lock:
-            closed = self._closed
-            done = {} if closed else self._put(call, found, fault)
-        if closed:
-            self._show(found)
-        self._delete(done)
-        with self._lock:
+        try:
+            if self._closed:
+                await self._show(found)
+            elif done := self._put(call, found, fault):
+                await self._delete(done)
+        finally:
             del self._under_way[call.number]
             again = bool(found) and self._wanted and self._room()
             self._expected += again
-            tell, self._told = not self._told or closed, True
-        if tell and self._loop is not None:
-            with suppress(RuntimeError):  # the loop has been closed, and nobody waits any more
-                self._loop.call_soon_threadsafe(self.arrived.set)
+            self.arrived.set()
         return again
 
     def _put(self, call: _Call, found: list[Message], fault: Exception | None) -> dict[str, str]:
@@ -216,15 +195,14 @@ class ReceiveBuffer:
             self._batches.append(list(taken.fresh))
         return taken.done
 
-    def _show(self, found: list[Message]) -> None:
+    async def _show(self, found: list[Message]) -> None:
         if found:
             with suppress(BuildFlowError):  # then they come when their leases run out
-                self._client.change_visibility({message.handle: 0 for message in found})
+                await self._client.change_visibility({message.handle: 0 for message in found})
 
-    def _delete(self, done: dict[str, str]) -> None:
+    async def _delete(self, done: dict[str, str]) -> None:
         """Delete what came again though it is done; what stays comes once more, and so on."""
-        if done:
-            with suppress(BuildFlowError):
-                failed = self._client.delete(list(done.values()))
-                ids = [one for i, one in enumerate(done) if i not in failed]
-                self._leases.deleted(ids)
+        with suppress(BuildFlowError):
+            failed = await self._client.delete(list(done.values()))
+            ids = [one for i, one in enumerate(done) if i not in failed]
+            self._leases.deleted(ids)

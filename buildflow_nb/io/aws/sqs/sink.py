@@ -8,19 +8,19 @@ and one that fails keeps the later ones from being sent.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import msgspec
 
 from buildflow_nb.core.errors import ConversionError, TemporaryError
 from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient
 from buildflow_nb.io.partial_push import Failures, any_passes, raise_failed
-from buildflow_nb.io.threads import Threads
 
 __all__ = ("Fifo", "SqsSink")
 
@@ -29,6 +29,7 @@ MAX_CALLS = 8  # a push of a hundred elements is ten calls
 OLD_LIMIT = 256 << 10  # bytes of a batch that every SQS takes; a queue with a higher limit more
 # XML 1.0, section 2.2, has no other characters, and SQS follows it.
 UNSENDABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+LARGE = 1 << 18  # characters of a push whose checks would be in others' way
 GROUP = "buildflow"  # of all messages that name none: one order for the whole queue
 ID_LENGTH = 128  # characters of a group or a deduplication id
 UNFIT_FOR_IDS = re.compile("[^!-~]")
@@ -82,18 +83,31 @@ class Fifo:
 
 
 class SqsSink:
-    """Sends to one queue; `fifo` says how its messages are grouped, if it is a FIFO queue."""
+    """Sends to one queue; `fifo` says how its messages are grouped, if it is a FIFO queue.
+
+    The queue is looked up when it is opened; one that is missing is waited for by the first push. A
+    push that is cancelled is finished all the same.
+    """
 
     def __init__(self, client: QueueClient, fifo: Fifo) -> None:
         self._client = client
         self._fifo = fifo if client.fifo else None
-        self._threads = Threads(f"sqs-{client.name}", MAX_CALLS)
+        self._calls = asyncio.Semaphore(MAX_CALLS)
+        self._order = asyncio.Lock()
 
-    def open(self) -> None:
-        """Look the queue up."""
-        _ = self._client.max_bytes
+    async def __aenter__(self) -> Self:
+        try:
+            with suppress(TemporaryError):
+                await self._client.max_bytes()
+        except BaseException:
+            await self._client.close()
+            raise
+        return self
 
-    def write(self, items: Sequence[object]) -> None:
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def push(self, items: Sequence[object]) -> None:
         """Send the texts.
 
         Raises:
@@ -101,7 +115,29 @@ class SqsSink:
             TemporaryError: none was sent, since the queue is missing or out of reach.
             PermanentError: the queue refuses us.
         """
-        limit = self._client.max_bytes
+        work = asyncio.ensure_future(self._push(items))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            while not work.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait((work,))
+            if not work.cancelled():
+                work.exception()  # fetched, so that asyncio does not report it as forgotten
+            raise
+
+    async def _push(self, items: Sequence[object]) -> None:
+        if not items:
+            return
+        limit = await self._client.max_bytes()
+        if sum(map(len, cast("Sequence[str]", items))) > LARGE:
+            entries, failed = await asyncio.to_thread(self._checked, items, limit)
+        else:
+            entries, failed = self._checked(items, limit)
+        failed |= await self._send(list(_packs(entries, max(limit, OLD_LIMIT))))
+        raise_failed(failed, len(items), "messages cannot be sent")
+
+    def _checked(self, items: Sequence[object], limit: int) -> tuple[list[_Entry], Failures]:
         entries: list[_Entry] = []
         failed: Failures = {}
         for position, item in enumerate(items):
@@ -109,37 +145,33 @@ class SqsSink:
                 entries.append(self._entry(position, cast("str", item), limit))
             except ConversionError as error:
                 failed[position] = error
-        failed |= self._send(list(_packs(entries, max(limit, OLD_LIMIT))))
-        raise_failed(failed, len(items), "messages cannot be sent")
-
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.close()
+        return entries, failed
 
     def _entry(self, position: int, text: str, limit: int) -> _Entry:
         size = checked_size(text, limit)
         stamp = self._fifo.stamp(text) if self._fifo is not None else {}
         return _Entry(position, size, {"MessageBody": text, **stamp})
 
-    def _send(self, packs: list[list[_Entry]]) -> Failures:
+    async def _send(self, packs: list[list[_Entry]]) -> Failures:
         failed: Failures = {}
         if self._fifo is None:
-            calls = [self._threads.submit(partial(self._post, pack)) for pack in packs]
-            for call in calls:
-                failed |= call.result()
+            for found in await asyncio.gather(*map(self._post, packs)):
+                failed |= found
             return failed
-        for pack in packs:
-            if any_passes(failed):
-                held_back = TemporaryError(HELD_BACK)
-                failed |= {entry.position: held_back for entry in pack}
-            else:
-                failed |= self._post(pack)
+        async with self._order:
+            for pack in packs:
+                if any_passes(failed):
+                    held_back = TemporaryError(HELD_BACK)
+                    failed |= {entry.position: held_back for entry in pack}
+                else:
+                    failed |= await self._post(pack)
         return failed
 
-    def _post(self, pack: list[_Entry]) -> Failures:
+    async def _post(self, pack: list[_Entry]) -> Failures:
         """Send one batch; gives what failed, by position in the push."""
         try:
-            failures = self._client.send([entry.entry for entry in pack])
+            async with self._calls:
+                failures = await self._client.send([entry.entry for entry in pack])
         except TemporaryError as error:
             return {entry.position: error for entry in pack}
         return {pack[i].position: error for i, error in failures.items()}

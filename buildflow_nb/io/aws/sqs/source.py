@@ -1,14 +1,14 @@
 """A source over an SQS queue: several long polls at once, leases renewed, deletes in tens.
 
-    pull ──► receive calls (threads) ──► buffer ──► pull      settle ──► delete, show (threads)
-                                          └─► leases ◄── renewal, every few seconds
+    pull ──► receive calls (tasks) ──► buffer ──► pull      settle ──► delete, show (tasks)
+                                        └─► leases ◄── renewal, every few seconds
 
 * Calls are made only while somebody pulls. Their number follows demand: some more whenever one that
   was waited for comes back well filled, one less whenever messages lie unread, and a single one as
   soon as one comes back empty. A wait that is short beside the work before it asks for no more. An
   idle queue therefore costs one long poll at a time, and a slow consumer hoards little.
 * No more is taken than can be kept alive (`allowance.py`). Leases are renewed until a delete has
-  been answered, before anything else that waits for a thread.
+  been answered, and wait for no other call.
 * A pull comes back empty when a call that began after it has found nothing, and no other call is
   under way; never because an answer is slow.
 * A cancelled pull loses nothing: calls belong to the source, and what they bring waits for the next
@@ -24,10 +24,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, TemporaryError
 from buildflow_nb.core.primitive import Batch
@@ -37,14 +37,13 @@ from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient, in_tens
 from buildflow_nb.io.aws.sqs.leases import MessageLeases
 from buildflow_nb.io.aws.sqs.receive_buffer import ReceiveBuffer, ReceivedBatch
 from buildflow_nb.io.leases import Fate, Pauses, Receipt
-from buildflow_nb.io.threads import Threads
 
 __all__ = ("SqsSource",)
 
 T = TypeVar("T")
 
-MAX_RECEIVES = 16  # calls under way; with more the CPU is the limit
-MAX_CALLS = 24  # threads, so that deletes and renewals find some free
+MAX_RECEIVES = 40  # calls under way; with more the CPU is the limit
+MAX_CALLS = 24  # that delete or show; and as many that renew
 WELL_FILLED = BATCH // 2  # SQS often gives fewer than are there
 GROWTH = 3  # calls more for one well filled: with one each, a start took 0.2 s
 LONG_WAIT = 0.1  # of the time since the last pull; shorter ones are not worth more calls
@@ -52,7 +51,8 @@ LOOKS_PER_LEASE = 8  # for leases that are half over
 LOOK_S = (0.25, 5.0)  # seconds between two looks, at least (also before the first call) and at most
 CLOSE_S = 1.5  # seconds for showing what is left; after that its lease runs out by itself
 
-Tell = Callable[[Sequence[Receipt]], list[Exception]]
+Tell = Callable[[Sequence[Receipt]], Awaitable[list[Exception]]]
+_ending: set[asyncio.Task[None]] = set()  # which the loop itself would forget
 
 
 class SqsSource:
@@ -61,13 +61,15 @@ class SqsSource:
     def __init__(self, client: QueueClient, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._client = client
-        self._threads = Threads(f"sqs-{client.name}", MAX_CALLS)
         self._leases = MessageLeases(now)
         self._allowance = Allowance(now)
         self._buffer = ReceiveBuffer(client, self._leases, self._allowance, now)
         self._acks = Acks(client, self._leases, self._allowance, now)
         self._pauses = Pauses()
         self._renewal: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()  # they outlive who waits for them
+        self._telling = asyncio.Semaphore(MAX_CALLS)
+        self._renewing = asyncio.Semaphore(MAX_CALLS)
         self._pulled_at = -math.inf  # the first wait says nothing: no work came before it
 
     @property
@@ -76,7 +78,6 @@ class SqsSource:
         return self._acks.late
 
     async def __aenter__(self) -> Self:
-        self._buffer.open()
         self._renewal = asyncio.create_task(self._renew_for_ever())
         return self
 
@@ -88,7 +89,12 @@ class SqsSource:
         with suppress(BuildFlowError, TimeoutError):  # then they come when their leases run out
             async with asyncio.timeout(CLOSE_S):
                 await asyncio.gather(self.release(self._leases.held()), self._buffer.ended(CLOSE_S))
-        self._threads.close()
+        if self._tasks:
+            task = asyncio.create_task(self._end())
+            _ending.add(task)
+            task.add_done_callback(_ending.discard)
+        else:
+            await self._client.close()
 
     async def pull(self) -> Batch:
         """Wait for messages.
@@ -114,7 +120,7 @@ class SqsSource:
                 if buffer.empty_since(mark):
                     return Batch([], [])
                 while buffer.expect():
-                    self._threads.submit(buffer.fetch)
+                    self._begin(buffer.fetch())
                 waited = True
                 await buffer.arrived.wait()
         except asyncio.CancelledError:
@@ -149,7 +155,7 @@ class SqsSource:
     async def backlog(self) -> int | None:
         """Messages that wait, are hidden by others or are not due yet, as SQS estimates it."""
         ours = len(self._leases) - self._buffer.unread()
-        found = await self._on_thread(self._client.count, urgent=True)
+        found = await self._client.count()
         return found.visible + found.delayed + max(0, found.hidden - ours)
 
     def _adapt(self, batches: Sequence[ReceivedBatch], waited_since: float | None) -> None:
@@ -162,27 +168,60 @@ class SqsSource:
         self._pulled_at = now
 
     async def _tell(self, held: Sequence[Receipt], tell: Tell) -> None:
-        calls = [partial(tell, piece) for piece in in_tens(held)]
+        calls = [self._bounded(self._telling, partial(tell, piece)) for piece in in_tens(held)]
         if self._client.fifo:
-            answers = [await self._on_thread(call) for call in calls]
+            answers = await self._finished(_one_by_one(calls))
         else:
-            answers = await asyncio.gather(*map(self._on_thread, calls))
+            answers = await self._finished(asyncio.gather(*calls))
         self._buffer.arrived.set()  # there may be room for more
         for error in (error for answer in answers for error in answer):
             raise TemporaryError(str(error)) from error
 
-    async def _on_thread(self, call: Callable[[], T], *, urgent: bool = False) -> T:
-        return await asyncio.wrap_future(self._threads.submit(call, urgent=urgent))
+    async def _bounded(self, calls: asyncio.Semaphore, call: Callable[[], Awaitable[T]]) -> T:
+        async with calls:
+            return await call()
+
+    async def _finished(self, work: Awaitable[T]) -> T:
+        """What comes of work that goes on when whoever waits for it is cancelled."""
+
+        async def all_of_it() -> T:
+            return await work
+
+        return await asyncio.shield(self._begin(all_of_it()))
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # fetched, so that asyncio does not report it as forgotten
+
+    async def _end(self) -> None:
+        """Close the client once the calls under way have shown what they brought."""
+        try:
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            await self._client.close()
 
     async def _renew_for_ever(self) -> None:
         shortest, longest = LOOK_S
         while True:
             lease_s = self._buffer.lease_s or 0
             await asyncio.sleep(min(max(shortest, lease_s / LOOKS_PER_LEASE), longest))
-            renew = partial(self._acks.renew, lease_s=lease_s)
             pieces = in_tens(self._leases.due())
-            await asyncio.gather(*(self._on_thread(partial(renew, p), urgent=True) for p in pieces))
+            renew = partial(self._acks.renew, lease_s=lease_s)
+            calls = (self._bounded(self._renewing, partial(renew, piece)) for piece in pieces)
+            await asyncio.gather(*calls)
             self._buffer.arrived.set()  # there may be room for more
+
+
+async def _one_by_one(calls: Sequence[Awaitable[T]]) -> list[T]:
+    return [await call for call in calls]
 
 
 def _batch(queue: str, batches: Sequence[ReceivedBatch]) -> Batch:

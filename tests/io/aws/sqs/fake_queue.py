@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 
@@ -32,85 +32,93 @@ class FakeQueue:
     name = "fake"
 
     def __init__(self, now: ManualClock, lease_s: int = 30, *, forgiving: bool = False) -> None:
-        self.lease_s = lease_s
+        self.lease = lease_s
         self.fifo = False
         self.waits: list[int] = []
         self.calls: Counter[str] = Counter()
         self.faults: dict[str, list[Exception]] = {}
-        self.before_answer = threading.Event()  # a receive call answers when this is set
+        self.closed = asyncio.Event()
+        self.deleting = asyncio.Event()
+        self.before_answer = asyncio.Event()  # a receive call answers when this is set
         self.before_answer.set()
-        self.asked = threading.Event()
+        self.asked = asyncio.Event()
         self.on_delete = lambda: None
         self.slow_s = 0.0  # by which each call turns the clock
         self._now = now
         self._forgiving = forgiving
-        self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
 
     def put(self, *bodies: str) -> None:
         """Send messages; each body is the message's id, too."""
-        with self._lock:
-            self._kept.update({body: _Kept(body) for body in bodies})
+        self._kept.update({body: _Kept(body) for body in bodies})
 
     def left(self) -> list[str]:
         """The bodies of all that were not deleted."""
-        with self._lock:
-            return list(self._kept)
+        return list(self._kept)
 
     def visible_in(self, body: str) -> float:
         """Seconds until a message is delivered to whoever asks."""
-        with self._lock:
-            return self._kept[body].visible_at - self._now()
+        return self._kept[body].visible_at - self._now()
 
-    def receive(self, wait_s: int) -> list[Message]:
+    def taken(self) -> list[Message]:
+        """What a call receives right now, by whoever it is."""
+        now = self._now()
+        found = [(i, m) for i, m in self._kept.items() if m.visible_at <= now][:BATCH]
+        for i, message in found:
+            message.times += 1
+            message.handle = f"{i} #{message.times}"
+            message.visible_at = now + self.lease
+        return [Message(i, m.handle, m.body, m.times) for i, m in found]
+
+    async def lease_s(self) -> int:
+        return self.lease
+
+    async def receive(self, wait_s: int) -> list[Message]:
         self._call("receive")
         self.waits.append(wait_s)
-        with self._lock:
-            now = self._now()
-            found = [(i, m) for i, m in self._kept.items() if m.visible_at <= now][:BATCH]
-            for i, message in found:
-                message.times += 1
-                message.handle = f"{i} #{message.times}"
-                message.visible_at = now + self.lease_s
-            answer = [Message(i, m.handle, m.body, m.times) for i, m in found]
+        answer = self.taken()
         self.asked.set()
-        self.before_answer.wait(10)
+        await asyncio.sleep(0)
+        await self.before_answer.wait()
         return answer
 
-    def delete(self, handles):
+    async def delete(self, handles):
         self._call("delete")
+        self.deleting.set()
+        await asyncio.sleep(0)
         self.on_delete()
         return self._each(handles, lambda i, _: self._kept.pop(i))
 
-    def change_visibility(self, handles):
+    async def change_visibility(self, handles):
         self._call("change_visibility")
+        await asyncio.sleep(0)
 
         def hidden(i: str, handle: str) -> None:
             self._kept[i].visible_at = self._now() + handles[handle]
 
         return self._each(handles, hidden)
 
-    def count(self) -> Counts:
+    async def count(self) -> Counts:
         self._call("count")
-        with self._lock:
-            hidden = sum(m.visible_at > self._now() for m in self._kept.values())
-            return Counts(len(self._kept) - hidden, hidden, 0)
+        hidden = sum(m.visible_at > self._now() for m in self._kept.values())
+        return Counts(len(self._kept) - hidden, hidden, 0)
+
+    async def close(self) -> None:
+        self.closed.set()
 
     def _call(self, kind: str) -> None:
-        with self._lock:
-            self.calls[kind] += 1
-            self._now.at += self.slow_s
-            if faults := self.faults.get(kind):
-                raise faults.pop(0)
+        self.calls[kind] += 1
+        self._now.at += self.slow_s
+        if faults := self.faults.get(kind):
+            raise faults.pop(0)
 
     def _each(self, handles, change):
         failures: dict[int, Exception] = {}
-        with self._lock:
-            for place, handle in enumerate(handles):
-                i = handle.partition(" #")[0]
-                kept = self._kept.get(i)
-                if kept is not None and kept.handle == handle:
-                    change(i, handle)
-                elif not self._forgiving:
-                    failures[place] = RefusedError("too old")
+        for place, handle in enumerate(handles):
+            i = handle.partition(" #")[0]
+            kept = self._kept.get(i)
+            if kept is not None and kept.handle == handle:
+                change(i, handle)
+            elif not self._forgiving:
+                failures[place] = RefusedError("too old")
         return failures

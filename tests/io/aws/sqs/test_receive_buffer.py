@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from buildflow_nb.io.aws.sqs.allowance import Allowance
@@ -10,6 +12,7 @@ from buildflow_nb.io.aws.sqs.receive_buffer import ReceiveBuffer
 from buildflow_nb.io.aws.sqs.source import MAX_RECEIVES
 from tests.io.aws.sqs.fake_queue import FakeQueue
 from tests.io.clock import ManualClock
+from tests.io.contract import run
 
 
 @pytest.fixture
@@ -31,12 +34,12 @@ def made(queue, now):
     return ReceiveBuffer(queue, leases, Allowance(now), now), leases
 
 
-def test_a_thread_stops_receiving_when_as_many_batches_lie_here(queue, now):
+def test_a_call_is_not_made_again_when_as_many_batches_lie_here(queue, now):
     queue.put(*ids(100))
     buffer, _ = made(queue, now)
     buffer.most = 3
     assert buffer.expect()
-    buffer.fetch()
+    run(buffer.fetch())
     assert queue.calls["receive"] == 3
     assert not buffer.expect()
     assert buffer.unread() == 30
@@ -50,7 +53,7 @@ def test_batches_do_not_count_as_calls(queue, now):
     buffer.most = 2
     assert buffer.expect()
     buffer.pause()
-    buffer.fetch()
+    run(buffer.fetch())
     assert [buffer.expect() for _ in range(3)] == [True, True, False]
 
 
@@ -60,7 +63,7 @@ def test_no_call_begins_that_may_bring_more_than_is_allowed(now):
     buffer, leases = made(queue, now)
     buffer.most = MAX_RECEIVES
     assert buffer.expect()
-    buffer.fetch()
+    run(buffer.fetch())
     assert len(leases) == 30
     assert not buffer.expect()
 
@@ -70,14 +73,14 @@ def test_what_comes_after_closing_is_shown_to_others(queue, now):
     buffer, leases = made(queue, now)
     receive = queue.receive
 
-    def closed_meanwhile(wait_s):
-        found = receive(wait_s)
+    async def closed_meanwhile(wait_s):
+        found = await receive(wait_s)
         buffer.close()
         return found
 
     queue.receive = closed_meanwhile
     assert buffer.expect()
-    buffer.fetch()
+    run(buffer.fetch())
     assert (buffer.take(), len(leases)) == ([], 0)
     assert queue.visible_in("a") == 0
     assert not buffer.expect()
@@ -87,7 +90,7 @@ def test_a_call_that_has_not_begun_when_it_is_closed_is_not_made(queue, now):
     buffer, _ = made(queue, now)
     assert buffer.expect()
     buffer.close()
-    buffer.fetch()
+    run(buffer.fetch())
     assert queue.calls["receive"] == 0
 
 
@@ -95,12 +98,12 @@ def test_calls_wait_for_longer_while_nothing_comes(queue, now):
     buffer, _ = made(queue, now)
     for _ in range(9):
         assert buffer.expect()
-        buffer.fetch()
+        run(buffer.fetch())
     assert queue.waits == [1, 1, 1, 1, 2, 4, 8, 16, 20]
     queue.put("a")
     for _ in range(2):
         assert buffer.expect()
-        buffer.fetch()
+        run(buffer.fetch())
         buffer.take()
     assert queue.waits[9:] == [20, 1]
 
@@ -111,9 +114,9 @@ def test_empty_calls_side_by_side_are_one_round(queue, now):
     assert all(buffer.expect() for _ in range(8))
     calls = [buffer._begin() for _ in range(8)]
     for call in calls:
-        buffer._leave(call, [], None)
+        run(buffer._leave(call, [], None))
     assert buffer.expect()
-    buffer.fetch()
+    run(buffer.fetch())
     assert queue.waits == [1]
 
 
@@ -121,6 +124,22 @@ def test_a_fault_that_would_end_the_loop_is_a_fault_of_the_queue(queue, now):
     queue.faults["receive"] = [SystemExit(3)]
     buffer, _ = made(queue, now)
     assert buffer.expect()
-    buffer.fetch()
+    run(buffer.fetch())
     assert str(buffer.fault()) == "queue 'fake' cannot be read: SystemExit"
+    assert buffer.expect()
+
+
+def test_a_call_that_the_end_of_the_loop_cancels_is_not_counted_on(queue, now):
+    buffer, _ = made(queue, now)
+    assert buffer.expect()
+    queue.before_answer.clear()
+
+    async def go():
+        call = asyncio.ensure_future(buffer.fetch())
+        await queue.asked.wait()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        return call.cancelled()
+
+    assert run(go())
     assert buffer.expect()

@@ -41,7 +41,7 @@ class TestDemand:
 
     def test_a_consumer_that_waits_gets_more_calls(self, queue, now):
         queue.put(*ids(4000))
-        queue.lease_s = 10_000
+        queue.lease = 10_000
 
         async def go():
             async with opened(queue, now) as source:
@@ -57,7 +57,7 @@ class TestDemand:
 
     def test_a_wait_that_is_short_beside_the_work_asks_for_no_more(self, queue, now):
         queue.put(*ids(200))
-        queue.lease_s = 10_000
+        queue.lease = 10_000
 
         async def go():
             found = []
@@ -84,7 +84,7 @@ class TestEmptiness:
             async with opened(queue, now) as source:
                 queue.before_answer.clear()
                 first = asyncio.ensure_future(source.pull())
-                await asyncio.to_thread(queue.asked.wait, 10)
+                await queue.asked.wait()
                 first.cancel()
                 await asyncio.gather(first, return_exceptions=True)
                 queue.put("late")  # the call under way has already found nothing
@@ -102,7 +102,7 @@ class TestEmptiness:
             async with opened(queue, now) as source:
                 queue.before_answer.clear()
                 pull = asyncio.ensure_future(source.pull())
-                await asyncio.to_thread(queue.asked.wait, 10)
+                await queue.asked.wait()
                 early = pull.done()
                 queue.before_answer.set()
                 return early, (await pull).items
@@ -123,9 +123,9 @@ class TestEmptiness:
 
     def test_the_backlog_counts_what_others_hide_and_not_what_is_held(self, queue, now):
         queue.put(*ids(15))
-        others = queue.receive(1)[:4]
-        queue.change_visibility({message.handle: 500 for message in others})
-        now.at += queue.lease_s
+        others = queue.taken()[:4]
+        run(queue.change_visibility({message.handle: 500 for message in others}))
+        now.at += queue.lease
 
         async def go():
             async with opened(queue, now) as source:
@@ -218,6 +218,40 @@ class TestGivingBack:
         run(go())
         assert queue.visible_in("a") == 1
 
+    def test_settling_goes_on_when_who_waits_for_it_is_cancelled(self, queue, now):
+        queue.put("a")
+
+        async def go():
+            async with opened(queue, now) as source:
+                batch = await source.pull()
+                settling = asyncio.ensure_future(source.settle(batch.receipts, ok=True))
+                await queue.deleting.wait()
+                settling.cancel()
+                await asyncio.gather(settling, return_exceptions=True)
+                assert settling.cancelled()
+
+        run(go())
+        assert queue.left() == []
+
+    def test_a_client_is_closed_when_the_last_call_has_ended(self, queue, now):
+        async def go():
+            source = SqsSource(queue, now)
+            async with source:
+                queue.before_answer.clear()
+                pull = asyncio.ensure_future(source.pull())
+                await queue.asked.wait()
+                pull.cancel()
+                await asyncio.gather(pull, return_exceptions=True)
+                source._buffer._under_way = {
+                    n: call._replace(wait_s=20) for n, call in source._buffer._under_way.items()
+                }
+            early = queue.closed.is_set()
+            queue.before_answer.set()
+            await queue.closed.wait()
+            return early
+
+        assert run(go()) is False
+
 
 class TestLateness:
     """A lease that is shorter than the work."""
@@ -250,7 +284,7 @@ class TestLateness:
             async with opened(queue, now) as source:
                 first = await source.pull()
                 now.at += 5
-                queue.receive(1)  # by another consumer
+                queue.taken()  # by another consumer
                 await source.settle(first.receipts, ok=True)
                 assert queue.left() == ["a"]
                 assert await source.backlog() == 1  # so the queue is not drained
@@ -276,7 +310,7 @@ class TestLateness:
                     receipts += (await source.pull()).receipts
                 now.at += 5
                 for _ in range(3):
-                    queue.receive(1)
+                    queue.taken()
                 await source.settle(receipts, ok=True)
                 return source.late
 
@@ -297,7 +331,7 @@ class TestLateness:
                 def again():
                     queue.on_delete = lambda: None
                     now.at += 5
-                    source._leases.receive(queue.receive(1), 3)
+                    source._leases.receive(queue.taken(), 3)
 
                 queue.on_delete = again
                 await source.settle(batch.receipts, ok=True)
