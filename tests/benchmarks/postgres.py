@@ -148,7 +148,7 @@ class Side:
 
     def _rate(self, sink: str, began: float) -> float:
         seconds = time.perf_counter() - began
-        assert self._server.rows(f"SELECT count(*) FROM {sink}") == [(ROWS,)]  # noqa: S608
+        assert self._server.rows(f"SELECT count(*) FROM {sink}") == [(ROWS,)]
         return ROWS / seconds
 
 
