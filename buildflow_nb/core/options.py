@@ -31,6 +31,7 @@ __all__ = (
 )
 
 SPELLINGS = {"num_concurrent_tasks": "num_concurrency", "min_replics": "min_replicas"}
+DELIVERIES = ("at-least-once", "exactly-once")
 MAX_REPLICAS = 1000  # BuildFlow's default ceiling
 
 # Taken as BuildFlow's programs give them: the engine in this process does not scale by itself.
@@ -109,6 +110,10 @@ class Options:
             if low is not None and value < low:
                 msg = f"{owner}: {f.name} must be at least {low}, got {value!r}"
                 raise DeclarationError(msg)
+        delivery = getattr(self, "delivery", DELIVERIES[0])
+        if delivery not in DELIVERIES:
+            msg = f"{owner}: delivery must be one of {', '.join(DELIVERIES)}, got {delivery!r}"
+            raise DeclarationError(msg)
         if self.log_level not in LOG_LEVELS:
             msg = (
                 f"{owner}: log_level must be one of {', '.join(LOG_LEVELS)}, got {self.log_level!r}"
@@ -124,7 +129,10 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerOptions(Options):
-    """`num_concurrency` elements of a replica in flight; `retries` after the first try."""
+    """`num_concurrency` elements of a replica in flight; `retries` after the first try.
+
+    `delivery` is "at-least-once", or "exactly-once" between a source and a sink that can do that.
+    """
 
     num_concurrency: int = 1
     autoscale_frequency_secs: int = 60
@@ -132,6 +140,7 @@ class ConsumerOptions(Options):
     consumer_cpu_percent_target: int = 25
     retries: int = 2
     dead_letter: Writable | None = None
+    delivery: str = DELIVERIES[0]
 
 
 @dataclass(frozen=True, kw_only=True)

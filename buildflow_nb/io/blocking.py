@@ -16,9 +16,9 @@ from functools import partial
 from typing import Protocol, Self, TypeVar, runtime_checkable
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError, told
-from buildflow_nb.core.primitive import Batch
+from buildflow_nb.core.primitive import Batch, PushId
 
-__all__ = ("BlockingSink", "BlockingSource", "Reader", "Resting", "Turn", "Writer")
+__all__ = ("BlockingSink", "BlockingSource", "OnceWriter", "Reader", "Resting", "Turn", "Writer")
 
 T = TypeVar("T")
 TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)  # what `pull` may raise and go on
@@ -61,6 +61,15 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Let go of everything; also after `open` failed."""
+        ...
+
+
+@runtime_checkable
+class OnceWriter(Protocol):
+    """A writer that knows a push that it has written before."""
+
+    def write_once(self, items: Sequence[object], push: PushId) -> None:
+        """Write as `IdempotentSink.push_once` says."""
         ...
 
 
@@ -238,7 +247,22 @@ class BlockingSink:
         if not items:
             return
         try:
-            await self._turn.run(lambda: self._write(items))
+            await self._turn.run(lambda: self._write(items, self._writer.write))
+        finally:
+            self._rest_later()
+
+    async def push_once(self, items: Sequence[object], push: PushId) -> None:
+        """Write the items, unless this very push was written before.
+
+        Raises:
+            PermanentError: the writer cannot tell that.
+        """
+        if not isinstance(self._writer, OnceWriter):
+            msg = f"{type(self._writer).__name__} has no `write_once`"
+            raise PermanentError(msg)
+        write = partial(self._writer.write_once, push=push)
+        try:
+            await self._turn.run(lambda: self._write(items, write))
         finally:
             self._rest_later()
 
@@ -247,10 +271,10 @@ class BlockingSink:
             self._writer.open()
             self._opened = True
 
-    def _write(self, items: Sequence[object]) -> None:
+    def _write(self, items: Sequence[object], write: Callable[[Sequence[object]], None]) -> None:
         try:
             self._open()
-            self._writer.write(items)
+            write(items)
         finally:
             self._used_at = time.monotonic()
 

@@ -25,8 +25,9 @@ from buildflow_nb.core.declaring.processor import Processor, element_parameter, 
 from buildflow_nb.core.declaring.web_classes import is_starlette_class
 from buildflow_nb.core.declaring.websocket_parameters import WEBSOCKET
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.exactly_once import replays, stores_once
 from buildflow_nb.core.options import CollectorOptions, ConsumerOptions, nearest
-from buildflow_nb.core.primitive import Readable, Wire, Writable
+from buildflow_nb.core.primitive import Readable, Wire, Writable, label_of
 
 __all__ = (
     "METHODS",
@@ -76,6 +77,7 @@ def consumer_spec(
     compile_decoder(parameter.hint, source.source_wire, where)
     _check_output(owner, spec.output_type, spec.sink)
     _sink(owner, options.dead_letter, "dead_letter")
+    _check_delivery(owner, spec)
     return spec
 
 
@@ -183,6 +185,26 @@ def _check_output(owner: str, hint: object, sink: Writable | None) -> None:
             f"{owner} returns {type_name(hint)} of unnamed values, which {_shown(sink)} cannot "
             "store; return a dataclass, another record type or dict"
         )
+        raise DeclarationError(msg)
+
+
+def _check_delivery(owner: str, spec: ConsumerSpec) -> None:
+    """Refuse exactly once where it cannot be had."""
+    options = spec.options
+    if options.delivery != "exactly-once":
+        return
+    wrong = ""
+    if spec.sink is None:
+        wrong = "there is no sink; leave it out"
+    elif not stores_once(spec.sink):
+        wrong = f"{label_of(spec.sink)} cannot tell a push that it has stored from a new one"
+    elif not replays(spec.source):
+        wrong = f"{label_of(spec.source)} does not give the same again in the same order"
+        wrong += "; add resume=True" if hasattr(spec.source, "resume") else ""
+    elif options.num_replicas * options.num_concurrency > 1:
+        wrong = "elements have to keep their order; leave num_replicas and num_concurrency at 1"
+    if wrong:
+        msg = f'{owner}: delivery="exactly-once" cannot be had: {wrong}'
         raise DeclarationError(msg)
 
 

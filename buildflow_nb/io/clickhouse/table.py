@@ -44,6 +44,7 @@ class ClickhouseTable(Injectable):
     sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
     # Each push is a part on disk, which is merged later: few big ones are what the server wants.
     linger_s: ClassVar[float] = 0.5
+    stores_once: ClassVar[bool] = True
 
     database: str
     table: str

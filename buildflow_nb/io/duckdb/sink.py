@@ -20,14 +20,16 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import ConversionError, PermanentError
+from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.columns.arrow import Tables, kinds_of
 from buildflow_nb.io.columns.kinds import Kind
 from buildflow_nb.io.columns.layout import Layout
 from buildflow_nb.io.duckdb.connection import CLOUD, connect, fault, name_quoted, quoted
-from buildflow_nb.io.partial_push import ELEMENT_FAULTS, write_sound
+from buildflow_nb.io.partial_push import ELEMENT_FAULTS, Failures, raise_failed, write_sound
 
 __all__ = ("DuckDBWriter",)
 
+LEDGER = "buildflow_pushes"
 PUSHED = "buildflow_nb_push"  # the name under which a push is visible to its own connection
 REST_S = 0.5  # without a push; to open the file again takes some hundredths of a second
 # Two sinks that make one table at once would meet in DuckDB as a write-write conflict.
@@ -82,6 +84,41 @@ class DuckDBWriter:
         except duckdb.Error as error:
             raise fault(error, self._database) from error
 
+    def write_once(self, items: Sequence[object], push: PushId) -> None:
+        """Insert the items that no earlier push of this id has; where some do not fit, the others.
+
+        How far a writer's pushes are is noted in the table `buildflow_pushes` of the same file, in
+        the transaction of its elements.
+        """
+        import duckdb
+
+        layout, failed = self._tables.layout(items), Failures()
+        faults = (*ELEMENT_FAULTS, duckdb.DataError, duckdb.IntegrityError)
+
+        def write(some: Sequence[object], start: int) -> None:
+            done = self._ledger(push.writer) - push.first - start
+            if done >= len(some):
+                return
+            end = push.first + start + len(some)
+            try:
+                self._insert(layout, some[max(done, 0) :], (push.writer, end))
+            except faults as error:
+                if len(some) == 1:
+                    failed[start] = error
+                    return
+                middle = len(some) // 2
+                write(some[:middle], start)
+                write(some[middle:], start + middle)
+
+        try:
+            write(items, 0)
+        except duckdb.FatalException as error:
+            self.close()
+            raise fault(error, self._database) from error
+        except duckdb.Error as error:
+            raise fault(error, self._database) from error
+        raise_failed(failed, len(items), "elements cannot be written")
+
     def rest(self) -> None:
         """Let go of the file; the next write takes it again."""
         if not self._database.startswith(CLOUD):
@@ -93,7 +130,9 @@ class DuckDBWriter:
             self._connection.close()
             self._connection = None
 
-    def _insert(self, layout: Layout, items: Sequence[object]) -> None:
+    def _insert(
+        self, layout: Layout, items: Sequence[object], note: tuple[str, int] | None = None
+    ) -> None:
         import duckdb
 
         if self._connection is None:
@@ -106,38 +145,59 @@ class DuckDBWriter:
         if self._key:
             table = self._of_one_each(table)
         try:
-            self._insert_table(table)
+            self._insert_table(table, note)
         except (duckdb.CatalogException, duckdb.BinderException):
             # Somebody has dropped or altered the table since: make it anew, or say what is wrong.
             self._fit(layout.names)
-            self._insert_table(table)
+            self._insert_table(table, note)
 
-    def _insert_table(self, table: Any) -> None:
+    def _insert_table(self, table: Any, note: tuple[str, int] | None) -> None:
         connection = self._connection
         connection.register(PUSHED, table)
         try:
-            if self._key:
-                self._replace()
+            if self._key or note is not None:
+                self._in_transaction(note)
             else:
                 connection.execute(f"INSERT INTO {quoted(self._table)} BY NAME FROM {PUSHED}")
         finally:
             connection.unregister(PUSHED)
 
-    def _replace(self) -> None:
-        """Three times as fast as INSERT OR REPLACE, also in a table of millions of rows."""
+    def _in_transaction(self, note: tuple[str, int] | None) -> None:
+        """Replace by the key, if there is one; note how far a writer is, if that is to be known."""
         table, connection = quoted(self._table), self._connection
-        names = map(name_quoted, self._key)
-        same = " AND ".join(f"old.{name} = {PUSHED}.{name}" for name in names)
         with _REPLACING[self._database]:
             connection.begin()
             try:
-                connection.execute(f"DELETE FROM {table} AS old USING {PUSHED} WHERE {same}")  # noqa: S608
+                if self._key:  # three times as fast as INSERT OR REPLACE, in big tables too
+                    names = map(name_quoted, self._key)
+                    same = " AND ".join(f"old.{name} = {PUSHED}.{name}" for name in names)
+                    connection.execute(f"DELETE FROM {table} AS old USING {PUSHED} WHERE {same}")  # noqa: S608
                 connection.execute(f"INSERT INTO {table} BY NAME FROM {PUSHED}")
+                if note is not None:
+                    row = [note[0], self._table, note[1]]
+                    noting = f"INSERT OR REPLACE INTO {LEDGER} VALUES (?, ?, ?)"  # noqa: S608
+                    connection.execute(noting, row)
                 connection.commit()
             except BaseException:
                 with suppress(Exception):  # the fault may have ended the transaction
                     connection.rollback()
                 raise
+
+    def _ledger(self, writer: str) -> int:
+        """How many elements the pushes of a writer have written."""
+        if self._connection is None:
+            self.open()
+        with _MAKING:
+            self._connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {LEDGER} "
+                "(writer VARCHAR, target VARCHAR, done BIGINT, PRIMARY KEY (writer, target))"
+            )
+        where = "writer = ? AND target = ?"
+        found = self._connection.execute(
+            f"SELECT done FROM {LEDGER} WHERE {where}",  # noqa: S608
+            [writer, self._table],
+        ).fetchall()
+        return int(found[0][0]) if found else 0
 
     def _of_one_each(self, table: Any) -> Any:
         """The last row of each key.

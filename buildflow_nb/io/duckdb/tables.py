@@ -55,6 +55,7 @@ class DuckDBTable(Injectable):
     max_push: ClassVar[int] = 5_000
     # While one INSERT is under way, the elements for the next one gather.
     linger_s: ClassVar[float] = 0.0
+    stores_once: ClassVar[bool] = True
 
     database: str | os.PathLike[str]
     table: str
@@ -72,6 +73,11 @@ class DuckDBTable(Injectable):
         key = f", key={self.key!r}" if self.key else ""
         resume = ", resume=True" if self.resume else ""
         return f"DuckDBTable(database={_shown(self.database)!r}, table={self.table!r}{key}{resume})"
+
+    @property
+    def replays(self) -> bool:
+        """Whether a later run gets what was not done again, the same, in the same order."""
+        return self.resume
 
     @property
     def primitive_id(self) -> PrimitiveId:
@@ -143,6 +149,11 @@ class DuckDBQuery(Injectable):
     def __repr__(self) -> str:
         resume = ", resume=True" if self.resume else ""
         return f"DuckDBQuery(database={_shown(self.database)!r}, query={self.query!r}{resume})"
+
+    @property
+    def replays(self) -> bool:
+        """Whether a later run gets what was not done again, the same, in the same order."""
+        return self.resume
 
     @property
     def primitive_id(self) -> PrimitiveId:

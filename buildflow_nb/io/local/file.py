@@ -71,6 +71,11 @@ class File(Injectable):
         return Path(self.file_path)
 
     @property
+    def replays(self) -> bool:
+        """Whether a later run gets what was not done again, the same, in the same order."""
+        return self.resume
+
+    @property
     def primitive_id(self) -> PrimitiveId:
         """The absolute path."""
         return PrimitiveId(self.file_path)

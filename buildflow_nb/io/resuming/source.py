@@ -68,6 +68,14 @@ class ResumingSource(BlockingSource):
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.ensure_future(self._keep_on())
 
+    async def keep(self) -> None:
+        """Write down what is done, now.
+
+        Raises:
+            TemporaryError: the disk does not take it for now.
+        """
+        await self._keeping.run(self._resuming.keep)
+
     async def _keep_on(self) -> None:
         while self._unkept:
             await self._keep()

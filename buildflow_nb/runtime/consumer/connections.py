@@ -6,15 +6,23 @@ the source lives apart from that, since a successor that reads the same one take
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
-from buildflow_nb.core.primitive import Env, Source
+from buildflow_nb.core.errors import PermanentError
+from buildflow_nb.core.position import Position
+from buildflow_nb.core.primitive import Env, IdempotentSink, Sink, Source, label_of
 from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.consumer.code import ChunkOutcome
+from buildflow_nb.runtime.consumer.inbox import Chunk
+from buildflow_nb.runtime.consumer.kept import kept, origins_of
+from buildflow_nb.runtime.consumer.settle import Settler
 from buildflow_nb.runtime.liveness import Waits
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
-from buildflow_nb.runtime.sinks.push import Pusher, PushPlan
+from buildflow_nb.runtime.sinks.once import OncePusher
+from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan, PushRequest
 
 __all__ = ("Connections",)
 
@@ -30,6 +38,7 @@ class Connections:
         self._env = env
         self._clock: Clock = ledger.clock
         self._waits = waits
+        self._log = ledger.log
         self._source_stack = AsyncExitStack()
 
     async def open_sinks(self, stack: AsyncExitStack) -> None:
@@ -44,11 +53,34 @@ class Connections:
             out = spec.output_type
             opened = await waits.out("sink", lambda: stack.enter_async_context(sink.sink(env, out)))
             plan = PushPlan(sink.max_push, sink.linger_s, spec.options.retries)
-            self.pusher = Pusher(
-                opened, plan, self._clock, lambda reason: waits.show("sink", reason)
-            )
+            self.pusher = self._pusher(opened, plan, lambda reason: waits.show("sink", reason))
         stack.push_async_callback(self.dead.close)
         await waits.out("dead letter", lambda: self.dead.open(env))
+
+    def _pusher(self, sink: Sink, plan: PushPlan, on_wait: Callable[[str], None]) -> Pusher:
+        if self._spec.options.delivery != "exactly-once":
+            return Pusher(sink, plan, self._clock, on_wait)
+        folder = self._env.positions
+        if folder is None or not isinstance(sink, IdempotentSink):
+            what = "folder where pushes are noted" if folder is None else "`push_once` of its sink"
+            msg = f"{self._spec.id}: exactly once cannot be had without a {what}"
+            raise PermanentError(msg)
+        position = Position(folder, f"pushes {label_of(self._spec.sink)}")
+        made = OncePusher(sink, plan, self._clock, on_wait, position, self._spec.id)
+        made.warn = lambda text: self._log.add("WARNING", text)
+        return made
+
+    def keep_with(self, settler: Settler, source: Source) -> None:
+        """Where each push is stored once, have the source note after each what is done."""
+        if isinstance(self.pusher, OncePusher):
+            self.pusher.settled = lambda: kept(settler, source)
+
+    def request(
+        self, chunk: Chunk, outcome: ChunkOutcome, done: Callable[[Faults], None]
+    ) -> PushRequest:
+        """What a chunk gave, to be pushed."""
+        once = isinstance(self.pusher, OncePusher)
+        return PushRequest(outcome.items, done, origins_of(chunk, outcome) if once else None)
 
     async def open_source(self) -> Source:
         """Open what is read, unless it was taken over.

@@ -55,7 +55,7 @@ from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import reason_of
 from buildflow_nb.runtime.scopes import Supply
-from buildflow_nb.runtime.sinks.push import Faults, PushRequest, pushing
+from buildflow_nb.runtime.sinks.push import Faults, pushing
 from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("Consumer",)
@@ -253,6 +253,7 @@ class Consumer:
 
     async def _work(self, source: Source) -> None:
         self._settler = Settler(source, self._clock, self.ledger.log)
+        self._open.keep_with(self._settler, source)
         label = label_of(self._spec.source)
         self._pulls = Pulls(source, label, self, self.ledger.activity, self._clock)
         self.live.enter(State.RUNNING)
@@ -331,7 +332,7 @@ class Consumer:
         if self._open.pusher is None or not outcome.items:
             self._settle(chunk, outcome, {})
             return
-        request = PushRequest(outcome.items, lambda faults: self._settle(chunk, outcome, faults))
+        request = self._open.request(chunk, outcome, lambda f: self._settle(chunk, outcome, f))
         await self._open.pusher.submit(request)
 
     # -- what becomes of elements --------------------------------------------------------------

@@ -37,6 +37,7 @@ class Settler:
         self._untried: list[object] = []
         self._callbacks: list[Settled] = []
         self._wake = asyncio.Event()
+        self._flushing = asyncio.Lock()  # who flushes has all told that was there, by whomever
 
     def add(self, receipts: list[object], *, ok: bool, then: Settled) -> None:
         """Queue receipts; `then` is called when the source was told."""
@@ -58,6 +59,10 @@ class Settler:
 
     async def flush(self) -> None:
         """Settle what is there."""
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         receipts, self._receipts = self._receipts, {True: [], False: []}
         callbacks, self._callbacks = self._callbacks, []
         untried, self._untried = self._untried, []

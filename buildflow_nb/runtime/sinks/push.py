@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from buildflow_nb.core.errors import (
     ConversionError,
@@ -32,6 +33,7 @@ from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
 
 __all__ = (
+    "DATA_ERRORS",
     "RETRY_S",
     "Faults",
     "Push",
@@ -54,10 +56,18 @@ DATA_ERRORS = (ConversionError, ValueError, TypeError, ArithmeticError, LookupEr
 
 @dataclass(slots=True)
 class PushRequest:
-    """Items in the sink's wire form, settled together; `done` gets what failed, by position."""
+    """Items in the sink's wire form, settled together; `done` gets what failed, by position.
+
+    `origins` are the receipts of the elements that they came from, where a push has to know them.
+    """
 
     items: Sequence[object]
     done: Callable[[Faults], None]
+    origins: Sequence[Any] | None = None
+
+    def origin(self, i: int) -> Any:
+        """The receipt of the element that an item came from; None where that is not known."""
+        return None if self.origins is None else self.origins[i]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ class Pusher:
         """
         open_ = True
         while open_:
-            first = await self._requests.get()
+            first = await self._next_request()
             if first is None:
                 return
             requests, open_ = await self._gather(first)
@@ -141,6 +151,9 @@ class Pusher:
                 if request is not None:
                     found.append(request)
         return found
+
+    async def _next_request(self) -> PushRequest | None:
+        return await self._requests.get()
 
     async def _gather(self, first: PushRequest) -> tuple[list[PushRequest], bool]:
         requests, size = [first], len(first.items)
