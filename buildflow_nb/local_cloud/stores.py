@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.core.errors import InfraError
+from buildflow_nb.local_cloud.bigquery.store import BIGQUERY
 from buildflow_nb.local_cloud.clickhouse.store import CLICKHOUSE
 from buildflow_nb.local_cloud.ports import HOST
 from buildflow_nb.local_cloud.postgres.store import POSTGRES
@@ -12,7 +13,7 @@ from buildflow_nb.local_cloud.store import Store
 
 __all__ = ("STORES", "store_endpoints", "store_named", "store_ports")
 
-STORES: Mapping[str, Store] = {store.name: store for store in (CLICKHOUSE, POSTGRES)}
+STORES: Mapping[str, Store] = {store.name: store for store in (BIGQUERY, CLICKHOUSE, POSTGRES)}
 
 
 def store_ports() -> tuple[str, ...]:
