@@ -56,6 +56,8 @@ class Command:
     """How to start an emulator, and the ports where it listens once it is ready.
 
     `after` names another one that has to be ready first. `stop_signal` asks it to end.
+    `listening` gives the ports of a process id that are known to be its own, where the system may
+    not say whose they are.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
+    listening: Callable[[int], set[int]] = lambda _pid: set()
 
 
 class Child:
@@ -154,7 +157,7 @@ class Child:
     async def _found(self) -> Listener:
         if self._process is None or self._process.returncode is not None:
             return Listener.NOBODY
-        return await listener(self._process.pid, self.command.ports)
+        return await listener(self._process.pid, self.command.ports, self.command.listening)
 
     def _not_ready(self, *, ended: bool) -> InfraError:
         taken = tuple(port for port in self.command.ports if is_taken(port))

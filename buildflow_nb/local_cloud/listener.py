@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -28,16 +28,23 @@ class Listener(enum.Enum):
     NOBODY = enum.auto()
 
 
-async def listener(pid: int, ports: Iterable[int]) -> Listener:
+async def listener(
+    pid: int, ports: Iterable[int], known: Callable[[int], set[int]] = lambda _pid: set()
+) -> Listener:
     """Whether a process, or one that it started, listens at all of the ports.
 
-    A single one that is another's makes it a stranger.
+    A single one that is another's makes it a stranger. `known` gives those that are known to be the
+    process's by other means.
     """
-    missing = set(ports) - await asyncio.to_thread(_listening, pid)
+
+    def found() -> set[int]:
+        return known(pid) | _listening(pid)
+
+    missing = set(ports) - await asyncio.to_thread(found)
     for port in sorted(missing):
         if await _accepts(port):
             # It may have begun to listen in between; of two looks only the later one counts.
-            again = await asyncio.to_thread(_listening, pid)
+            again = await asyncio.to_thread(found)
             return Listener.NOBODY if port in again else Listener.STRANGER
     return Listener.NOBODY if missing else Listener.OURS
 

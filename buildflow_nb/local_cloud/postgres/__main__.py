@@ -3,12 +3,13 @@
 The password comes by the environment, which only this user's processes can read, and leaves it
 before the server begins. A folder that is half made by a launcher that was killed is made again,
 since it gets its name when it is whole.
+
+Without `--fsync on` what is acknowledged outlives killed processes, and not a power cut.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import importlib.util
 import os
 import shutil
@@ -17,15 +18,16 @@ import sys
 import tempfile
 from pathlib import Path
 
+from buildflow_nb.core.errors import InfraError
+from buildflow_nb.local_cloud.postgres.not_root import stop_being_root
+from buildflow_nb.local_cloud.postgres.version import check_version
+
 __all__ = ("main",)
 
 PASSWORD = "BUILDFLOW_POSTGRES_PASSWORD"  # noqa: S105  (the variable's name)
-CLONE_NEWUSER = 0x10000000  # linux/sched.h
-SOMEBODY = 1000  # any id but root's, inside of a namespace of our own
 INITDB_S = 120.0
 SETTINGS = {
     "wal_level": "logical",
-    "fsync": "off",  # outlives killed processes, which is what a laptop's cloud needs
     "max_connections": "100",
     "shared_buffers": "32MB",
     "log_min_messages": "warning",
@@ -38,29 +40,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m buildflow_nb.local_cloud.postgres")
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps everything")
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--fsync", choices=("on", "off"), default="off", help="outlive power cuts")
     given = parser.parse_args()
-    _be_nobody_special()
-    data = _prepared(given.state.resolve(), os.environ.pop(PASSWORD))
+    state = given.state.resolve()
+    stop_being_root(state)
+    data = _prepared(state, os.environ.pop(PASSWORD))
     program = _programs() / "postgres"
     words = [str(program), "-D", str(data), "-h", "127.0.0.1", "-p", str(given.port), "-k", ""]
-    words += [part for name, value in SETTINGS.items() for part in ("-c", f"{name}={value}")]
+    settings = {**SETTINGS, "fsync": given.fsync}
+    words += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     os.execve(program, words, _environment())  # noqa: S606  (it finds its files by its own path)
-
-
-def _be_nobody_special() -> None:
-    """Postgres refuses root: to itself it is another user, in a user namespace of its own."""
-    if os.name == "nt" or os.geteuid() != 0:
-        return
-    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWUSER) != 0:
-        sys.exit("Postgres does not run as root, and this machine allows no user namespaces")
-    Path("/proc/self/setgroups").write_text("deny", "ascii")
-    Path("/proc/self/uid_map").write_text(f"{SOMEBODY} 0 1", "ascii")
-    Path("/proc/self/gid_map").write_text(f"{SOMEBODY} 0 1", "ascii")
 
 
 def _prepared(state: Path, password: str) -> Path:
     data = state / "data"
     if (data / "PG_VERSION").exists():
+        check_version(state)
         return data
     scratch = state / "data.new"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -93,4 +88,7 @@ def _environment() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except InfraError as error:
+        sys.exit(str(error))

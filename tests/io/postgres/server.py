@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ import asyncpg
 
 __all__ = ("Server",)
 
+PROGRAM = "buildflow_nb.local_cloud.postgres"
 START_S = 30.0
 STOP_S = 10.0
 PASSWORD = "made/up:pass@word"  # noqa: S105
@@ -30,8 +32,12 @@ def free_port() -> int:
 class Server:
     """Keeps its state in a folder and its port for life."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, program: Sequence[str] = ("-m", PROGRAM), fsync: str = "off"
+    ) -> None:
+        self.folder = folder
+        self._program = program
+        self._fsync = fsync
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"postgresql://postgres:made%2Fup%3Apass%40word@127.0.0.1:{self.port}/postgres"
@@ -45,9 +51,9 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it serves."""
-        words = ["--port", str(self.port), "--state", str(self._folder)]
+        words = ["--port", str(self.port), "--state", str(self.folder), "--fsync", self._fsync]
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "buildflow_nb.local_cloud.postgres", *words],
+            [sys.executable, "-P", *self._program, *words],
             env={**os.environ, "BUILDFLOW_POSTGRES_PASSWORD": PASSWORD},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -62,6 +68,12 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self) -> None:
         """Ask it to end, as the local cloud does."""
