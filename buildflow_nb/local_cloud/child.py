@@ -32,7 +32,10 @@ ASK_EVERY_S = 0.02
 STOP_S = 10.0  # to write its state
 AGAIN_S = (0.1, 1.0, 5.0)  # pauses before it is started again; the last one repeats
 HEALTHY_S = 60.0  # one that ran for so long did not end of what ended it before
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "PYTHONPATH")
+_KEPT = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "PYTHONPATH"),
+    "BUILDFLOW_POSTGRES_FSYNC",  # what a person may set for the local cloud's servers
+)
 
 log = logging.getLogger(__name__)
 

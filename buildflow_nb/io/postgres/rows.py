@@ -12,6 +12,7 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.io.columns.element_columns import Column, ElementColumns
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS
 from buildflow_nb.io.postgres.columns import JSONS, TEXTS, Found
+from buildflow_nb.io.postgres.values import has_last_days
 
 __all__ = ("Rows", "converters", "rows_of")
 
@@ -28,6 +29,7 @@ class Rows:
     columns: Sequence[Sequence[Any]]
     kept: Sequence[int]
     faults: Mapping[int, Exception] = field(default_factory=dict)
+    extreme: bool = False  # whether the first or the last moment of Python's is in them
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -45,7 +47,7 @@ class Rows:
         if len(chosen) == len(self):
             return self
         columns = [[column[i] for i in chosen] for column in self.columns]
-        return Rows(columns, [self.kept[i] for i in chosen], self.faults)
+        return Rows(columns, [self.kept[i] for i in chosen], self.faults, self.extreme)
 
 
 def rows_of(
@@ -59,11 +61,13 @@ def rows_of(
         fitted = columns.fit(items)
         values = [column.to_pylist() for column in fitted.table.columns]
         kept, faults = fitted.kept, dict(fitted.faults)
-    for at, (name, _, _) in enumerate(columns.columns):
+    extreme = False
+    for at, (name, kind, _) in enumerate(columns.columns):
+        extreme = extreme or has_last_days(values[at], kind.word)
         convert = converts.get(name)
         if convert is not None:
             values[at] = _converted(convert, name, values[at], kept, faults)
-    found = Rows(values, kept, faults)
+    found = Rows(values, kept, faults, extreme)
     return found.only([i for i, at in enumerate(kept) if at not in faults]) if faults else found
 
 

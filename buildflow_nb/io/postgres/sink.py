@@ -27,6 +27,7 @@ from buildflow_nb.io.postgres.database import CALL_S, Database, closed
 from buildflow_nb.io.postgres.errors import element_fault, fault, row_of, state_of
 from buildflow_nb.io.postgres.rows import Rows, rows_of
 from buildflow_nb.io.postgres.target import TAKEN, Prepared, Target
+from buildflow_nb.io.postgres.values import send_last_days
 
 __all__ = ("LEDGER", "PostgresSink")
 
@@ -46,6 +47,7 @@ class PostgresSink:
         self._connection: Any = None
         self._prepared: Prepared | None = None
         self._ledger = ""
+        self._exact = False  # about the last moment that there is
         self._pushes: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -112,6 +114,9 @@ class PostgresSink:
             return prepared
         rows = rows_of(prepared.columns, prepared.converts, items)
         failed = dict(rows.faults)
+        if rows.extreme and not self._exact:
+            await send_last_days(self._connection)
+            self._exact = True
         whole = rows.only(prepared.last_of_each(rows))
         if push is not None and not self._ledger:
             self._ledger = await _made_ledger(self._connection, self._target.schema)
@@ -198,6 +203,7 @@ class PostgresSink:
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
+        self._exact = False
         self._prepared, self._ledger = None, ""
         if connection is not None:
             await closed(connection)

@@ -2,7 +2,8 @@
 
 A client that turns infinity into the last day of the year 9999, or a month into 30 days, says what
 is not so. Here such a value fails its row alone: infinity, years BC and above 9999, intervals of
-months, 24:00. JSON comes decoded; addresses, bits and shapes come as text.
+months, 24:00. JSON comes decoded; addresses, bits and shapes come as text. What is sent stays what
+it is, too: the last day that Python has, which many take for "for ever", is no infinity.
 
 Source: PostgreSQL documentation, "Date/Time Types"; times count from 2000-01-01 on the wire.
 """
@@ -10,16 +11,21 @@ Source: PostgreSQL documentation, "Date/Time Types"; times count from 2000-01-01
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-__all__ = ("Unfit", "set_codecs")
+__all__ = ("Unfit", "has_last_days", "send_last_days", "set_codecs")
 
 _DAY = dt.date(2000, 1, 1)
 _NAIVE = dt.datetime(2000, 1, 1)
 _ZONED = _NAIVE.replace(tzinfo=dt.UTC)
+_TICK = dt.timedelta(microseconds=1)
+_ENDS: Mapping[str, tuple[Any, ...]] = {
+    "date": (dt.date.min, dt.date.max),
+    "timestamptz": (dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)),
+}
 _INFINITE_DAYS = (2**31 - 1, -(2**31))
 _INFINITE = (2**63 - 1, -(2**63))
 
@@ -68,6 +74,27 @@ async def set_codecs(connection: Any) -> list[Unfit]:
             name, schema="pg_catalog", encoder=str, decoder=str, format="text"
         )
     return unfit
+
+
+async def send_last_days(connection: Any) -> None:
+    """Send the first and the last moment that Python has as what they are.
+
+    The client takes them for infinity; to do it by hand takes longer, so it is done where needed.
+    """
+    encoders: dict[str, Callable[[Any], tuple[int]]] = {
+        "date": lambda day: ((day - _DAY).days,),
+        "timestamp": lambda moment: ((moment - _NAIVE) // _TICK,),
+        "timestamptz": lambda moment: ((moment - _ZONED) // _TICK,),
+    }
+    for name, encode in encoders.items():
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=encode, decoder=_DECODERS[name], format="tuple"
+        )
+
+
+def has_last_days(values: Sequence[Any], word: str) -> bool:
+    """Whether the first or the last moment of a kind is among values of a column."""
+    return any(value in values for value in _ENDS.get(word, ()))
 
 
 def _json(text: str) -> Any:

@@ -498,3 +498,32 @@ def test_decimals_are_exact(table, rows):
     amounts = [decimal.Decimal("0.1"), decimal.Decimal("-12345678901234567890.123456789")]
     pushed(table(), [Money(amount) for amount in amounts], element=Money)
     assert rows("SELECT amount FROM t") == [(amount,) for amount in amounts]
+
+
+@pytest.mark.parametrize(
+    ("at", "day"),
+    [
+        (dt.datetime.min, dt.date.min),
+        (dt.datetime.max, dt.date.max),
+        (dt.datetime(1, 1, 2), dt.date.max),
+        (dt.datetime.max, dt.date(9999, 12, 30)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp"])
+def test_the_last_day_is_a_day(server, database, at, day, kind):
+    """Which the client would make infinity of."""
+
+    @dataclass
+    class Until:
+        at: dt.datetime
+        day: dt.date
+
+    table = PostgresTable("t", server.url_of(database))
+    server.run(f"CREATE TABLE t (at {kind}, day date)", database=database)
+    zoned = at.replace(tzinfo=dt.UTC)
+    pushed(table, [Until(zoned, dt.date(2024, 1, 1))], [Until(zoned, day)] * 2, element=Until)
+    finite = "SELECT DISTINCT isfinite(at) AND isfinite(day) FROM t"
+    assert server.rows(finite, database=database) == [(True,)]
+    found = pulled(table)
+    stored = zoned if kind == "timestamptz" else at
+    assert found[1:] == [{"at": stored, "day": day}] * 2
