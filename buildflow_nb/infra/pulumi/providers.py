@@ -73,7 +73,13 @@ def _gcp(name: str, env: Env, project: str | None) -> pulumi.ProviderResource:
         credentials=_hidden(env.gcp.service_account_info),
         storage_custom_endpoint=_below(ends.get("storage"), "storage/v1/"),
         pubsub_custom_endpoint=_below(ends.get("pubsub"), "v1/"),
+        sql_custom_endpoint=_below(_as_http(ends.get("postgres")), "sql/v1beta4/"),
     )
+
+
+def _as_http(endpoint: str | None) -> str | None:
+    """The address of a store in the form that the provider's arguments have."""
+    return f"http://{endpoint.partition('://')[2]}" if endpoint else None
 
 
 def _below(endpoint: str | None, path: str) -> str | None:

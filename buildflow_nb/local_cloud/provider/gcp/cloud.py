@@ -1,4 +1,4 @@
-"""The way from a provider instance of the `gcp` package to Cloud Storage and Pub/Sub here.
+"""The way from a provider instance of the `gcp` package to Cloud Storage, Pub/Sub and Cloud SQL.
 
 The endpoints are those arguments of the published provider that replace Google's addresses. Pub/Sub
 is spoken over gRPC, so of its endpoint only host and port count. Credentials are not used at all.
@@ -23,6 +23,7 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider.clients import Pool, loopback
 from buildflow_nb.local_cloud.provider.codec import Plain, Unknown
+from buildflow_nb.local_cloud.provider.gcp.sql_cluster import SqlCluster
 from buildflow_nb.local_cloud.provider.gcp.storage_api import StorageAPI
 from buildflow_nb.local_cloud.provider.names import AutoName
 from buildflow_nb.local_cloud.provider.properties import Properties
@@ -41,7 +42,12 @@ __all__ = (
 )
 
 CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
-ENDPOINTS = {"storage": "storageCustomEndpoint", "pubsub": "pubsubCustomEndpoint"}
+ENDPOINTS = {
+    "sql": "sqlCustomEndpoint",
+    "storage": "storageCustomEndpoint",
+    "pubsub": "pubsubCustomEndpoint",
+}
+POSTGRES = "postgres"  # the store that Cloud SQL's databases are in
 CLIENTS = 16  # endpoints of each service; a local cloud has one
 CHANNEL = (("grpc.enable_http_proxy", 0),)  # what the environment says must not lead elsewhere
 
@@ -119,6 +125,20 @@ class GCPCloud:
         """Pub/Sub."""
         target = loopback(self._endpoint("pubsub"), "Pub/Sub").netloc
         return _pubsub.get(target, lambda: _dial(target))
+
+    @property
+    def sql(self) -> SqlCluster:
+        """Cloud SQL, whose Postgres is started when a call is made.
+
+        Raises:
+            InfraError: this provider was started without the stores of a local cloud.
+        """
+        services = self._services
+        self._endpoint("sql")
+        if services is None:
+            msg = "the local cloud's Cloud SQL needs its stores; apply by way of a local stack"
+            raise InfraError(msg)
+        return SqlCluster(lambda: services.wake(POSTGRES), lambda: services.password(POSTGRES))
 
     def _endpoint(self, service: str) -> str:
         argument = ENDPOINTS[service]

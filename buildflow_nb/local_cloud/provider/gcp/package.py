@@ -16,6 +16,9 @@ from buildflow_nb.local_cloud.provider.gcp.pubsub_iam_member import (
     SubscriptionIAMMember,
     TopicIAMMember,
 )
+from buildflow_nb.local_cloud.provider.gcp.sql_database import SqlDatabase
+from buildflow_nb.local_cloud.provider.gcp.sql_instance import SqlInstance
+from buildflow_nb.local_cloud.provider.gcp.sql_user import SqlUser
 from buildflow_nb.local_cloud.provider.gcp.subscription import Subscription
 from buildflow_nb.local_cloud.provider.gcp.topic import Topic
 from buildflow_nb.local_cloud.provider.properties import Properties
@@ -51,6 +54,9 @@ GCP: Package[GCPCloud] = Package(
         Bucket(),
         BucketIAMMember(),
         Notification(),
+        SqlDatabase(),
+        SqlInstance(),
+        SqlUser(),
         Subscription(),
         SubscriptionIAMMember(),
         Topic(),
