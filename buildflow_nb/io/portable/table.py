@@ -57,7 +57,7 @@ class AnalysisTable(Injectable):
 
             return (DuckDBTable(env.folder / f"{DATASET}.duckdb", self._name(env)),)
         if provider == "gcp":
-            from buildflow_nb.io.gcp import BigQueryDataset, BigQueryTable  # type: ignore[attr-defined]
+            from buildflow_nb.io.gcp import BigQueryDataset, BigQueryTable
 
             dataset = BigQueryDataset(env.gcp_project, DATASET)
             table = BigQueryTable(dataset, self._name(env))

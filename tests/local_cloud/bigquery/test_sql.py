@@ -131,7 +131,7 @@ def test_a_query_gives_what_google_gives(rows, sql, expected):
 def test_a_table_is_named_in_full_or_in_part(rows, table):
     d = table.dataset_id
     for name in (f"`proj.{d}.t`", f"`proj`.{d}.t", f"{d}.t", f"proj.{d}.t", "t", "`t`"):
-        assert rows(f"SELECT COUNT(*) FROM {name}") == [(3,)], name  # noqa: S608
+        assert rows(f"SELECT COUNT(*) FROM {name}") == [(3,)], name
 
 
 def test_parameters_are_bound_by_name_and_place(rows, table):
@@ -232,7 +232,7 @@ def test_a_dry_run_changes_nothing_and_says_the_columns(run, client, table):
 
 def test_a_job_is_carried_out_once(client, run, table):
     ident = uuid.uuid4().hex
-    sql = f"INSERT {table.dataset_id}.t (id) VALUES (9)"  # noqa: S608
+    sql = f"INSERT {table.dataset_id}.t (id) VALUES (9)"
     client.query(sql, job_id=ident, retry=None, job_retry=None).result()
     with pytest.raises(exceptions.Conflict, match=f"Already Exists: Job proj:US.{ident}"):
         client.query(sql, job_id=ident, retry=None, job_retry=None)

@@ -74,7 +74,7 @@ def test_reading_goes_on_at_an_offset(server, table):
 
 
 def test_a_result_is_read(server, client, table):
-    job = client.query(f"SELECT id * 10 AS ten FROM {table.dataset_id}.people ORDER BY id DESC")  # noqa: S608
+    job = client.query(f"SELECT id * 10 AS ten FROM {table.dataset_id}.people ORDER BY id DESC")
     job.result(timeout=10)
     path = f"projects/proj/datasets/{job.destination.dataset_id}/tables/{job.destination.table_id}"
     assert read(server, session(server, path)) == [{"ten": 20}, {"ten": 10}, {"ten": 0}]

@@ -150,7 +150,7 @@ def test_protobuf_rows_are_appended(server, client, dataset):
     stream = default_stream(dataset, "proto")
     (answer,) = append(server, types.AppendRowsRequest(write_stream=stream, proto_rows=data))
     assert answer.error.code == 0, answer.error
-    sql = f"SELECT id, name, UNIX_SECONDS(at), day, tags FROM {dataset}.proto ORDER BY id"  # noqa: S608
+    sql = f"SELECT id, name, UNIX_SECONDS(at), day, tags FROM {dataset}.proto ORDER BY id"
     found = client.query(sql)
     got = [tuple(each.values()) for each in found.result(timeout=10)]
     assert got[0][:3] == (1, "a", 1)
