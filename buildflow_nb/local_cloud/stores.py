@@ -9,11 +9,14 @@ from buildflow_nb.local_cloud.bigquery.store import BIGQUERY
 from buildflow_nb.local_cloud.clickhouse.store import CLICKHOUSE
 from buildflow_nb.local_cloud.ports import HOST
 from buildflow_nb.local_cloud.postgres.store import POSTGRES
+from buildflow_nb.local_cloud.snowflake.store import SNOWFLAKE
 from buildflow_nb.local_cloud.store import Store
 
 __all__ = ("STORES", "store_endpoints", "store_named", "store_ports")
 
-STORES: Mapping[str, Store] = {store.name: store for store in (BIGQUERY, CLICKHOUSE, POSTGRES)}
+STORES: Mapping[str, Store] = {
+    store.name: store for store in (BIGQUERY, CLICKHOUSE, POSTGRES, SNOWFLAKE)
+}
 
 
 def store_ports() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.local_cloud.child import clean_environment
 
-__all__ = ("PASSWORD", "Served", "served")
+__all__ = ("PASSWORD", "GivenServices", "Served", "served")
 
 PASSWORD = Secret("made up for tests")
 DEADLINE_S = 30.0
@@ -81,3 +81,16 @@ def _listens(port: int) -> bool:
     with socket.socket() as asking:
         asking.settimeout(1.0)
         return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+class GivenServices:
+    """The stores of a stack, all of them this server."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def wake(self, service):
+        return f"http://127.0.0.1:{self._server.ports[service]}"
+
+    def password(self, store):
+        return PASSWORD

@@ -1,9 +1,9 @@
 """Pushes that are made again under their own id after a crash, for sinks that store each once.
 
 Before a push its intent is written down: its ids, and the receipts of the elements in it. After it
-its elements are settled and the source keeps that, and only then the next one begins. So of one
-push at most it is unknown, after a crash, whether it is stored. The next run gets its elements
-again, puts exactly those together, in the same order, and pushes them under the same ids.
+its elements are settled and the source keeps that, and only then the next one begins. So of
+the last push alone it is unknown, after a crash, whether it is stored. The next run gets its
+elements again, puts exactly those together, in the same order, and pushes them under the same ids.
 
 That holds for code that gives the same again for the same element, so the number of elements is
 part of the intent: where it differs, the log says so, and they are pushed as new ones.
@@ -27,7 +27,7 @@ from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.sinks.push import DATA_ERRORS, Faults, Pusher, PushPlan, PushRequest
 
-__all__ = ("Intent", "OncePusher")
+__all__ = ("Intent", "Intents", "OncePusher")
 
 HOLD_S = 5.0  # for the rest of a push of the last run; what it was read from is read first
 VERSION = 1
@@ -37,9 +37,8 @@ Receipt = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A push that was begun: its id, the size of each part, and whose elements are in it."""
+    """A push that was begun: where it begins, the size of each part, whose elements are in it."""
 
-    writer: str
     first: int = 0
     sizes: tuple[int, ...] = ()
     receipts: frozenset[Receipt] = frozenset()
@@ -49,46 +48,64 @@ class Intent:
         """Elements in it."""
         return sum(self.sizes)
 
-    @property
-    def ids(self) -> Iterator[PushId]:
+    def ids(self, writer: str) -> Iterator[PushId]:
         """The id of each part."""
         first = self.first
         for size in self.sizes:
-            yield PushId(self.writer, first, size)
+            yield PushId(writer, first, size)
             first += size
 
-    def following(self, items: Sequence[object], most: int, receipts: frozenset[Receipt]) -> Intent:
-        """The next one, of these items."""
-        sizes = tuple(min(most, len(items) - at) for at in range(0, len(items), most))
-        return Intent(self.writer, self.first + self.count, sizes, receipts)
+    def within(self, request: PushRequest) -> list[int]:
+        """Which items of a request belong to it, in order."""
+        origins = request.origins or ()
+        return [i for i, origin in enumerate(origins) if origin in self.receipts]
 
     def document(self) -> dict[str, Any]:
         """All of it as plain values."""
-        return {
-            "version": VERSION,
-            "writer": self.writer,
-            "first": self.first,
-            "sizes": list(self.sizes),
-            "spans": _spans(self.receipts),
-        }
+        spans = _spans(self.receipts)
+        return {"first": self.first, "sizes": list(self.sizes), "spans": spans}
 
     @classmethod
-    def of(cls, document: Any, processor: str) -> Intent:
-        """The last one that was written down; the first of a new chain where there is none."""
+    def of(cls, document: Mapping[str, Any]) -> Intent:
+        """What `document` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: it makes no sense.
+        """
+        receipts = frozenset(
+            (piece, number)
+            for piece, spans in document["spans"].items()
+            for start, end in spans
+            for number in range(start, end)
+        )
+        return cls(int(document["first"]), tuple(map(int, document["sizes"])), receipts)
+
+
+class Intents:
+    """A chain of pushes: the last ones that were begun, as a position keeps them."""
+
+    def __init__(self, processor: str, document: Any = None) -> None:
+        self.begun: list[Intent] = []
         try:
             if document["version"] == VERSION:
-                receipts = frozenset(
-                    (piece, number)
-                    for piece, spans in document["spans"].items()
-                    for start, end in spans
-                    for number in range(start, end)
-                )
-                sizes = tuple(map(int, document["sizes"]))
-                return cls(str(document["writer"]), int(document["first"]), sizes, receipts)
+                self.writer = str(document["writer"])
+                self.begun = [Intent.of(one) for one in document["pushes"]]
         except (KeyError, TypeError, ValueError, AttributeError):
-            pass
-        name = _OTHERS.sub("_", processor)[:60]
-        return cls(f"{name}-{secrets.token_hex(8)}")
+            self.begun = []
+        if not self.begun:  # a new chain, which no store knows
+            self.writer = f"{_OTHERS.sub('_', processor)[:60]}-{secrets.token_hex(8)}"
+            self.begun = [Intent()]
+
+    def following(self, count: int, most: int, receipts: frozenset[Receipt]) -> Intent:
+        """The next one, of so many elements, of which a store takes so many at once."""
+        sizes = tuple(min(most, count - at) for at in range(0, count, most))
+        last = self.begun[-1]
+        return Intent(last.first + last.count, sizes, receipts)
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        pushes = [intent.document() for intent in self.begun]
+        return {"version": VERSION, "writer": self.writer, "pushes": pushes}
 
 
 class OncePusher(Pusher):
@@ -110,8 +127,8 @@ class OncePusher(Pusher):
         self._once = sink
         self._position = position
         self._processor = processor
-        self._intent: Intent | None = None
-        self._open = False  # whether the intent is of the last run, and not yet made up for
+        self._intents: Intents | None = None
+        self._open: list[Intent] = []  # of the last run, and not yet made up for
         self._held: list[PushRequest] = []
         self.settled: Callable[[], Awaitable[None]] = _nothing
         self.warn: Callable[[str], None] = lambda _: None
@@ -131,17 +148,16 @@ class OncePusher(Pusher):
             return PushRequest((), lambda _: None)
 
     async def _push_requests(self, requests: list[PushRequest]) -> None:
-        intent = await self._loaded()
+        intents = await self._loaded()
         waited = not any(request.items for request in requests)
         found = [*self._held, *requests]
+        if self._open and not waited and self._more_may_come(found):
+            self._held = found
+            return
         self._held = []
-        if self._open and not self._complete(found, intent):
-            if not waited and self._may_come(found, intent):
-                self._held = found
-                return
-            self._give_up(found, intent)
+        self._give_up(found)
         try:
-            faults = await self._push_all(found)
+            faults = await self._push_all(found, intents)
         except BaseException as error:
             for request in found:
                 request.done(dict.fromkeys(range(len(request.items)), error))
@@ -149,57 +165,67 @@ class OncePusher(Pusher):
         for request, own in zip(found, faults, strict=True):
             request.done(own)
         await self._patiently(self.settled)
+        intents.begun = intents.begun[-1:]
 
-    async def _loaded(self) -> Intent:
-        if self._intent is None:
+    async def _loaded(self) -> Intents:
+        if self._intents is None:
             document = await asyncio.to_thread(self._position.read)
-            self._intent = Intent.of(document, self._processor)
-            self._open = bool(self._intent.receipts)
-        return self._intent
+            self._intents = Intents(self._processor, document)
+            self._open = [intent for intent in self._intents.begun if intent.receipts]
+        return self._intents
 
-    def _complete(self, requests: Sequence[PushRequest], intent: Intent) -> bool:
-        return sum(len(_inside(request, intent)) for request in requests) == intent.count
+    def _more_may_come(self, requests: Sequence[PushRequest]) -> bool:
+        """Whether more of the open pushes may come: something is missing, and nothing behind it."""
+        there = [sum(len(one.within(request)) for request in requests) for one in self._open]
+        if all(count == one.count for count, one in zip(there, self._open, strict=True)):
+            return False
+        last = next((request for request in reversed(requests) if request.items), None)
+        return last is not None and any(one.within(last) for one in self._open)
 
-    def _may_come(self, requests: Sequence[PushRequest], intent: Intent) -> bool:
-        """Whether more of an open push may come: some has, and nothing behind it."""
-        inside = [bool(_inside(request, intent)) for request in requests if request.items]
-        return bool(inside) and inside[-1]
+    def _give_up(self, requests: Sequence[PushRequest]) -> None:
+        """Forget open pushes that were settled, or that cannot be put together again."""
+        for one in list(self._open):
+            some = sum(len(one.within(request)) for request in requests)
+            if some == one.count:
+                continue
+            self._open.remove(one)
+            if some:
+                self.warn(
+                    f"the last run was cut off in a push of {one.count} elements, of which the code"
+                    f" now gives {some} again; they are pushed as new ones, and may be stored twice"
+                )
 
-    def _give_up(self, requests: Sequence[PushRequest], intent: Intent) -> None:
-        """The open push was done, or cannot be put together again."""
-        self._open = False
-        some = sum(len(_inside(request, intent)) for request in requests)
-        if some:
-            self.warn(
-                f"the last run was cut off in a push of {intent.count} elements, of which the code "
-                f"now gives {some} again; they are pushed as new ones, and may be stored twice"
-            )
+    async def _push_all(self, requests: list[PushRequest], intents: Intents) -> list[Faults]:
+        """Push the items of all: those of open pushes first, as they were, then the others.
 
-    async def _push_all(self, requests: Sequence[PushRequest]) -> list[Faults]:
-        """Push the items of all: those of an open push first, as they were, then the others."""
-        intent = await self._loaded()
+        All these pushes are noted as long as none of their elements is settled, which one request
+        that is in two of them has to wait for.
+        """
         faults: list[Faults] = [{} for _ in requests]
-        places = [(r, i) for r, request in enumerate(requests) for i in range(len(request.items))]
-        if self._open:
-            within = [_inside(request, intent) for request in requests]
-            first = [(r, i) for r, inside in enumerate(within) for i in inside]
-            places = [(r, i) for r, i in places if i not in within[r]]
-            await self._push_part(requests, first, intent, faults)
-            self._open = False
+        again: set[tuple[int, int]] = set()
+        made_up, self._open = self._open, []
+        for one in made_up:
+            places = [(r, i) for r, request in enumerate(requests) for i in one.within(request)]
+            again.update(places)
+            await self._push_part(requests, places, one.ids(intents.writer), faults)
+        places = [
+            (r, i)
+            for r, request in enumerate(requests)
+            for i in range(len(request.items))
+            if (r, i) not in again
+        ]
         if not places:
             return faults
-        items = [requests[r].items[i] for r, i in places]
-        receipts = frozenset(
-            receipt for r, i in places if (receipt := requests[r].origin(i)) is not None
-        )
-        intent = intent.following(items, self.plan.max_push, receipts)
-        await self._note(intent)
-        self._intent = intent
-        await self._push_part(requests, places, intent, faults)
+        origins = (requests[r].origin(i) for r, i in places)
+        receipts = frozenset(origin for origin in origins if origin is not None)
+        intent = intents.following(len(places), self.plan.max_push, receipts)
+        intents.begun = [*made_up, intent]
+        await self._note(intents)
+        await self._push_part(requests, places, intent.ids(intents.writer), faults)
         return faults
 
-    async def _note(self, intent: Intent) -> None:
-        document = intent.document()
+    async def _note(self, intents: Intents) -> None:
+        document = intents.document()
         await self._patiently(lambda: asyncio.to_thread(self._position.write, document))
 
     async def _patiently(self, note: Callable[[], Awaitable[None]]) -> None:
@@ -219,11 +245,11 @@ class OncePusher(Pusher):
         self,
         requests: Sequence[PushRequest],
         places: Sequence[tuple[int, int]],
-        intent: Intent,
+        ids: Iterator[PushId],
         faults: list[Faults],
     ) -> None:
         start = 0
-        for push in intent.ids:
+        for push in ids:
             own = places[start : start + push.count]
             found = await self._stored([requests[r].items[i] for r, i in own], push)
             for at, error in found.items():
@@ -254,13 +280,6 @@ class OncePusher(Pusher):
 
 async def _nothing() -> None:
     """Nothing has to be kept."""
-
-
-def _inside(request: PushRequest, intent: Intent) -> Mapping[int, None]:
-    """Which items of a request belong to an intent, in order."""
-    if request.origins is None:
-        return {}
-    return dict.fromkeys(i for i, one in enumerate(request.origins) if one in intent.receipts)
 
 
 def _spans(receipts: frozenset[Receipt]) -> dict[str, list[list[int]]]:

@@ -1,0 +1,209 @@
+"""Writes elements to a table of Snowflake: a push is one Parquet file, put on a stage and copied.
+
+The file lies on a stage of our own in the table's schema for as long as its COPY takes, which
+stores all of it or nothing. `push_once` notes in the table `BUILDFLOW_PUSHES`, in the transaction
+of the COPY, how far its writer is: the load history alone would not do, since a file that is put
+again is encrypted anew and so is another one to it.
+Source: Snowflake documentation, "COPY INTO <table>", "PUT", "Transactions".
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from buildflow_nb.core.env import Env
+from buildflow_nb.core.errors import ConversionError, PermanentError
+from buildflow_nb.core.primitive import PushId
+from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of, columns_seen
+from buildflow_nb.io.partial_push import Failures, raise_failed
+from buildflow_nb.io.snowflake.client import Account, connect, described
+from buildflow_nb.io.snowflake.column_types import column_type, loaded, parquet_of, quoted
+from buildflow_nb.io.snowflake.errors import ABSENT, element_faults, fault_of
+
+__all__ = ("STAGE", "SnowflakeWriter")
+
+STAGE, LEDGER = "BUILDFLOW_STAGE", "BUILDFLOW_PUSHES"
+
+
+class SnowflakeWriter:
+    """Appends to a table over one connection; used by one thread at once."""
+
+    def __init__(self, account: Account, env: Env, element: object, stage: str | None) -> None:
+        self._account = account
+        self._env = env
+        self._columns = columns_of(element)
+        self._stage = f"{account.place}.{quoted(stage or STAGE)}"
+        self._connection: Any = None
+        self._cursor: Any = None
+        self._ready = False  # whether table and stage are there
+
+    def open(self) -> None:
+        """Connect; make or look at the table, as far as the columns are known."""
+        self.close()
+        self._connection = connect(self._account, self._env)
+        self._cursor = self._connection.cursor()
+        if self._columns is not None:
+            self._prepare(self._columns)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._ready = False
+        if self._connection is not None:
+            with suppress(Exception):  # of one that is broken
+                self._connection.close()
+            self._connection = self._cursor = None
+
+    def write(self, items: Sequence[object]) -> None:
+        """Append the items; where some do not fit, their neighbours."""
+        self._write(items, None)
+
+    def write_once(self, items: Sequence[object], push: PushId) -> None:
+        """The same, for what no push of this id has appended before."""
+        self._write(items, push)
+
+    def _write(self, items: Sequence[object], push: PushId | None) -> None:
+        if self._connection is None:
+            self.open()
+        columns = self._columns = self._columns or columns_seen(items)
+        if not self._ready:
+            self._prepare(columns)
+        fitted = columns.fit(items)
+        failed: Failures = dict(fitted.faults)
+        try:
+            self._append(columns, fitted.table, list(fitted.kept), push, failed)
+        except Exception as error:
+            mended = fault_of(error, self._account.said)
+            if not isinstance(mended, ConversionError):
+                self.close()  # whatever it was in the middle of
+            raise mended from error
+        raise_failed(failed, len(items), "elements cannot be written")
+
+    def _append(
+        self,
+        columns: ElementColumns,
+        table: Any,
+        places: list[int],
+        push: PushId | None,
+        failed: Failures,
+    ) -> None:
+        """Append rows, of which `places` are the positions; those at fault by halving."""
+        if not places:
+            return
+        end = None if push is None else push.first + places[-1] + 1
+        if push is not None and end is not None and self._done(push.writer) >= end:
+            return
+        try:
+            self._copy(columns, table, None if push is None or end is None else (push.writer, end))
+        except Exception as error:
+            if not element_faults(error):
+                raise
+            if len(places) == 1:
+                failed[places[0]] = fault_of(error, self._account.said)
+                return
+            middle = len(places) // 2
+            self._append(columns, table.slice(0, middle), places[:middle], push, failed)
+            self._append(columns, table.slice(middle), places[middle:], push, failed)
+
+    def _copy(self, columns: ElementColumns, table: Any, note: tuple[str, int] | None) -> None:
+        name = f"{uuid.uuid4().hex}.parquet"
+        data = parquet_of(table, columns.columns)
+        for again in (False, True):
+            try:
+                self._put_and_copy(columns, name, data, note)
+            except Exception as error:
+                if again or getattr(error, "errno", None) != ABSENT:
+                    raise
+                self._prepare(columns)  # somebody has dropped it since
+            else:
+                return
+
+    def _put_and_copy(
+        self, columns: ElementColumns, name: str, data: bytes, note: tuple[str, int] | None
+    ) -> None:
+        run = self._cursor.execute
+        put = f"PUT file://{name} @{self._stage} AUTO_COMPRESS=FALSE OVERWRITE=TRUE"
+        run(put, file_stream=io.BytesIO(data))
+        names = ", ".join(quoted(column.name) for column in columns.columns)
+        rows = f"SELECT {loaded(columns.columns)} FROM @{self._stage}/{name}"  # noqa: S608
+        copy = (
+            f"COPY INTO {self._account.full_name} ({names}) FROM ({rows})"
+            " FILE_FORMAT = (TYPE = PARQUET) ON_ERROR = ABORT_STATEMENT"
+        )
+        if note is None:
+            run(copy)
+        else:
+            run("BEGIN")
+            try:
+                run(copy)
+                self._note(*note)
+                run("COMMIT")
+            except BaseException:
+                with suppress(Exception):  # the connection may be what is at fault
+                    run("ROLLBACK")
+                raise
+        with suppress(Exception):  # a file that is left behind is in nobody's way
+            run(f"REMOVE @{self._stage}/{name}")
+
+    def _done(self, writer: str) -> int:
+        """How many elements the pushes of a writer have written."""
+        ledger, target = self._ledger, self._account.table
+        self._cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {ledger} (WRITER VARCHAR, TARGET VARCHAR, DONE NUMBER)"
+        )
+        sql = f"SELECT DONE FROM {ledger} WHERE WRITER = %s AND TARGET = %s"  # noqa: S608
+        found = self._cursor.execute(sql, (writer, target)).fetchall()
+        return max((int(row[0]) for row in found), default=0)
+
+    def _note(self, writer: str, end: int) -> None:
+        ledger, target = self._ledger, self._account.table
+        where = "WHERE WRITER = %s AND TARGET = %s"
+        self._cursor.execute(f"DELETE FROM {ledger} {where}", (writer, target))  # noqa: S608
+        sql = f"INSERT INTO {ledger} (WRITER, TARGET, DONE) VALUES (%s, %s, %s)"  # noqa: S608
+        self._cursor.execute(sql, (writer, target, end))
+
+    @property
+    def _ledger(self) -> str:
+        return f"{self._account.place}.{LEDGER}"
+
+    def _prepare(self, columns: ElementColumns) -> None:
+        """Make what is missing, or look at what is there.
+
+        Raises:
+            PermanentError: the table has other columns, or may not be made.
+        """
+        existing = described(self._cursor, self._account)
+        if existing:
+            self._check(existing, columns)
+        statements = [] if existing else self._making(columns)
+        statements.append(f"USE SCHEMA {self._account.place}")  # a COPY wants a current one
+        statements.append(f"CREATE STAGE IF NOT EXISTS {self._stage}")
+        for statement in statements:
+            try:
+                self._cursor.execute(statement)
+            except Exception as error:
+                raise fault_of(error, self._account.said) from error
+        self._ready = True
+
+    def _making(self, columns: ElementColumns) -> list[str]:
+        parts = ", ".join(
+            f"{quoted(name)} {column_type(kind)}{'' if optional else ' NOT NULL'}"
+            for name, kind, optional in columns.columns
+        )
+        return [
+            f"CREATE DATABASE IF NOT EXISTS {quoted(self._account.database)}",
+            f"CREATE SCHEMA IF NOT EXISTS {self._account.place}",
+            f"CREATE TABLE IF NOT EXISTS {self._account.full_name} ({parts})",
+        ]
+
+    def _check(self, existing: dict[str, str], columns: ElementColumns) -> None:
+        missing = [column.name for column in columns.columns if column.name not in existing]
+        if missing:
+            msg = (
+                f"{self._account.said} has no column {', '.join(map(repr, missing))} (it has "
+                f"{', '.join(existing)}); add it, drop the table, or write to another one"
+            )
+            raise PermanentError(msg)
