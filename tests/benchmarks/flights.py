@@ -1,7 +1,8 @@
-"""The flights from CSV through a dataclass into DuckDB, beside a script that does it by hand.
+"""The flights from CSV and Parquet by a dataclass into DuckDB, beside scripts that do it by hand.
 
 Each side runs in a process of its own, in turn, so that its peak of memory is its own. The script
-is what a good engineer writes with the same libraries: csv, msgspec, Arrow columns, transactions.
+is what a good engineer writes with the same libraries: csv or Arrow's batches, msgspec, Arrow
+columns, transactions.
 """
 
 from __future__ import annotations
@@ -64,6 +65,17 @@ def unpack(folder: Path) -> Path:
         return Path(archive.extract("flights.csv", folder))
 
 
+def as_parquet(source: Path) -> Path:
+    """The same rows as a Parquet file."""
+    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
+
+    options = arrow_csv.ConvertOptions(null_values=["NA", ""], strings_can_be_null=True)
+    target = source.with_suffix(".parquet")
+    parquet.write_table(arrow_csv.read_csv(source, convert_options=options), target)
+    return target
+
+
 def ours(source: str, target: str) -> None:
     """The flow."""
     from buildflow_nb import Flow
@@ -71,7 +83,8 @@ def ours(source: str, target: str) -> None:
     from buildflow_nb.io.local import File
 
     flow = Flow()
-    flow.consumer(source=File(source, missing=("NA",)), sink=DuckDBTable(target, "flights"))(keep)
+    missing = ("NA",) if source.endswith(".csv") else ()
+    flow.consumer(source=File(source, missing=missing), sink=DuckDBTable(target, "flights"))(keep)
     flow.run()
 
 
@@ -96,6 +109,13 @@ def by_hand(source: str, target: str) -> None:
         arrays = [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
         connection.from_arrow(pa.Table.from_arrays(arrays, schema=schema)).insert_into("flights")
 
+    if source.endswith(".parquet"):
+        from pyarrow import parquet
+
+        for batch in parquet.ParquetFile(source).iter_batches(BATCH):
+            write([keep(f) for f in msgspec.convert(batch.to_pylist(), list[Flight])])
+        connection.close()
+        return
     with open(source, newline="") as file:  # noqa: PTH123  (a script as people write it)
         rows: list[dict[str, str | None]] = []
         for row in csv.DictReader(file):
@@ -134,31 +154,34 @@ def side(name: str, source: str, target: str) -> None:
 
 
 def main() -> None:
-    """Print both rates and both peaks."""
+    """Print both rates and both peaks, of both formats."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        source = unpack(folder)
-        peaks: dict[str, list[float]] = {"ours": [], "by_hand": []}
+        source = unpack(Path(name))
+        compare(source, "csv, msgspec, Arrow by hand", "at least 0.6")
+        compare(as_parquet(source), "Arrow, msgspec by hand", "at least 1")
 
-        def run(which: str) -> float:
-            target = folder / "flights.duckdb"
-            target.unlink(missing_ok=True)
-            command = [sys.executable, "-m", "tests.benchmarks.flights", which, source, target]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found = json.loads(done.stdout)
-            peaks[which].append(found["mib"])
-            return float(found["rate"])
 
-        sides = {
-            "buildflow_nb": lambda: run("ours"),
-            "csv, msgspec, Arrow by hand": lambda: run("by_hand"),
-        }
-        goals = {"csv, msgspec, Arrow by hand": "at least 0.6"}
-        figures = interleave(sides, ROUNDS)
-    table(f"{ROWS:,} flights, File to dataclass to DuckDB", figures, "rows/s", goals)
+def compare(source: Path, script: str, goal: str) -> None:
+    """Both sides over one file."""
+    peaks: dict[str, list[float]] = {"ours": [], "by_hand": []}
+
+    def run(which: str) -> float:
+        target = source.with_suffix(".duckdb")
+        target.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tests.benchmarks.flights", which, source, target]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        peaks[which].append(found["mib"])
+        return float(found["rate"])
+
+    figures = interleave(
+        {"buildflow_nb": lambda: run("ours"), script: lambda: run("by_hand")}, ROUNDS
+    )
+    title = f"{ROWS:,} flights, {source.suffix[1:]} File to dataclass to DuckDB"
+    table(title, figures, "rows/s", {script: goal})
     memory = {
         "buildflow_nb": peaks["ours"][1:],
-        "csv, msgspec, Arrow by hand": peaks["by_hand"][1:],
+        script: peaks["by_hand"][1:],
     }
     table("peak memory above the imports (goal at most 150)", memory, "MiB", {})
 

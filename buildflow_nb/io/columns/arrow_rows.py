@@ -15,6 +15,7 @@ from typing import Any
 
 from buildflow_nb.core.primitive import Malformed
 from buildflow_nb.io.columns.arrow import JSON_MARK
+from buildflow_nb.io.columns.arrow_values import values_of
 
 __all__ = ("record_rows", "repeated")
 
@@ -73,7 +74,7 @@ def _values(column: Any, finish: Finish | None) -> list[Any]:
         column = column.cast(whole)  # raises where that would cut a value
     if pa.types.is_time(kind):
         _demand_times(column, whole)
-    values: list[Any] = column.to_pylist()
+    values = values_of(column)
     finish = finish or _finish(kind)
     if finish is None:
         return values
