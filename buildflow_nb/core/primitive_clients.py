@@ -40,6 +40,11 @@ class BucketPrimitive(Protocol):
 class DatabasePrimitive(Protocol):
     """A database that SQLAlchemy can connect to."""
 
+    @property
+    def primitive_id(self) -> str:
+        """Stable name, unique in a flow."""
+        ...
+
     def sql_url(
         self, env: Env, user: str | None, password: Secret | None, *, is_async: bool
     ) -> URL | str:

@@ -19,7 +19,7 @@ from buildflow_nb.core.credentials import GCPCredentials, Secret
 from buildflow_nb.core.errors import DeclarationError, told
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.primitive import Env, label_of
-from buildflow_nb.core.primitive_clients import DatabasePrimitive
+from buildflow_nb.core.primitive_clients import DatabasePrimitive, connector_of
 from buildflow_nb.dependencies import Scope, dependency
 from buildflow_nb.dependencies.daemon_thread import in_thread
 
@@ -234,6 +234,12 @@ class _Database:
             url = url.set(database=_placed(url, env))
         return url
 
+    def connector(self, env: Env, *, is_async: bool) -> Callable[[], Any] | None:
+        """What gives a connection where the URL alone does not lead to one."""
+        if self.primitive is None:
+            return None
+        return connector_of(self.primitive, env, self.user, self.password, is_async=is_async)
+
 
 def _is_url(named: object) -> bool:
     """Whether it is SQLAlchemy's own URL (told by its module, so that it stays unloaded)."""
@@ -280,6 +286,9 @@ def _create(
     url = database.located(env, is_async=is_async)
     if url.get_backend_name() == "sqlite" and _in_memory(url):
         words = {**_one_connection(is_async=is_async), **words}
+    dial = database.connector(env, is_async=is_async)
+    if dial is not None:
+        words = {"async_creator" if is_async else "creator": dial, **words}
     try:
         return getattr(home, name)(url, **words)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What Pub/Sub carries, and what Cloud Storage says about the objects of a bucket.
+"""What Pub/Sub carries, what Cloud Storage says of a bucket's objects, what Cloud SQL is made of.
 
 Names of events: Cloud Storage documentation, "Pub/Sub notifications", section "Event types". One
 that is not known here becomes `UNKNOWN`; its name stays in the event's `metadata`.
@@ -8,12 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Self, cast
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from buildflow_nb.types.portable import FileChangeEvent, PortableFileChangeEventType, of_portable
 
-__all__ = ("GCSChangeStreamEventType", "GCSFileChangeEvent", "MessageBytes", "PubsubMessage")
+__all__ = (
+    "CloudSQLDatabaseVersion",
+    "CloudSQLInstanceSettings",
+    "GCSChangeStreamEventType",
+    "GCSFileChangeEvent",
+    "MessageBytes",
+    "PubsubMessage",
+)
+
+if TYPE_CHECKING:
+    from pulumi_gcp.sql import DatabaseInstanceSettingsArgs as CloudSQLInstanceSettings
 
 FETCH_S = 60.0  # for connecting, and between two pieces of an object; a dead connection ends here
 
@@ -31,6 +41,31 @@ class MessageBytes(bytes):
         made.attributes = attributes
         made.ordering_key = ordering_key
         return made
+
+
+class CloudSQLDatabaseVersion(StrEnum):
+    """The versions of Postgres that Cloud SQL has."""
+
+    POSTGRES_9_6 = "POSTGRES_9_6"
+    POSTGRES_10 = "POSTGRES_10"
+    POSTGRES_11 = "POSTGRES_11"
+    POSTGRES_12 = "POSTGRES_12"
+    POSTGRES_13 = "POSTGRES_13"
+    POSTGRES_14 = "POSTGRES_14"
+    POSTGRES_15 = "POSTGRES_15"
+    POSTGRES_16 = "POSTGRES_16"
+    POSTGRES_17 = "POSTGRES_17"
+    POSTGRES_18 = "POSTGRES_18"
+
+
+def __getattr__(name: str) -> Any:
+    """Pulumi's class of an instance's settings, whose module takes long to load."""
+    if name != "CloudSQLInstanceSettings":
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from pulumi_gcp.sql import DatabaseInstanceSettingsArgs
+
+    return DatabaseInstanceSettingsArgs
 
 
 @dataclass(slots=True)

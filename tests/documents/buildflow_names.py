@@ -138,6 +138,11 @@ PRIMITIVES = {
         "queue_name aws_account_id aws_region from_aws_options source sink"
     ),
     "buildflow.io.duckdb.DuckDBTable": "database table from_local_options sink",
+    "buildflow.io.gcp.CloudSQLDatabase": "database_name instance",
+    "buildflow.io.gcp.CloudSQLInstance": (
+        "instance_name project_id database_version settings region"
+    ),
+    "buildflow.io.gcp.CloudSQLUser": "user_name password instance",
     "buildflow.io.gcp.GCPPubSubSubscription": (
         "project_id subscription_name batch_size include_attributes ack_deadline_seconds "
         "message_retention_duration topic enable_exactly_once_delivery from_gcp_options source"

@@ -21,14 +21,24 @@ REQUIREMENTS = "requirements.txt"
 _ROOTS = ("buildflow_nb", "buildflow")
 _CLOUDS = frozenset(f"{root}.io.{cloud}" for root in _ROOTS for cloud in ("aws", "gcp"))
 
+# By what is imported: the extra that brings a client, and the one that brings the local server.
+_STORES: Mapping[str, tuple[str, str]] = {
+    "dependencies.sqlalchemy": ("sql", ""),
+    "io.gcp.CloudSQLDatabase": ("cloudsql", "local-postgres"),
+    "io.gcp.CloudSQLInstance": ("cloudsql", "local-postgres"),
+    "io.postgres": ("postgres", "local-postgres"),
+}
+
 
 def with_extras(
     requirements: Requirements, program: ExportedProgram, config: Config
 ) -> Requirements:
     """The same, with those extras of ours that the program needs where the project runs it."""
     extras = []
-    if on_cloud(program.modules) and any(s.cloud == "local" for s in config.stacks.values()):
+    local = any(stack.cloud == "local" for stack in config.stacks.values())
+    if on_cloud(program.modules) and local:
         extras.append("local")
+    extras += _of_stores(program.modules, local=local)
     if "tap" in _attributes(program.modules):
         extras.append("tables")
     mark = f"[{','.join(extras)}]" if extras else ""
@@ -39,6 +49,18 @@ def with_extras(
         for line in requirements.lines
     )
     return replace(requirements, lines=lines)
+
+
+def _of_stores(modules: Mapping[str, str], *, local: bool) -> list[str]:
+    """The extras that bring the clients of stores, and their servers where the stack has them."""
+    found: dict[str, None] = {}
+    imported = {name.partition(".")[2] for name in _imported(modules) if name.startswith(_ROOTS)}
+    for name, (client, server) in _STORES.items():
+        if any(one == name or one.startswith(f"{name}.") for one in imported):
+            found[client] = None
+            if local and server:
+                found[server] = None
+    return list(found)
 
 
 def on_cloud(modules: Mapping[str, str]) -> bool:

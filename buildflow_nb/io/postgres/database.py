@@ -16,10 +16,16 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.errors import DeclarationError, InfraError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import (
+    BuildFlowError,
+    DeclarationError,
+    InfraError,
+    PermanentError,
+    TemporaryError,
+)
 from buildflow_nb.core.primitive import Env, label_of
 from buildflow_nb.core.primitive_clients import DatabasePrimitive, connector_of
-from buildflow_nb.io.postgres.errors import fault
+from buildflow_nb.io.postgres.errors import fault, state_of
 from buildflow_nb.io.threads import Threads
 
 __all__ = ("CALL_S", "Database", "closed", "database_of")
@@ -29,6 +35,7 @@ CALL_S = 60.0  # for one statement; a dead connection ends here
 CLOSE_S = 2.0
 OWN = "postgres"  # the local cloud's store, its superuser, and the database in it
 EXTRA = "buildflow_nb[postgres]"
+NOT_YET = ("3D000", "28P01")  # what a flow manages may be made by its next apply
 SCHEMES = ("postgresql", "postgres")
 
 
@@ -52,6 +59,11 @@ class Database:
         place = parts.netloc.rpartition("@")[2] or "localhost"
         return f"{unquote(place)}{parts.path}"
 
+    @property
+    def known_as(self) -> str:
+        """What tells it apart in the ids of primitives."""
+        return self.shown if self.primitive is None else str(self.primitive.primitive_id)
+
     async def connect(self, env: Env) -> Any:
         """A connection of asyncpg's, to be closed by `closed`; a new one each time.
 
@@ -65,8 +77,15 @@ class Database:
                 return await dial()
         except InfraError as error:
             raise TemporaryError(str(error)) from error
+        except BuildFlowError:
+            raise
         except Exception as error:
-            raise fault(error, self.shown) from error
+            found = fault(error, self.shown)
+            if self.primitive is not None and state_of(error) in NOT_YET:
+                said = str(found).partition("; ")[0]
+                msg = f"{said}; is it in stack {env.stack_said}? (run %buildflow apply)"
+                raise TemporaryError(msg) from error
+            raise found from error
 
     def _dialler(self, env: Env) -> Callable[[], Awaitable[Any]]:
         """What connects; blocks while the client is loaded or the store is started."""

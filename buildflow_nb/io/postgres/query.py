@@ -76,7 +76,7 @@ class PostgresQuery(Injectable):
     @property
     def primitive_id(self) -> PrimitiveId:
         """The database, without credentials, and a short name of the query."""
-        return PrimitiveId(f"{self._database.shown}/query-{self._digest}")
+        return PrimitiveId(f"{self._database.known_as}/query-{self._digest}")
 
     @property
     def label(self) -> str:

@@ -76,7 +76,7 @@ class PostgresTable(Injectable):
     @property
     def primitive_id(self) -> PrimitiveId:
         """The database, without credentials, and the table."""
-        return PrimitiveId(f"{self._database.shown}/{self._name}")
+        return PrimitiveId(f"{self._database.known_as}/{self._name}")
 
     @property
     def label(self) -> str:

@@ -96,6 +96,22 @@ def test_only_the_module_that_is_run_has_a_header(tmp_path):
         (CLOUD, "app: a\npulumi_config: {stacks: [{name: prod}]}\n", ""),
         (CLOUD, "app: a\npulumi_config: {stacks: [{name: p}, {name: l, cloud: local}]}", "[local]"),
         (TEXT + "\n\ndef table():\n    return app.tap('price')\n", None, "[tables]"),
+        (
+            "from buildflow_nb.io.postgres import PostgresTable\n" + TEXT,
+            None,
+            "[postgres,local-postgres]",
+        ),
+        (
+            "from buildflow.io.gcp import CloudSQLDatabase\n" + TEXT,
+            None,
+            "[local,cloudsql,local-postgres]",
+        ),
+        (
+            "from buildflow_nb.io.gcp import CloudSQLDatabase\n" + TEXT,
+            "app: a\npulumi_config: {stacks: [{name: p}]}",
+            "[cloudsql]",
+        ),
+        ("from buildflow_nb.dependencies.sqlalchemy import engine\n" + TEXT, None, "[sql]"),
         (CLOUD + "\n\ndef table():\n    return app.tap('price')\n", None, "[local,tables]"),
     ],
 )

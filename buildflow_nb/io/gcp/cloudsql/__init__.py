@@ -1,0 +1,1 @@
+"""Cloud SQL: instances of Postgres, their databases and users."""
