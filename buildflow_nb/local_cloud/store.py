@@ -17,7 +17,7 @@ from pathlib import Path
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import InfraError
-from buildflow_nb.core.project_folder import read_private, write_once
+from buildflow_nb.core.project_folder import make_private, read_private, write_once
 from buildflow_nb.local_cloud.child import Command
 
 __all__ = ("Store", "forget_password", "password_of")
@@ -63,6 +63,7 @@ def password_of(folder: Path, store: str) -> Secret:
     path = _place(folder, store)
     with suppress(FileNotFoundError):
         return Secret(read_private(path).decode())
+    make_private(path.parent)
     write_once(path, secrets.token_urlsafe(BYTES).encode())  # of several, one wins
     return Secret(read_private(path).decode())
 

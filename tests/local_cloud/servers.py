@@ -13,7 +13,7 @@ from buildflow_nb.local_cloud.child import clean_environment
 
 __all__ = ("PASSWORD", "GivenServices", "Served", "served")
 
-PASSWORD = Secret("made up for tests")
+PASSWORD = Secret("made-up.for_tests")
 DEADLINE_S = 30.0
 
 

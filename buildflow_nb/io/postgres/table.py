@@ -49,6 +49,7 @@ class PostgresTable(Injectable):
     max_push: ClassVar[int] = 10_000  # rows of one COPY; more are hardly faster
     # While one COPY is under way, the elements for the next one gather.
     linger_s: ClassVar[float] = 0.0
+    stores_once: ClassVar[bool] = True
 
     table: str
     url: str | Secret | None = None
