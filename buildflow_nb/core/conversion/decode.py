@@ -37,6 +37,7 @@ from buildflow_nb.core.conversion.boundary import (
 from buildflow_nb.core.conversion.defaults import whole
 from buildflow_nb.core.conversion.json_values import json_converter, plain_json
 from buildflow_nb.core.conversion.rows import RowPreparation
+from buildflow_nb.core.conversion.text_rows import TextRows, column_converter
 from buildflow_nb.core.conversion.typed_values import converters
 from buildflow_nb.core.conversion.whole_decimals import with_whole_decimals
 from buildflow_nb.core.errors import DeclarationError
@@ -62,6 +63,24 @@ def compile_decoder(hint: object, wire: Wire, where: str) -> Decoder:
     Raises:
         DeclarationError: elements of that form can never become this type.
     """
+    decoder = _compiled(hint, wire, where)
+    return _of_rows(decoder, hint) if wire is Wire.ROW else decoder
+
+
+def _of_rows(decoder: Decoder, hint: object) -> Decoder:
+    """The decoder for rows that come as `TextRows`, too."""
+    by_column = column_converter(optional_of(hint)[0])
+
+    def many(raws: Sequence[object]) -> Sequence[object]:
+        if type(raws) is not TextRows:
+            return decoder.many(raws)
+        found = by_column(raws) if by_column is not None and raws.rows else None
+        return decoder.many(list(raws)) if found is None else found
+
+    return Decoder(decoder.one, many)
+
+
+def _compiled(hint: object, wire: Wire, where: str) -> Decoder:
     inner, _ = optional_of(hint)
     if is_unknown(inner):
         return _decoder(_PLAIN_JSON, None) if wire is Wire.JSON else _AS_IT_IS

@@ -20,6 +20,7 @@ from itertools import islice
 from typing import Any, cast
 
 from buildflow_nb.core.conversion.json_forms import value_json
+from buildflow_nb.core.conversion.text_rows import TextRows
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.primitive import Batch, Malformed
 from buildflow_nb.io.columns.layout import (
@@ -54,7 +55,7 @@ _PLAIN = frozenset(
 
 
 class CsvFormat:
-    """Rows as dicts of text; a field that is one of `missing` counts as empty."""
+    """Rows of text, dicts to whoever looks at one; a field of `missing` counts as empty."""
 
     def __init__(self, missing: Sequence[str] = ()) -> None:
         self._missing = frozenset(missing)
@@ -74,12 +75,12 @@ class CsvFormat:
 
     def _batch(self, found: Rows, first: int, name: str) -> Batch:
         header, rows, starts = self._header, found.rows, found.starts
-        if self._missing:
-            rows = [self._emptied(row) for row in rows]
         lengths = {len(row) if type(row) is list else -1 for row in rows}
         if lengths == {len(header)}:
-            items = [dict(zip(header, row)) for row in cast("list[list[str]]", rows)]  # noqa: B905
+            items = TextRows(header, cast("list[list[str]]", rows), self._missing)
             return Batch(items, origin=lambda i: f"{name} line {first + starts[i]}")
+        if self._missing:
+            rows = [self._emptied(row) for row in rows]
         kept = [(start, self._item(row)) for start, row in zip(starts, rows, strict=True) if row]
         items_of_many = [item for _, item in kept]
         return Batch(items_of_many, origin=lambda i: f"{name} line {first + kept[i][0]}")

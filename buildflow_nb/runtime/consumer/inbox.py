@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from buildflow_nb.core.conversion.text_rows import joined
 from buildflow_nb.core.primitive import Batch
 from buildflow_nb.runtime.observability.metrics import Activity
 
@@ -118,11 +119,7 @@ class Chunk:
             batch, start, end = self.parts[0]
             whole = start == 0 and end == len(batch.items)
             return batch.items if whole else batch.items[start:end]
-        found: list[object] = []
-        for batch, start, end in self.parts:
-            whole = start == 0 and end == len(batch.items)
-            found += batch.items if whole else batch.items[start:end]
-        return found
+        return joined([batch.items[start:end] for batch, start, end in self.parts])
 
     def find(self, i: int) -> tuple[PulledBatch, int]:
         """The batch and the position in it of element *i*."""
