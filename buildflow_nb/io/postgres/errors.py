@@ -18,10 +18,12 @@ from buildflow_nb.core.errors import (
     told,
 )
 
-__all__ = ("CLIENT_FAULTS", "element_fault", "fault", "row_of", "state_of")
+__all__ = ("CLIENT_FAULTS", "element_fault", "fault", "read_fault", "row_of", "state_of")
 
 # What the client raises for a value that its codec does not take.
 CLIENT_FAULTS = (TypeError, ValueError, OverflowError, AttributeError, KeyError, ArithmeticError)
+CONNECTION = (ConnectionError, TimeoutError)
+READ_ONLY = "25006"
 SAME_KEY = "21000"  # two rows of a statement have one key in Postgres's eyes
 _ELEMENT = ("22", "23")
 _PASSES = ("08", "40", "53", "55006", "55P03", "57", "58030", "25006")
@@ -76,6 +78,17 @@ def fault(error: BaseException, where: str) -> BuildFlowError:
     cure = next(cures, "")
     msg = f"Postgres {where}: {said}{'; ' if cure else ''}{cure}"
     return DeniedError(msg) if state == "42501" else PermanentError(msg)
+
+
+def read_fault(error: BaseException, where: str) -> BuildFlowError:
+    """The error to raise for one of reading; one that is not Postgres's ends it for good."""
+    if state_of(error) == READ_ONLY:
+        return PermanentError(f"{_said(error)}; a query only reads")
+    client = type(error).__module__.startswith("asyncpg")
+    if client or state_of(error) or isinstance(error, (BuildFlowError, *CONNECTION)):
+        return fault(error, where)
+    kind, said = type(error).__name__, told(error)
+    return PermanentError(kind if said == kind else f"{kind}: {said}")
 
 
 def _unreached(error: BaseException, where: str) -> BuildFlowError:

@@ -25,17 +25,16 @@ from buildflow_nb.io.blocking import Turn
 from buildflow_nb.io.postgres.columns import quoted
 from buildflow_nb.io.postgres.cursor_position import CursorPosition
 from buildflow_nb.io.postgres.database import Database, closed
-from buildflow_nb.io.postgres.errors import fault, state_of
+from buildflow_nb.io.postgres.errors import read_fault
 from buildflow_nb.io.postgres.values import Unfit, set_codecs
 
 __all__ = ("QuerySource", "Reading")
 
 PAGE = 2_000  # rows; more are hardly faster, and are kept in memory meanwhile
-PULL_S = 1.0  # a pull waits no longer; the page goes on being read
+PULL_S = 1.0  # that a pull waits for the next round, at most
 FETCH_S = 600.0  # for a page; a query may have to sort a table first
 KEEP_EVERY_S = 0.25  # a sync of the disk takes some milliseconds
 AT = "buildflow_cursor"  # the cursor column as text, beside the query's own columns
-READ_ONLY = "25006"
 TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)
 _LOGGER = logging.getLogger(__name__)
 
@@ -107,9 +106,7 @@ class QuerySource:
             raise self._fault
         if self._reading is None:
             self._reading = asyncio.create_task(self._read())
-        done, _ = await asyncio.wait((self._reading,), timeout=PULL_S)
-        if not done:
-            return Batch(())
+        await asyncio.wait((self._reading,))  # not in vain: an empty batch would say "no rows left"
         task, self._reading = self._reading, None
         return task.result()
 
@@ -138,7 +135,7 @@ class QuerySource:
                 raise self._fault from error
             raise
         except BaseException as error:
-            found = error if isinstance(error, BuildFlowError) else fault_of(error, self._database)
+            found = read_fault(error, self._database.shown)
             if isinstance(found, TemporaryError):
                 await self._let_go()
                 self._lose()
@@ -252,18 +249,6 @@ class QuerySource:
             self._kept = reached
         except BuildFlowError as error:  # the elements are done all the same
             _LOGGER.warning("%s; what was done since the last time is read again", error)
-
-
-def fault_of(error: BaseException, database: Database) -> BuildFlowError:
-    """The error to raise for one of reading."""
-    if state_of(error) == READ_ONLY:
-        return PermanentError(f"{told(error)}; a query only reads")
-    known = isinstance(error, TEMPORARY) or hasattr(error, "sqlstate")
-    client = type(error).__module__.startswith("asyncpg")
-    if known or client:
-        return fault(error, database.shown)
-    kind, said = type(error).__name__, told(error)
-    return PermanentError(kind if said == kind else f"{kind}: {said}")
 
 
 def _refuse_doubles(names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from buildflow_nb.core.primitive_clients import DatabasePrimitive
 from buildflow_nb.io.checks import looked
 from buildflow_nb.io.postgres.columns import existing
 from buildflow_nb.io.postgres.database import Database, closed, database_of
+from buildflow_nb.io.postgres.names import named_table
 from buildflow_nb.io.postgres.sink import PostgresSink
 from buildflow_nb.io.postgres.source import QuerySource, Reading
 from buildflow_nb.io.postgres.target import Target
@@ -23,7 +24,6 @@ from buildflow_nb.io.postgres.target import Target
 __all__ = ("PostgresTable",)
 
 OWNER = "PostgresTable"
-LONGEST = 63  # bytes of a name; Postgres cuts longer ones (NAMEDATALEN)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,7 +64,7 @@ class PostgresTable(Injectable):
         found = database_of(OWNER, self.url, self.database, self.user, self.password)
         object.__setattr__(self, "url", found.url)
         object.__setattr__(self, "password", found.password)
-        schema, table = _named(self.schema, self.table)
+        schema, table = named_table(OWNER, self.schema, self.table)
         object.__setattr__(self, "schema", schema)
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "key", _key(self.key))
@@ -134,24 +134,6 @@ class PostgresTable(Injectable):
     def _target(self, element: object) -> Target:
         key = tuple(self.key or ())
         return Target(str(self.schema), self.table, key, self.evolve, element)
-
-
-def _named(schema: object, table: object) -> tuple[str, str]:
-    """The schema and the name in it."""
-    if not isinstance(table, str) or not table:
-        msg = f"{OWNER}: table must be the name of a table, got {table!r}"
-        raise DeclarationError(msg)
-    if schema is None:
-        before, dot, behind = table.partition(".")
-        schema, table = (before, behind) if dot else ("public", table)
-    if not isinstance(schema, str) or not schema or not table:
-        msg = f"{OWNER}: a table is named 'orders' or 'sales.orders', got {table!r} in {schema!r}"
-        raise DeclarationError(msg)
-    for name in (schema, table):
-        if len(name.encode()) > LONGEST or "\0" in name:
-            msg = f"{OWNER}: a name has at most {LONGEST} bytes and no NUL, got {name!r}"
-            raise DeclarationError(msg)
-    return schema, table
 
 
 def _key(key: object) -> tuple[str, ...] | None:

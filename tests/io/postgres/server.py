@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,7 +104,7 @@ class Server:
             finally:
                 await connection.close(timeout=5)
 
-        return asyncio.run(go())
+        return _carried_out(go())
 
     def run(self, *statements: str, database: str = "postgres") -> None:
         """Carry statements out, each by itself."""
@@ -116,4 +117,10 @@ class Server:
             finally:
                 await connection.close(timeout=5)
 
-        asyncio.run(go())
+        _carried_out(go())
+
+
+def _carried_out(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine gives, on a loop of its own: whoever asks may be on one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
