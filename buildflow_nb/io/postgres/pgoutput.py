@@ -27,6 +27,7 @@ KINDS = {
     b"D": PostgresChangeType.DELETE,
 }
 _UNCHANGED = object()
+_NEW, _KEY, _TEXT, _NULL = b"NKtn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self._relations: dict[int, _Relation] = {}
-        self._begun: Begin | None = None
+        self._stamp: tuple[str, int, dt.datetime | None] = ("", 0, None)
 
     def decode(self, message: bytes) -> Iterator[Begin | Commit | PostgresChange | Malformed]:
         """What a message says: nothing, a border of a transaction, or changes.
@@ -70,15 +71,16 @@ class Decoder:
         Raises:
             PermanentError: it is no message of this protocol.
         """
-        reading, kind = _Reading(message), message[:1]
+        kind = message[:1]
         if kind in KINDS:
-            yield self._change(KINDS[kind], reading)
-        elif kind == b"B":
+            yield self._change(KINDS[kind], message)
+            return
+        reading = _Reading(message)
+        if kind == b"B":
             position, at, transaction = reading.take(">qqi")
-            self._begun = Begin(
-                position, transaction & 0xFFFFFFFF, EPOCH + dt.timedelta(microseconds=at)
-            )
-            yield self._begun
+            begun = Begin(position, transaction & 0xFFFFFFFF, EPOCH + dt.timedelta(microseconds=at))
+            self._stamp = (position_text(position), begun.transaction, begun.committed_at)
+            yield begun
         elif kind == b"C":
             _, position, end, _ = reading.take(">bqqq")
             yield Commit(position, end)
@@ -102,24 +104,24 @@ class Decoder:
             columns.append((name, parser_of(kind)))
         self._relations[number] = _Relation(f"{schema}.{table}", tuple(columns))
 
-    def _change(self, kind: PostgresChangeType, reading: _Reading) -> PostgresChange | Malformed:
-        (number,) = reading.take(">I")
-        relation = self._relations[number]
+    def _change(self, kind: PostgresChangeType, message: bytes) -> PostgresChange | Malformed:
+        relation = self._relations[int.from_bytes(message[1:5])]
         old: dict[str, Any] | None = None
         row: dict[str, Any] | None = None
         keyed = False
         faults: list[str] = []
-        while reading.more:
-            (part,) = reading.take("c")
-            values = _values(relation, reading, faults)
-            if part == b"N":
+        at = 5  # behind the kind and the number
+        while at < len(message):
+            part = message[at]
+            values, at = _values(relation, message, at + 1, faults)
+            if part == _NEW:
                 row = values
             else:
-                old, keyed = values, part == b"K"
+                old, keyed = values, part == _KEY
         if keyed and old is not None:  # of other columns than those of the key it has nothing
             old = {name: value for name, value in old.items() if value is not None}
         unchanged = _fill(row, old)
-        found = PostgresChange(kind, relation.name, row, old, unchanged, **self._stamp())
+        found = PostgresChange(kind, relation.name, row, old, unchanged, *self._stamp)
         if faults:
             return Malformed(found, f"table {relation.name}, {faults[0]}")
         return found
@@ -129,29 +131,15 @@ class Decoder:
         for _ in range(count):
             (number,) = reading.take(">I")
             name = self._relations[number].name
-            yield PostgresChange(PostgresChangeType.TRUNCATE, name, **self._stamp())
-
-    def _stamp(self) -> Mapping[str, Any]:
-        begun = self._begun
-        if begun is None:
-            return {}
-        return {
-            "position": position_text(begun.position),
-            "transaction": begun.transaction,
-            "committed_at": begun.committed_at,
-        }
+            yield PostgresChange(PostgresChangeType.TRUNCATE, name, None, None, (), *self._stamp)
 
 
 class _Reading:
-    """Takes a message apart, from its second byte on."""
+    """Takes a message apart, from its second byte on; its numbers are of the network's order."""
 
     def __init__(self, message: bytes) -> None:
         self._message = message
         self._at = 1
-
-    @property
-    def more(self) -> bool:
-        return self._at < len(self._message)
 
     def take(self, form: str) -> tuple[Any, ...]:
         found = struct.unpack_from(form, self._message, self._at)
@@ -164,31 +152,34 @@ class _Reading:
         self._at = end + 1
         return found
 
-    def bytes(self, count: int) -> bytes:
-        found = self._message[self._at : self._at + count]
-        self._at += count
-        return found
 
+def _values(
+    relation: _Relation, message: bytes, at: int, faults: list[str]
+) -> tuple[dict[str, Any], int]:
+    """The values of a row by name, and where they end; those that Python does not have are noted.
 
-def _values(relation: _Relation, reading: _Reading, faults: list[str]) -> dict[str, Any]:
-    """The values of a row by name; those that Python does not have are noted."""
-    (count,) = reading.take(">h")
+    It is what a change costs, so it takes the message apart by hand.
+    """
     found: dict[str, Any] = {}
-    for name, parse in relation.columns[:count]:
-        (kind,) = reading.take("c")
-        if kind == b"n":
-            found[name] = None
-        elif kind == b"u":
-            found[name] = _UNCHANGED
-        else:
-            (size,) = reading.take(">i")
-            text = reading.bytes(size).decode()
+    at += 2  # past their count, which the relation has, too
+    for name, parse in relation.columns:
+        kind = message[at]
+        at += 1
+        if kind == _TEXT:
+            end = at + 4 + int.from_bytes(message[at : at + 4])
+            text = message[at + 4 : end].decode()
+            at = end
+            if parse is None:
+                found[name] = text
+                continue
             try:
                 found[name] = parse(text)
             except (ValueError, OverflowError, ArithmeticError) as error:
                 found[name] = text
                 faults.append(f"column {name!r}: {error}")
-    return found
+        else:
+            found[name] = None if kind == _NULL else _UNCHANGED
+    return found, at
 
 
 def _fill(row: dict[str, Any] | None, old: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -38,8 +38,8 @@ _ITEM = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^,{}"]+)|(?P<mark>
 _BOUNDS = re.compile(r"(?:\[[-+]?\d+:[-+]?\d+\])+=")
 
 
-def parser_of(kind: int) -> Parse:
-    """What reads values of the type with this number.
+def parser_of(kind: int) -> Parse | None:
+    """What reads values of the type with this number; None where they stay text.
 
     It raises `ValueError`, `OverflowError` or `ArithmeticError` for one that Python does not have.
     """
@@ -47,7 +47,7 @@ def parser_of(kind: int) -> Parse:
     if found is not None:
         return found
     item = _ARRAYS.get(kind)
-    return str if item is None else lambda text: _array(text, _PARSERS[item])
+    return None if item is None else lambda text: _array(text, _PARSERS.get(item, str))
 
 
 def _bool(text: str) -> bool:
@@ -137,7 +137,6 @@ _PARSERS: Mapping[int, Parse] = {
     1700: Decimal,
     2950: uuid.UUID,
     3802: _json,
-    **dict.fromkeys((18, 19, 25, 1042, 1043), str),
 }
 _ARRAYS: Mapping[int, int] = {
     199: 114,
