@@ -26,6 +26,8 @@ OLD_PATHS: Mapping[str, Mapping[str, str]] = {
     "io.aws.s3_file_change_stream": {"io.aws": "S3FileChangeStream"},
     "io.duckdb.duckdb": {"io.duckdb": "DuckDBTable"},
     "io.endpoint": {"types.method": "Method"},
+    "io.gcp.bigquery_dataset": {"io.gcp": "BigQueryDataset"},
+    "io.gcp.bigquery_table": {"io.gcp": "BigQueryTable"},
     "io.gcp.cloud_sql_database": {"io.gcp": "CloudSQLDatabase"},
     "io.gcp.cloud_sql_instance": {"io.gcp": "CloudSQLInstance"},
     "io.gcp.cloud_sql_user": {"io.gcp": "CloudSQLUser"},

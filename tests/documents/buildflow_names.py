@@ -138,6 +138,10 @@ PRIMITIVES = {
         "queue_name aws_account_id aws_region from_aws_options source sink"
     ),
     "buildflow.io.duckdb.DuckDBTable": "database table from_local_options sink",
+    "buildflow.io.gcp.BigQueryDataset": "project_id dataset_name",
+    "buildflow.io.gcp.BigQueryTable": (
+        "dataset table_name batch_size destroy_protection schema table_id from_gcp_options sink"
+    ),
     "buildflow.io.gcp.CloudSQLDatabase": "database_name instance",
     "buildflow.io.gcp.CloudSQLInstance": (
         "instance_name project_id database_version settings region"

@@ -1,5 +1,6 @@
 """Primitives of Google Cloud."""
 
+from buildflow_nb.io.gcp.bigquery import BigQueryDataset, BigQueryQuery, BigQueryTable
 from buildflow_nb.io.gcp.cloudsql.database import CloudSQLDatabase
 from buildflow_nb.io.gcp.cloudsql.instance import CloudSQLInstance
 from buildflow_nb.io.gcp.cloudsql.user import CloudSQLUser
@@ -9,6 +10,9 @@ from buildflow_nb.io.gcp.pubsub.subscription import GCPPubSubSubscription, PubSu
 from buildflow_nb.io.gcp.pubsub.topic import GCPPubSubTopic, PubSubTopic
 
 __all__ = (
+    "BigQueryDataset",
+    "BigQueryQuery",
+    "BigQueryTable",
     "CloudSQLDatabase",
     "CloudSQLInstance",
     "CloudSQLUser",

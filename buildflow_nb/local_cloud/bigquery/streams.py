@@ -78,6 +78,7 @@ class WriteStream:
     type: str  # COMMITTED or PENDING
     table: tuple[str, str, str]
     created: float
+    made_for: str  # when its table was made: one of the same name is another
     rows: int = 0
     finalized: bool = False
     committed: float | None = None
@@ -119,7 +120,7 @@ class WriteStreams:
         """
         table = self._catalog.table(ref)
         name = f"projects/{ref.project}/datasets/{ref.dataset}/tables/{ref.table}/streams/"
-        stream = WriteStream(f"{name}{uuid.uuid4().hex}", kind, ref, time.time())
+        stream = WriteStream(f"{name}{uuid.uuid4().hex}", kind, ref, time.time(), _birth(table))
         with self._database.writing() as cursor:
             if kind == "PENDING":
                 columns = ", ".join(field.column for field in table.fields)
@@ -190,8 +191,12 @@ class WriteStreams:
             return None
         with self._database.lock:
             stream = self.get(name)
+            table = self._catalog.table(stream.ref)
+            if stream.made_for != _birth(table):
+                msg = f"Requested stream {name}"
+                raise not_found(msg)
             _check(stream, offset)
-            made = _fitted(rows, self._catalog.table(stream.ref))
+            made = _fitted(rows, table)
             into = stream.pending if stream.type == "PENDING" else stream.ref.sql
             grown = replace(stream, rows=stream.rows + made.num_rows)
             with self._database.writing() as cursor:
@@ -209,6 +214,10 @@ class WriteStreams:
         made = _fitted(rows, self._catalog.table(ref))
         with self._database.writing() as cursor:
             insert_rows(cursor, ref.sql, made, made.column_names)
+
+
+def _birth(table: Table) -> str:
+    return str(table.body["creationTime"])
 
 
 def _check(stream: WriteStream, offset: int | None) -> None:

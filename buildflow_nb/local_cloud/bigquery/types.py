@@ -26,7 +26,7 @@ __all__ = (
     "type_named",
 )
 
-JSON_MARK = b"bigquery.json"  # on a field of text that is JSON
+JSON_MARK, JSON_NAME = b"ARROW:extension:name", b"google:sqlType:json"  # on text that is JSON
 US = pa.timestamp("us", "UTC")
 _ALIASES = {
     "INT64": "INTEGER",
@@ -195,7 +195,7 @@ def arrow_schema(fields: Sequence[Field]) -> pa.Schema:
 
 
 def _arrow_field(one: Field) -> pa.Field:
-    mark = {JSON_MARK: b"1"} if one.type == "JSON" else None
+    mark = {JSON_MARK: JSON_NAME} if one.type == "JSON" else None
     return pa.field(one.name, one.arrow, not one.required, mark)
 
 
@@ -230,7 +230,7 @@ def field_of_arrow(part: pa.Field) -> Field:
         RefusedError: it makes none.
     """
     kind, types = part.type, pa.types
-    if JSON_MARK in (part.metadata or {}):
+    if (part.metadata or {}).get(JSON_MARK) == JSON_NAME:
         return Field(part.name, "JSON")
     if types.is_list(kind) or types.is_large_list(kind):
         inner = field_of_arrow(part.with_type(kind.value_type))
