@@ -71,6 +71,7 @@ def _gcp(name: str, env: Env, project: str | None) -> pulumi.ProviderResource:
         name,
         project=project,
         credentials=_hidden(env.gcp.service_account_info),
+        big_query_custom_endpoint=_below(ends.get("bigquery"), "bigquery/v2/"),
         storage_custom_endpoint=_below(ends.get("storage"), "storage/v1/"),
         pubsub_custom_endpoint=_below(ends.get("pubsub"), "v1/"),
         sql_custom_endpoint=_below(_as_http(ends.get("postgres")), "sql/v1beta4/"),

@@ -18,7 +18,7 @@ from pulumi.runtime.proto import provider_pb2 as proto
 from buildflow_nb.local_cloud.provider.aws import AWS
 from buildflow_nb.local_cloud.provider.aws import cloud as aws_cloud
 from buildflow_nb.local_cloud.provider.codec import UNKNOWN, Bag, decode, encode
-from buildflow_nb.local_cloud.provider.gcp import storage_api, topic
+from buildflow_nb.local_cloud.provider.gcp import json_api, topic
 from buildflow_nb.local_cloud.provider.server import ProviderServers
 from tests.local_cloud.provider.instance import DEADLINE_S, Instance
 
@@ -217,7 +217,7 @@ def test_a_hanging_emulator_of_aws_is_left(ports, silent, monkeypatch):
 
 
 def test_a_hanging_emulator_of_gcp_is_left(ports, silent, monkeypatch):
-    monkeypatch.setattr(storage_api, "CALL_S", SHORT_S)
+    monkeypatch.setattr(json_api, "CALL_S", SHORT_S)
     monkeypatch.setattr(topic, "CALL_S", SHORT_S)
     instance = Instance(ports["gcp"])
     with instance.channel:

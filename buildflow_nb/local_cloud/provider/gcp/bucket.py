@@ -27,7 +27,7 @@ from buildflow_nb.local_cloud.provider.gcp.cloud import (
     next_labels,
     wanted_labels,
 )
-from buildflow_nb.local_cloud.provider.gcp.storage_api import StorageAPI, StorageRefusedError
+from buildflow_nb.local_cloud.provider.gcp.json_api import JsonAPI, ServiceRefusedError
 from buildflow_nb.local_cloud.provider.kinds import Kind
 from buildflow_nb.local_cloud.provider.names import AutoName
 from buildflow_nb.local_cloud.provider.properties import Properties
@@ -138,7 +138,7 @@ class Bucket(Resource[GCPCloud]):
             _empty(storage, resource_id)
         try:
             storage.delete("b", resource_id)
-        except StorageRefusedError as error:
+        except ServiceRefusedError as error:
             if error.status not in CONFLICTS:
                 raise
             msg = (
@@ -182,7 +182,7 @@ def _access(live: Mapping[str, Any]) -> dict[str, Plain]:
     }
 
 
-def _empty(storage: StorageAPI, name: str) -> None:
+def _empty(storage: JsonAPI, name: str) -> None:
     """Delete all objects, with all their generations."""
     end = time.monotonic() + EMPTYING_S
     while page := (storage.get("b", name, "o", versions="true") or {}).get("items"):

@@ -23,8 +23,8 @@ from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.primitive import Services
 from buildflow_nb.local_cloud.provider.clients import Pool, loopback
 from buildflow_nb.local_cloud.provider.codec import Plain, Unknown
+from buildflow_nb.local_cloud.provider.gcp.json_api import JsonAPI
 from buildflow_nb.local_cloud.provider.gcp.sql_cluster import SqlCluster
-from buildflow_nb.local_cloud.provider.gcp.storage_api import StorageAPI
 from buildflow_nb.local_cloud.provider.names import AutoName
 from buildflow_nb.local_cloud.provider.properties import Properties
 from buildflow_nb.local_cloud.provider.schema import Failure
@@ -43,11 +43,13 @@ __all__ = (
 
 CALL_S = 10.0  # an emulator answers in milliseconds; only a hanging one reaches it
 ENDPOINTS = {
+    "bigquery": "bigQueryCustomEndpoint",
     "sql": "sqlCustomEndpoint",
     "storage": "storageCustomEndpoint",
     "pubsub": "pubsubCustomEndpoint",
 }
 POSTGRES = "postgres"  # the store that Cloud SQL's databases are in
+BIGQUERY = "bigquery"  # the store that datasets are in
 CLIENTS = 16  # endpoints of each service; a local cloud has one
 CHANNEL = (("grpc.enable_http_proxy", 0),)  # what the environment says must not lead elsewhere
 
@@ -60,7 +62,8 @@ class PubSub:
     subscriber: SubscriberClient
 
 
-_storage: Pool[StorageAPI] = Pool(CLIENTS)
+_storage: Pool[JsonAPI] = Pool(CLIENTS)
+_bigquery: Pool[JsonAPI] = Pool(CLIENTS)
 _pubsub: Pool[PubSub] = Pool(CLIENTS)
 
 
@@ -115,10 +118,25 @@ class GCPCloud:
             self._endpoint(service)
 
     @property
-    def storage(self) -> StorageAPI:
+    def storage(self) -> JsonAPI:
         """Cloud Storage."""
         base = self._endpoint("storage")
-        return _storage.get(base, lambda: StorageAPI(base))
+        return _storage.get(base, lambda: JsonAPI(base, "Cloud Storage"))
+
+    @property
+    def bigquery(self) -> JsonAPI:
+        """BigQuery, which is started when a call is made.
+
+        Raises:
+            InfraError: this provider was started without the stores of a local cloud.
+        """
+        base = self._endpoint("bigquery")
+        if self._services is None:
+            msg = "the local cloud's BigQuery needs its stores; apply by way of a local stack"
+            raise InfraError(msg)
+        self._services.wake(BIGQUERY)
+        password = self._services.password(BIGQUERY)
+        return _bigquery.get((base, password), lambda: JsonAPI(base, "BigQuery", password))
 
     @property
     def pubsub(self) -> PubSub:

@@ -8,6 +8,8 @@ from google.api_core.exceptions import GoogleAPIError
 from google.protobuf.json_format import ParseError
 
 from buildflow_nb.local_cloud.provider.codec import Plain
+from buildflow_nb.local_cloud.provider.gcp.bigquery_dataset import BigQueryDataset
+from buildflow_nb.local_cloud.provider.gcp.bigquery_table import BigQueryTable
 from buildflow_nb.local_cloud.provider.gcp.bucket import Bucket
 from buildflow_nb.local_cloud.provider.gcp.bucket_iam_member import BucketIAMMember
 from buildflow_nb.local_cloud.provider.gcp.cloud import GCPCloud
@@ -34,7 +36,7 @@ def project_service_account(cloud: GCPCloud, inputs: Properties) -> Mapping[str,
     """Look the account up.
 
     Raises:
-        StorageRefusedError: the server does not tell.
+        ServiceRefusedError: the server does not tell.
         InfraError: there is no project, or no answer came.
     """
     project = cloud.project(inputs)
@@ -51,6 +53,8 @@ def project_service_account(cloud: GCPCloud, inputs: Properties) -> Mapping[str,
 GCP: Package[GCPCloud] = Package(
     name="gcp",
     resources=(
+        BigQueryDataset(),
+        BigQueryTable(),
         Bucket(),
         BucketIAMMember(),
         Notification(),
