@@ -16,6 +16,7 @@ BENCHMARKS = (
     "sqs",
     "pubsub",
     "postgres",
+    "bigquery",
     "cli",
     "export",
 )
