@@ -99,7 +99,7 @@ def test_from_apply_to_destroy():
 
     wrong = Flow("shop")
     wrong.manage(table.dataset, BigQueryTable(table.dataset, "orders", schema=Wrong))
-    with pytest.raises(InfraError, match="changed type|missing in new schema"):
+    with pytest.raises(InfraError, match=r"changed type|missing in new schema"):
         wrong.apply(yes=True)
     grown.destroy(yes=True)
     with client(grown) as rest:
