@@ -196,9 +196,9 @@ class IdempotentSink(Sink, Protocol):
     async def push_once(self, items: Sequence[object], push: PushId) -> None:
         """As `push`, but store nothing where this push was stored before, by whatever process.
 
-        A writer's pushes come one after another, each where the last one ended; one is repeated
-        with the same items, after which no earlier one is. Elements at fault (`PartialPushError`)
-        count as stored, so that the push is over.
+        A writer's pushes come one after another, each where the last one ended. After a crash the
+        last few may be repeated, in order and with the same items, before new ones come. Elements
+        at fault (`PartialPushError`) count as stored, so that the push is over.
         """
         ...
 

@@ -13,8 +13,9 @@ from typing import ClassVar
 import pytest
 
 from buildflow_nb.core.errors import PartialPushError, PermanentError
+from buildflow_nb.core.exactly_once import stores_once
 from buildflow_nb.core.findings import Health
-from buildflow_nb.core.primitive import Env, Wire, Writable
+from buildflow_nb.core.primitive import Env, PushId, Wire, Writable
 from tests.io.contract_config import ConfigContract
 from tests.io.driving import checked, lying_there, pushed, run
 
@@ -48,6 +49,10 @@ class SinkContract(ConfigContract):
     samples: ClassVar[list[object]] = []
     bad: ClassVar[object] = None
     read: Callable[[Path], list[object]]
+
+    def env(self, folder: Path) -> Env:
+        """Where a sink is opened that keeps what it has pushed."""
+        return Env(positions=folder / ".buildflow" / "positions" / "p")
 
     def expect(self, items: Sequence[object]) -> list[object]:
         """What `read` gives for these items."""
@@ -155,6 +160,22 @@ class SinkContract(ConfigContract):
         with pytest.raises(PartialPushError) as caught:
             self.write(primitive, [self.bad, self.bad])
         assert list(caught.value.failed) == [0, 1]
+        assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_the_last_pushes_are_stored_once_whoever_repeats_them(self, tmp_path):
+        if not stores_once(self.make(tmp_path)):
+            return
+        primitive, env = self.make(tmp_path), self.env(tmp_path)
+        pushes = [(item, PushId("flow-once", at, 1)) for at, item in enumerate(self.samples)]
+
+        async def go(some):
+            async with primitive.sink(env, self.element) as sink:
+                for item, push in some:
+                    await sink.push_once([item], push)
+
+        run(go(pushes[:2]))
+        run(go(pushes[:2]))  # of a run that was cut off before it could note that they are done
+        run(go(pushes[1:]))
         assert self.read(tmp_path) == self.expect(self.samples)
 
     @pytest.mark.parametrize("kind", FOREIGN)

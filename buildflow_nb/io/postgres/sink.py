@@ -167,14 +167,14 @@ class PostgresSink:
         return failed
 
     async def _was_stored(self, push: PushId) -> bool:
-        """Note a push in this transaction; tells whether it was noted before."""
+        """Note a push in this transaction; tells whether it, or a later one, was noted before."""
         table = self._target.table
         noted = await self._connection.fetchval(
             f"INSERT INTO {self._ledger} AS old (target, writer, relation, first, count) "  # noqa: S608
             "VALUES ($1, $2, to_regclass($1)::oid, $3, $4) ON CONFLICT (target, writer) DO UPDATE "
             "SET relation = EXCLUDED.relation, first = EXCLUDED.first, count = EXCLUDED.count, "
-            "stored_at = now() WHERE (old.relation, old.first, old.count) IS DISTINCT FROM "
-            "(EXCLUDED.relation, EXCLUDED.first, EXCLUDED.count) RETURNING true",
+            "stored_at = now() WHERE old.relation IS DISTINCT FROM EXCLUDED.relation "
+            "OR EXCLUDED.first >= old.first + old.count RETURNING true",
             table,
             push.writer,
             push.first,

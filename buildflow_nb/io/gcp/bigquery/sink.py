@@ -42,6 +42,7 @@ SAID = "rows cannot be written"
 INVALID_ARGUMENT, ALREADY_EXISTS, OUT_OF_RANGE = 3, 6, 11  # google.rpc.Code
 PASSING = (1, 2, 4, 8, 10, 13, 14)  # CANCELLED, UNKNOWN, DEADLINE_EXCEEDED and the like
 EXTRA_FIELDS = 7  # StorageError.SCHEMA_MISMATCH_EXTRA_FIELDS
+NOTED = 64  # pushes that may be repeated
 CLOSE_S = 60.0  # for a push that is under way
 
 
@@ -206,6 +207,7 @@ class StorageWriteOnceSink(StorageWriteSink):
         self._note = Position(env.positions, f"bigquery-{digest}")
         self._stream = ""  # that this sink has made, or found noted
         self._rows = 0  # in it
+        self._noted: dict[str, Any] | None = None  # once it is read
 
     async def push_once(self, items: Sequence[object], push: PushId) -> None:
         """Append the items, unless this very push was appended before."""
@@ -214,8 +216,8 @@ class StorageWriteOnceSink(StorageWriteSink):
     async def _append_once(
         self, call: AppendCall, pieces: Sequence[Piece], push: PushId
     ) -> Failures:
-        noted = await self._run(self._note.read)
-        if isinstance(noted, dict) and noted.get("push") == str(push):
+        noted = (await self._notes()).get(str(push))
+        if noted is not None:
             self._stream, self._rows = str(noted["stream"]), int(noted["row"])
             known = {int(at): said for at, said in noted["faults"].items()}
         else:
@@ -263,13 +265,23 @@ class StorageWriteOnceSink(StorageWriteSink):
         self._stream, self._rows = await call.create_stream(self._name.path), 0
 
     async def _write_note(self, push: PushId, faults: dict[int, str]) -> None:
-        note = {
-            "push": str(push),
+        notes = await self._notes()
+        notes.pop(str(push), None)
+        notes[str(push)] = {
             "stream": self._stream,
             "row": self._rows,
             "faults": {str(at): said for at, said in faults.items()},
         }
-        await self._run(lambda: self._note.write(note))
+        self._noted = dict(list(notes.items())[-NOTED:])
+        await self._run(lambda: self._note.write({"pushes": self._noted}))
+
+    async def _notes(self) -> dict[str, Any]:
+        """The last pushes that were noted, by id."""
+        if self._noted is None:
+            found = await self._run(self._note.read)
+            pushes = found.get("pushes") if isinstance(found, dict) else None
+            self._noted = pushes if isinstance(pushes, dict) else {}
+        return self._noted
 
 
 def _is_altered(answer: Pb) -> bool:

@@ -84,6 +84,11 @@ class BigQueryTable(Injectable):
         object.__setattr__(self, "cluster", cluster)
         self._check_columns()
 
+    @property
+    def stores_once(self) -> bool:
+        """Whether a push that is repeated under its id is stored once."""
+        return self.method != "insert_all"
+
     @classmethod
     def from_gcp_options(cls, gcp_options: object, *, table_name: str | None = None) -> Self:
         """The table in the dataset `buildflow_managed` of the project that options name.

@@ -93,7 +93,7 @@ def shop(server_folder):
 def env(shop, monkeypatch):
     """The stack, which the contracts take for the default one."""
     for module in (contract_runs, contract_sinks, contract_sources, driving):
-        monkeypatch.setattr(module, "Env", lambda: shop.env)
+        monkeypatch.setattr(module, "Env", lambda **words: replace(shop.env, **words))
     return shop.env
 
 
