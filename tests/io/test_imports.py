@@ -9,6 +9,7 @@ import pytest
 HEAVY = (
     *("duckdb", "pyarrow", "watchfiles", "pydantic", "pandas", "numpy"),
     *("boto3", "botocore", "google.cloud", "grpc", "pulumi"),
+    *("asyncpg", "psycopg", "sqlalchemy"),
 )
 MODULES = (
     "buildflow_nb.io",
@@ -23,9 +24,11 @@ MODULES = (
     "buildflow_nb.io.local.pulse",
     "buildflow_nb.io.local.testing",
     "buildflow_nb.io.local.testing.pulse_with_backlog",
+    "buildflow_nb.io.postgres",
     "buildflow_nb.types.aws",
     "buildflow_nb.types.local",
     "buildflow_nb.types.portable",
+    "buildflow_nb.types.postgres",
 )
 
 

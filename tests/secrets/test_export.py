@@ -19,6 +19,8 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic import SecretStr as Hidden
 from buildflow_nb.core import credentials
 from buildflow_nb.core.credentials import AWSCredentials, Secret
+def CloudSQLUser(*args): return len(args)
+SessionDepBuilder = PostgresTable = CloudSQLUser
 import functools, json, base64, os
 def connect(*args, **words): return len(args) + len(words)
 def login(user, word): return connect(password=word)
@@ -54,6 +56,9 @@ REPLACED = [
     "key = connect(password='{0}'.strip().encode())",
     "key = connect(password=b'{0}')",
     "key = AWSCredentials('id', '{0}')",
+    "key = CloudSQLUser('ada', '{0}', None)",
+    "key = SessionDepBuilder('db', 'ada', '{0}')",
+    "key = PostgresTable('t', 'postgresql://me:{0}@db/shop')",
     "key = connect(**{{'password': '{0}'}})",
     "words = {{'password': '{0}'}}\nkey = connect(**words)",
     "words = {{'db': '{0}'}}\nkey = connect(password=words['db'])",

@@ -20,6 +20,10 @@ _BY_PLACE = {
     **dict.fromkeys(("HTTPBasicAuth", "HTTPDigestAuth", "BasicAuth"), ("username", "password")),
     "AWSCredentials": ("access_key_id", "secret_access_key", "session_token"),
     "GCPCredentials": ("service_account_info",),
+    "CloudSQLUser": ("user_name", "password"),
+    **dict.fromkeys(
+        ("SessionDepBuilder", "AsyncSessionDepBuilder"), ("db_primitive", "db_user", "db_password")
+    ),
 }
 _SETTING = ("setdefault", "setenv", "putenv", "__setitem__", "set_password", "setattr")
 _LOGINS = ("auth", "basic_auth", "httpauth", "creds", "credentials", "login")  # (user, password)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -18,7 +20,9 @@ from buildflow_nb.core.errors import (
     TemporaryError,
 )
 from buildflow_nb.core.primitive import Env, IdempotentSink, PushId
+from buildflow_nb.io.columns.kinds import PLAIN_KINDS, list_kind
 from buildflow_nb.io.postgres import PostgresTable
+from buildflow_nb.io.postgres.columns import type_of
 from buildflow_nb.io.postgres.source import QuerySource
 from tests.io.contract import SinkContract, SourceContract, pulled, pushed, run
 from tests.io.records import (
@@ -527,3 +531,15 @@ def test_the_last_day_is_a_day(server, database, at, day, kind):
     found = pulled(table)
     stored = zoned if kind == "timestamptz" else at
     assert found[1:] == [{"at": stored, "day": day}] * 2
+
+
+def test_the_document_says_what_the_columns_are():
+    page = Path(__file__).parents[3] / "docs" / "types-in-stores.md"
+    said = {}
+    for line in page.read_text().splitlines():
+        cells = re.split(r"(?<!\\)\|", line)
+        if len(cells) > 5:
+            said[cells[2].strip()] = cells[5].strip()
+    made = {word: type_of(kind) for word, kind in PLAIN_KINDS.items()}
+    made |= {"list": type_of(list_kind(PLAIN_KINDS["int64"])), "struct": "jsonb"}
+    assert {word: said[word] for word in made} == made
