@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 import psutil
 
@@ -29,9 +29,9 @@ class Listener(enum.Enum):
 
 
 async def listener(
-    pid: int, ports: Iterable[int], known: Callable[[int], set[int]] = lambda _pid: set()
+    pid: int, ports: Collection[int], known: Callable[[int], set[int]] = lambda _pid: set()
 ) -> Listener:
-    """Whether a process, or one that it started, listens at all of the ports.
+    """Whether a process, or one that it started, listens at all of the ports, and answers.
 
     A single one that is another's makes it a stranger. `known` gives those that are known to be the
     process's by other means.
@@ -46,7 +46,11 @@ async def listener(
             # It may have begun to listen in between; of two looks only the later one counts.
             again = await asyncio.to_thread(found)
             return Listener.NOBODY if port in again else Listener.STRANGER
-    return Listener.NOBODY if missing else Listener.OURS
+    if missing:
+        return Listener.NOBODY
+    # The system's tables are no single moment: what they say is believed once it answers, too.
+    answers = [await _accepts(port) for port in ports]
+    return Listener.OURS if all(answers) else Listener.NOBODY
 
 
 def _listening(pid: int) -> set[int]:

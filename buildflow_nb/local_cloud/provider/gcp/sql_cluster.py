@@ -26,6 +26,7 @@ __all__ = ("SqlCluster", "within")
 
 OWN = "postgres"  # the superuser, and the database of our table
 GROUP = "cloudsqlsuperuser"
+PASSING = ("starting up", "Connection refused")  # of one that was started this moment
 CONNECT_S = 10
 AGAIN_S = 0.05
 CALL_MS = 10_000
@@ -229,7 +230,8 @@ class SqlCluster:
             except psycopg.Error as error:
                 if database != OWN and "does not exist" in str(error):
                     return None
-                if "starting up" not in str(error) or time.monotonic() > deadline:
+                passes = any(said in str(error) for said in PASSING)
+                if not passes or time.monotonic() > deadline:
                     raise InfraError(_told(error)) from None  # the cause may hold the password
             time.sleep(AGAIN_S)
 
