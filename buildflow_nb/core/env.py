@@ -9,12 +9,17 @@ from typing import Protocol
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 
-__all__ = ("Env", "Services", "stack_said")
+__all__ = ("Env", "Services", "stack_said", "store_of")
 
 
 def stack_said(name: str, cloud: str) -> str:
     """The name with the cloud, "local" or "real"; "" where nobody has said which."""
     return f"{name!r} ({cloud} cloud)" if cloud else repr(name)
+
+
+def store_of(primitive: object) -> str:
+    """The store that a primitive is in on a local stack, by its attribute `local_store`; or ""."""
+    return str(getattr(primitive, "local_store", ""))
 
 
 class Services(Protocol):

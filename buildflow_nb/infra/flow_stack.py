@@ -8,13 +8,17 @@ nothing of the local cloud is started.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.config import Config, Stack
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.declaring.identity import NAMELESS
+from buildflow_nb.core.env import store_of
+from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.interrupts import interrupts_held
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Env, Managed
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ("FlowStack", "LocalEndpoints", "LocalServices")
 
+STORE_S = 30.0  # for the stores that a flow needs, which start at once
 LOCAL_REGION = "us-east-1"
 LOCAL_PROJECT = "local-project"  # six letters at least, as Google asks
 _ACCOUNT = "000000000000"  # ministack takes twelve digits as the account's id
@@ -149,13 +154,28 @@ class FlowStack:
         )
 
     def need(self, primitives: Iterable[object]) -> None:
-        """Start the local cloud if one of these primitives is in it.
+        """Start the local cloud if one of these primitives is in it, and its stores.
+
+        A store that does not start is left to whoever needs it, who says why.
 
         Raises:
-            InfraError: it cannot be started.
+            InfraError: the local cloud cannot be started.
         """
-        if self.local and any(isinstance(primitive, Managed) for primitive in primitives):
+        if not self.local:
+            return
+        found = list(primitives)
+        stores = {store for store in map(store_of, found) if store}
+        if stores or any(isinstance(primitive, Managed) for primitive in found):
             _cloud(self._config.folder)
+        services = LocalServices(self._config.folder)
+        threads = [
+            threading.Thread(target=_awaken, args=(services, store), daemon=True)
+            for store in sorted(stores)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(STORE_S)
 
     def caution(self, primitives: Iterable[object]) -> str:
         """What to know before these primitives are used: that they are really a cloud's."""
@@ -237,6 +257,11 @@ class FlowStack:
             self.identity,
             own=not config.written,
         )
+
+
+def _awaken(services: LocalServices, store: str) -> None:
+    with suppress(InfraError):
+        services.wake(store)
 
 
 def _cloud(folder: Path, *tell: Callable[[str], None]) -> CloudRecord:

@@ -40,6 +40,11 @@ class Server:
     password: Secret | None
 
     @property
+    def of_the_stack(self) -> bool:
+        """Whether a local stack has one of its own in its place."""
+        return (self.host or "").partition(":")[0] not in LOOPBACK
+
+    @property
     def full_name(self) -> str:
         """The table, quoted, with its database."""
         return f"{quoted(self.database)}.{quoted(self.table)}"
@@ -95,9 +100,9 @@ async def described(client: Any, server: Server) -> dict[str, str]:
 
 
 async def _where(server: Server, env: Env) -> dict[str, Any]:
-    services, host = env.services, server.host
-    name, _, port = (host or "").partition(":")
-    if services is not None and name not in LOOPBACK:
+    services = env.services
+    name, _, port = (server.host or "").partition(":")
+    if services is not None and server.of_the_stack:
         url = urlsplit(await on_thread(lambda: services.wake("clickhouse")))
         password = await on_thread(lambda: services.password("clickhouse"))
         return {
@@ -107,7 +112,7 @@ async def _where(server: Server, env: Env) -> dict[str, Any]:
             "password": password.reveal(),
             "interface": "http",
         }
-    if not host:
+    if not server.host:
         msg = f"{server.said}: stack {env.stack!r} has no ClickHouse of its own; give it a host"
         raise PermanentError(msg)
     return _given(server, name, port)

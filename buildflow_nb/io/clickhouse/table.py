@@ -116,6 +116,11 @@ class ClickhouseTable(Injectable):
         return PrimitiveId(f"{self.host or 'clickhouse'}/{self.label}")
 
     @property
+    def local_store(self) -> str:
+        """The local cloud's store that it is in on a local stack."""
+        return "clickhouse" if self._server().of_the_stack else ""
+
+    @property
     def max_push(self) -> int:
         """Elements in one INSERT."""
         return self.batch_size

@@ -71,6 +71,11 @@ class PostgresChanges(Injectable):
         return f"{OWNER}({', '.join(self.tables)!r}, {self._database.shown!r})"
 
     @property
+    def local_store(self) -> str:
+        """The local cloud's store that it is in on a local stack."""
+        return "postgres" if self.url is None else ""
+
+    @property
     def primitive_id(self) -> PrimitiveId:
         """The database, without credentials, and the tables."""
         return PrimitiveId(f"{self._database.known_as}/changes of {','.join(self.tables)}")

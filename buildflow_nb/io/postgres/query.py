@@ -74,6 +74,11 @@ class PostgresQuery(Injectable):
         return f"{OWNER}({self.sql!r}, {self._database.shown!r}{every}{cursor})"
 
     @property
+    def local_store(self) -> str:
+        """The local cloud's store that it is in on a local stack."""
+        return "postgres" if self.url is None else ""
+
+    @property
     def primitive_id(self) -> PrimitiveId:
         """The database, without credentials, and a short name of the query."""
         return PrimitiveId(f"{self._database.known_as}/query-{self._digest}")

@@ -75,6 +75,11 @@ class PostgresTable(Injectable):
         return f"{OWNER}({self._name!r}, {self._database.shown!r}{key}{evolve})"
 
     @property
+    def local_store(self) -> str:
+        """The local cloud's store that it is in on a local stack."""
+        return "postgres" if self.url is None else ""
+
+    @property
     def primitive_id(self) -> PrimitiveId:
         """The database, without credentials, and the table."""
         return PrimitiveId(f"{self._database.known_as}/{self._name}")

@@ -46,6 +46,7 @@ class SnowflakeTable(Injectable):
     sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
     max_push: ClassVar[int] = 50_000  # elements in one file
     stores_once: ClassVar[bool] = True
+    local_store: ClassVar[str] = "snowflake"
 
     table: str
     database: str

@@ -36,6 +36,7 @@ class BigQueryQuery(Injectable):
     cloud: ClassVar[str] = "gcp"
     source_wire: ClassVar[Wire] = Wire.RECORD
     max_pullers: ClassVar[int] = 1  # it has one cursor
+    local_store: ClassVar[str] = "bigquery"
 
     query: str
     project_id: str | None = None

@@ -55,6 +55,7 @@ class BigQueryTable(Injectable):
     cloud: ClassVar[str] = "gcp"
     source_wire: ClassVar[Wire] = Wire.RECORD
     max_pullers: ClassVar[int] = 1  # it has one cursor
+    local_store: ClassVar[str] = "bigquery"
     sink_wire: ClassVar[Wire] = Wire.OBJECT  # the sink reads their fields itself, column by column
 
     dataset: BigQueryDataset

@@ -145,7 +145,7 @@ class SqlCluster:
         from psycopg.sql import SQL, Identifier
 
         self._demand(instance)
-        statement = SQL("CREATE ROLE {} LOGIN{} IN ROLE {}").format(
+        statement = SQL("CREATE ROLE {} LOGIN REPLICATION{} IN ROLE {}").format(
             Identifier(within(instance, name)), _password_words(password), Identifier(GROUP)
         )
         with self._connected() as run:
