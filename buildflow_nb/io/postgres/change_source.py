@@ -4,6 +4,10 @@ Order: as they were committed, transaction by transaction; what failed and was g
 again later, out of order. At least once: the slot is moved behind a transaction when all of its
 changes, and of those before it, are settled. A run that was killed goes on there, without a gap.
 
+What is done is noted in the folder of the processor, too, before the slot is moved and when `keep`
+asks for it: the slot knows nothing of parts of a transaction, and a push may be a part of two. So a
+push that was stored once is never given again in part. A slot that was made anew begins without.
+
 Rounds: the log is decoded from where the slot is, so what is not settled yet is decoded again, and
 passed over. That is why a round waits a moment for the last one to be settled, and why it reads
 more the more is left of those before. When nothing was written to the log, nothing is decoded.
@@ -20,11 +24,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
+from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Batch, Env
+from buildflow_nb.io.blocking import Turn
 from buildflow_nb.io.postgres.database import CALL_S, Database, closed
 from buildflow_nb.io.postgres.errors import read_fault
-from buildflow_nb.io.postgres.pgoutput import Begin, Commit, Decoder
+from buildflow_nb.io.postgres.pgoutput import Begin, Commit, Decoder, position_text
 from buildflow_nb.io.postgres.slot import Slot, log_end
+from buildflow_nb.io.resuming.progress import Spans
 
 __all__ = ("ChangeSource",)
 
@@ -32,13 +39,17 @@ ROUND = 10_000  # changes; a transaction that begins in a round is read to its e
 LAST_S = 5.0  # for the last move, when it is closed
 SETTLED_S = 0.25  # that a round waits for the last one
 LOOK_S = (0.05, 0.5)  # between looks at an idle log, growing
+VERSION = 1
 IDLE_MOVE_S = 5.0  # between moves past what is not ours, which cost a write
 RETRY_S = (1.0, 60.0)  # before what failed comes again, doubling
 
 
+Receipt = tuple[str, int]
+
+
 @dataclass(eq=False, slots=True)
 class _Transaction:
-    """One of which so many changes were `read`, and `left` are not settled.
+    """One of which so many changes were `read`, and `left` are not settled; the others are `done`.
 
     `end` is known once all were read.
     """
@@ -47,16 +58,23 @@ class _Transaction:
     read: int = 0
     left: int = 0
     end: int | None = None
+    done: Spans = field(default_factory=Spans)
 
 
 @dataclass(eq=False, slots=True)
-class _Receipt:
+class _Held:
     """A change on its way, and how often it failed."""
 
     transaction: _Transaction
+    number: int
     item: object
     failed: int = 0
-    due: float = field(default=0.0)
+    due: float = 0.0
+
+    @property
+    def receipt(self) -> Receipt:
+        """The same in every run."""
+        return (position_text(self.transaction.position), self.number)
 
 
 class ChangeSource:
@@ -77,15 +95,22 @@ class ChangeSource:
         self._seen = 0  # the position of the last transaction that was read to its end
         self._begun: _Transaction | None = None
         self._open: deque[_Transaction] = deque()
-        self._again: deque[_Receipt] = deque()  # given back untried
-        self._later: list[_Receipt] = []  # given back, having failed
+        self._held: dict[Receipt, _Held] = {}
+        self._noted: dict[str, Spans] = {}  # what a run before this one has done of transactions
+        self._again: deque[_Held] = deque()  # given back untried
+        self._later: list[_Held] = []  # given back, having failed
         self._done_to = 0  # before it everything is settled
         self._moved_to = 0
         self._looked_to = 0  # before it everything was read
         self._idle_looks = 0
         self._moved_at = 0.0
         self._settled = asyncio.Event()
-        self._reading: asyncio.Task[list[_Receipt]] | None = None
+        self._document: Position | None = None
+        if env.positions is not None:
+            self._document = Position(env.positions, f"changes {slot.name}")
+        self._loaded = False
+        self._keeping = Turn()
+        self._reading: asyncio.Task[list[_Held]] | None = None
         self._fault: PermanentError | None = None
 
     async def __aenter__(self) -> Self:
@@ -119,25 +144,47 @@ class ChangeSource:
         """Let go of what is done; what failed comes again after a pause."""
         if not ok:
             now = time.monotonic()
-            for receipt in receipts:
-                receipt.due = now + min(RETRY_S[0] * 2**receipt.failed, RETRY_S[1])
-                receipt.failed += 1
-            self._later += receipts
+            for held in map(self._held.__getitem__, receipts):
+                held.due = now + min(RETRY_S[0] * 2**held.failed, RETRY_S[1])
+                held.failed += 1
+                self._later.append(held)
             return
-        for receipt in receipts:
-            receipt.transaction.left -= 1
+        for held in map(self._held.pop, receipts):
+            held.transaction.left -= 1
+            held.transaction.done.add(held.number, held.number + 1)
         self._pass_done()
         self._settled.set()
 
     async def release(self, receipts: Sequence[Any]) -> None:
         """What nobody has tried comes again at once."""
-        self._again.extend(receipts)
+        self._again.extend(map(self._held.__getitem__, receipts))
+
+    async def keep(self) -> None:
+        """Note for good what is done, also of transactions that are not done as a whole.
+
+        Raises:
+            TemporaryError: the disk does not take it for now.
+        """
+        if self._document is None or not self._loaded:
+            return
+        parts = {name: spans.spans() for name, spans in self._noted.items()}
+        parts |= {
+            position_text(one.position): one.done.spans(below=one.read)
+            for one in self._open
+            if one.left < one.read
+        }
+        document = {"version": VERSION, "done_to": self._done_to, "parts": parts}
+        await self._keeping.run(lambda: self._write(document))
+
+    def _write(self, document: dict[str, Any]) -> None:
+        assert self._document is not None  # noqa: S101  (whoever calls has looked)
+        self._document.write(document)
 
     async def backlog(self) -> int | None:
         """Nothing is known of what is left in the log."""
         return len(self._again) + len(self._later) or None
 
-    def _due(self) -> list[_Receipt]:
+    def _due(self) -> list[_Held]:
         """What was given back and may be tried again."""
         if self._again:
             found, self._again = list(self._again), deque()
@@ -148,7 +195,7 @@ class ChangeSource:
             self._later = [receipt for receipt in self._later if receipt.due > now]
         return found
 
-    async def _read(self) -> list[_Receipt]:
+    async def _read(self) -> list[_Held]:
         """A page; after a fault that passes, the next call goes on from where the slot is."""
         try:
             async with asyncio.timeout(CALL_S):
@@ -162,7 +209,7 @@ class ChangeSource:
                 self._fault = found
             raise found from error
 
-    async def _page(self) -> list[_Receipt]:
+    async def _page(self) -> list[_Held]:
         """The next changes; none only when the log has nothing new."""
         if self._connection is None or self._connection.is_closed():
             await self._dial()
@@ -215,7 +262,7 @@ class ChangeSource:
         await asyncio.sleep(pause)
         return None
 
-    def _receipts(self, messages: Sequence[bytes]) -> list[_Receipt]:
+    def _receipts(self, messages: Sequence[bytes]) -> list[_Held]:
         found = []
         self._rows += len(messages)
         for message in messages:
@@ -227,12 +274,13 @@ class ChangeSource:
                 elif self._over:
                     self._over -= 1
                 elif not self._skips and self._begun is not None:
-                    found.append(self._receipt(one, self._begun))
+                    found += self._hold(one, self._begun)
             self._old += self._skips
         return found
 
     def _begin(self, begin: Begin) -> None:
-        self._skips, self._over = begin.position <= self._seen, 0
+        done = begin.position <= self._seen or begin.position < self._done_to
+        self._skips, self._over = done, 0
         if self._skips:
             return
         if self._begun is not None and self._begun.position == begin.position:
@@ -240,12 +288,19 @@ class ChangeSource:
         else:
             self._begun = _Transaction(begin.position)
 
-    def _receipt(self, change: object, transaction: _Transaction) -> _Receipt:
+    def _hold(self, change: object, transaction: _Transaction) -> list[_Held]:
+        """Take a change in hand, unless another run has done it."""
         if not transaction.read:
             self._open.append(transaction)
+            transaction.done = self._noted.pop(position_text(transaction.position), Spans())
+        if transaction.read in transaction.done:
+            transaction.read += 1
+            return []
+        held = _Held(transaction, transaction.read, change)
         transaction.read += 1
         transaction.left += 1
-        return _Receipt(transaction, change)
+        self._held[held.receipt] = held
+        return [held]
 
     def _commit(self, commit: Commit) -> None:
         if self._skips or self._begun is None:
@@ -270,6 +325,7 @@ class ChangeSource:
         if not self._open and time.monotonic() > self._moved_at + IDLE_MOVE_S:
             target = max(target, self._looked_to)
         if target > self._moved_to:
+            await self.keep()  # first, for the slot can be moved behind a part of a push alone
             await self._slot.advance(self._connection, target)
             self._moved_to, self._moved_at = target, time.monotonic()
 
@@ -278,11 +334,27 @@ class ChangeSource:
         self._connection = await self._database.connect(self._env)
         self._pages = None
         self._looked_to = 0
-        await self._slot.make(self._connection)
+        position = await self._slot.make(self._connection)
+        self._moved_to = position or 0  # it cannot be moved back
+        if self._document is not None and not self._loaded:
+            document = None if position is None else await self._keeping.run(self._document.read)
+            self._take_up(document)
+            self._loaded = True
+
+    def _take_up(self, document: Any) -> None:
+        """Go on where another run was; a document that makes no sense counts as none."""
+        if not isinstance(document, dict) or document.get("version") != VERSION:
+            return
+        try:
+            self._noted = {name: Spans(spans) for name, spans in document["parts"].items()}
+            self._done_to = int(document["done_to"])
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self._noted = {}
 
     async def _move_at_last(self) -> None:
         """Move the slot over a connection of its own: the other one may have been in a read."""
         async with asyncio.timeout(LAST_S):
+            await self.keep()
             connection = await self._database.connect(self._env)
             try:
                 await self._slot.advance(connection, self._done_to)
@@ -299,8 +371,9 @@ class ChangeSource:
             await closed(connection)
 
 
-def _batch(receipts: Sequence[_Receipt]) -> Batch:
-    return Batch([one.item for one in receipts], receipts, lambda i: _origin(receipts[i].item))
+def _batch(found: Sequence[_Held]) -> Batch:
+    items = [one.item for one in found]
+    return Batch(items, [one.receipt for one in found], lambda i: _origin(items[i]))
 
 
 def _origin(item: Any) -> str:

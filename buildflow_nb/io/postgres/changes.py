@@ -49,6 +49,7 @@ class PostgresChanges(Injectable):
     cloud: ClassVar[str] = "local"
     source_wire: ClassVar[Wire] = Wire.OBJECT
     max_pullers: ClassVar[int] = 1  # a slot has one reader
+    replays: ClassVar[bool] = True  # from the log, in its order
 
     tables: str | Sequence[str]
     url: str | Secret | None = None

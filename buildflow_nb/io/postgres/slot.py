@@ -34,8 +34,10 @@ class Slot:
     publication: str
     tables: Sequence[tuple[str, str]]
 
-    async def make(self, connection: Any) -> None:
+    async def make(self, connection: Any) -> int | None:
         """Make both, as far as they are not there, and publish the tables.
+
+        Gives where the slot is; None if it was not there.
 
         Raises:
             TemporaryError: a table is not there yet.
@@ -45,7 +47,9 @@ class Slot:
             await connection.execute("SELECT set_config($1, $2, false)", name, value)
         await self._publish(connection)
         found = await connection.fetchrow(
-            "SELECT plugin, wal_status FROM pg_replication_slots WHERE slot_name = $1", self.name
+            "SELECT wal_status, confirmed_flush_lsn - '0/0'::pg_lsn AS position "
+            "FROM pg_replication_slots WHERE slot_name = $1",
+            self.name,
         )
         if found is None:
             await self._create(connection)
@@ -55,6 +59,7 @@ class Slot:
                 "drop it (PostgresChanges.drop), and copy the table anew"
             )
             raise PermanentError(msg)
+        return None if found is None else int(found["position"])
 
     async def _create(self, connection: Any) -> None:
         try:
