@@ -420,7 +420,7 @@ class TestOnce:
         (
             lambda url: url.replace("made", "wrong"),
             PermanentError,
-            "password authentication failed",
+            "authentication failed.*; look at the user",
         ),
         (lambda url: url.rpartition("/")[0] + "/absent", PermanentError, "create it, or name an"),
         (lambda url: "postgresql://me:word@127.0.0.1:1/db", TemporaryError, "cannot be reached"),
