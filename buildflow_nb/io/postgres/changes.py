@@ -142,7 +142,7 @@ class PostgresChanges(Injectable):
                 raise TemporaryError(msg)
             return "tells its changes"
 
-        return await looked(self, look)
+        return await looked(self, look, load=lambda: self._database.load(env))
 
     @property
     def _publication(self) -> str:

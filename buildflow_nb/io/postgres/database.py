@@ -87,6 +87,15 @@ class Database:
                 raise TemporaryError(msg) from error
             raise found from error
 
+    async def load(self, env: Env) -> None:
+        """Load the client, and start the stack's own server where it is that one.
+
+        Raises:
+            InfraError: it cannot be started.
+            PermanentError: nothing says which database it is.
+        """
+        await _in_thread(lambda: self._dialler(env))
+
     def _dialler(self, env: Env) -> Callable[[], Awaitable[Any]]:
         """What connects; blocks while the client is loaded or the store is started."""
         import asyncpg

@@ -104,7 +104,7 @@ class PostgresQuery(Injectable):
                 raise PermanentError(msg)
             return f"can be read, with {len(names)} column{'s' if len(names) != 1 else ''}"
 
-        return await looked(self, look)
+        return await looked(self, look, load=lambda: self._database.load(env))
 
     async def columns(self, env: Env) -> Columns | None:
         """The columns of the result."""

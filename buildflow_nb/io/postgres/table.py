@@ -112,7 +112,7 @@ class PostgresTable(Injectable):
             there = await self._columns(env) is not None
             return "is there" if there else "is made by the first push"
 
-        found = await looked(self, to_read, role="source")
+        found = await looked(self, to_read, load=lambda: self._database.load(env), role="source")
         return [*found, *await looked(self, to_write, role="sink")]
 
     async def columns(self, env: Env) -> Columns | None:

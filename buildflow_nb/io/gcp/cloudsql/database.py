@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.errors import InfraError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import PermanentError, TemporaryError, told
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site
@@ -90,16 +91,16 @@ class CloudSQLDatabase(Injectable):
         async def look() -> str:
             if env.services is None:
                 return "is looked at when it runs"
-            try:
-                there = await on_thread(lambda: self._is_there(env))
-            except InfraError as error:
-                raise TemporaryError(str(error)) from error
-            if not there:
+            if not await on_thread(lambda: self._is_there(env)):
                 msg = f"does not exist in stack {env.stack_said} (run %buildflow apply)"
                 raise TemporaryError(msg)
             return "is there"
 
-        return await looked(self, look)
+        async def woken() -> None:
+            if env.services is not None:
+                await on_thread(partial(env.services.wake, STORE))
+
+        return await looked(self, look, load=woken)
 
     def cloud_console_url(self) -> str:
         """Where the databases of the instance are in Google's console."""
@@ -141,8 +142,11 @@ class CloudSQLDatabase(Injectable):
         address = env.services.wake(STORE)
         password = env.services.password(STORE).reveal()
         query = "SELECT 1 FROM pg_database WHERE datname = %s"
-        with psycopg.connect(
-            address, user=STORE, password=password, dbname=STORE, connect_timeout=2
-        ) as connection:
-            name = f"{self.instance.instance_name}:{self.database_name}"
-            return connection.execute(query, [name]).fetchone() is not None
+        name = f"{self.instance.instance_name}:{self.database_name}"
+        words: dict[str, Any] = {"user": STORE, "password": password, "dbname": STORE}
+        try:
+            with psycopg.connect(address, connect_timeout=2, **words) as connection:
+                return connection.execute(query, [name]).fetchone() is not None
+        except psycopg.Error as error:
+            msg = f"the local cloud's Postgres cannot be reached: {told(error)}"
+            raise TemporaryError(msg) from None  # the cause may hold the password

@@ -10,7 +10,12 @@ import pytest
 import sqlalchemy
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.errors import DeclarationError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import (
+    DeclarationError,
+    InfraError,
+    PermanentError,
+    TemporaryError,
+)
 from buildflow_nb.core.findings import Health
 from buildflow_nb.core.primitive import Dependent, Env, Managed
 from buildflow_nb.core.primitive_clients import DatabasePrimitive, DialledDatabase, connector_of
@@ -209,3 +214,20 @@ def test_what_a_look_finds():
     assert found.said == "is a part of the local cloud's Postgres, and costs nothing"
     (found,) = run(DATABASE.check(Env()))
     assert found.health is Health.OK
+    (found,) = run(DATABASE.check(LOCAL))
+    assert found.health is Health.ERROR
+    assert "cannot be reached" in found.said
+
+
+class Broken:
+    """Stores of which none can be started."""
+
+    def wake(self, service):
+        msg = f"the local cloud's {service} did not start: no room"
+        raise InfraError(msg)
+
+
+def test_a_store_that_does_not_start_is_a_finding():
+    env = Env(cloud="local", services=Broken())
+    found = [*run(DATABASE.check(env)), *run(PostgresTable("t").check(env))]
+    assert [one.said for one in found] == ["the local cloud's postgres did not start: no room"] * 3
