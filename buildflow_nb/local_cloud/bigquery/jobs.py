@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import pyarrow as pa
 
 from buildflow_nb.local_cloud.bigquery.catalog import Catalog
 from buildflow_nb.local_cloud.bigquery.cells import cell_rows
+from buildflow_nb.local_cloud.bigquery.copies import copy
 from buildflow_nb.local_cloud.bigquery.loads import Loaded, Loads
 from buildflow_nb.local_cloud.bigquery.paging import Page
 from buildflow_nb.local_cloud.bigquery.queries import Outcome, Queries
@@ -41,6 +43,7 @@ from buildflow_nb.local_cloud.bigquery.types import Field
 __all__ = ("Jobs", "rows_page")
 
 LOCATION = "US"
+KINDS = ("query", "load", "copy", "extract")
 MOST = 10_000  # jobs in memory
 KEPT_DAYS = 7
 JOB_ID = re.compile(r"[\w-]{1,1024}")
@@ -53,6 +56,7 @@ class Jobs:
 
     def __init__(self, database: Database, catalog: Catalog, results: Results) -> None:
         self._database = database
+        self._catalog = catalog
         self._results = results
         self._queries = Queries(database, catalog, results)
         self._loads = Loads(database, catalog)
@@ -89,6 +93,9 @@ class Jobs:
                 self._query(key, job, configuration, dry=dry)
             elif "load" in configuration:
                 self._load(key, job, configuration["load"], files, fetch)
+            elif "copy" in configuration:
+                keep = partial(self._keep, key=key, job=job)
+                copy(self._database, self._catalog, configuration["copy"], keep)
             else:
                 self._refuse(configuration)
         except RefusedError as error:
@@ -172,7 +179,7 @@ class Jobs:
             "jobReference": {"projectId": project, "jobId": ident, "location": LOCATION},
             "configuration": {
                 **configuration,
-                "jobType": "LOAD" if "load" in configuration else "QUERY",
+                "jobType": next((k.upper() for k in KINDS if k in configuration), "UNKNOWN"),
             },
             "status": {"state": "DONE"},
             "statistics": {"creationTime": now, "startTime": now, "endTime": now},
@@ -190,7 +197,7 @@ class Jobs:
 
     @staticmethod
     def _refuse(configuration: Mapping[str, Any]) -> None:
-        kind = next((name for name in configuration if name in ("copy", "extract")), "such")
+        kind = "extract" if "extract" in configuration else "such"
         msg = f"{kind} jobs"
         raise not_served(msg)
 

@@ -226,9 +226,18 @@ def test_without_a_cloud_storage_that_is_said(client, dataset):
         ).result(retry=None)
 
 
+def test_tables_are_copied(client, dataset, load, rows):
+    load(parquet(i=[1, 2], s=[["x"], []]), SourceFormat.PARQUET)
+    names = [f"{dataset}.loaded", f"{dataset}.loaded"]
+    client.copy_table(names, f"{dataset}.copied").result(retry=None)
+    assert rows("copied") == [(1, ["x"]), (2, [])] * 2
+    with pytest.raises(exceptions.Conflict, match="Already Exists"):
+        client.copy_table(names[0], f"{dataset}.copied").result(retry=None)
+    with pytest.raises(exceptions.NotFound):
+        client.copy_table(f"{dataset}.missing", f"{dataset}.other").result(retry=None)
+
+
 def test_jobs_of_other_kinds_are_refused_by_name(client, dataset, load):
     load(parquet(i=[1]), SourceFormat.PARQUET)
-    with pytest.raises(exceptions.MethodNotImplemented, match="copy jobs"):
-        client.copy_table(f"{dataset}.loaded", f"{dataset}.copied").result(retry=None)
     with pytest.raises(exceptions.MethodNotImplemented, match="extract jobs"):
         client.extract_table(f"{dataset}.loaded", "gs://bucket/x").result(retry=None)
