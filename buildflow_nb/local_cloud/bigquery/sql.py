@@ -16,6 +16,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
 
 from buildflow_nb.local_cloud.bigquery.cells import parse_value
+from buildflow_nb.local_cloud.bigquery.differences import call, settle_differences
 from buildflow_nb.local_cloud.bigquery.references import TableRef
 from buildflow_nb.local_cloud.bigquery.refusal import invalid_query, not_served
 from buildflow_nb.local_cloud.bigquery.types import Field, fields_of
@@ -115,6 +116,7 @@ def engine_sql(tree: exp.Expression, names: Names, parameters: Parameters | None
         _bind(tree, parameters)
     _place_tables(tree, names)
     _lay_out_unnested(tree)
+    settle_differences(tree)
     for when in tree.find_all(exp.When):
         then = when.args.get("then")
         if isinstance(then, exp.Insert) and then.this is not None and then.this.name == "ROW":
@@ -137,6 +139,7 @@ def condition_sql(text: str) -> str:
     if where is None or any(tree.args[part] for part in others) or tree.find(exp.Subquery):
         msg = "request failed: row restriction is not one condition"
         raise invalid_query(msg)
+    settle_differences(where)
     for name in where.find_all(exp.Identifier):
         name.set("quoted", True)
     return str(where.this.sql(dialect="duckdb"))
@@ -251,18 +254,14 @@ def _lay_out_unnested(tree: exp.Expression) -> None:
         if not offset:
             if alias is None and isinstance(node.parent, exp.From | exp.Join):
                 flat = exp.Kwarg(this=exp.var("max_depth"), expression=exp.Literal.number(2))
-                select = exp.select(_call("UNNEST", array.copy(), flat))
+                select = exp.select(call("UNNEST", array.copy(), flat))
                 node.replace(exp.Subquery(this=select, alias=exp.TableAlias(this="_flat")))
             continue
         columns = alias.args.get("columns") or [] if alias is not None else []
         element = columns[0].name if columns else alias.name if alias is not None else "element"
         counter = offset.name if isinstance(offset, exp.Expression) else "offset"
         select = exp.select(
-            exp.alias_(_call("UNNEST", array.copy()), element, quoted=True),
-            exp.alias_(_call("UNNEST", _call("RANGE", _call("LEN", array.copy()))), counter),
+            exp.alias_(call("UNNEST", array.copy()), element, quoted=True),
+            exp.alias_(call("UNNEST", call("RANGE", call("LEN", array.copy()))), counter),
         )
         node.replace(exp.Subquery(this=select, alias=exp.TableAlias(this=f"_with_{counter}")))
-
-
-def _call(name: str, *arguments: exp.Expression) -> exp.Anonymous:
-    return exp.Anonymous(this=name, expressions=list(arguments))
