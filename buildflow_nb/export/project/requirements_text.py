@@ -24,6 +24,10 @@ _CLOUDS = frozenset(f"{root}.io.{cloud}" for root in _ROOTS for cloud in ("aws",
 # By what is imported: the extra that brings a client, and the one that brings the local server.
 _STORES: Mapping[str, tuple[str, str]] = {
     "dependencies.sqlalchemy": ("sql", ""),
+    "io.gcp.BigQueryDataset": ("bigquery", "local-bigquery"),
+    "io.gcp.BigQueryQuery": ("bigquery", "local-bigquery"),
+    "io.gcp.BigQueryTable": ("bigquery", "local-bigquery"),
+    "io.gcp.bigquery": ("bigquery", "local-bigquery"),
     "io.gcp.CloudSQLDatabase": ("cloudsql", "local-postgres"),
     "io.gcp.CloudSQLInstance": ("cloudsql", "local-postgres"),
     "io.postgres": ("postgres", "local-postgres"),

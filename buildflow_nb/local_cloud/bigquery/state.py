@@ -18,10 +18,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.project_folder import make_private
 
 __all__ = ("OWN", "Database", "insert_rows", "keep")
 
+FORMAT = 1  # of what is in the file
 OWN = "buildflow"  # the schema of what is ours; a dataset's has a dot in its name
 PUSHED = "buildflow_rows"  # the name under which Arrow rows are seen by their own cursor
 SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -31,6 +33,7 @@ SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "threads": "4",
 }
 _TABLES = (
+    "format (number INTEGER)",
     "resources (project VARCHAR, dataset VARCHAR, name VARCHAR, body VARCHAR)",
     "jobs (project VARCHAR, id VARCHAR, body VARCHAR, made TIMESTAMP DEFAULT current_timestamp)",
     "streams (name VARCHAR, body VARCHAR)",
@@ -43,6 +46,7 @@ class Database:
     Raises:
         OSError: the folder cannot be used.
         duckdb.Error: the file is another process's, or none of DuckDB's.
+        InfraError: another version has written it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +62,20 @@ class Database:
         self._root.execute(f"CREATE SCHEMA IF NOT EXISTS {OWN}")
         for table in _TABLES:
             self._root.execute(f"CREATE TABLE IF NOT EXISTS {OWN}.{table}")
+        self._check_format()
         self._writer = self.cursor()
+
+    def _check_format(self) -> None:
+        found = self._root.execute(f"SELECT number FROM {OWN}.format").fetchall()  # noqa: S608
+        if not found:
+            self._root.execute(f"INSERT INTO {OWN}.format VALUES ({FORMAT})")  # noqa: S608
+        elif found != [(FORMAT,)]:
+            self._root.close()
+            msg = (
+                f"the local BigQuery's state has format {found[0][0]}, and this version reads "
+                f"{FORMAT}; take the version that wrote it, or reset the local cloud"
+            )
+            raise InfraError(msg)
 
     def close(self) -> None:
         """Write everything into the file itself, and let go of it."""

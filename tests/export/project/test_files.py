@@ -111,6 +111,11 @@ def test_only_the_module_that_is_run_has_a_header(tmp_path):
             "app: a\npulumi_config: {stacks: [{name: p}]}",
             "[cloudsql]",
         ),
+        (
+            "from buildflow_nb.io.gcp import BigQueryTable\n" + TEXT,
+            None,
+            "[local,bigquery,local-bigquery]",
+        ),
         ("from buildflow_nb.dependencies.sqlalchemy import engine\n" + TEXT, None, "[sql]"),
         (CLOUD + "\n\ndef table():\n    return app.tap('price')\n", None, "[local,tables]"),
     ],

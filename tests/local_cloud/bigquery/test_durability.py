@@ -7,6 +7,7 @@ import io
 import threading
 import uuid
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -113,6 +114,18 @@ def test_a_kill_in_the_middle_of_appends_loses_nothing_that_was_answered(tmp_pat
     stop(again)
     assert rows[: 2 * len(answered)] == list(range(2 * len(answered)))
     assert len(rows) in (2 * len(answered), 2 * len(answered) + 2)  # whole appends only
+
+
+def test_a_state_of_another_version_is_refused_and_left_as_it_is(tmp_path, capfd):
+    stop(start(tmp_path))
+    path = str(tmp_path / "bigquery.duckdb")
+    with duckdb.connect(path) as other:
+        other.execute("UPDATE buildflow.format SET number = 99")
+    with pytest.raises(pytest.fail.Exception, match="did not start"):
+        start(tmp_path)
+    assert "has format 99, and this version reads 1" in capfd.readouterr().err
+    with duckdb.connect(path, read_only=True) as other:
+        assert other.execute("SELECT number FROM buildflow.format").fetchall() == [(99,)]
 
 
 def test_two_servers_do_not_share_a_folder(tmp_path):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import grpc
 import pyarrow as pa
 import pytest
 from google.api_core import exceptions
 from google.cloud.bigquery import SchemaField, Table
-from google.cloud.bigquery_storage_v1 import types
+from google.cloud.bigquery_storage_v1 import BigQueryReadClient, types
+from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
+    BigQueryReadGrpcTransport,
+)
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from tests.local_cloud.bigquery.appending import (
@@ -207,6 +213,38 @@ def test_a_stream_tells_what_it_is(server, table, default):
     for name, kind in ((default, "COMMITTED"), (made(server, table, "PENDING"), "PENDING")):
         found = call(server, "get_write_stream", types.GetWriteStreamRequest(name=name))
         assert (found.name, found.type_.name) == (name, kind)
+
+
+@pytest.mark.parametrize("metadata", [(), (("authorization", "Bearer other"),)])
+def test_without_the_password_nothing_is_appended_or_read(server, default, names, metadata):
+    async def run():
+        async with server.channel() as channel:
+            client = server.writer(channel)
+            request = types.GetWriteStreamRequest(name=default)
+            with pytest.raises(exceptions.Unauthenticated, match="password"):
+                await client.get_write_stream(request, metadata=metadata, retry=None)
+            requests = aiter_of([arrow_request(default, people("a"))])
+            with pytest.raises(exceptions.GoogleAPICallError):
+                async for _ in await client.append_rows(requests=requests, metadata=metadata):
+                    pass
+
+    asyncio.run(run())
+    assert names() == []
+    plain = grpc.insecure_channel(f"127.0.0.1:{server.storage_port}")
+    reader = BigQueryReadClient(transport=BigQueryReadGrpcTransport(channel=plain))
+    with pytest.raises(exceptions.Unauthenticated, match="password"):
+        reader.create_read_session(
+            parent="projects/proj",
+            read_session=types.ReadSession(table="projects/p/datasets/d/tables/t"),
+            metadata=metadata,
+            retry=None,
+        )
+    plain.close()
+
+
+async def aiter_of(items):
+    for item in items:
+        yield item
 
 
 def test_what_is_missing_or_not_served_ends_the_call(server, table, dataset):

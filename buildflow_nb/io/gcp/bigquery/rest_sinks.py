@@ -24,7 +24,7 @@ from contextlib import closing
 from typing import Any, Self
 
 from buildflow_nb.core.env import Env
-from buildflow_nb.core.errors import ConversionError, TemporaryError
+from buildflow_nb.core.errors import ConversionError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.columns.element_columns import ElementColumns
 from buildflow_nb.io.gcp.bigquery.access import CALL_S, access, rest_client
@@ -40,6 +40,7 @@ __all__ = ("InsertAllSink", "LoadSink")
 ROLE = "roles/bigquery.dataEditor"
 SAID = "rows cannot be written"
 LOAD_S = 600.0  # for a job to be over
+MOST_TRIES = 1_000  # of one push; a job that failed keeps its id
 REQUEST_ROWS = 5_000
 REQUEST_BYTES = 9_000_000  # of JSON; a request has 10 MB at most
 
@@ -128,43 +129,60 @@ class LoadSink(_RestSink):
 
     def _write(self, rest: Any, rows: Any, positions: Sequence[int], ident: str) -> Failures:
         import pyarrow.parquet as pq
-        from google.api_core.exceptions import BadRequest, Conflict
-        from google.cloud import bigquery
+        from google.api_core.exceptions import BadRequest
 
         del positions
         file = io.BytesIO()
         pq.write_table(rows, file)
-        config = bigquery.LoadJobConfig(
-            source_format=bigquery.SourceFormat.PARQUET,
-            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
-        )
-        options: Any = bigquery.ParquetOptions
-        config.parquet_options = options()
-        config.parquet_options.enable_list_inference = True
-        job_id = f"buildflow-{ident}"
-        try:
-            job = rest.load_table_from_file(
-                file,
-                str(self._name),
-                rewind=True,
-                size=file.tell(),
-                job_id=job_id,
-                job_config=config,
-                timeout=CALL_S,
-                num_retries=0,
-            )
-        except Conflict:  # it was begun before
-            job = rest.get_job(job_id, retry=None, timeout=CALL_S)
+        job = self._begun(rest, file, f"buildflow-{ident}")
         try:
             job.result(retry=None, timeout=LOAD_S)
         except BadRequest as error:
             msg = f"{self._target} does not load the rows: {error.message}"
             raise ConversionError(msg) from error
         except TimeoutError as error:
-            msg = f"{self._target}: load job {job_id} is not over after {LOAD_S:g} s"
+            msg = f"{self._target}: load job {job.job_id} is not over after {LOAD_S:g} s"
             raise TemporaryError(msg) from error
         return {}
+
+    def _begun(self, rest: Any, file: io.BytesIO, job_id: str) -> Any:
+        """The job of this id: begun now, or before; where that one failed, its next try."""
+        from google.api_core.exceptions import Conflict
+
+        size = file.tell()
+        for number in range(MOST_TRIES):
+            tried = f"{job_id}-{number}" if number else job_id
+            try:
+                return rest.load_table_from_file(
+                    file,
+                    str(self._name),
+                    rewind=True,
+                    size=size,
+                    job_id=tried,
+                    job_config=_load_config(),
+                    timeout=CALL_S,
+                    num_retries=0,
+                )
+            except Conflict:
+                job = rest.get_job(tried, retry=None, timeout=CALL_S)
+                if not job.error_result:
+                    return job
+        msg = f"{self._target}: load job {job_id} failed {MOST_TRIES} times; see it in BigQuery"
+        raise PermanentError(msg)
+
+
+def _load_config() -> Any:
+    from google.cloud import bigquery
+
+    config = bigquery.LoadJobConfig(
+        source_format=bigquery.SourceFormat.PARQUET,
+        write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
+        create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
+    )
+    options: Any = bigquery.ParquetOptions
+    config.parquet_options = options()
+    config.parquet_options.enable_list_inference = True
+    return config
 
 
 def _requests(

@@ -273,6 +273,25 @@ def test_a_push_that_is_repeated_is_stored_once(shop, noting, tmp_path, method):
     assert [row[0] for row in shop.rows(table, "x")] == list(range(8))
 
 
+def test_a_load_job_that_failed_is_tried_again_under_another_id(shop, noting, tmp_path):
+    table = shop.table(tmp_path, Point, method="load")
+    sink = table.sink(noting, Point)
+
+    async def go():
+        async with sink:
+            await sink.push_once(TEN[:4], PUSHES[0])
+            shop.client.delete_table(f"shop.{table.table_name}")
+            for _ in range(2):
+                with pytest.raises(TemporaryError, match="does not exist"):
+                    await sink.push_once(TEN[4:], PUSHES[1])
+            shop.make(table, Point)
+            for _ in range(2):
+                await sink.push_once(TEN[4:], PUSHES[1])
+
+    run(go())
+    assert [row[0] for row in shop.rows(table, "x")] == [4, 5, 6, 7]
+
+
 def test_elements_at_fault_are_at_fault_again(shop, noting, tmp_path):
     table = shop.table(tmp_path, Point)
     items = [Loose(0, "a"), Loose(None, "b"), Loose(2, "c"), Loose("x", "d")]

@@ -86,6 +86,22 @@ def test_reading_goes_on_where_it_was_cut(shop, env, tmp_path):
     assert after == read + 1
 
 
+def test_an_end_right_after_a_fault_is_not_believed(env, monkeypatch):
+    async def broken():
+        raise ConnectionError
+
+    async def go():
+        async with BigQueryQuery("SELECT 1 AS x").source(env) as source:
+            first = await source.pull()
+            with monkeypatch.context() as patched:
+                patched.setattr(source, "_fetch", broken)
+                with pytest.raises(TemporaryError):
+                    await source.pull()
+            return [first.items, (await source.pull()).items, await source.pull()]
+
+    assert run(go()) == [[{"x": 1}], (), None]
+
+
 def test_a_snapshot_that_is_gone_is_said_and_not_begun_anew(shop, env):
     query = BigQueryQuery("SELECT x FROM UNNEST(GENERATE_ARRAY(1, 200000)) AS x ORDER BY x")
 
