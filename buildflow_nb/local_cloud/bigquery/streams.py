@@ -145,6 +145,7 @@ class WriteStreams:
         """Let nothing more be appended; gives how many rows there are. Raises as `get`."""
         with self._database.lock:
             stream = replace(self.get(name), finalized=True)
+            self._table(stream)
             with self._database.writing() as cursor:
                 _keep(cursor, stream)
             self._streams[name] = stream
@@ -191,10 +192,7 @@ class WriteStreams:
             return None
         with self._database.lock:
             stream = self.get(name)
-            table = self._catalog.table(stream.ref)
-            if stream.made_for != _birth(table):
-                msg = f"Requested stream {name}"
-                raise not_found(msg)
+            table = self._table(stream)
             _check(stream, offset)
             made = _fitted(rows, table)
             into = stream.pending if stream.type == "PENDING" else stream.ref.sql
@@ -204,6 +202,14 @@ class WriteStreams:
                 _keep(cursor, grown)
             self._streams[name] = grown
             return stream.rows
+
+    def _table(self, stream: WriteStream) -> Table:
+        """The table that a stream was made for; one of its name is another."""
+        table = self._catalog.table(stream.ref)
+        if stream.made_for != _birth(table):
+            msg = f"Requested stream {stream.name}"
+            raise not_found(msg)
+        return table
 
     def _append_default(self, name: str, rows: pa.Table, offset: int | None) -> None:
         if offset is not None:

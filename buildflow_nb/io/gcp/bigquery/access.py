@@ -135,7 +135,7 @@ def _messages() -> Mapping[str, Pb]:
     names = (
         *("AppendRowsRequest", "AppendRowsResponse", "CreateWriteStreamRequest", "WriteStream"),
         *("CreateReadSessionRequest", "ReadSession", "ReadRowsRequest", "ReadRowsResponse"),
-        "StorageError",
+        *("FinalizeWriteStreamRequest", "FinalizeWriteStreamResponse", "StorageError"),
     )
     return {name: getattr(types, name).pb() for name in names}
 

@@ -75,15 +75,25 @@ class AppendCall:
         """Make a write stream that counts its rows; gives its name. Raises as `append`."""
         request = message("CreateWriteStreamRequest")(parent=table)
         request.write_stream.type_ = 1  # COMMITTED
-        made = message("WriteStream")
+        made = await self._unary("CreateWriteStream", request, "WriteStream", parent=table)
+        return str(made.name)
+
+    async def finalize_stream(self, stream: str) -> int:
+        """Let nothing more into a write stream; gives how many rows it has. Raises as `append`."""
+        request = message("FinalizeWriteStreamRequest")(name=stream)
+        answer = "FinalizeWriteStreamResponse"
+        done = await self._unary("FinalizeWriteStream", request, answer, name=stream)
+        return int(done.row_count)
+
+    async def _unary(self, method: str, request: Pb, answer: str, **routing: str) -> Pb:
         try:
             stub = self._channel.unary_unary(
-                f"{METHOD}/CreateWriteStream",
+                f"{METHOD}/{method}",
                 request_serializer=_serialized,
-                response_deserializer=made.FromString,
+                response_deserializer=message(answer).FromString,
             )
-            metadata = self._known.metadata(parent=table)
-            return str((await stub(request, timeout=CALL_S, metadata=metadata)).name)
+            metadata = self._known.metadata(**routing)
+            return await stub(request, timeout=CALL_S, metadata=metadata)
         except BaseException as error:
             raise await self._broken(error) from error
 

@@ -15,7 +15,7 @@ from typing import Any
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.io.partial_push import Failures
 
-__all__ = ("Piece", "pieces_of")
+__all__ = ("Piece", "pieces_of", "rest_of")
 
 REQUEST_BYTES = 9_500_000  # of rows; the rest is for the schema, and for what is around them
 
@@ -62,6 +62,17 @@ class Piece:
         if len(kept) == len(self.positions):
             return [self]
         return [Piece(self.rows.take(kept), [self.positions[row] for row in kept])] if kept else []
+
+
+def rest_of(pieces: Sequence[Piece], count: int) -> list[Piece]:
+    """The pieces without their first `count` rows."""
+    rest = []
+    for piece in pieces:
+        size = len(piece.positions)
+        if count < size:
+            rest.append(piece.part(count, size) if count else piece)
+        count = max(0, count - size)
+    return rest
 
 
 def pieces_of(rows: Any, positions: Sequence[int], failed: Failures) -> list[Piece]:

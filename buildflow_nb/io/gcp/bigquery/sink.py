@@ -6,9 +6,10 @@ requests of less than 10 MB, one after the other. `push` is at least once: rows 
 are sent again.
 
 `push_once` appends to a stream that counts its rows. Which stream, and from which row on, is noted
-in the processor's folder before anything is sent: a push that is repeated, by whatever process, is
-sent to the same rows, and BigQuery says that they are there. A push that was never noted was never
-sent, so it may begin a new stream.
+in the processor's folder before anything is sent. When a push is repeated, by whatever process, the
+noted stream is finalized: no row can come any more, and BigQuery says how many there are. Those are
+the first of the push, since rows go in order and those at fault are noted before others follow; the
+rest goes to a stream of its own. A push that was never noted was never sent.
 
 Source: BigQuery documentation, "Storage Write API" ("Stream data using the Storage Write API").
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -26,11 +27,11 @@ from buildflow_nb.core.errors import ConversionError, PermanentError, TemporaryE
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.columns.element_columns import ElementColumns
-from buildflow_nb.io.gcp.bigquery.access import Pb, access
+from buildflow_nb.io.gcp.bigquery.access import Pb, access, message
 from buildflow_nb.io.gcp.bigquery.append import ROLE, AppendCall, StreamGoneError
 from buildflow_nb.io.gcp.bigquery.existing import Existing, columns_for
 from buildflow_nb.io.gcp.bigquery.names import TableName
-from buildflow_nb.io.gcp.bigquery.pieces import Piece, pieces_of
+from buildflow_nb.io.gcp.bigquery.pieces import Piece, pieces_of, rest_of
 from buildflow_nb.io.gcp.bigquery.schema import wire_rows, wire_schema
 from buildflow_nb.io.gcp.errors import Target
 from buildflow_nb.io.partial_push import Failures, raise_failed
@@ -41,6 +42,7 @@ __all__ = ("StorageWriteOnceSink", "StorageWriteSink")
 SAID = "rows cannot be written"
 INVALID_ARGUMENT, ALREADY_EXISTS, OUT_OF_RANGE = 3, 6, 11  # google.rpc.Code
 PASSING = (1, 2, 4, 8, 10, 13, 14)  # CANCELLED, UNKNOWN, DEADLINE_EXCEEDED and the like
+OF_STREAMS = (2, 3, 4, 5, 6)  # StorageError: it is committed, finalized, not there and the like
 EXTRA_FIELDS = 7  # StorageError.SCHEMA_MISMATCH_EXTRA_FIELDS
 NOTED = 64  # pushes that may be repeated
 CLOSE_S = 60.0  # for a push that is under way
@@ -139,13 +141,16 @@ class StorageWriteSink:
 
     async def _sent(self, call: AppendCall, stream: str, piece: Piece, offset: int | None) -> Pb:
         """The answer to an append; one that passes, or that the table has changed, is raised."""
-        if not call.is_open:
-            await call.open(await self._run(self._reach))
+        await self._reopened(call)
         answer = await call.append(stream, piece.data, offset)
         if answer.error.code in PASSING:
             msg = f"{self._target} cannot answer for now ({answer.error.message})"
             raise TemporaryError(msg)
         return answer
+
+    async def _reopened(self, call: AppendCall) -> None:
+        if not call.is_open:
+            await call.open(await self._run(self._reach))
 
     async def _faults(self, answer: Pb, piece: Piece) -> Failures:
         """The rows at fault by their number in a piece; all of one row, or none of several.
@@ -160,7 +165,11 @@ class StorageWriteSink:
         if answer.error.code != INVALID_ARGUMENT:
             msg = f"{self._target} refuses the rows ({said})"
             raise PermanentError(msg)
-        if _is_altered(answer):
+        code = _storage_error(answer)
+        if code in OF_STREAMS:
+            msg = f"{self._target}: its write stream takes no more rows ({said})"
+            raise TemporaryError(msg)
+        if code == EXTRA_FIELDS:
             self._columns = None
             msg = f"{self._target} has other columns than before ({said})"
             raise TemporaryError(msg)
@@ -205,7 +214,7 @@ class StorageWriteOnceSink(StorageWriteSink):
         assert env.positions is not None  # noqa: S101  (whoever makes it has looked)
         digest = hashlib.blake2s(str(name).encode(), digest_size=8).hexdigest()
         self._note = Position(env.positions, f"bigquery-{digest}")
-        self._stream = ""  # that this sink has made, or found noted
+        self._stream = ""  # that this sink has made, and knows the end of
         self._rows = 0  # in it
         self._noted: dict[str, Any] | None = None  # once it is read
 
@@ -217,61 +226,69 @@ class StorageWriteOnceSink(StorageWriteSink):
         self, call: AppendCall, pieces: Sequence[Piece], push: PushId
     ) -> Failures:
         noted = (await self._notes()).get(str(push))
-        if noted is not None:
-            self._stream, self._rows = str(noted["stream"]), int(noted["row"])
-            known = {int(at): said for at, said in noted["faults"].items()}
-        else:
-            if not self._stream:
-                await self._begin(call)
-            known = {}
-            await self._write_note(push, known)
         try:
-            return await self._append_noted(call, pieces, push, known)
-        except StreamGoneError:
-            self._stream = ""
-            await self._run(self._look)  # or there is no table, and that passes
-            await self._begin(call)  # it was made anew, without the rows of the stream
-            await self._write_note(push, {})
-            return await self._append_noted(call, pieces, push, {})
+            if noted is None:
+                return await self._append_rest(call, pieces, push, 0, {})
+            known = {int(at): str(said) for at, said in noted["faults"].items()}
+            stored = await self._stored(call, noted)
+            self._stream = ""  # what other streams hold behind their rows is not known here
+            return await self._append_rest(call, pieces, push, stored, known)
         except BaseException:
-            self._stream = ""  # what comes next asks the note
+            self._stream = ""  # how far it is, is asked when the push is repeated
             raise
 
-    async def _append_noted(
-        self, call: AppendCall, pieces: Sequence[Piece], push: PushId, known: dict[int, str]
+    async def _stored(self, call: AppendCall, noted: Mapping[str, Any]) -> int:
+        """How many rows of a noted push are in the table, and will be for ever."""
+        await self._reopened(call)
+        try:
+            rows = await call.finalize_stream(str(noted["stream"]))
+        except StreamGoneError:
+            await self._run(self._look)  # or there is no table, and that passes
+            return 0  # it was made anew, without the rows of the stream
+        return int(noted["stored"]) + max(0, rows - int(noted["row"]))
+
+    async def _append_rest(
+        self,
+        call: AppendCall,
+        pieces: Sequence[Piece],
+        push: PushId,
+        stored: int,
+        known: dict[int, str],
     ) -> Failures:
-        """Append the pieces one behind the other; rows at fault are noted before others follow."""
-        row = self._rows
-        waiting = [part for piece in pieces for part in piece.apart(known)][::-1]
+        """Append the rows behind those that are stored; ones at fault are noted at once."""
+        sound = [part for piece in pieces for part in piece.apart(known)]
+        waiting = rest_of(sound, stored)[::-1]
+        if waiting:
+            await self._begin(call)
+            note = {"stream": self._stream, "row": self._rows, "stored": stored}
+            await self._write_note(push, note, known)
         while waiting:
             piece = waiting.pop()
-            answer = await self._sent(call, self._stream, piece, row)
-            if answer.error.code == OUT_OF_RANGE:
-                msg = f"{self._target} has lost rows of its stream ({answer.error.message})"
-                raise PermanentError(msg)
-            if answer.error.code and answer.error.code != ALREADY_EXISTS:
-                sound, faults = piece.without(await self._faults(answer, piece))
-                known |= {at: str(error) for at, error in faults.items()}
-                await self._write_note(push, known)
-                waiting += sound[::-1]
+            answer = await self._sent(call, self._stream, piece, self._rows)
+            if answer.error.code in (ALREADY_EXISTS, OUT_OF_RANGE):
+                msg = f"{self._target}: its stream is not where it was ({answer.error.message})"
+                raise TemporaryError(msg)
+            if not answer.error.code:
+                self._rows += len(piece.positions)
                 continue
-            row += len(piece.positions)
-        self._rows = row
+            parts, faults = piece.without(await self._faults(answer, piece))
+            known |= {at: str(error) for at, error in faults.items()}
+            if faults:
+                await self._write_note(push, note, known)
+            waiting += parts[::-1]
         return {at: ConversionError(said) for at, said in known.items()}
 
     async def _begin(self, call: AppendCall) -> None:
-        if not call.is_open:
-            await call.open(await self._run(self._reach))
-        self._stream, self._rows = await call.create_stream(self._name.path), 0
+        await self._reopened(call)
+        if not self._stream:
+            self._stream, self._rows = await call.create_stream(self._name.path), 0
 
-    async def _write_note(self, push: PushId, faults: dict[int, str]) -> None:
+    async def _write_note(
+        self, push: PushId, note: Mapping[str, Any], faults: Mapping[int, str]
+    ) -> None:
         notes = await self._notes()
         notes.pop(str(push), None)
-        notes[str(push)] = {
-            "stream": self._stream,
-            "row": self._rows,
-            "faults": {str(at): said for at, said in faults.items()},
-        }
+        notes[str(push)] = {**note, "faults": {str(at): said for at, said in faults.items()}}
         self._noted = dict(list(notes.items())[-NOTED:])
         await self._run(lambda: self._note.write({"pushes": self._noted}))
 
@@ -284,12 +301,11 @@ class StorageWriteOnceSink(StorageWriteSink):
         return self._noted
 
 
-def _is_altered(answer: Pb) -> bool:
-    from buildflow_nb.io.gcp.bigquery.access import message
-
+def _storage_error(answer: Pb) -> int:
+    """The code of the `StorageError` that goes with an answer; 0 without one."""
     for detail in answer.error.details:
-        found = message("StorageError")()
         if detail.type_url.endswith("google.cloud.bigquery.storage.v1.StorageError"):
+            found = message("StorageError")()
             found.ParseFromString(detail.value)
-            return bool(found.code == EXTRA_FIELDS)
-    return False
+            return int(found.code)
+    return 0
