@@ -27,7 +27,7 @@ class Program:
     """Runs while the context is open; `command` is the `buildflow` of where it was installed."""
 
     def __init__(self, folder: Path, command: Sequence[str] = COMMAND) -> None:
-        self._folder, self._command = folder, command
+        self.folder, self._command = folder, command
         self._port, self.runtime_port = free_port(), free_port()
         self._log = folder.parent / f"{folder.name}.log"
 
@@ -36,7 +36,7 @@ class Program:
         words = [*self._command, "run", "--start-runtime-server", *ports]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                words, cwd=self._folder, stdout=log, stderr=log, env=_environment()
+                words, cwd=self.folder, stdout=log, stderr=log, env=_environment()
             )
         self.until(lambda: self.control("/runtime/status")["status"] != "STARTING", START_S)
         return self

@@ -15,6 +15,9 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from buildflow_nb.infra.flow_stack import LocalServices
 
 FILE = "proof.json"
 ANSWER_S = 30
@@ -131,6 +134,48 @@ def objects(sink, endpoints):
     return [one.download_as_bytes() for one in client.list_blobs(name)]
 
 
+def _postgres(sink, folder, endpoints, sums):
+    """The table `flights` of the database that a sink's id names, by an administrator's eyes."""
+    import psycopg
+
+    services = LocalServices(Path(folder))
+    where = services.wake("postgres")
+    instance = sink.partition("/")[0].partition(":")[2].replace(".", ":")
+    words = {"user": "postgres", "password": services.password("postgres").reveal()}
+    with psycopg.connect(where, dbname=instance, **words) as connection:
+        rows = connection.execute("SELECT * FROM flights ORDER BY 1, 2, 3, 4, 5").fetchall()
+    return _digest(rows)
+
+
+def _bigquery(sink, folder, endpoints, sums):
+    from google.cloud import bigquery
+    from google.oauth2.credentials import Credentials
+
+    services = LocalServices(Path(folder))
+    with bigquery.Client(
+        "flights-project",
+        credentials=Credentials(services.password("bigquery").reveal()),
+        client_options={"api_endpoint": services.wake("bigquery")},
+    ) as client:
+        rows = client.query(f"SELECT * FROM `{sink}` ORDER BY 1, 2, 3").result()
+        return _digest([tuple(row.values()) for row in rows])
+
+
+def _clickhouse(sink, folder, endpoints, sums):
+    import clickhouse_connect
+
+    services = LocalServices(Path(folder))
+    where = urlsplit(services.wake("clickhouse"))
+    with clickhouse_connect.get_client(
+        host=where.hostname,
+        port=where.port,
+        username="default",
+        password=services.password("clickhouse").reveal(),
+    ) as client:
+        table = sink.partition("/")[2]
+        return _digest(client.query(f"SELECT * FROM {table} FINAL ORDER BY 1").result_rows)
+
+
 KEYS = {"aws_access_key_id": "000000000000", "aws_secret_access_key": "local"}
 READERS = {
     "DuckDBTable": _table,
@@ -138,6 +183,9 @@ READERS = {
     "GCPPubSubTopic": _topic,
     "S3Bucket": _bucket,
     "GCSBucket": _bucket,
+    "PostgresTable": _postgres,
+    "BigQueryTable": _bigquery,
+    "ClickhouseTable": _clickhouse,
 }
 
 

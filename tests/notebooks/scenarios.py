@@ -20,7 +20,8 @@ class Scenario:
     the program reads, `prepared` the requests that its cells made, `questions` those that both are
     asked at the end, `messages` what it sent to queues by hand. `sums` are queries for tables whose
     rows are split by chance. `ends` are the consumers that come to an end, `follows` those that
-    have an element for each object of a bucket.
+    have an element for each object of a bucket. With `stores` it is looked at once the stores hold
+    the same. `managed` says whether it owns cloud resources.
     """
 
     cells: Mapping[str, str]
@@ -31,11 +32,8 @@ class Scenario:
     sums: Mapping[str, str] = field(default_factory=dict)
     ends: tuple[str, ...] = ()
     follows: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def managed(self) -> bool:
-        """Whether it owns cloud resources."""
-        return bool(self.follows)
+    stores: bool = False
+    managed: bool = False
 
 
 def _cell(text: str) -> str:
@@ -96,6 +94,7 @@ proof.note(
         sums=sums,
         ends=("to_sqs", "to_pubsub"),
         follows={"from_s3": "s3://arrivals-s3", "from_gcs": "gcs://arrivals-gcs"},
+        managed=True,
     )
 
 
@@ -124,8 +123,52 @@ proof.note(answers=answers, flowstate=proof.state(app, Path.cwd()))
     )
 
 
+def _warehouse() -> Scenario:
+    late = {
+        "carrier": "HA",
+        "flight": 51,
+        "origin": "JFK",
+        "dest": "HNL",
+        "time_hour": "2013-01-02T14:00:00Z",
+        "arr_delay": 1272.0,
+    }
+    questions: tuple[Question, ...] = (
+        ("GET", "/worst?carrier=HA&limit=2", None),
+        ("GET", "/worst?carrier=UA", None),
+        ("GET", "/worst?carrier=%27%3B", None),
+        ("GET", "/worst", None),
+        ("POST", "/corrections", {"carrier": "HA"}),
+        ("GET", "/openapi.json", None),
+    )
+    look = f"""
+answers = proof.ask(app.handle.address, {questions!r})
+time.sleep(3)  # the figures are asked for every second
+told = proof.state(app, Path.cwd())
+proof.note(
+    answers=answers,
+    flowstate=told,
+    sinks=proof.sinks(told, Path.cwd(), {{}}, {{}}),
+    applied=proof.preview_of(Path("..", "export").resolve(), Path.cwd()),
+)
+%buildflow export proof.ipynb from-kernel
+"""
+    return Scenario(
+        cells={
+            "stop": _cell(look),
+            "gone": _cell("proof.note(preview=proof.planned(app.preview()))"),
+        },
+        inputs=("warehouse-data/flights.csv", "warehouse-data/password"),
+        prepared=(("POST", "/corrections", late),),
+        questions=questions,
+        ends=("to_postgres",),
+        stores=True,
+        managed=True,
+    )
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "quickstart": _quickstart(),
     "cloud": _cloud(),
     "service": _service(),
+    "warehouse": _warehouse(),
 }

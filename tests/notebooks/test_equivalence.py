@@ -129,7 +129,14 @@ def send(scenario, endpoints):
 
 
 def settled(scenario, program, notebook, endpoints):
-    """Whether buckets hold what the notebook's hold, and who follows them has seen all of it."""
+    """Whether buckets hold what the notebook's hold, and who follows them has seen all of it.
+
+    Stores, too.
+    """
+    if scenario.stores:
+        told = proof.state(program.control("/flowstate"), program.folder)
+        if proof.sinks(told, program.folder, endpoints, scenario.sums) != notebook["sinks"]:
+            return False
     for follower, bucket in scenario.follows.items():
         found = proof.READERS["S3Bucket"](bucket, None, endpoints, {})
         passed = program.processor(follower)["elements_out"]

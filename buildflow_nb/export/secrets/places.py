@@ -189,7 +189,8 @@ def _called(call: ast.Call, scope: Scope, classes: frozenset[str]) -> Iterator[t
         yield from (("secret", Bound(value, (), scope)) for value in call.args)
         yield from (("secret", Bound(word.value, (), scope)) for word in call.keywords)
     for taker, value in zip(_BY_PLACE.get(name, ()), call.args, strict=False):
-        yield taker, Bound(value, (), scope)
+        if is_secret_name(taker):
+            yield taker, Bound(value, (), scope)
     texts = [a.value for a in call.args if isinstance(a, ast.Constant)]
     named = any(isinstance(text, str) and is_secret_name(text) for text in texts[:_PAIR])
     setter = name in _SETTING and (named or is_secret_name(name.removeprefix("set_")))
