@@ -147,6 +147,17 @@ def _postgres(sink, folder, endpoints, sums):
     return _digest(rows)
 
 
+def followed(folder):
+    """Whether somebody follows the changes in Postgres."""
+    import psycopg
+
+    services = LocalServices(Path(folder))
+    words = {"user": "postgres", "password": services.password("postgres").reveal()}
+    with psycopg.connect(services.wake("postgres"), dbname="postgres", **words) as connection:
+        found = connection.execute("SELECT count(*) FROM pg_replication_slots").fetchone()
+    return found[0] > 0
+
+
 def _bigquery(sink, folder, endpoints, sums):
     from google.cloud import bigquery
     from google.oauth2.credentials import Credentials

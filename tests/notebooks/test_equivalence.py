@@ -84,6 +84,8 @@ def of_program(name, folder, notebook):
         if scenario.managed:
             endpoints = start_cloud(folder).endpoints
         program.done(*scenario.ends)
+        if scenario.stores:  # changes are told from when they were first asked for
+            program.until(lambda: proof.followed(folder), SETTLED_S)
         proof.ask(program.address, scenario.prepared)
         if scenario.questions:
             seen["answers"] = proof.ask(program.address, scenario.questions)
