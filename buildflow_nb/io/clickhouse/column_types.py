@@ -2,20 +2,22 @@
 
 ClickHouse has no missing lists: one that is missing arrives empty. A record that may be missing is
 kept as JSON text, since a Tuple cannot be missing, and so is what has no type there. Times of a day
-are text, durations whole microseconds.
+are text, durations whole microseconds. Of days and moments outside of its years ClickHouse says
+nothing and shows others, so they are looked for here.
 Source: ClickHouse documentation, "Data types", and "Arrow" of "Formats".
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from buildflow_nb.io.columns.element_columns import Column
 from buildflow_nb.io.columns.kinds import Kind
 
-__all__ = ("adapted", "column_type", "quoted")
+__all__ = ("adapted", "column_type", "quoted", "strange_times")
 
 _TYPES = {
     "int64": "Int64",
@@ -32,6 +34,13 @@ _TYPES = {
     "uuid": "UUID",
     "json": "String",
 }
+
+_FIRST = {
+    "date": dt.date(1900, 1, 1),
+    "timestamp": dt.datetime(1900, 1, 1),
+    "timestamptz": dt.datetime(1900, 1, 1, tzinfo=dt.UTC),
+}
+_END = {word: first.replace(year=2300) for word, first in _FIRST.items()}
 
 
 def quoted(name: str) -> str:
@@ -50,6 +59,20 @@ def column_type(kind: Kind) -> str:
         fields = (f"{quoted(name)} {column_type(one)}" for name, one in kind.shape[1].items())
         return f"Tuple({', '.join(fields)})"
     return f"Nullable({_TYPES[kind.word]})" if kind.optional else _TYPES[kind.word]
+
+
+def strange_times(table: Any, columns: Sequence[Column]) -> Iterator[tuple[int, str]]:
+    """Rows with a day or moment that ClickHouse does not have, and the name of the column."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for i, (name, kind, _) in enumerate(columns):
+        if kind.word in _FIRST:
+            values = table.column(i)
+            first, end = pa.array([_FIRST[kind.word], _END[kind.word]], values.type)
+            strange = pc.or_(pc.less(values, first), pc.greater_equal(values, end))
+            for row in pc.indices_nonzero(strange).to_pylist():
+                yield row, name
 
 
 def adapted(table: Any, columns: Sequence[Column]) -> Any:

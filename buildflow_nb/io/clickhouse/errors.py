@@ -21,7 +21,7 @@ __all__ = ("NO_DATABASE", "NO_TABLE", "code_of", "fault_of")
 NO_TABLE, NO_DATABASE = 60, 81
 MOST_SAID = 300  # letters of what the server says
 # Of a value that does not fit its column, or a constraint.
-_ELEMENTS = frozenset({6, 27, 53, 117, 131, 349, 407, 469})
+_ELEMENTS = frozenset({6, 27, 53, 117, 131, 321, 349, 407, 469})
 _DENIED = frozenset({192, 193, 194, 497, 516})
 # Timeouts, too many queries or parts, memory, a table that is read only for now, no keeper.
 _PASSING = frozenset({159, 164, 202, 203, 209, 210, 236, 241, 242, 252, 319, 999})

@@ -16,7 +16,12 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.clickhouse.client import Server, connected, described
-from buildflow_nb.io.clickhouse.column_types import adapted, column_type, quoted
+from buildflow_nb.io.clickhouse.column_types import (
+    adapted,
+    column_type,
+    quoted,
+    strange_times,
+)
 from buildflow_nb.io.clickhouse.errors import NO_DATABASE, NO_TABLE, code_of, fault_of
 from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of, columns_seen
 from buildflow_nb.io.partial_push import Failures, raise_failed
@@ -83,9 +88,15 @@ class ClickhouseSink:
             await self.prepare()
         fitted = self._columns.fit(items)
         failed: Failures = dict(fitted.faults)
-        if fitted.kept:
-            table = adapted(fitted.table, self._columns.columns)
-            await self._insert(table, list(fitted.kept), settings, failed)
+        columns, table, kept = self._columns.columns, fitted.table, list(fitted.kept)
+        strange = dict(strange_times(table, columns))
+        for row, name in strange.items():
+            failed[kept[row]] = ConversionError(f"{name!r} is not in the years 1900 to 2299")
+        if strange:
+            rows = [row for row in range(len(kept)) if row not in strange]
+            table, kept = table.take(rows), [kept[row] for row in rows]
+        if kept:
+            await self._insert(adapted(table, columns), kept, settings, failed)
         raise_failed(failed, len(items), "elements cannot be written")
 
     async def _insert(

@@ -168,6 +168,33 @@ def test_a_row_that_a_table_of_others_refuses_fails_alone(shop, tmp_path):
     assert shop.query("SELECT x FROM @ ORDER BY x", table) == [(1,), (2,)]
 
 
+@dataclass
+class Dated:
+    i: int
+    day: dt.date
+    at: dt.datetime
+    maybe: dt.datetime | None = None
+
+
+def test_days_and_moments_that_clickhouse_does_not_have_fail_alone(shop, tmp_path):
+    day, at = dt.date(1900, 1, 1), dt.datetime(1900, 1, 1)
+    items = [
+        Dated(0, dt.date(1899, 12, 31), at),
+        Dated(1, day, at, dt.datetime(2299, 12, 31, 22)),
+        Dated(2, dt.date(2300, 1, 1), at),
+        Dated(3, day, at - dt.timedelta(microseconds=1)),
+        Dated(4, day, at, dt.datetime(2300, 1, 1)),
+        Dated("five", day, at),
+    ]
+    table = shop.table(tmp_path)
+    with pytest.raises(PartialPushError) as found:
+        pushed(table, items, element=Dated)
+    assert sorted(found.value.failed) == [0, 2, 3, 4, 5]
+    assert "'maybe' is not in the years 1900 to 2299" in str(found.value.failed[4])
+    (row,) = shop.query("SELECT * FROM @", table)
+    assert [value.replace(tzinfo=None) for value in row[2:]] == [at, items[1].maybe]
+
+
 def test_a_table_with_other_columns_is_refused_in_one_line(shop, tmp_path):
     table = shop.table(tmp_path)
     pushed(table, [{"x": 1}])
