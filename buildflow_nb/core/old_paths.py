@@ -24,6 +24,7 @@ OLD_PATHS: Mapping[str, Mapping[str, str]] = {
     "core.credentials.gcp_credentials": {"core.credentials": "GCPCredentials"},
     "core.options.flow_options": {"core.options": "FlowOptions"},
     "io.aws.s3_file_change_stream": {"io.aws": "S3FileChangeStream"},
+    "io.clickhouse.clickhouse": {"io.clickhouse": "ClickhouseTable"},
     "io.duckdb.duckdb": {"io.duckdb": "DuckDBTable"},
     "io.endpoint": {"types.method": "Method"},
     "io.gcp.bigquery_dataset": {"io.gcp": "BigQueryDataset"},
@@ -36,4 +37,5 @@ OLD_PATHS: Mapping[str, Mapping[str, str]] = {
     "io.gcp.pubsub_topic": {"io.gcp": "GCPPubSubTopic"},
     "io.gcp.storage": {"io.gcp": "GCSBucket"},
     "io.local.file_change_stream": {"io.local": "LocalFileChangeStream"},
+    "io.snowflake.snowflake_table": {"io.snowflake": "SnowflakeTable"},
 }

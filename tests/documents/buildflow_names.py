@@ -137,6 +137,9 @@ PRIMITIVES = {
     "buildflow.io.aws.SQSQueue": (
         "queue_name aws_account_id aws_region from_aws_options source sink"
     ),
+    "buildflow.io.clickhouse.ClickhouseTable": (
+        "database table schema host username password from_local_options sink"
+    ),
     "buildflow.io.duckdb.DuckDBTable": "database table from_local_options sink",
     "buildflow.io.gcp.BigQueryDataset": "project_id dataset_name",
     "buildflow.io.gcp.BigQueryTable": (
@@ -174,6 +177,11 @@ PRIMITIVES = {
         "file_path event_types to_cloud_primitive"
     ),
     "buildflow.io.portable.table.RelationalTable": "table_name to_cloud_primitive",
+    "buildflow.io.snowflake.SnowflakeTable": (
+        "table database schema bucket account user private_key snow_pipe snowflake_stage "
+        "flush_time_limit_secs database_managed schema_managed snow_pipe_managed stage_managed "
+        "table_schema sink"
+    ),
 }
 MEMBERS = {
     "buildflow.Flow": (

@@ -60,6 +60,10 @@ class SnowflakeTable(Injectable):
     password: str | Secret | None = field(default=None, kw_only=True)
     flush_time_limit_secs: float = field(default=FLUSH_S, kw_only=True)
     table_schema: type | None = field(default=None, kw_only=True)
+    database_managed: bool = field(default=True, kw_only=True)
+    schema_managed: bool = field(default=True, kw_only=True)
+    stage_managed: bool = field(default=True, kw_only=True)
+    snow_pipe_managed: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
         optional = ("account", "user", "snow_pipe", "snowflake_stage")
@@ -92,10 +96,16 @@ class SnowflakeTable(Injectable):
     ) -> Self:
         """With other options: `table_schema` is the type of the rows, where the processor has none.
 
-        What is missing is made in any case, so there is nothing to be told by the first two.
+        A database or a schema that is not managed is left to others by `app.manage`; a sink makes
+        what is missing in any case.
         """
-        del database_managed, schema_managed
-        return replace(self, table_schema=table_schema, flush_time_limit_secs=flush_time_limit_secs)
+        return replace(
+            self,
+            database_managed=database_managed,
+            schema_managed=schema_managed,
+            table_schema=table_schema,
+            flush_time_limit_secs=flush_time_limit_secs,
+        )
 
     @property
     def label(self) -> str:

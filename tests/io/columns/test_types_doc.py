@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from buildflow_nb.io.clickhouse.column_types import column_type as clickhouse_type
 from buildflow_nb.io.columns.arrow import arrow_field
 from buildflow_nb.io.columns.kinds import PLAIN_KINDS, kind_of
+from buildflow_nb.io.snowflake.column_types import column_type as snowflake_type
 
 PAGE = Path(__file__).parents[3] / "docs" / "types-in-stores.md"
 ROWS = [
@@ -38,6 +40,16 @@ def test_a_row_says_what_the_column_is(row):
         field = arrow_field("v", kind)
         shown = f"{field.type}{', marked as JSON' if field.metadata else ''}"
         assert (kind.word, kind.sql, shown) == (word, duckdb, arrow)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[1] for row in ROWS])
+def test_the_warehouses_columns_are_what_a_row_says(row):
+    python, word = row[:2]
+    for hint in [eval(hint, KNOWN) for hint in re.findall("`(.*?)`", python)] or [Record]:  # noqa: S307
+        kind = kind_of(hint, zoned=word == "timestamptz")
+        told = [re.sub(r" \((microseconds|JSON)\)$", "", cell) for cell in row[6:8]]
+        bare = re.sub(r"^Nullable\((.*)\)$", r"\1", clickhouse_type(kind))  # JSON may be null
+        assert told == [bare, snowflake_type(kind)]
 
 
 def test_there_is_a_row_for_every_word():
