@@ -29,8 +29,16 @@ def test_a_primitive_of_ones_own(project, s3):
 
 
 def test_the_file_of_stacks(tmp_path):
-    (tmp_path / "buildflow.yaml").write_text(block("yaml", "default_stack"))
+    (tmp_path / "buildflow.yaml").write_text(block("yaml", "{name: prod"))
     config = load_config(tmp_path / "buildflow.yaml")
     assert config.stack(None).cloud == "local"
     prod = config.stack("prod")
     assert (prod.cloud, prod.backend_url) == ("real", "s3://shop-state")
+
+
+def test_the_file_of_a_portable_flow(tmp_path):
+    (tmp_path / "buildflow.yaml").write_text(block("yaml", "default_cloud_provider"))
+    config = load_config(tmp_path / "buildflow.yaml")
+    dev, prod = (config.provider_of(config.stack(name)) for name in ("local", "prod"))
+    assert (dev.default, dev.gcp_project) == ("gcp", "shop-dev")
+    assert (prod.default, prod.aws_region) == ("aws", "eu-central-1")
