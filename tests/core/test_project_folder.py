@@ -212,6 +212,10 @@ ELSEWHERE = {
     "io/files/appender.py": "a sink of the flow's",
     "io/duckdb/connection.py": "a sink of the flow's",
     "io/files/parquet.py": "a sink of the flow's",
+    "local_cloud/bigquery/cloud_files.py": "what a load job fetched, in a folder of the server's",
+    "local_cloud/bigquery/upload.py": "what is uploaded, in a folder of the server's",
+    "local_cloud/clickhouse/engine.py": "a nameless file in memory, which the engine reads",
+    "local_cloud/postgres/not_root.py": "the system's own files of this process",
     "local_cloud/postgres/__main__.py": "a nameless file that initdb reads, in a folder of our own",
 }
 WRITERS = {

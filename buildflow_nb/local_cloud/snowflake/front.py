@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.project_folder import make_private
 from buildflow_nb.local_cloud.snowflake.statements import Pipes, teach
 
 __all__ = ("application",)
@@ -36,8 +37,8 @@ def application(state: Path, password: Secret) -> Starlette:
         "fakesnow.server"
     )  # the package has one of this name, too
     data, files = state / "data", state / "stages"
-    data.mkdir(exist_ok=True)
-    files.mkdir(exist_ok=True)
+    make_private(data)
+    make_private(files)
     server.shared_fs = FakeSnow(db_path=str(data))
     stage.LOCAL_BUCKET_PATH = str(files)
     teach(Pipes(state / "pipes.json"))

@@ -22,6 +22,8 @@ from fakesnow import copy_into
 from fakesnow.transforms import stage
 from snowflake.connector import errors
 
+from buildflow_nb.core.project_folder import write_whole
+
 __all__ = ("Pipes", "teach")
 
 NOT_NULL, NOT_NULL_STATE = 100072, "22000"  # NULL result in a non-nullable column
@@ -64,9 +66,7 @@ class Pipes:
         return dict(self._texts)
 
     def _write(self) -> None:
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps(self._texts))
-        fresh.replace(self._path)
+        write_whole(self._path, json.dumps(self._texts).encode())
 
 
 def teach(pipes: Pipes) -> None:

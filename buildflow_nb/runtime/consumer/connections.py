@@ -75,12 +75,16 @@ class Connections:
         if isinstance(self.pusher, OncePusher):
             self.pusher.settled = lambda: kept(settler, source)
 
-    def request(
+    async def push(
         self, chunk: Chunk, outcome: ChunkOutcome, done: Callable[[Faults], None]
-    ) -> PushRequest:
-        """What a chunk gave, to be pushed."""
+    ) -> None:
+        """Queue what a chunk gave, to be pushed; waits while the queue is full."""
+        if self.pusher is None:
+            done({})
+            return
         once = isinstance(self.pusher, OncePusher)
-        return PushRequest(outcome.items, done, origins_of(chunk, outcome) if once else None)
+        origins = origins_of(chunk, outcome) if once else None
+        await self.pusher.submit(PushRequest(outcome.items, done, origins))
 
     async def open_source(self) -> Source:
         """Open what is read, unless it was taken over.

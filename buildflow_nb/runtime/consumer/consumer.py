@@ -333,8 +333,7 @@ class Consumer:
         if self._open.pusher is None or not outcome.items:
             self._settle(chunk, outcome, {})
             return
-        request = self._open.request(chunk, outcome, lambda f: self._settle(chunk, outcome, f))
-        await self._open.pusher.submit(request)
+        await self._open.push(chunk, outcome, lambda faults: self._settle(chunk, outcome, faults))
 
     # -- what becomes of elements --------------------------------------------------------------
 
