@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import getpid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from buildflow_nb.core.process_id import process_name
 from buildflow_nb.local_cloud.client import (
@@ -13,6 +15,7 @@ from buildflow_nb.local_cloud.client import (
     start_cloud,
     stop_cloud,
 )
+from buildflow_nb.local_cloud.memory import memory_by_port
 from buildflow_nb.local_cloud.record import CloudRecord
 from buildflow_nb.local_cloud.stores import STORES
 
@@ -50,6 +53,11 @@ def _asleep(endpoint: str, record: CloudRecord) -> str:
     return " (sleeps until something needs it)" if fault is None else f" ({fault.reason})"
 
 
+def _memory(found: Mapping[int, int], url: str) -> str:
+    size = found.get(urlsplit(url).port or 0)
+    return "" if size is None else f" ({size / 2**20:,.0f} MiB)"
+
+
 _NOT_RUNNING = "the local cloud does not run; it is started when something needs it"
 
 
@@ -70,8 +78,9 @@ def _described(status: CloudStatus) -> str:
     if status.record is None:
         return _unanswered(status)
     users = ", ".join(map(process_name, status.users)) or "nobody; it will stop by itself"
+    memory = memory_by_port(status.record.process.pid)
     rows = [
-        f"  {name:<{WIDTH}} {url}{_asleep(name, status.record)}"
+        f"  {name:<{WIDTH}} {url}{_asleep(name, status.record) or _memory(memory, url)}"
         for name, url in sorted(status.record.endpoints.items())
     ]
     return "\n".join(

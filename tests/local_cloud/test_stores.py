@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 import threading
 import time
@@ -109,7 +110,9 @@ def test_it_has_an_address_before_it_runs_and_is_woken_once(run):
             assert url == before["shelf-storage"]
             assert run.record.awake == ("shelf",)
             assert len(GIVEN) == 1
-            assert "sleeps" not in steer(run.project, "status")
+            told = steer(run.project, "status")
+            assert "sleeps" not in told
+            assert re.search(r"shelf +http://127.0.0.1:\d+ \(\d+ MiB\)", told)
 
     in_loop(go())
 

@@ -19,7 +19,7 @@ __all__ = ("REQUIREMENTS", "header_text", "on_cloud", "requirements_text", "with
 
 REQUIREMENTS = "requirements.txt"
 _ROOTS = ("buildflow_nb", "buildflow")
-_CLOUDS = frozenset(f"{root}.io.{cloud}" for root in _ROOTS for cloud in ("aws", "gcp"))
+_CLOUDS = frozenset(f"{root}.io.{cloud}" for root in _ROOTS for cloud in ("aws", "gcp", "portable"))
 
 # By what is imported: the extra that brings a client, and the one that brings the local server.
 _STORES: Mapping[str, tuple[str, str]] = {
@@ -31,6 +31,10 @@ _STORES: Mapping[str, tuple[str, str]] = {
     "io.gcp.CloudSQLDatabase": ("cloudsql", "local-postgres"),
     "io.gcp.CloudSQLInstance": ("cloudsql", "local-postgres"),
     "io.postgres": ("postgres", "local-postgres"),
+    "io.clickhouse": ("clickhouse", "local-clickhouse"),
+    "io.snowflake": ("snowflake", "local-snowflake"),
+    "io.portable.AnalysisTable": ("bigquery", ""),
+    "io.portable.RelationalTable": ("postgres", "local-postgres"),
 }
 
 

@@ -116,6 +116,17 @@ def test_only_the_module_that_is_run_has_a_header(tmp_path):
             None,
             "[local,bigquery,local-bigquery]",
         ),
+        (
+            "from buildflow_nb.io.clickhouse import ClickhouseTable\n" + TEXT,
+            None,
+            "[clickhouse,local-clickhouse]",
+        ),
+        (
+            "from buildflow.io.snowflake import SnowflakeTable\n" + TEXT,
+            None,
+            "[snowflake,local-snowflake]",
+        ),
+        ("from buildflow_nb.io.portable import Queue\n" + TEXT, None, "[local]"),
         ("from buildflow_nb.dependencies.sqlalchemy import engine\n" + TEXT, None, "[sql]"),
         (CLOUD + "\n\ndef table():\n    return app.tap('price')\n", None, "[local,tables]"),
     ],
