@@ -1,7 +1,7 @@
 """The server: fakesnow's application, which lets nobody in without the password.
 
 fakesnow takes any login. Here a login has to have the stack's password; whoever has none gets
-Snowflake's own answer. Files of stages lie in the state folder, and so are there after a restart.
+Snowflake's own answer. Databases and stages are there after a restart, with the files of stages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.project_folder import make_private
-from buildflow_nb.local_cloud.snowflake.statements import Pipes, teach
+from buildflow_nb.local_cloud.snowflake.statements import Pipes, Stages, teach
 
 __all__ = ("application",)
 
@@ -41,7 +41,9 @@ def application(state: Path, password: Secret) -> Starlette:
     make_private(files)
     server.shared_fs = FakeSnow(db_path=str(data))
     stage.LOCAL_BUCKET_PATH = str(files)
-    teach(Pipes(state / "pipes.json"))
+    stages = Stages(state / "stages.parquet")
+    teach(Pipes(state / "pipes.json"), stages)
+    _restore(server.shared_fs, data, stages)
 
     async def login(request: Request) -> Response:
         if not hmac.compare_digest(await _given(request), password.reveal().encode()):
@@ -58,6 +60,15 @@ def application(state: Path, password: Secret) -> Starlette:
 
     routes = [route for route in server.routes if route.path != LOGIN]
     return Starlette(routes=[Route(LOGIN, login, methods=["POST"]), *routes])
+
+
+def _restore(instance: FakeSnow, data: Path, stages: Stages) -> None:
+    """Let it know the databases and stages of the state folder."""
+    cursor = instance.connect().cursor()
+    for file in sorted(data.glob("*.db")):
+        name = file.stem.replace('"', '""')
+        cursor.execute(f'CREATE DATABASE IF NOT EXISTS "{name}"')
+    stages.restore(instance.duck_conn)
 
 
 async def _given(request: Request) -> bytes:

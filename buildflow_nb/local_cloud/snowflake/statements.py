@@ -2,7 +2,7 @@
 
 Databases, stages and pipes can be dropped, files of stages removed; pipes are kept as their text.
 Warehouses, roles, users and grants are nothing here, so what makes or changes them succeeds and
-does nothing. A database that is dropped loses its schemas; its name stays, empty.
+does nothing. fakesnow forgets at its end which databases and stages there are, so they are noted.
 Source: Snowflake documentation, "SQL command reference".
 """
 
@@ -24,7 +24,7 @@ from snowflake.connector import errors
 
 from buildflow_nb.core.project_folder import write_whole
 
-__all__ = ("Pipes", "teach")
+__all__ = ("Pipes", "Stages", "teach")
 
 NOT_NULL, NOT_NULL_STATE = 100072, "22000"  # NULL result in a non-nullable column
 _NAME = r'("(?:[^"]|"")+"|[\w$]+)'
@@ -34,6 +34,7 @@ _NOTHING = re.compile(
     r"(WAREHOUSE|ROLE|USER|.*\bTO\s+(ROLE|USER)\b)",
     re.IGNORECASE,
 )
+_MAKES_STAGE = re.compile(r"^\s*CREATE\s+(OR\s+REPLACE\s+)?STAGE\b", re.IGNORECASE)
 _PART = re.compile(r'"((?:[^"]|"")+)"|([\w$]+)')
 
 Cursor = Any  # fakesnow's, which has no types
@@ -69,22 +70,46 @@ class Pipes:
         write_whole(self._path, json.dumps(self._texts).encode())
 
 
-def teach(pipes: Pipes) -> None:
+class Stages:
+    """Which stages there are, kept in a file."""
+
+    TABLE = "_fs_global._fs_information_schema._fs_stages"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def restore(self, connection: Any) -> None:
+        """Tell fakesnow, by a connection of DuckDB, of those that were there."""
+        if self._path.exists():
+            sql = f"INSERT INTO {self.TABLE} SELECT * FROM read_parquet(?)"  # noqa: S608
+            connection.execute(sql, [str(self._path)])
+
+    def note(self, connection: Any) -> None:
+        """Keep those that are there now."""
+        fresh = self._path.with_suffix(".new")
+        connection.execute(f"COPY {self.TABLE} TO {_text(str(fresh))} (FORMAT parquet)")
+        fresh.replace(self._path)
+
+
+def teach(pipes: Pipes, stages: Stages) -> None:
     """Let every cursor of this process know these statements."""
     cursors: Any = importlib.import_module("fakesnow.cursor").FakeSnowflakeCursor
     plain = cursors.execute
-    doings = _Doings(pipes).table
+    doings = _Doings(pipes, stages).table
 
     def execute(self: Cursor, command: str, *arguments: Any, **words: Any) -> Any:
         said = _said(self, command, doings)
         if said is not None:
             return plain(self, f"SELECT '{said}' AS status", *arguments, **words)
         try:
-            return plain(self, command, *arguments, **words)
+            result = plain(self, command, *arguments, **words)
         except duckdb.ConstraintException as error:
             raise errors.ProgrammingError(
                 msg=str(error), errno=NOT_NULL, sqlstate=NOT_NULL_STATE
             ) from None
+        if _MAKES_STAGE.match(command):
+            stages.note(self._duck_conn)
+        return result
 
     cursors.execute = execute
     urls = copy_into._source_urls  # noqa: SLF001  (FILES=(...) on an internal stage is refused)
@@ -104,8 +129,9 @@ Do = Callable[[Cursor, "re.Match[str]"], str]
 class _Doings:
     """What is done for each statement that is ours; each gives what a person is told."""
 
-    def __init__(self, pipes: Pipes) -> None:
+    def __init__(self, pipes: Pipes, stages: Stages) -> None:
         self._pipes = pipes
+        self._stages = stages
         unless = r"(?P<unless>IF\s+(?:NOT\s+)?EXISTS\s+)?"
         drop = rf"\s+{unless}(?P<name>{_PATH})"
         self.table: list[tuple[re.Pattern[str], Do]] = [
@@ -144,19 +170,26 @@ class _Doings:
             " WHERE database_name = ? AND schema_name = ? AND name = ?",
             parts,
         )
+        self._stages.note(cursor._duck_conn)  # noqa: SLF001
         shutil.rmtree(stage.internal_dir(".".join(parts)), ignore_errors=True)
         return f"{parts[2]} successfully dropped."
 
     def _drop_database(self, cursor: Cursor, found: re.Match[str]) -> str:
         name = _parts(cursor, found["name"])[2]
-        sql = (
-            "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ? AND NOT internal"
-            " AND NOT starts_with(schema_name, '_fs')"
-        )
-        for (schema,) in cursor._duck_conn.execute(sql, [name]).fetchall():  # noqa: SLF001
-            if schema not in ("main", "information_schema"):
-                where = f"{_quoted(name)}.{_quoted(schema)}"
-                cursor._duck_conn.execute(f"DROP SCHEMA {where} CASCADE")  # noqa: SLF001
+        connection = cursor._duck_conn  # noqa: SLF001
+        known = "SELECT path FROM duckdb_databases() WHERE database_name = ? AND path IS NOT NULL"
+        there = connection.execute(known, [name]).fetchone()
+        if there is None:
+            if not found["unless"]:
+                msg = f"Database '{name}' does not exist or not authorized."
+                raise errors.ProgrammingError(msg=msg, errno=2003, sqlstate="02000")
+            return "Drop statement executed successfully."
+        connection.execute("USE memory")  # it may be the session's own
+        connection.execute(f"DETACH {_quoted(name)}")
+        connection.execute(f"DELETE FROM {Stages.TABLE} WHERE database_name = ?", [name])  # noqa: S608
+        self._stages.note(connection)
+        for path in (there[0], f"{there[0]}.wal"):
+            Path(path).unlink(missing_ok=True)
         return f"{name} successfully dropped."
 
     def _remove(self, cursor: Cursor, found: re.Match[str]) -> str:
@@ -197,6 +230,10 @@ def _parts(cursor: Cursor, name: str) -> Parts:
     session = [cursor._conn.database or "", cursor._conn.schema or ""]  # noqa: SLF001
     database, schema, own = (session + given)[-3:]
     return database, schema, own
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _quoted(name: str) -> str:

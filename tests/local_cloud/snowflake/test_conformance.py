@@ -109,6 +109,12 @@ def test_stages_pipes_and_databases_come_and_go(run):
     run("DROP DATABASE GONE")
     with pytest.raises(ProgrammingError):
         run("SELECT * FROM GONE.S.T")
+    run("CREATE DATABASE GONE")  # another one of the same name
+    run("USE DATABASE GONE")
+    run("DROP DATABASE GONE")
+    run("DROP DATABASE IF EXISTS GONE")
+    with pytest.raises(ProgrammingError, match="does not exist"):
+        run("DROP DATABASE GONE")
 
 
 @pytest.mark.parametrize(
@@ -146,13 +152,17 @@ def test_what_was_acknowledged_is_there_afterwards(tmp_path, how):
         cursor.execute("CREATE DATABASE KEPT")
         cursor.execute("CREATE SCHEMA KEPT.S")
         cursor.execute("CREATE TABLE KEPT.S.T (N NUMBER)")
+        cursor.execute('CREATE STAGE "KEPT"."S"."One stage"')
+        cursor.execute('CREATE DATABASE "gone"')
+        cursor.execute('DROP DATABASE "gone"')
         for n in range(20):
             cursor.execute(f"INSERT INTO KEPT.S.T VALUES ({n})")
         getattr(server, how)()
         server.start()
         again = connect(server)
-        again.cursor().execute("CREATE DATABASE IF NOT EXISTS KEPT")
         found = again.cursor().execute("SELECT count(*), sum(N) FROM KEPT.S.T").fetchall()
         assert found == [(20, 190)]
+        assert [row[1] for row in again.cursor().execute("SHOW DATABASES")] == ["KEPT"]
+        assert [row[1] for row in again.cursor().execute("SHOW STAGES")] == ["One stage"]
     finally:
         server.stop()
