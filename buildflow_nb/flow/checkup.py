@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec, uses_of
+from buildflow_nb.core.env import store_of
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.options import FlowOptions
@@ -96,7 +97,10 @@ class Checkup:
     def _connections(self, links: Sequence[_Link], timeout: float) -> tuple[Found, Known]:
         env, reached = self._standing_env()
         plan = _Plan(env, reached, timeout)
-        written = {_id(link.primitive) for link in links if link.role != "source"}
+        written: set[tuple[object, object]] = {
+            _id(link.primitive) for link in links if link.role != "source"
+        }
+        written |= {("store", store_of(link.primitive)) for link in links if link.role == "sink"}
         try:
             found, known = loop_thread().run(plan.carry_out(links), timeout + GRACE_S)
         except TimeoutError:
@@ -261,11 +265,15 @@ def _id(primitive: object) -> tuple[type, object]:
     return type(primitive), getattr(primitive, "primitive_id", id(primitive))
 
 
-def _softened(link: _Link, finding: Finding, written: set[tuple[type, object]]) -> Finding:
-    """Named by its use; a source that is missing, and that the flow itself makes, will be there."""
+def _softened(link: _Link, finding: Finding, written: set[tuple[object, object]]) -> Finding:
+    """Named by its use; a source that is missing, and that the flow itself makes, will be there.
+
+    What a query reads is not known, but that the flow writes to the store that it asks.
+    """
     subject = f"{link.processor_id} {link.role}: {finding.subject}"
     finding = replace(finding, subject=subject)
-    makes = link.role == "source" and _id(link.primitive) in written
+    ways = {_id(link.primitive), ("store", store_of(link.primitive) or None)}
+    makes = link.role == "source" and bool(ways & written)
     if makes and "(yet)" in finding.said:
         return replace(finding, health=Health.WARNING, cure="the flow makes it when it runs")
     return finding

@@ -177,6 +177,26 @@ class TestConnections:
         found = about(app.check(), "price source: Source it")
         assert (found.health, found.cure) == (Health.WARNING, "the flow makes it when it runs")
 
+    def test_a_query_of_a_store_that_the_flow_writes_to_is_no_error(self, app, monkeypatch):
+        monkeypatch.setattr(type(app.place), "need", lambda *_: None)
+        missing = Finding("Source it", Health.ERROR, "does not exist (yet)", "make it", "source")
+
+        class Query(Source):
+            local_store = "shelf"
+
+        class Table(FakeSink):
+            local_store = "shelf"
+
+        declare(app, Query([], found=[missing]))
+        assert about(app.check(), "price source: Source it").health is Health.ERROR
+
+        @app.consumer(Source([]), Table())
+        def makes(order: Order) -> Order:
+            return order
+
+        found = about(app.check(), "price source: Source it")
+        assert (found.health, found.cure) == (Health.WARNING, "the flow makes it when it runs")
+
     def test_apply_is_a_cure_for_what_the_flow_manages_alone(self, app, monkeypatch):
         monkeypatch.setattr(checkup, "find_cloud", lambda _: CloudRecord(None, {}, {}))
         missing = Finding("InACloud it", Health.ERROR, "does not exist", "%buildflow apply")

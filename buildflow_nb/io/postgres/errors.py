@@ -18,12 +18,13 @@ from buildflow_nb.core.errors import (
     told,
 )
 
-__all__ = ("CLIENT_FAULTS", "element_fault", "fault", "read_fault", "row_of", "state_of")
+__all__ = ("ABSENT", "CLIENT_FAULTS", "element_fault", "fault", "read_fault", "row_of", "state_of")
 
 # What the client raises for a value that its codec does not take.
 CLIENT_FAULTS = (TypeError, ValueError, OverflowError, AttributeError, KeyError, ArithmeticError)
 CONNECTION = (ConnectionError, TimeoutError)
 READ_ONLY = "25006"
+ABSENT = "42P01"  # a table, which somebody may be about to make
 SAME_KEY = "21000"  # two rows of a statement have one key in Postgres's eyes
 _ELEMENT = ("22", "23")
 _PASSES = ("08", "40", "53", "55006", "55P03", "57", "58030", "25006")
@@ -72,6 +73,8 @@ def fault(error: BaseException, where: str) -> BuildFlowError:
     state, said = state_of(error), _said(error)
     if not state:
         return _unreached(error, where)
+    if state == ABSENT:
+        return TemporaryError(f"Postgres {where}: {said} (yet); what makes it?")
     if state.startswith(_PASSES):
         return TemporaryError(f"Postgres {where}: {said}")
     cures = (cure for known, cure in _CURES.items() if state.startswith(known))

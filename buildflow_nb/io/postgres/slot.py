@@ -14,7 +14,7 @@ from typing import Any
 
 from buildflow_nb.core.errors import PermanentError, TemporaryError
 from buildflow_nb.io.postgres.columns import quoted
-from buildflow_nb.io.postgres.errors import state_of
+from buildflow_nb.io.postgres.errors import ABSENT, state_of
 from buildflow_nb.io.postgres.pgoutput import position_text
 from buildflow_nb.io.postgres.target import TAKEN
 from buildflow_nb.io.postgres.text_values import SETTINGS
@@ -22,7 +22,7 @@ from buildflow_nb.io.postgres.text_values import SETTINGS
 __all__ = ("Slot", "drop_all", "log_end")
 
 PAGE = 2_000  # messages of a round that are fetched at once
-ABSENT = "42P01"
+
 NOT_READY = "55000"  # object_not_in_prerequisite_state
 
 

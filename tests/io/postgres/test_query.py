@@ -13,7 +13,7 @@ from buildflow_nb.core.primitive import Env, Malformed
 from buildflow_nb.io.postgres import PostgresQuery, PostgresTable
 from buildflow_nb.io.postgres.cursor_position import CursorPosition
 from buildflow_nb.io.postgres.source import QuerySource
-from tests.io.contract import SourceContract, pulled, run
+from tests.io.contract import SourceContract, drain, pulled, run
 
 RECORDS = [{"n": i, "s": str(i)} for i in range(5_000)]
 NUMBERS = "SELECT n, n::text AS s FROM generate_series(0, 4999) AS n"
@@ -211,7 +211,6 @@ def test_values_are_what_they_are(url):
         ("SELECT 1 AS id, 2 AS id", {}, PermanentError, "the column 'id' twice"),
         ("SELECT 1 AS id", {"cursor": "at"}, PermanentError, "no column 'at' to go by; it has id"),
         ("SELECT nothing", {}, PermanentError, 'column "nothing" does not exist'),
-        ("SELECT * FROM absent", {}, PermanentError, 'relation "absent" does not exist'),
         ("SELEC", {}, PermanentError, "syntax error"),
         ("SELECT 1 / (i - 900) FROM generate_series(1, 999) i", {}, PermanentError, "by zero"),
         ("CREATE TABLE t (id int)", {}, PermanentError, "cannot be read on"),
@@ -287,3 +286,14 @@ def test_what_cannot_be_is_said_when_it_is_declared(words, said):
 def test_the_table_of_a_sink_is_a_source_of_records(url, sql):
     sql("CREATE TABLE t (id bigint)", "INSERT INTO t VALUES (1)")
     assert pulled(PostgresTable("t", url)) == [{"id": 1}]
+
+
+def test_a_table_that_somebody_makes_later_is_waited_for(url, sql):
+    async def go():
+        async with PostgresQuery("SELECT id FROM later", url).source(Env()) as source:
+            with pytest.raises(TemporaryError, match=r"does not exist \(yet\); what makes it\?"):
+                await source.pull()
+            await asyncio.to_thread(sql, "CREATE TABLE later AS SELECT 1 AS id")
+            return await drain(source)
+
+    assert run(go()) == [{"id": 1}]
