@@ -6,6 +6,7 @@ module, once, so that every answer afterwards takes milliseconds.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,7 +20,7 @@ from buildflow_nb.local_cloud.provider.gcp import GCP
 from buildflow_nb.local_cloud.provider.resource import Package
 from buildflow_nb.local_cloud.provider.service import ProviderService
 
-__all__ = ("ProviderServers",)
+__all__ = ("ProviderServers", "served")
 
 THREADS = 16  # requests at once in a package; the engine asks for about four a core
 WAITING = 512  # requests that may be in work or wait for a thread; more are refused
@@ -27,13 +28,22 @@ MESSAGE_BYTES = 400 << 20  # the engine's own limit (sdk/go/common/util/rpcutil)
 STOP_S = 5.0  # for requests in work when the servers stop; then they are cut
 
 
+def served() -> tuple[Package[Any], ...]:
+    """The packages whose SDK is here; that of Snowflake is an extra."""
+    if importlib.util.find_spec("pulumi_snowflake") is None:
+        return (AWS, GCP)
+    from buildflow_nb.local_cloud.provider.snowflake import SNOWFLAKE
+
+    return (AWS, GCP, SNOWFLAKE)
+
+
 class ProviderServers:
     """The provider servers of the local cloud."""
 
     def __init__(
-        self, packages: Sequence[Package[Any]] = (AWS, GCP), services: Services | None = None
+        self, packages: Sequence[Package[Any]] | None = None, services: Services | None = None
     ) -> None:
-        self._packages = packages
+        self._packages = served() if packages is None else packages
         self._services = services
         self._servers: list[grpc.Server] = []
         self._pools: list[ThreadPoolExecutor] = []

@@ -144,6 +144,7 @@ class _Doings:
                 self._make_pipe,
             ),
             (_pattern(rf"DROP\s+PIPE{drop}"), self._drop_pipe),
+            (_pattern(rf"SELECT\s+GET_DDL\('PIPE',\s*'(?P<name>{_PATH})'\)"), self._pipe_text),
             (_pattern(rf"DROP\s+STAGE{drop}"), self._drop_stage),
             (_pattern(rf"DROP\s+DATABASE{drop}"), self._drop_database),
             (_pattern(r"(?:REMOVE|RM)\s+@(?P<path>\S+)"), self._remove),
@@ -162,6 +163,13 @@ class _Doings:
             msg = f"Pipe '{name}' does not exist or not authorized."
             raise errors.ProgrammingError(msg=msg, errno=2003, sqlstate="02000")
         return f"{name} successfully dropped."
+
+    def _pipe_text(self, cursor: Cursor, found: re.Match[str]) -> str:
+        name = ".".join(_parts(cursor, found["name"]))
+        if name not in self._pipes:
+            msg = f"Pipe '{name}' does not exist or not authorized."
+            raise errors.ProgrammingError(msg=msg, errno=2003, sqlstate="02000")
+        return f"CREATE OR REPLACE PIPE {found['name']} AS {self._pipes.named()[name]};"
 
     def _drop_stage(self, cursor: Cursor, found: re.Match[str]) -> str:
         parts = _parts(cursor, found["name"])

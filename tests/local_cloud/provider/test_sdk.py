@@ -15,6 +15,7 @@ import pytest
 from buildflow_nb.local_cloud.provider.aws import AWS
 from buildflow_nb.local_cloud.provider.gcp import GCP
 from buildflow_nb.local_cloud.provider.kinds import Kind
+from buildflow_nb.local_cloud.provider.snowflake import SNOWFLAKE
 
 SEQUENCES = (Kind.TEXTS, Kind.CHOICES, Kind.OBJECTS)
 ANNOTATIONS = {
@@ -25,7 +26,9 @@ ANNOTATIONS = {
     **dict.fromkeys(SEQUENCES, r"typing\.Sequence\["),
     Kind.OBJECT: r"ForwardRef\('\w+Args'\)",
 }
-RESOURCES = {each.schema.token: each for each in (*AWS.resources, *GCP.resources)}
+RESOURCES = {
+    each.schema.token: each for each in (*AWS.resources, *GCP.resources, *SNOWFLAKE.resources)
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,6 +38,7 @@ def sdks():
         warnings.simplefilter("ignore")
         import pulumi_aws
         import pulumi_gcp
+        import pulumi_snowflake
 
         # Modules load when their first name is asked for.
         assert pulumi_aws.s3.Bucket
@@ -43,12 +47,15 @@ def sdks():
         assert pulumi_gcp.pubsub.Topic
         assert pulumi_gcp.sql.Database
         assert pulumi_gcp.storage.Bucket
+        assert pulumi_snowflake.Database
         yield
 
 
 def resource_class(token):
     package, module, name = token.split(":")
-    return getattr(importlib.import_module(f"pulumi_{package}.{module.split('/')[0]}"), name)
+    module = module.split("/")[0]
+    where = f"pulumi_{package}" if module == "index" else f"pulumi_{package}.{module}"
+    return getattr(importlib.import_module(where), name)
 
 
 def arguments_class(token):
@@ -118,6 +125,9 @@ EXPECTED_GAPS = {  # outputs of what the local cloud does not have
         *("availableMaintenanceVersions", "dnsName", "dnsNames", "ipAddresses"),
         *("pscServiceAttachmentLink", "serverCaCerts"),
     },
+    "snowflake:index/pipe:Pipe": {"notificationChannel"},
+    "snowflake:index/schema:Schema": {"describeOutputs", "parameters", "showOutputs"},
+    "snowflake:index/stageInternal:StageInternal": {"describeOutputs", "showOutputs"},
     "gcp:sql/user:User": {"iamEmail", "sqlServerUserDetails"},
 }
 
