@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.env import Env, Services, stack_said
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
@@ -286,6 +287,12 @@ class Site(Protocol):
         self, project: str | None = None, *, after: Sequence[pulumi.Resource] = ()
     ) -> pulumi.ResourceOptions:
         """Options for a Google Cloud resource, made after those others."""
+        ...
+
+    def snowflake(
+        self, login: Mapping[str, str | Secret], *, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
+        """Options for a Snowflake resource, made by a provider of these arguments, after others."""
         ...
 
     def made(self, primitive: Managed) -> Mapping[str, Any] | None:

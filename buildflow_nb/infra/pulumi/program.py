@@ -11,6 +11,7 @@ from typing import Any
 
 import pulumi
 
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.primitive import Env, Managed, key_of
 from buildflow_nb.infra.managed import in_order, managed_above
 from buildflow_nb.infra.pulumi.providers import Providers
@@ -86,6 +87,11 @@ class _Site:
         self, project: str | None = None, *, after: Sequence[pulumi.Resource] = ()
     ) -> pulumi.ResourceOptions:
         return self._options(self._providers.gcp(project), after)
+
+    def snowflake(
+        self, login: Mapping[str, str | Secret], *, after: Sequence[pulumi.Resource] = ()
+    ) -> pulumi.ResourceOptions:
+        return self._options(self._providers.snowflake(login), after)
 
     def made(self, primitive: Managed) -> Mapping[str, Any] | None:
         return self._made.get(key_of(primitive))

@@ -7,6 +7,7 @@ asks for it. Credentials are Pulumi secrets, so state and logs hold them encrypt
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import pulumi
 
@@ -16,6 +17,8 @@ from buildflow_nb.core.primitive import Env
 __all__ = ("Providers",)
 
 AWS_SERVICES = ("s3", "sqs", "sts")
+# Types that the published provider of Snowflake serves only where they are named.
+PREVIEWS = ("snowflake_pipe_resource", "snowflake_table_resource")
 
 
 class Providers:
@@ -39,6 +42,15 @@ class Providers:
         name = f"gcp-{place}" if place else "gcp"
         if name not in self._made:
             self._made[name] = _gcp(name, self._env, place)
+        return self._made[name]
+
+    def snowflake(self, login: Mapping[str, str | Secret]) -> pulumi.ProviderResource:
+        """The Snowflake provider of a login; on the local cloud there is one, without any."""
+        local = "snowflake" in self._env.endpoints
+        who = () if local else (login.get("account_name"), login.get("user"))
+        name = "-".join(["snowflake", *(part for part in who if isinstance(part, str))])
+        if name not in self._made:
+            self._made[name] = _snowflake(name, self._env, login)
         return self._made[name]
 
 
@@ -75,6 +87,25 @@ def _gcp(name: str, env: Env, project: str | None) -> pulumi.ProviderResource:
         storage_custom_endpoint=_below(ends.get("storage"), "storage/v1/"),
         pubsub_custom_endpoint=_below(ends.get("pubsub"), "v1/"),
         sql_custom_endpoint=_below(_as_http(ends.get("postgres")), "sql/v1beta4/"),
+    )
+
+
+def _snowflake(name: str, env: Env, login: Mapping[str, str | Secret]) -> pulumi.ProviderResource:
+    import pulumi_snowflake as snowflake
+
+    endpoint = env.endpoints.get("snowflake")
+    if endpoint is not None:
+        return snowflake.Provider(name, host=urlsplit(endpoint).hostname)
+    given = {word: _hidden(v) if isinstance(v, Secret) else v for word, v in login.items()}
+    return snowflake.Provider(
+        name,
+        organization_name=given.get("organization_name"),
+        account_name=given.get("account_name"),
+        user=given.get("user"),
+        authenticator=given.get("authenticator"),
+        private_key=given.get("private_key"),
+        password=given.get("password"),
+        preview_features_enabled=PREVIEWS,
     )
 
 

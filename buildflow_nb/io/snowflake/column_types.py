@@ -15,7 +15,7 @@ from typing import Any
 from buildflow_nb.io.columns.element_columns import Column
 from buildflow_nb.io.columns.kinds import Kind
 
-__all__ = ("column_type", "loaded", "parquet_of", "quoted")
+__all__ = ("column_type", "copy_into", "parquet_of", "quoted")
 
 _TYPES = {
     "int64": "NUMBER(38, 0)",
@@ -45,6 +45,15 @@ def quoted(name: str) -> str:
 def column_type(kind: Kind) -> str:
     """The type of a column."""
     return _TYPES[kind.word]
+
+
+def copy_into(table: str, files: str, columns: Sequence[Column]) -> str:
+    """The COPY of files that `parquet_of` made."""
+    names = ", ".join(quoted(column.name) for column in columns)
+    return (
+        f"COPY INTO {table} ({names}) FROM (SELECT {loaded(columns)} FROM {files})"  # noqa: S608
+        " FILE_FORMAT = (TYPE = PARQUET)"
+    )
 
 
 def loaded(columns: Sequence[Column]) -> str:

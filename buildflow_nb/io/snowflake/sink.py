@@ -21,7 +21,7 @@ from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of, columns_seen
 from buildflow_nb.io.partial_push import Failures, raise_failed
 from buildflow_nb.io.snowflake.client import Account, connect, described
-from buildflow_nb.io.snowflake.column_types import column_type, loaded, parquet_of, quoted
+from buildflow_nb.io.snowflake.column_types import column_type, copy_into, parquet_of, quoted
 from buildflow_nb.io.snowflake.errors import ABSENT, element_faults, fault_of
 
 __all__ = ("STAGE", "SnowflakeWriter")
@@ -127,12 +127,9 @@ class SnowflakeWriter:
         run = self._cursor.execute
         put = f"PUT file://{name} @{self._stage} AUTO_COMPRESS=FALSE OVERWRITE=TRUE"
         run(put, file_stream=io.BytesIO(data))
-        names = ", ".join(quoted(column.name) for column in columns.columns)
-        rows = f"SELECT {loaded(columns.columns)} FROM @{self._stage}/{name}"  # noqa: S608
-        copy = (
-            f"COPY INTO {self._account.full_name} ({names}) FROM ({rows})"
-            " FILE_FORMAT = (TYPE = PARQUET) ON_ERROR = ABORT_STATEMENT"
-        )
+        source = f"@{self._stage}/{name}"
+        copy = copy_into(self._account.full_name, source, columns.columns)
+        copy += " ON_ERROR = ABORT_STATEMENT"
         if note is None:
             run(copy)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
@@ -12,12 +12,20 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
-from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Wire
+from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
+from buildflow_nb.io.columns.element_columns import columns_of
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.snowflake.client import Account, connect, described
-from buildflow_nb.io.snowflake.sink import SnowflakeWriter
+from buildflow_nb.io.snowflake.column_types import column_type, copy_into, quoted
+from buildflow_nb.io.snowflake.places import (
+    SnowflakeDatabase,
+    SnowflakeSchema,
+    SnowflakeStage,
+    login_of,
+)
+from buildflow_nb.io.snowflake.sink import STAGE, SnowflakeWriter
 
 __all__ = ("SnowflakeTable",)
 
@@ -121,6 +129,66 @@ class SnowflakeTable(Injectable):
     def linger_s(self) -> float:
         """Seconds to wait for a fuller push."""
         return float(self.flush_time_limit_secs)
+
+    def lacks(self) -> str:
+        """The SDK by which it is managed, if that is not installed."""
+        if importlib.util.find_spec("pulumi_snowflake") is None:
+            return f"its SDK of Pulumi is not installed: {EXTRA}"
+        return ""
+
+    def owned(self) -> tuple[Managed, ...]:
+        """Database, schema and stage, but for those that are left to others."""
+        account, own = self._account(), self.snowflake_stage is None
+        places: tuple[tuple[bool, Managed], ...] = (
+            (self.database_managed, SnowflakeDatabase(account)),
+            (self.schema_managed, SnowflakeSchema(account)),
+            (self.stage_managed and own, SnowflakeStage(account, STAGE)),
+        )
+        return tuple(place for managed, place in places if managed)
+
+    def parents(self) -> tuple[Managed, ...]:
+        """Schema and stage."""
+        account = self._account()
+        stage = self.snowflake_stage or STAGE
+        return SnowflakeSchema(account), SnowflakeStage(account, stage)
+
+    def resources(self, site: Site) -> Mapping[str, Any]:
+        """Declare the table with the columns of `table_schema`, and a pipe from the stage to it.
+
+        Without a `table_schema` neither is declared: the first push makes the table.
+
+        Raises:
+            DeclarationError: on the real cloud it is not said whose it is.
+        """
+        columns = columns_of(self.table_schema)
+        if columns is None:
+            return {}
+        import pulumi_snowflake as snowflake
+
+        account = self._account()
+        login = login_of(account, site)
+        made = snowflake.Table(
+            self.label,
+            name=self.table,
+            database=self.database,
+            schema=self.schema,
+            columns=[
+                snowflake.TableColumnArgs(name=name, type=column_type(kind), nullable=optional)
+                for name, kind, optional in columns.columns
+            ],
+            opts=site.snowflake(login),
+        )
+        if self.snow_pipe_managed and self.snow_pipe is None:
+            stage = f"{account.place}.{quoted(self.snowflake_stage or STAGE)}"
+            snowflake.Pipe(
+                f"{self.label} pipe",
+                name=f"BUILDFLOW_PIPE_{self.table}",
+                database=self.database,
+                schema=self.schema,
+                copy_statement=copy_into(account.full_name, f"@{stage}", columns.columns),
+                opts=site.snowflake(login, after=[made]),
+            )
+        return {"name": made.name}
 
     def sink(self, env: Env, element: object) -> AbstractAsyncContextManager[Sink]:
         """Open a sink."""
