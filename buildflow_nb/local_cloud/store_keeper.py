@@ -42,7 +42,8 @@ class StoreKeeper:
         self._make = make
         self._changed = changed
         self._taken = taken
-        self._awake: dict[str, Child] = {}
+        self._children: dict[str, Child] = {}  # those that are starting, too
+        self._awake: set[str] = set()
         self._faults: dict[str, StoreFault] = {}
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Event()  # one has started, or has not
@@ -59,8 +60,8 @@ class StoreKeeper:
 
     @property
     def children(self) -> list[Child]:
-        """Their processes."""
-        return list(self._awake.values())
+        """Their processes, also of those that are starting."""
+        return list(self._children.values())
 
     def want(self, wishes: Mapping[str, set[Wish]], ports: Mapping[str, int]) -> None:
         """Begin to start what is wished for, and does not run."""
@@ -92,30 +93,28 @@ class StoreKeeper:
         for task in self._starting.values():
             task.cancel()
         await asyncio.gather(*self._starting.values(), return_exceptions=True)
-        await asyncio.gather(*(child.stop(kept=kept) for child in self._awake.values()))
+        await asyncio.gather(*(child.stop(kept=kept) for child in self._children.values()))
         self._starting.clear()
+        self._children.clear()
         self._awake.clear()
 
     async def _start(self, store: Store, wished: frozenset[Wish], ports: Mapping[str, int]) -> None:
-        child: Child | None = None
         try:
             store.check_installed()
             command = await asyncio.to_thread(self._command, store, ports)
-            child = self._make(command)
+            child = self._children[store.name] = self._make(command)
             child.on_taken = self._taken
             await child.start()
-            self._awake[store.name] = child
+            self._awake.add(store.name)
             self._faults.pop(store.name, None)
             log.info("%s runs", store.name)
         except PortTakenError as error:
+            self._children.pop(store.name, None)
             self._taken(error)
         except (InfraError, OSError) as error:
+            self._children.pop(store.name, None)
             log.warning("%s did not start: %s", store.name, error)
             self._faults[store.name] = StoreFault(str(error), tuple(sorted(wished)))
-        except asyncio.CancelledError:
-            if child is not None:
-                await child.stop()
-            raise
         finally:
             self._starting.pop(store.name, None)
             self._turn.set()

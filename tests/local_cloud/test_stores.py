@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import stat
@@ -125,6 +126,17 @@ def test_a_supervisor_that_comes_after_starts_it_again(run):
         async with run:
             await run.until(lambda: run.record is not None and run.record.awake == ("shelf",))
             assert run.record.endpoints == before
+
+    in_loop(go())
+
+
+def test_one_that_a_killed_supervisor_leaves_behind_is_known_to_the_next(run):
+    async def go():
+        async with run:
+            await asyncio.to_thread(client.wake_store, run.project, "shelf")
+            (child,) = run.supervisor._stores.children
+            noted = json.loads((run.folder / "children.json").read_text())["children"]
+            assert [one["pid"] for one in noted] == [child.process.pid]
 
     in_loop(go())
 

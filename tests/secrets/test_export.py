@@ -20,7 +20,7 @@ from pydantic import SecretStr as Hidden
 from buildflow_nb.core import credentials
 from buildflow_nb.core.credentials import AWSCredentials, Secret
 def CloudSQLUser(*args): return len(args)
-SessionDepBuilder = PostgresTable = CloudSQLUser
+SessionDepBuilder = PostgresTable = ClickhouseTable = SnowflakeTable = CloudSQLUser
 import functools, json, base64, os
 def connect(*args, **words): return len(args) + len(words)
 def login(user, word): return connect(password=word)
@@ -57,6 +57,9 @@ REPLACED = [
     "key = connect(password=b'{0}')",
     "key = AWSCredentials('id', '{0}')",
     "key = CloudSQLUser('ada', '{0}', None)",
+    "key = ClickhouseTable('d', 't', 'h.example', 'ada', '{0}')",
+    "key = SnowflakeTable('t', 'd', 's', None, 'account', 'ada', '{0}')",
+    "creds = ('h.example', 'ada', '{0}')\nkey = len(creds)",
     "key = SessionDepBuilder('db', 'ada', '{0}')",
     "key = PostgresTable('t', 'postgresql://me:{0}@db/shop')",
     "key = connect(**{{'password': '{0}'}})",

@@ -21,6 +21,10 @@ _BY_PLACE = {
     "AWSCredentials": ("access_key_id", "secret_access_key", "session_token"),
     "GCPCredentials": ("service_account_info",),
     "CloudSQLUser": ("user_name", "password"),
+    "ClickhouseTable": ("database", "table", "host", "username", "password"),
+    "SnowflakeTable": (
+        *("table", "database", "schema", "bucket", "account", "user", "private_key"),
+    ),
     **dict.fromkeys(
         ("SessionDepBuilder", "AsyncSessionDepBuilder"), ("db_primitive", "db_user", "db_password")
     ),
@@ -91,9 +95,9 @@ def secret_places(trees: Sequence[ast.AST], bindings: Bindings) -> Iterator[tupl
 def _parts_of(name: str, bound: Bound) -> Iterator[tuple[str, Bound]]:
     """A login is a name and a password; anything else is secret as a whole."""
     value = bound.value
-    pair = isinstance(value, _LISTS) and len(value.elts) == _PAIR
-    if name.lower() in _LOGINS and pair:
-        yield "password", Bound(value, (1,), bound.scope)
+    count = len(value.elts) if isinstance(value, _LISTS) else 0
+    if name.lower() in _LOGINS and count >= _PAIR:  # the last one is the password
+        yield "password", Bound(value, (count - 1,), bound.scope)
     elif name.lower() not in _LOGINS or is_secret_name(name):
         yield name, bound
 

@@ -188,7 +188,7 @@ def _given_to(name: str, value: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if not isinstance(value, (ast.Tuple, ast.List, ast.Set)):
         return
     if name.lower() in _LOGINS and isinstance(value, ast.Tuple):
-        yield from (("password", one) for one in value.elts[1:2])
+        yield from (("password", one) for one in value.elts[1:][-1:])  # whatever else it names
         return
     single = name.removesuffix("s").removesuffix("S")
     if is_secret_name(single):
