@@ -17,6 +17,8 @@ BENCHMARKS = (
     "pubsub",
     "postgres",
     "bigquery",
+    "clickhouse",
+    "snowflake",
     "cli",
     "export",
 )
