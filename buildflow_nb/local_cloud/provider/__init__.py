@@ -1,4 +1,4 @@
-"""The local cloud's Pulumi providers: `aws` and `gcp`, carried out on the emulators.
+"""The local cloud's Pulumi providers: `aws`, `gcp` and, with its extra, `snowflake`.
 
 The published providers are downloads of hundreds of megabytes that talk to the internet. For the
 local cloud the engine is attached to these servers instead, and programs stay what they are.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import ClassVar
 
 import grpc
 import pytest
 
 from buildflow_nb.local_cloud.provider import ProviderServers
+from buildflow_nb.local_cloud.provider.server import served as packages_served
 from buildflow_nb.local_cloud.provider.snowflake import SNOWFLAKE as PACKAGE
 from buildflow_nb.local_cloud.snowflake.store import SNOWFLAKE
 from tests.local_cloud.provider.contract import ResourceContract
@@ -176,3 +179,20 @@ def test_no_other_host_is_dialled(port):
         assert "has no host" in instance.failures(DATABASE, {"name": "x"})[""]
         with pytest.raises(grpc.RpcError, match="is not of this machine"):
             instance.configure(host="myorg.snowflakecomputing.com")
+
+
+def test_without_the_extra_there_are_the_other_two(monkeypatch):
+    assert [package.name for package in packages_served()] == ["aws", "gcp", "snowflake"]
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert [package.name for package in packages_served()] == ["aws", "gcp"]
+
+
+def test_serving_loads_no_client():
+    program = (
+        "import sys; from buildflow_nb.local_cloud.provider.server import served; served(); "
+        "print({'snowflake.connector', 'pulumi_snowflake'} & sys.modules.keys())"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert told.stdout.strip() == "set()"
