@@ -86,6 +86,11 @@ class Connections:
         origins = origins_of(chunk, outcome) if once else None
         await self.pusher.submit(PushRequest(outcome.items, done, origins))
 
+    def hurry(self) -> None:
+        """Let no push wait for more any longer: nothing more is pulled."""
+        if self.pusher is not None:
+            self.pusher.hurry()
+
     async def open_source(self) -> Source:
         """Open what is read, unless it was taken over.
 

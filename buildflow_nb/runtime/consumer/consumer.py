@@ -12,11 +12,9 @@ Guarantees:
 * An element that fails does not fail its neighbours. It is tried `retries` times more, with
   back-off, then written to `dead_letter`, or given back to the source; it stays in the ledger.
   An element that cannot be converted is not tried again.
-* Memory is bounded: at most `MAX_UNSETTLED` elements, or two full pushes, are between pull and
-  settle; a slow sink therefore holds the source back.
+* Memory is bounded: `MAX_UNSETTLED` elements or two full pushes; a slow sink holds the source back.
 * Code can be swapped between two chunks while everything else goes on (`swap`).
-* It can be replaced as a whole (`take_over`): the successor opens its sink first, and takes the
-  open source of its predecessor and what that left undone, where it reads the same one.
+* It can be replaced as a whole (`take_over`) by one that takes its open source and what is undone.
 * A source that cannot go on makes it FAILED, after what was read until then has been settled.
 
 Everything here runs on the loop thread, but `Code.run`, which runs on the workers' threads.
@@ -279,6 +277,8 @@ class Consumer:
             self.ledger.log.add("ERROR", reason_of(error))
             if self._in_flight.count:
                 self.live.remark(f"{reason_of(error)}; what was read until then is finished first")
+        finally:
+            self._open.hurry()
         await self._in_flight.wait_settled()
         self._finished = self._broken is None
         self._ended.set()

@@ -100,6 +100,12 @@ class Pusher:
         self._on_wait = on_wait
         self._requests: asyncio.Queue[PushRequest | None] = asyncio.Queue(WAITING_REQUESTS)
         self._waiting = False
+        self._hurried = False
+
+    def hurry(self) -> None:
+        """Push from now on what there is; no more comes that would be worth waiting for."""
+        self._hurried = True
+        self.submit_now(PushRequest((), lambda _: None))  # wakes who waits for more
 
     async def submit(self, request: PushRequest) -> None:
         """Queue a request; waits while the queue is full."""
@@ -163,7 +169,7 @@ class Pusher:
                 request = self._requests.get_nowait()
             except asyncio.QueueEmpty:
                 left = deadline - self._clock.now()
-                if left <= 0:
+                if left <= 0 or self._hurried:
                     break
                 try:
                     request = await asyncio.wait_for(self._requests.get(), left)
