@@ -95,8 +95,7 @@ class Checkup:
         return [*connections, *types, *aside.take(ends - time.monotonic())]
 
     def _connections(self, links: Sequence[_Link], timeout: float) -> tuple[Found, Known]:
-        env, reached = self._standing_env()
-        plan = _Plan(env, reached, timeout)
+        plan = _Plan(*self._standing_env(), timeout)
         written: set[tuple[object, object]] = {
             _id(link.primitive) for link in links if link.role != "source"
         }
@@ -126,17 +125,18 @@ class Checkup:
         cure = f"make it, or app.manage(…) it and {APPLY}: the flow does not manage it"
         return replace(finding, cure=cure)
 
-    def _standing_env(self) -> tuple[Env, bool]:
-        """Where clients connect, and whether what is in a cloud can be looked at.
+    def _standing_env(self) -> tuple[Env, bool, Sequence[str] | None]:
+        """Where clients connect, whether what is in a cloud can be looked at, and in which stores.
 
-        A local cloud that does not run is left alone.
+        A local cloud that does not run is left alone, as are those of its stores that sleep.
         """
         env = self._flow.place.env()
         if not self._flow.place.local:
-            return env, True
+            return env, True, None
         record = find_cloud(self._flow.config.folder)
         endpoints = {} if record is None else record.endpoints
-        return replace(env, endpoints=endpoints), record is not None
+        awake = () if record is None else record.awake
+        return replace(env, endpoints=endpoints), record is not None, awake
 
     def _things(
         self, specs: Sequence[ProcessorSpec], links: Sequence[_Link], host: str, port: int
@@ -175,9 +175,12 @@ class Checkup:
 class _Plan:
     """Asks all primitives at once; runs on the loop thread."""
 
-    def __init__(self, env: Env, reached: bool, timeout: float) -> None:
+    def __init__(
+        self, env: Env, reached: bool, awake: Sequence[str] | None, timeout: float
+    ) -> None:
         self._env = env
         self._reached = reached
+        self._awake = awake
         self._timeout = timeout
 
     async def carry_out(self, links: Sequence[_Link]) -> tuple[list[tuple[_Link, Finding]], Known]:
@@ -186,7 +189,11 @@ class _Plan:
         tables = {id(link.primitive): link.primitive for link in links}
         looks = asyncio.gather(*(self._look(primitive) for primitive in once.values()))
         columns = await asyncio.gather(
-            *(self._columns(one) for one in tables.values() if isinstance(one, Columned))
+            *(
+                self._columns(one)
+                for one in tables.values()
+                if isinstance(one, Columned) and not self._sleeps(one)
+            )
         )
         seen = dict(zip(once, await looks, strict=True))
         found = [
@@ -197,13 +204,20 @@ class _Plan:
         ]
         return found, {one: names for one, names in columns if names is not None}
 
+    def _sleeps(self, primitive: object) -> bool:
+        """Whether it is in a store that does not run."""
+        store = store_of(primitive)
+        return bool(store) and self._awake is not None and store not in self._awake
+
     async def _look(self, primitive: object) -> Sequence[Finding]:
         subject = label_of(primitive)
         if not isinstance(primitive, Checkable):
             cure = "give it `async def check(self, env)`, or see whether it runs"
             return [Finding(subject, Health.WARNING, "cannot be checked", cure)]
-        if not self._reached and isinstance(primitive, Managed):
-            said = "not looked at: the local cloud does not run"
+        away = not self._reached and isinstance(primitive, Managed)
+        if away or self._sleeps(primitive):
+            sleeps = f"{store_of(primitive)} of the local cloud sleeps"
+            said = f"not looked at: {sleeps if self._reached else 'the local cloud does not run'}"
             cure = "run and apply start it, or `%buildflow cloud start`"
             return [Finding(subject, Health.WARNING, said, cure)]
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from buildflow_nb.core.process_id import process_name
+from buildflow_nb.core.project_folder import PRIVATE
 from buildflow_nb.local_cloud.client import (
     CloudStatus,
     cloud_status,
@@ -37,7 +38,7 @@ def steer(project: Path, action: str) -> str:
     if action == "reset":
         reset_cloud(project)
         done = "the local cloud is stopped and empty; `apply` makes the resources again"
-        return done + _still_used(project)
+        return done + _kept_positions(project) + _still_used(project)
     return _described(cloud_status(project))
 
 
@@ -56,6 +57,14 @@ def _asleep(endpoint: str, record: CloudRecord) -> str:
 def _memory(found: Mapping[int, int], url: str) -> str:
     size = found.get(urlsplit(url).port or 0)
     return "" if size is None else f" ({size / 2**20:,.0f} MiB)"
+
+
+def _kept_positions(project: Path) -> str:
+    """Sources that resume go on behind what the sinks have lost."""
+    positions = project / PRIVATE / "positions"
+    if not positions.is_dir():
+        return ""
+    return f"; sources with resume=True go on where they were: remove {positions} to read all again"
 
 
 _NOT_RUNNING = "the local cloud does not run; it is started when something needs it"

@@ -44,7 +44,7 @@ class MessageBytes(bytes):
 
 
 class CloudSQLDatabaseVersion(StrEnum):
-    """The versions of Postgres that Cloud SQL has."""
+    """The versions that Cloud SQL has; an instance of another kind than Postgres is refused."""
 
     POSTGRES_9_6 = "POSTGRES_9_6"
     POSTGRES_10 = "POSTGRES_10"
@@ -56,6 +56,17 @@ class CloudSQLDatabaseVersion(StrEnum):
     POSTGRES_16 = "POSTGRES_16"
     POSTGRES_17 = "POSTGRES_17"
     POSTGRES_18 = "POSTGRES_18"
+    MYSQL_5_6 = "MYSQL_5_6"
+    MYSQL_5_7 = "MYSQL_5_7"
+    MYSQL_8_0 = "MYSQL_8_0"
+    SQLSERVER_2017_STANDARD = "SQLSERVER_2017_STANDARD"
+    SQLSERVER_2017_ENTERPRISE = "SQLSERVER_2017_ENTERPRISE"
+    SQLSERVER_2017_EXPRESS = "SQLSERVER_2017_EXPRESS"
+    SQLSERVER_2017_WEB = "SQLSERVER_2017_WEB"
+    SQLSERVER_2019_STANDARD = "SQLSERVER_2019_STANDARD"
+    SQLSERVER_2019_ENTERPRISE = "SQLSERVER_2019_ENTERPRISE"
+    SQLSERVER_2019_EXPRESS = "SQLSERVER_2019_EXPRESS"
+    SQLSERVER_2019_WEB = "SQLSERVER_2019_WEB"
 
 
 def __getattr__(name: str) -> Any:

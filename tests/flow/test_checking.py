@@ -178,7 +178,8 @@ class TestConnections:
         assert (found.health, found.cure) == (Health.WARNING, "the flow makes it when it runs")
 
     def test_a_query_of_a_store_that_the_flow_writes_to_is_no_error(self, app, monkeypatch):
-        monkeypatch.setattr(type(app.place), "need", lambda *_: None)
+        record = CloudRecord(None, {}, {}, awake=("shelf",))
+        monkeypatch.setattr(checkup, "find_cloud", lambda _: record)
         missing = Finding("Source it", Health.ERROR, "does not exist (yet)", "make it", "source")
 
         class Query(Source):
@@ -196,6 +197,25 @@ class TestConnections:
 
         found = about(app.check(), "price source: Source it")
         assert (found.health, found.cure) == (Health.WARNING, "the flow makes it when it runs")
+
+    @pytest.mark.parametrize("runs", [True, False])
+    def test_a_store_that_sleeps_is_left_alone(self, app, monkeypatch, runs):
+        record = CloudRecord(None, {}, {}, awake=("shelf",)) if runs else None
+        monkeypatch.setattr(checkup, "find_cloud", lambda _: record)
+
+        class Stored(Source):
+            local_store = "attic"
+
+            async def check(self, env):
+                pytest.fail("it was looked at")
+
+            columns = check
+
+        declare(app, Stored([]))
+        found = about(app.check(), "price source: Stored fake source")
+        assert found.health is Health.WARNING
+        said = "attic of the local cloud sleeps" if runs else "the local cloud does not run"
+        assert found.said == f"not looked at: {said}"
 
     def test_apply_is_a_cure_for_what_the_flow_manages_alone(self, app, monkeypatch):
         monkeypatch.setattr(checkup, "find_cloud", lambda _: CloudRecord(None, {}, {}))

@@ -205,6 +205,8 @@ class Registry:
             for count, primitive in self._mentioned.values():
                 made._mentioned.update((key_of(one), (count, one)) for one in change(primitive))
             for primitive in self._managed.values():
+                for one in change(primitive):
+                    check_managed(one)
                 made._managed.update((key_of(one), one) for one in change(primitive))
         return made
 

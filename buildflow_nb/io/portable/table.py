@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.injectable import Injectable
@@ -26,7 +26,7 @@ class AnalysisTable(Injectable):
 
     On gcp it is in the dataset `buildflow_managed` of the stack's project, which comes along; here
     in the file `buildflow_managed.duckdb` of the flow's folder. Without a name it is the project's
-    own, `table_…`.
+    own, `table_…`. To be managed on gcp it needs a `schema`, the type of its rows.
 
     Raises:
         DeclarationError: the name is no text.
@@ -35,9 +35,14 @@ class AnalysisTable(Injectable):
     cloud: ClassVar[str] = "agnostic"
 
     table_name: str | None = None
+    schema: type | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         check_texts(self, (), ("table_name",))
+
+    def options(self, schema: type | None = None) -> Self:
+        """This table with the type of its rows."""
+        return replace(self, schema=schema)
 
     @property
     def primitive_id(self) -> PrimitiveId:
@@ -60,7 +65,7 @@ class AnalysisTable(Injectable):
             from buildflow_nb.io.gcp import BigQueryDataset, BigQueryTable
 
             dataset = BigQueryDataset(env.gcp_project, DATASET)
-            table = BigQueryTable(dataset, self._name(env))
+            table = BigQueryTable(dataset, self._name(env), schema=self.schema)
             return (dataset, table) if role == "managed" else (table,)
         raise nothing_there(owner, env, "take a RelationalTable, or a stack on gcp or local")
 

@@ -1,8 +1,12 @@
 """Portable tables on each cloud."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
+import pytest
+
+from buildflow_nb import Flow
 from buildflow_nb.core.credentials import Secret
+from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.portable import placed
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.io.gcp import BigQueryDataset, BigQueryTable
@@ -19,6 +23,37 @@ def test_a_table_to_analyse_is_bigquerys_on_gcp_with_its_dataset():
     assert placed(AnalysisTable("sales"), GCP, "managed") == (dataset, table)
     (named,) = placed(AnalysisTable(), GCP, "sink")
     assert named.table_name.startswith("table_")
+
+
+@dataclass
+class Sale:
+    id: int
+
+
+YAML = """
+app: shop
+pulumi_config:
+  default_stack: here
+  stacks:
+    - {name: here, cloud: local}
+    - name: google
+      cloud: local
+      cloud_provider_config:
+        default_cloud_provider: gcp
+        gcp_options: {default_project_id: shop-project}
+"""
+
+
+def test_a_managed_one_needs_the_type_of_its_rows_on_gcp(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "buildflow.yaml").write_text(YAML)
+    flow = Flow()
+    flow.manage(AnalysisTable("sales"))
+    with pytest.raises(DeclarationError, match=r"give \.options\(schema=YourType\)"):
+        flow.on("google")
+    flow.manage(AnalysisTable("sales").options(schema=Sale))
+    (dataset, table) = flow.on("google").registry.managed
+    assert (table.dataset, table.schema) == (dataset, Sale)
 
 
 def test_a_relational_table_is_postgres_everywhere():
