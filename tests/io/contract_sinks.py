@@ -178,6 +178,29 @@ class SinkContract(ConfigContract):
         run(go(pushes[1:]))
         assert self.read(tmp_path) == self.expect(self.samples)
 
+    def test_a_push_that_is_repeated_tells_its_elements_at_fault_again(self, tmp_path):
+        if self.bad is None or not stores_once(self.make(tmp_path)):
+            return
+        primitive, env = self.make(tmp_path), self.env(tmp_path)
+        self.write(primitive, [])
+        half = [self.samples[0], self.bad, self.samples[1]], PushId("flow-faults", 0, 3)
+        rest = [*self.samples[2:], self.bad], PushId("flow-faults", 3, len(self.samples) - 1)
+
+        async def go(*pushes):
+            async with primitive.sink(env, self.element) as sink:
+                for items, push in pushes:
+                    with pytest.raises(PartialPushError) as caught:
+                        await sink.push_once(items, push)
+                    assert list(caught.value.failed) == [
+                        at for at, item in enumerate(items) if item is self.bad
+                    ]
+                    assert all(map(str, caught.value.failed.values()))
+
+        run(go(half, half))
+        run(go(half, rest))
+        run(go(half, rest))  # the last few may be repeated
+        assert self.read(tmp_path) == self.expect(self.samples)
+
     @pytest.mark.parametrize("kind", FOREIGN)
     def test_a_file_that_is_not_ours_is_refused_and_stays_as_it_is(self, tmp_path, kind):
         if not self.writes_to:

@@ -17,9 +17,10 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from buildflow_nb.core.errors import ConversionError, PermanentError
+from buildflow_nb.core.errors import ConversionError, PermanentError, told
 from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.columns.arrow import Tables, kinds_of
 from buildflow_nb.io.columns.kinds import Kind
@@ -30,12 +31,23 @@ from buildflow_nb.io.partial_push import ELEMENT_FAULTS, Failures, raise_failed,
 __all__ = ("DuckDBWriter",)
 
 LEDGER = "buildflow_pushes"
+FAULTS = "buildflow_push_faults"
+KEPT = 100_000  # elements of a writer whose faults are remembered; more than the last pushes have
 PUSHED = "buildflow_nb_push"  # the name under which a push is visible to its own connection
 REST_S = 0.5  # without a push; to open the file again takes some hundredths of a second
 # Two sinks that make one table at once would meet in DuckDB as a write-write conflict.
 _MAKING = threading.Lock()
 # So would two that replace the same rows, by database.
 _REPLACING: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """That a writer has pushed `done` elements; `faults` are by position among all of them."""
+
+    writer: str
+    done: int
+    faults: Failures
 
 
 class DuckDBWriter:
@@ -88,12 +100,14 @@ class DuckDBWriter:
         """Insert the items that no earlier push of this id has; where some do not fit, the others.
 
         How far a writer's pushes are is noted in the table `buildflow_pushes` of the same file, in
-        the transaction of its elements.
+        the transaction of its elements, and which were at fault in `buildflow_push_faults`: they
+        are told again when the push is, since a run that was cut off may have told nobody.
         """
         import duckdb
 
         layout, failed = self._tables.layout(items), Failures()
         faults = (*ELEMENT_FAULTS, duckdb.DataError, duckdb.IntegrityError)
+        new = Failures()  # that are not noted yet, by position among all of the writer's elements
 
         def write(some: Sequence[object], start: int) -> None:
             done = self._ledger(push.writer) - push.first - start
@@ -101,17 +115,22 @@ class DuckDBWriter:
                 return
             end = push.first + start + len(some)
             try:
-                self._insert(layout, some[max(done, 0) :], (push.writer, end))
+                self._insert(layout, some[max(done, 0) :], _Note(push.writer, end, new))
             except faults as error:
                 if len(some) == 1:
-                    failed[start] = error
+                    failed[start] = new[push.first + start] = error
                     return
                 middle = len(some) // 2
                 write(some[:middle], start)
                 write(some[middle:], start + middle)
+            else:
+                new.clear()
 
         try:
+            failed |= self._faults_of(push)
             write(items, 0)
+            if new:
+                self._in_transaction(_Note(push.writer, push.first + len(items), new), rows=False)
         except duckdb.FatalException as error:
             self.close()
             raise fault(error, self._database) from error
@@ -130,9 +149,7 @@ class DuckDBWriter:
             self._connection.close()
             self._connection = None
 
-    def _insert(
-        self, layout: Layout, items: Sequence[object], note: tuple[str, int] | None = None
-    ) -> None:
+    def _insert(self, layout: Layout, items: Sequence[object], note: _Note | None = None) -> None:
         import duckdb
 
         if self._connection is None:
@@ -151,7 +168,7 @@ class DuckDBWriter:
             self._fit(layout.names)
             self._insert_table(table, note)
 
-    def _insert_table(self, table: Any, note: tuple[str, int] | None) -> None:
+    def _insert_table(self, table: Any, note: _Note | None) -> None:
         connection = self._connection
         connection.register(PUSHED, table)
         try:
@@ -162,26 +179,53 @@ class DuckDBWriter:
         finally:
             connection.unregister(PUSHED)
 
-    def _in_transaction(self, note: tuple[str, int] | None) -> None:
+    def _in_transaction(self, note: _Note | None, *, rows: bool = True) -> None:
         """Replace by the key, if there is one; note how far a writer is, if that is to be known."""
         table, connection = quoted(self._table), self._connection
         with _REPLACING[self._database]:
             connection.begin()
             try:
-                if self._key:  # three times as fast as INSERT OR REPLACE, in big tables too
+                if rows and self._key:  # three times as fast as INSERT OR REPLACE, in big tables
                     names = map(name_quoted, self._key)
                     same = " AND ".join(f"old.{name} = {PUSHED}.{name}" for name in names)
                     connection.execute(f"DELETE FROM {table} AS old USING {PUSHED} WHERE {same}")  # noqa: S608
-                connection.execute(f"INSERT INTO {table} BY NAME FROM {PUSHED}")
+                if rows:
+                    connection.execute(f"INSERT INTO {table} BY NAME FROM {PUSHED}")
                 if note is not None:
-                    row = [note[0], self._table, note[1]]
-                    noting = f"INSERT OR REPLACE INTO {LEDGER} VALUES (?, ?, ?)"  # noqa: S608
-                    connection.execute(noting, row)
+                    self._note(note)
                 connection.commit()
             except BaseException:
                 with suppress(Exception):  # the fault may have ended the transaction
                     connection.rollback()
                 raise
+
+    def _note(self, note: _Note) -> None:
+        """Note how far a writer is, within a transaction, and its elements at fault."""
+        connection, own = self._connection, [note.writer, self._table]
+        noting = f"INSERT OR REPLACE INTO {LEDGER} VALUES (?, ?, ?)"  # noqa: S608
+        connection.execute(noting, [*own, note.done])
+        if note.faults:
+            before = note.done - KEPT
+            where = "writer = ? AND target = ? AND position < ?"
+            connection.execute(f"DELETE FROM {FAULTS} WHERE {where}", [*own, before])  # noqa: S608
+            rows = [[*own, at, told(error)] for at, error in note.faults.items()]
+            connection.executemany(f"INSERT INTO {FAULTS} VALUES (?, ?, ?, ?)", rows)  # noqa: S608
+
+    def _faults_of(self, push: PushId) -> Failures:
+        """The elements of a push that were at fault when it was written before."""
+        if self._connection is None:
+            self.open()
+        with _MAKING:
+            self._connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {FAULTS} "
+                "(writer VARCHAR, target VARCHAR, position BIGINT, reason VARCHAR)"
+            )
+        where = "writer = ? AND target = ? AND position >= ? AND position < ?"
+        found = self._connection.execute(
+            f"SELECT position, reason FROM {FAULTS} WHERE {where} ORDER BY position",  # noqa: S608
+            [push.writer, self._table, push.first, push.first + push.count],
+        ).fetchall()
+        return {int(at) - push.first: ConversionError(reason) for at, reason in found}
 
     def _ledger(self, writer: str) -> int:
         """How many elements the pushes of a writer have written."""

@@ -5,8 +5,10 @@ are found before anything is sent. What only Postgres can tell (NOT NULL, CHECK,
 is narrowed down inside of the transaction: it says at which row it stopped, so that the rows before
 and behind it are written again, without it.
 
-`push_once` notes the push in the table `buildflow_pushes`, in its elements' transaction, so that
-one that is repeated after a crash is known. A table that was dropped and made anew is another one.
+`push_once` notes the push in the table `buildflow_pushes`, in its elements' transaction, with the
+elements at fault and why, so that one that is repeated after a crash is known, and tells them
+again: the run that was cut off may have told nobody. A table that was dropped and made anew is
+another one.
 
 A push that is cancelled goes on to its end: half of a COPY would cost the connection.
 """
@@ -14,11 +16,12 @@ A push that is cancelled goes on to its end: half of a COPY would cost the conne
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
+from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError, told
 from buildflow_nb.core.primitive import Env, PushId
 from buildflow_nb.io.columns.element_columns import columns_of
 from buildflow_nb.io.partial_push import Failures, raise_failed
@@ -32,6 +35,7 @@ from buildflow_nb.io.postgres.values import send_last_days
 __all__ = ("LEDGER", "PostgresSink")
 
 LEDGER = "buildflow_pushes"
+KEPT = 100_000  # elements of a writer whose faults are remembered; more than the last pushes have
 ALTERED = ("42P01", "42703", "42804", "42P10", "0A000")  # since it was looked at
 SAID = "rows cannot be written"
 
@@ -69,7 +73,7 @@ class PostgresSink:
         await self._in_turn(items, None)
 
     async def push_once(self, items: Sequence[object], push: PushId) -> None:
-        """Write the items, unless this very push was written before."""
+        """Write the items, unless this very push was written before; its faults are told again."""
         await self._in_turn(items, push)
 
     async def _in_turn(self, items: Sequence[object], push: PushId | None) -> None:
@@ -125,18 +129,23 @@ class PostgresSink:
                 await prepared.write(self._connection, whole)
                 return failed
             async with self._connection.transaction():
-                if push is not None and await self._was_stored(push):
-                    return {}
+                noted = await self._noted(push)
+                if push is not None and noted is None:
+                    return await self._faults_of(push)
                 await prepared.write(self._connection, whole)
+                await self._note_faults(push, noted, failed)
                 return failed
         except Exception as error:
             if element_fault(error) is None or not self._usable():
                 raise
         async with self._connection.transaction():
-            if push is not None and await self._was_stored(push):
-                return {}
+            noted = await self._noted(push)
+            if push is not None and noted is None:
+                return await self._faults_of(push)
             faults = await self._narrowed(prepared, rows)
-        return failed | {rows.kept[i]: error for i, error in faults.items()}
+            failed |= {rows.kept[i]: error for i, error in faults.items()}
+            await self._note_faults(push, noted, failed)
+        return failed
 
     async def _narrowed(self, prepared: Prepared, rows: Rows) -> Failures:
         """Write the rows that Postgres takes, within a transaction, and give the others' faults."""
@@ -166,21 +175,50 @@ class PostgresSink:
                 pieces += [(at + 1, behind), (first, at)]
         return failed
 
-    async def _was_stored(self, push: PushId) -> bool:
-        """Note a push in this transaction; tells whether it, or a later one, was noted before."""
-        table = self._target.table
-        noted = await self._connection.fetchval(
+    async def _noted(self, push: PushId | None) -> str | None:
+        """Note a push in this transaction, and give the faults that its writer's others had.
+
+        None where it, or a later one, was noted before, or where there is none to note.
+        """
+        if push is None:
+            return None
+        noted = await self._connection.fetchrow(
             f"INSERT INTO {self._ledger} AS old (target, writer, relation, first, count) "  # noqa: S608
             "VALUES ($1, $2, to_regclass($1)::oid, $3, $4) ON CONFLICT (target, writer) DO UPDATE "
             "SET relation = EXCLUDED.relation, first = EXCLUDED.first, count = EXCLUDED.count, "
+            "faults = CASE WHEN old.relation = EXCLUDED.relation THEN old.faults END, "
             "stored_at = now() WHERE old.relation IS DISTINCT FROM EXCLUDED.relation "
-            "OR EXCLUDED.first >= old.first + old.count RETURNING true",
-            table,
+            "OR EXCLUDED.first >= old.first + old.count RETURNING faults",
+            self._target.table,
             push.writer,
             push.first,
             push.count,
         )
-        return noted is None
+        return None if noted is None else noted["faults"] or "{}"
+
+    async def _faults_of(self, push: PushId) -> Failures:
+        """The elements at fault of a push that was stored before."""
+        noted = await self._connection.fetchval(
+            f"SELECT faults FROM {self._ledger} WHERE target = $1 AND writer = $2",  # noqa: S608
+            self._target.table,
+            push.writer,
+        )
+        found = {int(at) - push.first: said for at, said in json.loads(noted or "{}").items()}
+        return {at: ConversionError(said) for at, said in found.items() if 0 <= at < push.count}
+
+    async def _note_faults(self, push: PushId | None, noted: str | None, failed: Failures) -> None:
+        """Note the elements at fault in this transaction, beside those `noted` of late."""
+        if push is None or noted is None or not failed:
+            return
+        kept = json.loads(noted).items()
+        faults = {at: said for at, said in kept if int(at) >= push.first - KEPT}
+        faults |= {str(push.first + at): told(error) for at, error in failed.items()}
+        await self._connection.execute(
+            f"UPDATE {self._ledger} SET faults = $3 WHERE target = $1 AND writer = $2",  # noqa: S608
+            self._target.table,
+            push.writer,
+            json.dumps(faults),
+        )
 
     async def _open(self, items: Sequence[object] = ()) -> Any:
         """Connect and prepare, as far as that is not done; faults of all items where none fits."""
@@ -210,11 +248,15 @@ class PostgresSink:
 
 
 async def _made_ledger(connection: Any, schema: str) -> str:
-    """Make the table of pushes of a schema, unless it is there; gives its quoted name."""
+    """Make the table of pushes of a schema, unless it is there; gives its quoted name.
+
+    One that is there from before the faults were noted gets their column. It is asked for first:
+    ALTER waits for every transaction that is under way, also where nothing is missing.
+    """
     ledger = quoted(schema, LEDGER)
     statement = (
         f"CREATE TABLE IF NOT EXISTS {ledger} (target text, writer text, relation oid, "
-        "first bigint, count bigint, stored_at timestamptz DEFAULT now(), "
+        "first bigint, count bigint, stored_at timestamptz DEFAULT now(), faults text, "
         "PRIMARY KEY (target, writer))"
     )
     try:
@@ -222,4 +264,10 @@ async def _made_ledger(connection: Any, schema: str) -> str:
     except Exception as error:
         if state_of(error) not in TAKEN:  # somebody else made it in this moment
             raise
+    whole = await connection.fetchval(
+        "SELECT true FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = 'faults'",
+        ledger,
+    )
+    if not whole:
+        await connection.execute(f"ALTER TABLE {ledger} ADD COLUMN IF NOT EXISTS faults text")
     return ledger

@@ -403,8 +403,24 @@ class TestOnce:
         with pytest.raises(PartialPushError) as caught:
             self.push(table(), (items, PushId("w", 0, 2)))
         assert list(caught.value.failed) == [1]
-        self.push(table(), (items, PushId("w", 0, 2)))
+        with pytest.raises(PartialPushError, match="not-null") as again:
+            self.push(table(), (items, PushId("w", 0, 2)))
+        assert str(again.value) == str(caught.value)
         assert rows("SELECT id FROM t") == [(1,)]
+
+    def test_a_ledger_from_before_faults_were_noted_goes_on(self, table, sql, rows):
+        sql(
+            "CREATE TABLE t (id bigint, name text NOT NULL, n bigint)",
+            "CREATE TABLE buildflow_pushes (target text, writer text, relation oid, first bigint, "
+            "count bigint, stored_at timestamptz DEFAULT now(), PRIMARY KEY (target, writer))",
+            "INSERT INTO buildflow_pushes VALUES "
+            """('"public"."t"', 'w', 't'::regclass::oid, 0, 2)""",
+        )
+        self.push(table(), ([Keyed(1, "a"), Keyed(2, "b")], PushId("w", 0, 2)))
+        for _ in range(2):
+            with pytest.raises(PartialPushError, match="not-null"):
+                self.push(table(), ([Keyed(3, "a"), Keyed(4, None)], PushId("w", 2, 2)))
+        assert rows("SELECT id FROM t") == [(3,)]
 
     def test_a_table_that_is_made_anew_has_no_pushes(self, table, sql, rows):
         one = [Keyed(1, "a")]
