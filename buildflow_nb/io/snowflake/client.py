@@ -19,6 +19,8 @@ from buildflow_nb.io.snowflake.key_file import der_of
 __all__ = ("Account", "connect", "described")
 
 LOGIN_S, CALL_S = 10, 60
+# The client would ask the addresses of cloud machines what it runs on, to tell Snowflake of it.
+NOWHERE_ELSE = {"platform_detection_timeout_seconds": 0.0}
 SILENT = {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False}
 
 
@@ -63,6 +65,7 @@ def connect(account: Account, env: Env) -> Any:
     try:
         return connector.connect(
             **where,
+            **NOWHERE_ELSE,
             login_timeout=LOGIN_S,
             network_timeout=CALL_S,
             application="buildflow_nb",

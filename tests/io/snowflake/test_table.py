@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import sys
 import threading
 import uuid
 from dataclasses import dataclass
@@ -286,6 +287,23 @@ def test_on_the_real_cloud_it_has_to_be_said_who_writes(words, message):
 
     with pytest.raises(PermanentError, match=message):
         run(go())
+
+
+def test_nothing_but_the_account_is_dialled(shop, tmp_path):
+    dialled = []
+    watching = [True]
+
+    def watch(event, arguments):
+        if watching and event in ("socket.connect", "socket.getaddrinfo"):
+            dialled.append(str(arguments[1] if event == "socket.connect" else arguments[0]))
+
+    sys.addaudithook(watch)  # there is no way to take it off again
+    try:
+        pushed(shop, shop.table(tmp_path), POINTS)
+    finally:
+        watching.clear()
+    assert dialled
+    assert {"127.0.0.1" in one for one in dialled} == {True}, sorted(set(dialled))
 
 
 def test_buildflows_options():
