@@ -2,8 +2,8 @@
 
 The file lies on a stage of our own in the table's schema for as long as its COPY takes, which
 stores all of it or nothing. `push_once` notes in the table `BUILDFLOW_PUSHES`, in the transaction
-of the COPY, how far its writer is: the load history alone would not do, since a file that is put
-again is encrypted anew and so is another one to it.
+of the COPY, how far its writer is and what was at fault: the load history alone would not do,
+since a file that is put again is encrypted anew and so is another one to it.
 Source: Snowflake documentation, "COPY INTO <table>", "PUT", "Transactions".
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,10 +23,11 @@ from buildflow_nb.io.partial_push import Failures, raise_failed
 from buildflow_nb.io.snowflake.client import Account, connect, described
 from buildflow_nb.io.snowflake.column_types import column_type, copy_into, parquet_of, quoted
 from buildflow_nb.io.snowflake.errors import ABSENT, element_faults, fault_of
+from buildflow_nb.io.snowflake.ledger import Ledger, Progress
 
 __all__ = ("STAGE", "SnowflakeWriter")
 
-STAGE, LEDGER = "BUILDFLOW_STAGE", "BUILDFLOW_PUSHES"
+STAGE = "BUILDFLOW_STAGE"
 
 
 class SnowflakeWriter:
@@ -39,6 +40,7 @@ class SnowflakeWriter:
         self._stage = f"{account.place}.{quoted(stage or STAGE)}"
         self._connection: Any = None
         self._cursor: Any = None
+        self._ledger: Ledger | None = None  # once it is there
         self._ready = False  # whether table and stage are there
 
     def open(self) -> None:
@@ -51,7 +53,7 @@ class SnowflakeWriter:
 
     def close(self) -> None:
         """Close the connection."""
-        self._ready = False
+        self._ready, self._ledger = False, None
         if self._connection is not None:
             with suppress(Exception):  # of one that is broken
                 self._connection.close()
@@ -71,10 +73,9 @@ class SnowflakeWriter:
         columns = self._columns = self._columns or columns_seen(items)
         if not self._ready:
             self._prepare(columns)
-        fitted = columns.fit(items)
-        failed: Failures = dict(fitted.faults)
+        failed: Failures = {}
         try:
-            self._append(columns, fitted.table, list(fitted.kept), push, failed)
+            self._write_all(columns, items, push, failed)
         except Exception as error:
             mended = fault_of(error, self._account.said)
             if not isinstance(mended, ConversionError):
@@ -82,22 +83,37 @@ class SnowflakeWriter:
             raise mended from error
         raise_failed(failed, len(items), "elements cannot be written")
 
+    def _write_all(
+        self,
+        columns: ElementColumns,
+        items: Sequence[object],
+        push: PushId | None,
+        failed: Failures,
+    ) -> None:
+        progress = None if push is None else self._progress(push, len(items), failed)
+        first = 0 if progress is None else progress.behind
+        if first and first == len(items):
+            return  # a push that is repeated
+        fitted = columns.fit(items[first:])
+        failed |= {first + place: error for place, error in fitted.faults.items()}
+        places = [first + place for place in fitted.kept]
+        self._append(columns, fitted.table, places, progress, failed)
+        if progress is not None and progress.behind < len(items):  # the last are at fault
+            self._in_transaction(lambda: progress.note(len(items)))
+
     def _append(
         self,
         columns: ElementColumns,
         table: Any,
         places: list[int],
-        push: PushId | None,
+        progress: Progress | None,
         failed: Failures,
     ) -> None:
         """Append rows, of which `places` are the positions; those at fault by halving."""
         if not places:
             return
-        end = None if push is None else push.first + places[-1] + 1
-        if push is not None and end is not None and self._done(push.writer) >= end:
-            return
         try:
-            self._copy(columns, table, None if push is None or end is None else (push.writer, end))
+            self._copy(columns, table, places[-1] + 1, progress)
         except Exception as error:
             if not element_faults(error):
                 raise
@@ -105,24 +121,34 @@ class SnowflakeWriter:
                 failed[places[0]] = fault_of(error, self._account.said)
                 return
             middle = len(places) // 2
-            self._append(columns, table.slice(0, middle), places[:middle], push, failed)
-            self._append(columns, table.slice(middle), places[middle:], push, failed)
+            self._append(columns, table.slice(0, middle), places[:middle], progress, failed)
+            self._append(columns, table.slice(middle), places[middle:], progress, failed)
 
-    def _copy(self, columns: ElementColumns, table: Any, note: tuple[str, int] | None) -> None:
+    def _copy(
+        self, columns: ElementColumns, table: Any, behind: int, progress: Progress | None
+    ) -> None:
+        """Append rows, and note in the same transaction that the push is done up to `behind`."""
         name = f"{uuid.uuid4().hex}.parquet"
         data = parquet_of(table, columns.columns)
         for again in (False, True):
             try:
-                self._put_and_copy(columns, name, data, note)
+                self._put_and_copy(columns, name, data, behind, progress)
             except Exception as error:
                 if again or getattr(error, "errno", None) != ABSENT:
                     raise
                 self._prepare(columns)  # somebody has dropped it since
+                if self._ledger is not None:
+                    self._ledger.make()
             else:
                 return
 
     def _put_and_copy(
-        self, columns: ElementColumns, name: str, data: bytes, note: tuple[str, int] | None
+        self,
+        columns: ElementColumns,
+        name: str,
+        data: bytes,
+        behind: int,
+        progress: Progress | None,
     ) -> None:
         run = self._cursor.execute
         put = f"PUT file://{name} @{self._stage} AUTO_COMPRESS=FALSE OVERWRITE=TRUE"
@@ -130,41 +156,37 @@ class SnowflakeWriter:
         source = f"@{self._stage}/{name}"
         copy = copy_into(self._account.full_name, source, columns.columns)
         copy += " ON_ERROR = ABORT_STATEMENT"
-        if note is None:
+        if progress is None:
             run(copy)
         else:
-            run("BEGIN")
-            try:
+
+            def work() -> None:
                 run(copy)
-                self._note(*note)
-                run("COMMIT")
-            except BaseException:
-                with suppress(Exception):  # the connection may be what is at fault
-                    run("ROLLBACK")
-                raise
+                progress.note(behind)
+
+            self._in_transaction(work)
+            progress.behind = behind
         with suppress(Exception):  # a file that is left behind is in nobody's way
             run(f"REMOVE @{self._stage}/{name}")
 
-    def _done(self, writer: str) -> int:
-        """How many elements the pushes of a writer have written."""
-        ledger, target = self._ledger, self._account.table
-        self._cursor.execute(
-            f"CREATE TABLE IF NOT EXISTS {ledger} (WRITER VARCHAR, TARGET VARCHAR, DONE NUMBER)"
-        )
-        sql = f"SELECT DONE FROM {ledger} WHERE WRITER = %s AND TARGET = %s"  # noqa: S608
-        found = self._cursor.execute(sql, (writer, target)).fetchall()
-        return max((int(row[0]) for row in found), default=0)
+    def _in_transaction(self, work: Callable[[], object]) -> None:
+        run = self._cursor.execute
+        run("BEGIN")
+        try:
+            work()
+            run("COMMIT")
+        except BaseException:
+            with suppress(Exception):  # the connection may be what is at fault
+                run("ROLLBACK")
+            raise
 
-    def _note(self, writer: str, end: int) -> None:
-        ledger, target = self._ledger, self._account.table
-        where = "WHERE WRITER = %s AND TARGET = %s"
-        self._cursor.execute(f"DELETE FROM {ledger} {where}", (writer, target))  # noqa: S608
-        sql = f"INSERT INTO {ledger} (WRITER, TARGET, DONE) VALUES (%s, %s, %s)"  # noqa: S608
-        self._cursor.execute(sql, (writer, target, end))
-
-    @property
-    def _ledger(self) -> str:
-        return f"{self._account.place}.{LEDGER}"
+    def _progress(self, push: PushId, count: int, failed: Failures) -> Progress:
+        """How far a push is that may be a repeated one; `failed` gets what it was told before."""
+        if self._ledger is None:
+            ledger = Ledger(self._cursor, self._account)
+            ledger.make()
+            self._ledger = ledger
+        return Progress(self._ledger, push, count, failed)
 
     def _prepare(self, columns: ElementColumns) -> None:
         """Make what is missing, or look at what is there.

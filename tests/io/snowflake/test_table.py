@@ -138,22 +138,67 @@ def test_a_push_is_stored_once_whoever_repeats_it(shop, tmp_path):
     assert shop.query("SELECT count(*) FROM @", table) == [(3 * count,)]
 
 
+@dataclass
+class Loose:
+    x: int
+    name: str | None
+
+
 def test_what_a_table_of_others_refuses_fails_alone(shop, tmp_path):
     table = shop.table(tmp_path)
     pushed(shop, shop.table(tmp_path / "other"), POINTS)  # so that the schema is there
     shop.query('CREATE TABLE @ ("x" NUMBER NOT NULL, "name" VARCHAR NOT NULL)', table)
-
-    @dataclass
-    class Loose:
-        x: int
-        name: str | None
-
-    Loose.__annotations__ = {"x": int, "name": str | None}
     items = [Loose(1, "one"), Loose(2, None), Loose(3, "three")]
     with pytest.raises(PartialPushError) as found:
         pushed(shop, table, items, element=Loose)
     assert list(found.value.failed) == [1]
     assert shop.query('SELECT "x" FROM @ ORDER BY 1', table) == [(1,), (3,)]
+
+
+@pytest.mark.parametrize("at_fault", [[3], [0, 4], [8], [3, 7, 8], list(range(9))])
+def test_a_push_that_is_repeated_tells_of_the_same_faults(shop, tmp_path, at_fault):
+    table = shop.table(tmp_path)
+    pushed(shop, shop.table(tmp_path / "other"), POINTS)  # so that the schema is there
+    shop.query('CREATE TABLE @ ("x" NUMBER NOT NULL, "name" VARCHAR NOT NULL)', table)
+    items = [Loose(i, None if i in at_fault else "n") for i in range(9)]
+    items[4] = Loose("no number", "n") if 4 in at_fault else items[4]  # found before it is sent
+    told = []
+
+    async def go():
+        for _ in range(2):
+            async with table.sink(shop.env, Loose) as sink:
+                with pytest.raises(PartialPushError) as found:
+                    await sink.push_once(items, PushId("flow-prices", 0, 9))
+                told.append({at: str(error) for at, error in found.value.failed.items()})
+            # A repetition looks at its notes, not at what the table takes by now.
+            shop.query('ALTER TABLE @ ALTER COLUMN "name" DROP NOT NULL', table)
+
+    run(go())
+    assert sorted(told[0]) == at_fault
+    assert told[1] == told[0]
+    sound = [(i,) for i in range(9) if i not in at_fault]
+    assert shop.query('SELECT "x" FROM @ ORDER BY 1', table) == sound
+
+
+def test_notes_of_an_older_version_are_read_and_get_their_faults(shop, tmp_path):
+    table = SnowflakeTable("t", "Shop", "Older")
+
+    async def go():
+        async with table.sink(shop.env, Point) as sink:
+            await sink.push(POINTS[:1])
+            ledger = '"Shop"."Older".BUILDFLOW_PUSHES'
+            sql = f"CREATE TABLE {ledger} (WRITER VARCHAR, TARGET VARCHAR, DONE NUMBER)"
+            shop.query(sql, table)
+            shop.query(f"INSERT INTO {ledger} VALUES ('w', 't', 2)", table)
+            await sink.push_once(POINTS[:2], PushId("w", 0, 2))  # was there before
+            bad = [POINTS[2], Point("no number", "x")]
+            for _ in range(2):
+                with pytest.raises(PartialPushError) as found:
+                    await sink.push_once(bad, PushId("w", 2, 2))
+                assert list(found.value.failed) == [1]
+
+    run(go())
+    assert shop.query("SELECT count(*) FROM @", table) == [(2,)]
 
 
 def test_a_table_with_other_columns_is_refused_in_one_line(shop, tmp_path):
