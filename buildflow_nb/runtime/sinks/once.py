@@ -130,6 +130,7 @@ class OncePusher(Pusher):
         self._intents: Intents | None = None
         self._open: list[Intent] = []  # of the last run, and not yet made up for
         self._held: list[PushRequest] = []
+        self._waited = False  # for more of a push that is held, and in vain
         self.settled: Callable[[], Awaitable[None]] = _nothing
         self.warn: Callable[[str], None] = lambda _: None
 
@@ -140,18 +141,19 @@ class OncePusher(Pusher):
 
     async def _next_request(self) -> PushRequest | None:
         """The next request; while some are held, the rest of theirs is not waited for for ever."""
+        self._waited = False
         if not self._held:
             return await super()._next_request()
         try:
             return await asyncio.wait_for(super()._next_request(), HOLD_S)
         except TimeoutError:
+            self._waited = True
             return PushRequest((), lambda _: None)
 
     async def _push_requests(self, requests: list[PushRequest]) -> None:
         intents = await self._loaded()
-        waited = not any(request.items for request in requests)
         found = [*self._held, *requests]
-        if self._open and not waited and self._more_may_come(found):
+        if self._open and not self._waited and self._more_may_come(found):
             self._held = found
             return
         self._held = []

@@ -184,6 +184,22 @@ def test_code_that_gives_something_else_is_told(tmp_path, monkeypatch):
     assert "may be stored twice" in said
 
 
+def test_that_no_more_is_pulled_is_no_reason_to_give_a_push_up(tmp_path):
+    world = World(tmp_path, 10, lambda n: [n, n])
+    cut_off(world, [4], (1, "after"))
+    plain = OncePusher.submit
+
+    async def hurried(pusher, request):
+        await plain(pusher, request)
+        pusher.hurry()  # the source has ended, and the rest is still at work
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OncePusher, "submit", hurried)
+        within(world.run([1]))
+    assert world.store.rows == world.expected()
+    assert world.warnings == []
+
+
 def test_without_the_intents_another_chain_begins(tmp_path):
     world = World(tmp_path, 6)
     within(world.run([3]))
