@@ -56,8 +56,8 @@ class Database:
         if self.url is None:
             return "of the stack"
         parts = urlsplit(self.url.reveal())
-        place = parts.netloc.rpartition("@")[2] or "localhost"
-        return f"{unquote(place)}{parts.path}"
+        place = unquote(parts.netloc).rpartition("@")[2] or "localhost"
+        return f"{place}{parts.path}"
 
     @property
     def known_as(self) -> str:
@@ -174,6 +174,13 @@ def _checked_url(owner: str, url: object) -> Secret:
     assert secret is not None  # noqa: S101  (only None gives None)
     try:
         parts = urlsplit(secret.reveal())
+        behind = f"{parts.path}{parts.query}{parts.fragment}"
+        if "@" in behind:  # the password ended the address early, and its rest counts as a name
+            msg = (
+                f"{owner}: url has an @ behind its host; in user, password and name write "
+                "/ as %2F, ? as %3F, # as %23 and @ as %40"
+            )
+            raise DeclarationError(msg)
         known = parts.scheme.partition("+")[0] in SCHEMES and parts.port != 0
     except ValueError:
         known = False

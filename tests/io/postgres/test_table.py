@@ -478,6 +478,21 @@ def test_a_password_is_nowhere(url):
     assert primitive == PostgresTable("t", Secret(url))
 
 
+@pytest.mark.parametrize("sign", ["/", "?", "#", "@/", "@?", "@#"])
+@pytest.mark.parametrize("kind", [str, Secret])
+def test_a_password_that_ends_the_address_early_is_refused_and_not_shown(sign, kind):
+    url = kind(f"postgresql://me:12345{sign}S3cret@127.0.0.1:5/db")
+    with pytest.raises(DeclarationError, match="/ as %2F") as caught:
+        PostgresTable("t", url)
+    assert "S3cret" not in str(caught.value)
+    assert "12345" not in str(caught.value)
+
+
+def test_credentials_that_are_quoted_whole_are_not_shown():
+    primitive = PostgresTable("t", "postgresql://me%3AS3cret%40127.0.0.1:5/db")
+    assert "S3cret" not in f"{primitive!r} {primitive.primitive_id}"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
