@@ -18,6 +18,7 @@ from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.io.checks import on_thread
 from buildflow_nb.io.clickhouse.column_types import quoted
 from buildflow_nb.io.clickhouse.errors import NO_DATABASE, NO_TABLE, code_of, fault_of
+from buildflow_nb.io.clickhouse.existing_types import ExistingColumn
 
 __all__ = ("Server", "connected", "described")
 
@@ -83,7 +84,7 @@ async def connected(server: Server, env: Env) -> AsyncIterator[Any]:
         await client.close()
 
 
-async def described(client: Any, server: Server) -> dict[str, str]:
+async def described(client: Any, server: Server) -> dict[str, ExistingColumn]:
     """The columns of the table and their types; none where it, or its database, is not there.
 
     Raises:
@@ -96,7 +97,7 @@ async def described(client: Any, server: Server) -> dict[str, str]:
         if code_of(error) in (NO_TABLE, NO_DATABASE):
             return {}
         raise fault_of(error, server.said) from error
-    return {row[0]: row[1] for row in found.result_rows}
+    return {row[0]: ExistingColumn(row[1], row[2]) for row in found.result_rows}
 
 
 async def _where(server: Server, env: Env) -> dict[str, Any]:

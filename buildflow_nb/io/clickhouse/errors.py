@@ -21,11 +21,13 @@ __all__ = ("NO_DATABASE", "NO_TABLE", "code_of", "fault_of")
 NO_TABLE, NO_DATABASE = 60, 81
 MOST_SAID = 300  # letters of what the server says
 # Of a value that does not fit its column, or a constraint.
-_ELEMENTS = frozenset({6, 27, 53, 117, 131, 321, 349, 407, 469})
+_ELEMENTS = frozenset({6, 27, 53, 117, 131, 321, 349, 407, 469, 691})
 _DENIED = frozenset({192, 193, 194, 497, 516})
 # Timeouts, too many queries or parts, memory, a table that is read only for now, no keeper.
 _PASSING = frozenset({159, 164, 202, 203, 209, 210, 236, 241, 242, 252, 319, 999})
 _CODE = re.compile(r"[Cc]ode:\s*(\d+)")
+# Where it stood when it found that out: a file of its own, and a step of its pipeline.
+_WHEREABOUTS = re.compile(r":?\s*\(in file/uri [^)]*\)?|:\s*While executing\b.*$", re.DOTALL)
 _REASON = re.compile(r"DB::Exception:\s*(.*?)(?:\s*\(for url|\s*\([A-Z_]+\)|$)", re.DOTALL)
 
 
@@ -55,5 +57,5 @@ def _reason(error: Exception) -> str:
     """What the server said, in one line and without the address."""
     text = str(error)
     found = _REASON.search(text)
-    line = found[1] if found else told(error)
+    line = _WHEREABOUTS.sub("", found[1] if found else told(error))
     return " ".join(line.split())[:MOST_SAID].rstrip(".")

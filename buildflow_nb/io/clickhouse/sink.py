@@ -1,8 +1,8 @@
 """Writes elements to a table of ClickHouse: one Arrow table, one INSERT a push.
 
 An INSERT of one block is stored whole or not at all, and under a deduplication token once. What
-does not fit the declared type is found before anything is sent; what a table that is not ours
-refuses all the same is narrowed down by halving.
+does not fit the declared type, or the types of a table that is there, is found before anything is
+sent; what a table that is not ours refuses all the same is narrowed down by halving.
 Source: ClickHouse documentation, "Deduplicating inserts on retries".
 """
 
@@ -23,6 +23,7 @@ from buildflow_nb.io.clickhouse.column_types import (
     strange_times,
 )
 from buildflow_nb.io.clickhouse.errors import NO_DATABASE, NO_TABLE, code_of, fault_of
+from buildflow_nb.io.clickhouse.existing_types import ExistingColumn, differing, misfits, taken
 from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of, columns_seen
 from buildflow_nb.io.partial_push import Failures, raise_failed
 
@@ -57,6 +58,7 @@ class ClickhouseSink:
         self._client = client
         self._columns = columns
         self._key = key
+        self._differing: dict[str, ExistingColumn] = {}  # columns with types that are not ours
         self._ready = False  # whether the table is there and has the columns
 
     async def prepare(self) -> None:
@@ -88,15 +90,18 @@ class ClickhouseSink:
             await self.prepare()
         fitted = self._columns.fit(items)
         failed: Failures = dict(fitted.faults)
-        columns, table, kept = self._columns.columns, fitted.table, list(fitted.kept)
-        strange = dict(strange_times(table, columns))
-        for row, name in strange.items():
-            failed[kept[row]] = ConversionError(f"{name!r} is not in the years 1900 to 2299")
+        columns, kept = self._columns.columns, list(fitted.kept)
+        table = adapted(fitted.table, columns)
+        strange = dict(misfits(table, self._differing))
+        for row, name in strange_times(fitted.table, columns):
+            strange[row] = f"{name!r} is not in the years 1900 to 2299"
+        for row, reason in strange.items():
+            failed[kept[row]] = ConversionError(f"{self._server.said}: {reason}")
         if strange:
             rows = [row for row in range(len(kept)) if row not in strange]
-            table, kept = table.take(rows), [kept[row] for row in rows]
+            table, kept = taken(table, rows), [kept[row] for row in rows]
         if kept:
-            await self._insert(adapted(table, columns), kept, settings, failed)
+            await self._insert(table, kept, settings, failed)
         raise_failed(failed, len(items), "elements cannot be written")
 
     async def _insert(
@@ -124,6 +129,7 @@ class ClickhouseSink:
                 if again or not gone or self._columns is None:
                     raise fault_of(error, self._server.said) from error
                 await self._make(self._columns)
+                self._differing = {}
             else:
                 return
 
@@ -143,7 +149,7 @@ class ClickhouseSink:
         except Exception as error:
             raise fault_of(error, self._server.said) from error
 
-    def _check(self, existing: dict[str, str], columns: ElementColumns) -> None:
+    def _check(self, existing: dict[str, ExistingColumn], columns: ElementColumns) -> None:
         missing = [column.name for column in columns.columns if column.name not in existing]
         if missing:
             msg = (
@@ -151,6 +157,7 @@ class ClickhouseSink:
                 f"{', '.join(existing)}); add it, drop the table, or write to another one"
             )
             raise PermanentError(msg)
+        self._differing = differing(existing, columns.columns)
 
     def _demand_key_in(self, columns: ElementColumns) -> None:
         known = {column.name: column for column in columns.columns}

@@ -7,7 +7,7 @@ import decimal
 import enum
 import json
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, make_dataclass, replace
 from typing import Any
 
 import pytest
@@ -166,6 +166,79 @@ def test_a_row_that_a_table_of_others_refuses_fails_alone(shop, tmp_path):
         pushed(table, items, element=Point)
     assert list(found.value.failed) == [1]
     assert shop.query("SELECT x FROM @ ORDER BY x", table) == [(1,), (2,)]
+
+
+UTC = dt.UTC
+NAN, INF = float("nan"), float("inf")
+
+
+def moment(*parts):
+    return dt.datetime(*parts, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "case",  # the column's type, the field's, values that it holds, values that it does not
+    [
+        ("Int32", int, [2**31 - 1, -(2**31)], [3_000_000_000, -3_000_000_000]),
+        ("Nullable(UInt8)", int | None, [0, 255, None], [300, -1]),
+        ("UInt64", int, [2**63 - 1], [-1]),
+        ("Int64", int | None, [5], [None]),
+        ("Int64", float, [2.0], [1.9, NAN, INF, 1e30]),
+        ("Int64", decimal.Decimal, [decimal.Decimal(2)], [decimal.Decimal("1.9")]),
+        ("Int64", str, ["12"], ["words"]),
+        ("String", str | None, ["x"], [None]),
+        ("LowCardinality(Nullable(String))", str | None, ["x", None], ["\ud800"]),
+        ("FixedString(3)", str, ["abc"], ["abcd"]),
+        ("Enum8('a' = 1, 'b' = 2)", str, ["a"], ["zzz"]),
+        ("Bool", int, [1, 0], [2]),
+        ("Float32", float, [0.5, INF, -3.4e38], [1e300, -1e39]),
+        ("Float64", int, [2**53], [2**53 + 1]),
+        ("Decimal(10, 2)", decimal.Decimal, [decimal.Decimal("1.23")],
+         [decimal.Decimal("1.239"), decimal.Decimal("123456789012")]),
+        ("Decimal(10, 2)", float, [1.25], [1.239, NAN, 1e9]),
+        ("Date", dt.date, [dt.date(1970, 1, 1), dt.date(2149, 6, 6)],
+         [dt.date(1950, 1, 1), dt.date(2200, 1, 1)]),
+        ("Date", dt.datetime, [moment(2020, 1, 1)], [moment(2020, 1, 1, 5)]),
+        ("DateTime", dt.datetime, [moment(1970, 1, 1), moment(2106, 2, 7, 6, 28, 15)],
+         [moment(1950, 1, 1), moment(2200, 1, 1), moment(2020, 1, 1, 1, 1, 1, 500_000)]),
+        ("DateTime64(3)", dt.datetime, [moment(2020, 1, 1, 1, 1, 1, 500_000)],
+         [moment(2020, 1, 1, 1, 1, 1, 500_123), moment(1800, 1, 1)]),
+        ("DateTime64(9)", dt.datetime, [moment(2262, 1, 1)], [moment(2263, 1, 1)]),
+        ("Array(UInt8)", list[int], [[], [1, 255]], [[1, 256], [-1]]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_column_of_others_would_hold_as_something_else_fails_alone(shop, tmp_path, case):
+    there, hint, sound, bad = case
+    table = shop.table(tmp_path)
+    shop.query("CREATE DATABASE IF NOT EXISTS `sh\\`op`")
+    shop.query(f"CREATE TABLE @ (n UInt32, v {there}) ENGINE = MergeTree ORDER BY n", table)
+    element = make_dataclass("Row", [("n", int), ("v", hint)])
+    items = [element(n, value) for n, value in enumerate([*sound, *bad])]
+    with pytest.raises(PartialPushError) as found:
+        pushed(table, items, element=element)
+    assert sorted(found.value.failed) == list(range(len(sound), len(items)))
+    for error in found.value.failed.values():
+        assert " /" not in str(error)
+        assert "\n" not in str(error)
+    with pytest.raises(PartialPushError) as found:
+        pushed(table, items[len(sound) :], element=element)
+    assert len(found.value.failed) == len(bad)
+    stored = shop.query("SELECT n FROM @ ORDER BY n", table)
+    assert [n for (n,) in stored] == list(range(len(sound)))
+
+
+def test_a_column_with_a_default_has_it_where_a_value_is_missing(shop, tmp_path):
+    table = shop.table(tmp_path)
+    shop.query("CREATE DATABASE IF NOT EXISTS `sh\\`op`")
+    shop.query("CREATE TABLE @ (v Int64 DEFAULT 7) ENGINE = MergeTree ORDER BY v", table)
+    pushed(table, [Maybe(None), Maybe(1)], element=Maybe)
+    assert shop.query("SELECT v FROM @ ORDER BY v", table) == [(1,), (7,)]
+
+
+@dataclass
+class Maybe:
+    v: int | None
 
 
 @dataclass
