@@ -18,7 +18,7 @@ from buildflow_nb.io.snowflake.key_file import der_of
 
 __all__ = ("Account", "connect", "described")
 
-LOGIN_S, CALL_S = 10, 60
+LOGIN_S, CALL_S, LOCAL_S = 10, 60, 20
 # The client would ask the addresses of cloud machines what it runs on, to tell Snowflake of it.
 NOWHERE_ELSE = {"platform_detection_timeout_seconds": 0.0}
 SILENT = {"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False}
@@ -64,10 +64,9 @@ def connect(account: Account, env: Env) -> Any:
     where = _local(env) if env.services is not None else _real(account, env)
     try:
         return connector.connect(
-            **where,
+            **{"network_timeout": CALL_S, **where},
             **NOWHERE_ELSE,
             login_timeout=LOGIN_S,
-            network_timeout=CALL_S,
             application="buildflow_nb",
             session_parameters=SILENT,
         )
@@ -106,6 +105,7 @@ def _local(env: Env) -> dict[str, Any]:
         "host": url.hostname,
         "port": url.port,
         "protocol": "http",
+        "network_timeout": LOCAL_S,  # it is here, or it is not
     }
 
 

@@ -242,7 +242,7 @@ def test_a_wrong_password_is_one_line(shop, tmp_path):
 # The client's own thread, which tells the server to give up, finds nobody there.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_server_that_goes_and_comes_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(client, "CALL_S", 4)
+    monkeypatch.setattr(client, "LOCAL_S", 4)
     monkeypatch.setattr(client, "LOGIN_S", 4)
     server = Served(SNOWFLAKE, tmp_path)
     env = Env(cloud="local", services=GivenServices(server))
