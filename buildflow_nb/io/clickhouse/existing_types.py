@@ -22,7 +22,7 @@ from buildflow_nb.io.columns.misfits import (
     not_moment,
 )
 
-__all__ = ("ExistingColumn", "differing", "misfits", "taken")
+__all__ = ("ExistingColumn", "differing", "misfits")
 
 _CALL = re.compile(r"^(\w+)\s*\((.*)\)$", re.DOTALL)
 _INTEGER = re.compile(r"^(U?)Int(8|16|32|64|128|256)$")
@@ -67,13 +67,6 @@ def misfits(table: Any, existing: Mapping[str, ExistingColumn]) -> Iterator[tupl
             reason = f"column {name!r} is {kind} in the table, which does not hold this value"
             for row in pc.indices_nonzero(mask).to_pylist():
                 yield row, reason
-
-
-def taken(table: Any, rows: Sequence[int]) -> Any:
-    """These rows of an Arrow table, which may be none."""
-    import pyarrow as pa
-
-    return table.take(pa.array(rows, pa.int64()))
 
 
 def _keeps_null(kind: str) -> bool:

@@ -23,8 +23,9 @@ from buildflow_nb.io.clickhouse.column_types import (
     strange_times,
 )
 from buildflow_nb.io.clickhouse.errors import NO_DATABASE, NO_TABLE, code_of, fault_of
-from buildflow_nb.io.clickhouse.existing_types import ExistingColumn, differing, misfits, taken
+from buildflow_nb.io.clickhouse.existing_types import ExistingColumn, differing, misfits
 from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of, columns_seen
+from buildflow_nb.io.columns.misfits import taken
 from buildflow_nb.io.partial_push import Failures, raise_failed
 
 __all__ = ("opened",)

@@ -8,11 +8,11 @@ is missing fits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-__all__ = ("beyond_bytes", "not_decimal", "not_float", "not_integer", "not_moment")
+__all__ = ("beyond_bytes", "not_decimal", "not_float", "not_integer", "not_moment", "taken")
 
 DAY_US = 86_400_000_000
 _INT64 = (-(2**63), 2**63 - 1)
@@ -48,6 +48,8 @@ def not_decimal(values: Any, precision: int, scale: int) -> Any:
             lambda v: not math.isfinite(v) or round(v, scale) != v or abs(Decimal(v)) >= end,
         )
     if pa.types.is_decimal(kind):
+        if kind.scale <= scale and kind.precision - kind.scale <= precision - scale:
+            return None  # the column is as wide
         return _mask(values, lambda v: round(v, scale) != v or abs(v) >= end)
     return None
 
@@ -91,6 +93,13 @@ def beyond_bytes(values: Any, most: int, *, letters: bool) -> Any:
         return None
     length = pc.utf8_length(values) if letters else pc.binary_length(values)
     return _filled(pc.greater(length, most))
+
+
+def taken(table: Any, rows: Sequence[int]) -> Any:
+    """These rows of an Arrow table, which may be none."""
+    import pyarrow as pa
+
+    return table.take(pa.array(rows, pa.int64()))
 
 
 def _outside(values: Any, low: int, high: int) -> Any:

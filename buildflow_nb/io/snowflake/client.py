@@ -14,6 +14,7 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.io.snowflake.column_types import quoted
 from buildflow_nb.io.snowflake.errors import ABSENT, fault_of
+from buildflow_nb.io.snowflake.existing_types import ExistingColumn
 from buildflow_nb.io.snowflake.key_file import der_of
 
 __all__ = ("Account", "connect", "described")
@@ -74,24 +75,27 @@ def connect(account: Account, env: Env) -> Any:
         raise fault_of(error, account.said) from error
 
 
-def described(cursor: Any, account: Account) -> dict[str, str]:
+def described(cursor: Any, account: Account) -> dict[str, ExistingColumn]:
     """The columns of the table and their types; none where it is not there.
 
     Raises:
         TemporaryError: it cannot be reached for now.
         PermanentError: it may not be looked at.
     """
+    # All of its columns, since the local cloud lacks one.
     sql = (
-        f"SELECT column_name, data_type FROM {quoted(account.database)}.information_schema.columns"  # noqa: S608
+        f"SELECT * FROM {quoted(account.database)}.information_schema.columns"  # noqa: S608
         " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
     )
     try:
         rows = cursor.execute(sql, (account.schema, account.table)).fetchall()
+        names = [column[0].lower() for column in cursor.description]
     except Exception as error:
         if getattr(error, "errno", None) == ABSENT:  # the database
             return {}
         raise fault_of(error, account.said) from error
-    return {row[0]: row[1] for row in rows}
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return {row["column_name"]: ExistingColumn.of(row) for row in found}
 
 
 def _local(env: Env) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.core.primitive import PushId
 from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of, columns_seen
+from buildflow_nb.io.columns.misfits import taken
 from buildflow_nb.io.partial_push import Failures, raise_failed
 from buildflow_nb.io.snowflake.client import Account, connect, described
 from buildflow_nb.io.snowflake.column_types import column_type, copy_into, parquet_of, quoted
 from buildflow_nb.io.snowflake.errors import ABSENT, element_faults, fault_of
+from buildflow_nb.io.snowflake.existing_types import ExistingColumn, misfits
 from buildflow_nb.io.snowflake.ledger import Ledger, Progress
 
 __all__ = ("STAGE", "SnowflakeWriter")
@@ -41,6 +43,7 @@ class SnowflakeWriter:
         self._connection: Any = None
         self._cursor: Any = None
         self._ledger: Ledger | None = None  # once it is there
+        self._existing: dict[str, ExistingColumn] = {}  # of a table that was there
         self._ready = False  # whether table and stage are there
 
     def open(self) -> None:
@@ -96,8 +99,14 @@ class SnowflakeWriter:
             return  # a push that is repeated
         fitted = columns.fit(items[first:])
         failed |= {first + place: error for place, error in fitted.faults.items()}
-        places = [first + place for place in fitted.kept]
-        self._append(columns, fitted.table, places, progress, failed)
+        table, places = fitted.table, [first + place for place in fitted.kept]
+        strange = dict(misfits(table, columns.columns, self._existing))
+        for row, reason in strange.items():
+            failed[places[row]] = ConversionError(f"{self._account.said}: {reason}")
+        if strange:
+            sound = [row for row in range(len(places)) if row not in strange]
+            table, places = taken(table, sound), [places[row] for row in sound]
+        self._append(columns, table, places, progress, failed)
         if progress is not None and progress.behind < len(items):  # the last are at fault
             self._in_transaction(lambda: progress.note(len(items)))
 
@@ -197,6 +206,7 @@ class SnowflakeWriter:
         existing = described(self._cursor, self._account)
         if existing:
             self._check(existing, columns)
+        self._existing = existing
         statements = [] if existing else self._making(columns)
         statements.append(f"USE SCHEMA {self._account.place}")  # a COPY wants a current one
         statements.append(f"CREATE STAGE IF NOT EXISTS {self._stage}")
@@ -218,7 +228,7 @@ class SnowflakeWriter:
             f"CREATE TABLE IF NOT EXISTS {self._account.full_name} ({parts})",
         ]
 
-    def _check(self, existing: dict[str, str], columns: ElementColumns) -> None:
+    def _check(self, existing: dict[str, ExistingColumn], columns: ElementColumns) -> None:
         missing = [column.name for column in columns.columns if column.name not in existing]
         if missing:
             msg = (

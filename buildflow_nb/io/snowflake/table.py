@@ -19,6 +19,7 @@ from buildflow_nb.io.columns.element_columns import columns_of
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.snowflake.client import Account, connect, described
 from buildflow_nb.io.snowflake.column_types import column_type, copy_into, quoted
+from buildflow_nb.io.snowflake.existing_types import ExistingColumn
 from buildflow_nb.io.snowflake.places import (
     SnowflakeDatabase,
     SnowflakeSchema,
@@ -210,7 +211,7 @@ class SnowflakeTable(Injectable):
         found = await on_thread(lambda: self._described(env))
         return Columns(tuple(found)) if found else None
 
-    def _described(self, env: Env) -> dict[str, str]:
+    def _described(self, env: Env) -> dict[str, ExistingColumn]:
         with closing(connect(self._account(), env)) as connection:
             cursor: Any = connection.cursor()
             return described(cursor, self._account())

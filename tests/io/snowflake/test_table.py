@@ -8,7 +8,7 @@ import json
 import sys
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from typing import Any
 
 import pytest
@@ -153,6 +153,36 @@ def test_what_a_table_of_others_refuses_fails_alone(shop, tmp_path):
         pushed(shop, table, items, element=Loose)
     assert list(found.value.failed) == [1]
     assert shop.query('SELECT "x" FROM @ ORDER BY 1', table) == [(1,), (3,)]
+
+
+@pytest.mark.parametrize(
+    "case",  # the column's type, the field's, values that it holds, values that it does not
+    [
+        ("NUMBER(3, 0)", int, [999, -999], [1000]),
+        ("NUMBER", float, [2.0], [1.9, 1e38, float("nan")]),
+        ("NUMBER(10, 2)", decimal.Decimal, [decimal.Decimal("1.23")],
+         [decimal.Decimal("1.239"), decimal.Decimal("123456789012")]),
+        ("FLOAT", int, [2**53], [2**53 + 1]),
+        ("VARCHAR(3)", str, ["abc"], ["abcd"]),
+        ("DATE", dt.datetime, [dt.datetime(2020, 1, 1)], [dt.datetime(2020, 1, 1, 5)]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_column_of_others_would_hold_as_something_else_fails_alone(shop, tmp_path, case):
+    there, hint, sound, bad = case
+    table = shop.table(tmp_path)
+    pushed(shop, shop.table(tmp_path / "other"), POINTS)  # so that the schema is there
+    shop.query(f'CREATE TABLE @ ("n" NUMBER, "v" {there})', table)
+    element = make_dataclass("Row", [("n", int), ("v", hint)])
+    items = [element(n, value) for n, value in enumerate([*sound, *bad])]
+    with pytest.raises(PartialPushError) as found:
+        pushed(shop, table, items, element=element)
+    assert sorted(found.value.failed) == list(range(len(sound), len(items)))
+    assert "column 'v' is" in str(found.value.failed[len(sound)])
+    with pytest.raises(PartialPushError):
+        pushed(shop, table, items[len(sound) :], element=element)
+    stored = shop.query('SELECT "n" FROM @ ORDER BY 1', table)
+    assert [n for (n,) in stored] == list(range(len(sound)))
 
 
 @pytest.mark.parametrize("at_fault", [[3], [0, 4], [8], [3, 7, 8], list(range(9))])
