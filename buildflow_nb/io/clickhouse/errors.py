@@ -23,8 +23,10 @@ MOST_SAID = 300  # letters of what the server says
 # Of a value that does not fit its column, or a constraint.
 _ELEMENTS = frozenset({6, 27, 53, 117, 131, 321, 349, 407, 469, 691})
 _DENIED = frozenset({192, 193, 194, 497, 516})
-# Timeouts, too many queries or parts, memory, a table that is read only for now, no keeper.
-_PASSING = frozenset({159, 164, 202, 203, 209, 210, 236, 241, 242, 252, 319, 999})
+# Timeouts, too many queries or parts, memory, a table that is read only for now, no keeper, a disk
+# without room (243, or one that cannot be written, 75).
+_PASSING = frozenset({75, 159, 164, 202, 203, 209, 210, 236, 241, 242, 243, 252, 319, 999})
+_FULL_DISK = re.compile(r"Cannot reserve|No space left on device", re.IGNORECASE)
 _CODE = re.compile(r"[Cc]ode:\s*(\d+)")
 # Where it stood when it found that out: a file of its own, and a step of its pipeline.
 _WHEREABOUTS = re.compile(r":?\s*\(in file/uri [^)]*\)?|:\s*While executing\b.*$", re.DOTALL)
@@ -42,11 +44,12 @@ def fault_of(error: Exception, where: str) -> BuildFlowError:
     from clickhouse_connect.driver.exceptions import OperationalError
 
     code, reason = code_of(error), _reason(error)
-    if code in _ELEMENTS:
+    full = _FULL_DISK.search(str(error)) is not None  # under the number of whatever it happened in
+    if code in _ELEMENTS and not full:
         return ConversionError(f"{where}: {reason}")
     if code in _DENIED:
         return DeniedError(f"{where}: {reason}; look at username and password, and their grants")
-    if code in _PASSING or (code == 0 and isinstance(error, (OperationalError, OSError))):
+    if full or code in _PASSING or (code == 0 and isinstance(error, (OperationalError, OSError))):
         return TemporaryError(f"{where} cannot be reached or written for now: {reason}")
     if code == NO_DATABASE:
         return PermanentError(f"{where}: {reason}; make it: CREATE DATABASE")

@@ -1,8 +1,9 @@
 """Writes elements to a table of ClickHouse: one Arrow table, one INSERT a push.
 
-An INSERT of one block is stored whole or not at all, and under a deduplication token once. What
-does not fit the declared type, or the types of a table that is there, is found before anything is
-sent; what a table that is not ours refuses all the same is narrowed down by halving.
+An INSERT is bounded in bytes, and a push of more is several. One of one block is stored whole or
+not at all, and under a deduplication token once. What does not fit the declared type, or the types
+of a table that is there, is found before anything is sent; what a table that is not ours refuses
+all the same is narrowed down by halving.
 Source: ClickHouse documentation, "Deduplicating inserts on retries".
 """
 
@@ -30,6 +31,7 @@ from buildflow_nb.io.partial_push import Failures, raise_failed
 
 __all__ = ("opened",)
 
+MOST_BYTES = 64 << 20  # of one INSERT; servers and proxies bound bodies
 TOKENS = 1_000  # of the last INSERTs that a table remembers
 
 
@@ -108,17 +110,27 @@ class ClickhouseSink:
     async def _insert(
         self, table: Any, places: list[int], settings: dict[str, str], failed: Failures
     ) -> None:
+        """Insert what is not too much at once, in halves else; those at fault by halving, too."""
+        if table.nbytes > MOST_BYTES and len(places) > 1:
+            await self._insert_halves(table, places, settings, failed)
+            return
         try:
             await self._insert_table(table, settings)
         except ConversionError as error:
             if len(places) == 1:
                 failed[places[0]] = error
                 return
-            middle = len(places) // 2
-            for part, some in ((table.slice(0, middle), places[:middle]),
-                               (table.slice(middle), places[middle:])):  # fmt: skip
-                named = {name: f"{token}-{some[0]}" for name, token in settings.items()}
-                await self._insert(part, some, named, failed)
+            await self._insert_halves(table, places, settings, failed)
+
+    async def _insert_halves(
+        self, table: Any, places: list[int], settings: dict[str, str], failed: Failures
+    ) -> None:
+        """Insert halves under tokens of their own, the same ones when the push is repeated."""
+        middle = len(places) // 2
+        for part, some in ((table.slice(0, middle), places[:middle]),
+                           (table.slice(middle), places[middle:])):  # fmt: skip
+            named = {name: f"{token}-{some[0]}" for name, token in settings.items()}
+            await self._insert(part, some, named, failed)
 
     async def _insert_table(self, table: Any, settings: dict[str, str]) -> None:
         """Insert; where somebody has dropped the table since, it is made again."""

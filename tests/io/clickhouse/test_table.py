@@ -11,6 +11,7 @@ from dataclasses import dataclass, make_dataclass, replace
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from buildflow_nb.core.errors import (
     DeclarationError,
@@ -21,6 +22,8 @@ from buildflow_nb.core.errors import (
 )
 from buildflow_nb.core.primitive import Env, PushId
 from buildflow_nb.io.clickhouse import ClickhouseTable
+from buildflow_nb.io.clickhouse.errors import fault_of
+from buildflow_nb.io.clickhouse.sink import ClickhouseSink
 from buildflow_nb.local_cloud.clickhouse.store import CLICKHOUSE
 from tests.io.contract import SinkContract, pushed, run
 from tests.io.records import POINTS, Point
@@ -335,6 +338,44 @@ def test_a_server_that_goes_and_comes_back(tmp_path):
     finally:
         server.start()
         server.stop()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)",
+        "Code: 75. DB::Exception: Cannot write to file (x): , errno: 28, strerror: No space left",
+        "Code: 1000. DB::Exception: No space left on device: write. (POCO_EXCEPTION)",
+        "Code: 1000. DB::Exception: Cannot reserve 1.00 MiB",
+    ],
+)
+def test_a_full_disk_is_waited_out(said):
+    found = fault_of(DatabaseError(said), "t")
+    assert isinstance(found, TemporaryError)
+
+
+def test_a_push_of_many_bytes_is_several_inserts_each_stored_once(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr("buildflow_nb.io.clickhouse.sink.MOST_BYTES", 1_000)
+    sizes = []
+    plain = ClickhouseSink._insert_table
+
+    async def watched(self, table, settings):
+        sizes.append(table.nbytes)
+        await plain(self, table, settings)
+
+    monkeypatch.setattr(ClickhouseSink, "_insert_table", watched)
+    table = shop.table(tmp_path)
+    items = [Point(i, "x" * (5_000 if i == 7 else 20)) for i in range(100)]
+
+    async def go():
+        for _ in range(2):
+            async with table.sink(Env(), Point) as sink:
+                await sink.push_once(items, PushId("flow-prices", 0, len(items)))
+
+    run(go())
+    assert sum(size > 1_000 for size in sizes) == 2  # the one that is as big by itself, twice
+    found = shop.query("SELECT x, name FROM @ ORDER BY x", table)
+    assert found == [(item.x, item.name) for item in items]
 
 
 def test_what_is_nothing_is_refused_at_once():
