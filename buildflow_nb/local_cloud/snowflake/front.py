@@ -1,34 +1,42 @@
 """The server: fakesnow's application, which lets nobody in without the password.
 
 fakesnow takes any login. Here a login has to have the stack's password; whoever has none gets
-Snowflake's own answer. Databases and stages are there after a restart, with the files of stages.
+Snowflake's own answer. Everything else needs the token of a session, but for files: their client
+sends no token, so the address that it is given for a file is signed, and good for that file alone.
+Bodies are bounded. Databases and stages are there after a restart, with the files of stages.
 """
 
 from __future__ import annotations
 
-import gzip
 import hmac
 import importlib
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fakesnow.instance import FakeSnow
 from fakesnow.transforms import stage
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.project_folder import make_private
+from buildflow_nb.local_cloud.snowflake.guard import (
+    LOGIN,
+    MOST_LOGIN_BYTES,
+    SIGNATURE,
+    Guard,
+    Signatures,
+    unpacked,
+)
 from buildflow_nb.local_cloud.snowflake.statements import Pipes, Stages, teach
 
 __all__ = ("application",)
 
-LOGIN = "/session/v1/login-request"
 REFUSED = "390100"  # incorrect username or password
-MOST_BYTES = 1 << 20  # of a login
 
 
 def application(state: Path, password: Secret) -> Starlette:
@@ -45,6 +53,9 @@ def application(state: Path, password: Secret) -> Starlette:
     teach(Pipes(state / "pipes.json"), stages)
     _restore(server.shared_fs, data, stages)
 
+    signatures = Signatures()
+    _sign_addresses(server, signatures)
+
     async def login(request: Request) -> Response:
         if not hmac.compare_digest(await _given(request), password.reveal().encode()):
             body = {
@@ -59,7 +70,22 @@ def application(state: Path, password: Secret) -> Starlette:
         return answer
 
     routes = [route for route in server.routes if route.path != LOGIN]
-    return Starlette(routes=[Route(LOGIN, login, methods=["POST"]), *routes])
+    made = Starlette(routes=[Route(LOGIN, login, methods=["POST"]), *routes])
+    guard = Guard(made, signatures, lambda token: token in server.sessions)
+    return Starlette(routes=[Mount("/", guard)])
+
+
+def _sign_addresses(server: Any, signatures: Signatures) -> None:
+    """Let the addresses that clients put files to have a signature each."""
+    plain = server.gcs_stage_info
+
+    def gcs_stage_info(*arguments: Any) -> dict[str, Any]:
+        found: dict[str, Any] = plain(*arguments)
+        address = found["presignedUrl"]
+        found["presignedUrl"] = f"{address}?{SIGNATURE}={signatures.of(urlsplit(address).path)}"
+        return found
+
+    server.gcs_stage_info = gcs_stage_info
 
 
 def _restore(instance: FakeSnow, data: Path, stages: Stages) -> None:
@@ -76,7 +102,7 @@ async def _given(request: Request) -> bytes:
     body = await request.body()  # kept by the request, which the next reader gets it from
     try:
         if request.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body[:MOST_BYTES])
+            body = unpacked(body, MOST_LOGIN_BYTES)
         found: Any = json.loads(body)["data"]["PASSWORD"]
         asked = json.loads(body)["data"].get("SESSION_PARAMETERS") or {}
     except (OSError, EOFError, ValueError, KeyError, TypeError):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
 import io
+from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import snowflake.connector
 from snowflake.connector.errors import DatabaseError, ProgrammingError
+from snowflake.connector.vendored import requests
 
 from buildflow_nb.local_cloud.snowflake.store import SNOWFLAKE
 from tests.local_cloud.servers import PASSWORD, Served, served
@@ -141,6 +145,65 @@ def test_files_stay_on_their_stage(run):
     with pytest.raises(ProgrammingError):
         run(f"REMOVE @{STAGE}/../../data")
     assert run("SELECT 1") == [(1,)]
+
+
+def asked(server, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    with closing(connection):
+        connection.request(method, path, body, headers)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/fs_bucket/shop/Raw/st/planted.parquet"),
+        ("PUT", "/fs_bucket/shop/Raw/st/planted.parquet?signature=" + "0" * 64),
+        ("PUT", "/fs_bucket/%c3%a9?signature=%c3%a9"),
+        ("POST", "/queries/v1/query-request"),
+        ("POST", "/queries/v1/abort-request"),
+        ("POST", "/session"),
+        ("POST", "/session/heartbeat"),
+        ("GET", "/monitoring/queries/x"),
+        ("GET", "/"),
+    ],
+)
+@pytest.mark.parametrize("token", [None, 'Snowflake Token="made up"', "Snowflake Token"])
+def test_everything_but_the_login_needs_a_session(server, run, method, path, token):
+    run(f"CREATE STAGE IF NOT EXISTS {STAGE}")
+    before = run(f"LIST @{STAGE}")
+    headers = {} if token is None else {"Authorization": token}
+    assert asked(server, method, path, b"x", **headers) == 401
+    assert run(f"LIST @{STAGE}") == before
+
+
+def test_an_address_is_good_for_its_file_alone(server, run, monkeypatch):
+    run(f"CREATE STAGE IF NOT EXISTS {STAGE}")
+    seen = []
+    plain = requests.Session.request
+
+    def watched(self, method, url, *arguments, **words):
+        seen.append(url)
+        return plain(self, method, url, *arguments, **words)
+
+    monkeypatch.setattr(requests.Session, "request", watched)
+    put(run, "other.parquet")
+    assert "other.parquet" in str(run(f"LIST @{STAGE}"))
+    run(f"REMOVE @{STAGE}")
+    address = next(url for url in seen if "/fs_bucket/" in url)
+    path = address.partition(f":{server.port}")[2]
+    assert asked(server, "PUT", path, b"x") == 200
+    assert asked(server, "PUT", path.replace(".parquet", ".other"), b"x") == 401
+
+
+def test_bodies_are_bounded(server):
+    headers = {"Content-Length": str(1 << 40)}
+    assert asked(server, "POST", "/session/v1/login-request", **headers) == 413
+    bomb = gzip.compress(b'{"data": {"PASSWORD": "' + b"x" * (64 << 20) + b'"}}')
+    path = "/session/v1/login-request"
+    assert asked(server, "POST", path, bomb, **{"Content-Encoding": "gzip"}) == 200
+    with pytest.raises(DatabaseError, match="Incorrect username or password"):
+        connect(server, "x" * (2 << 20))
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -97,6 +97,7 @@ class SnowflakeCloud:
             protocol="http",
             login_timeout=CALL_S,
             network_timeout=CALL_S,
+            platform_detection_timeout_seconds=0.0,  # by asking addresses of cloud machines
             session_parameters={"CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
         )
 
