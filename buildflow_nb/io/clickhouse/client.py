@@ -20,7 +20,7 @@ from buildflow_nb.io.clickhouse.column_types import quoted
 from buildflow_nb.io.clickhouse.errors import NO_DATABASE, NO_TABLE, code_of, fault_of
 from buildflow_nb.io.clickhouse.existing_types import ExistingColumn
 
-__all__ = ("Server", "connected", "described")
+__all__ = ("Server", "connected", "described", "told_in_the_clear")
 
 CONNECT_S, CALL_S = 5, 60
 PORT, SECURE_PORT = 8123, 8443
@@ -98,6 +98,16 @@ async def described(client: Any, server: Server) -> dict[str, ExistingColumn]:
             return {}
         raise fault_of(error, server.said) from error
     return {row[0]: ExistingColumn(row[1], row[2]) for row in found.result_rows}
+
+
+def told_in_the_clear(server: Server, env: Env) -> bool:
+    """Whether a password goes to another machine without TLS."""
+    if server.password is None or not server.host or not server.of_the_stack:
+        return False  # nobody else hears it
+    if env.services is not None:
+        return False  # the local cloud's own is spoken to
+    name, _, port = server.host.partition(":")
+    return not _given(server, name, port)["secure"]
 
 
 async def _where(server: Server, env: Env) -> dict[str, Any]:

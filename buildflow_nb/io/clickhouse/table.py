@@ -10,11 +10,11 @@ from typing import ClassVar, Self
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.findings import Columns, Finding
+from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.injectable import Injectable
-from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Wire
+from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Wire, label_of
 from buildflow_nb.io.checks import looked
-from buildflow_nb.io.clickhouse.client import Server, connected, described
+from buildflow_nb.io.clickhouse.client import Server, connected, described, told_in_the_clear
 from buildflow_nb.io.clickhouse.sink import opened
 from buildflow_nb.io.fields import check_texts
 
@@ -140,7 +140,12 @@ class ClickhouseTable(Injectable):
             there = f"is there, with {count} columns" if found else "is made by the first push"
             return f"the server answers; the table {there}"
 
-        return await looked(self, look, role="sink")
+        found = await looked(self, look, role="sink")
+        if told_in_the_clear(self._server(), env):
+            said = f"the password goes to {self.host} in the clear"
+            cure = "secure=True, and the port at which the server speaks TLS"
+            found.append(Finding(label_of(self), Health.WARNING, said, cure, role="sink"))
+        return found
 
     async def columns(self, env: Env) -> Columns | None:
         """The columns of the table, if it is there."""

@@ -20,6 +20,7 @@ from buildflow_nb.core.errors import (
     PermanentError,
     TemporaryError,
 )
+from buildflow_nb.core.findings import Health
 from buildflow_nb.core.primitive import Env, PushId
 from buildflow_nb.io.clickhouse import ClickhouseTable
 from buildflow_nb.io.clickhouse.errors import fault_of
@@ -388,6 +389,32 @@ def test_a_missing_client_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(DeclarationError, match=r"pip install 'buildflow_nb\[clickhouse\]'"):
         ClickhouseTable("d", "t")
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        ({"host": "ch.invalid"}, True),
+        ({"host": "ch.invalid:8123"}, True),
+        ({"host": "ch.invalid:8443", "secure": False}, True),
+        ({"host": "ch.invalid:8443"}, False),
+        ({"host": "ch.invalid", "secure": True}, False),
+        ({"host": "ch.invalid", "password": None}, False),
+        ({"host": "127.0.0.1:1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_password_in_the_clear_is_warned_of(monkeypatch, words, warned):
+    async def nowhere(*_, **__):
+        raise OSError
+
+    monkeypatch.setattr("clickhouse_connect.get_async_client", nowhere)
+    table = ClickhouseTable("d", "t", **{"password": PASSWORD, **words})
+    found = run(table.check(Env()))
+    said = [one for one in found if one.health is Health.WARNING]
+    assert bool(said) == warned
+    assert all("secure=True" in one.cure for one in said)
+    assert PASSWORD.reveal() not in str(found)
 
 
 def test_without_a_host_there_has_to_be_a_stack_with_one():
