@@ -30,6 +30,7 @@ from buildflow_nb.io.blocking import Turn
 from buildflow_nb.io.postgres.database import CALL_S, Database, closed
 from buildflow_nb.io.postgres.errors import read_fault
 from buildflow_nb.io.postgres.pgoutput import Begin, Commit, Decoder, position_text
+from buildflow_nb.io.postgres.publication import Publication
 from buildflow_nb.io.postgres.slot import Slot, log_end
 from buildflow_nb.io.resuming.progress import Spans
 
@@ -84,6 +85,8 @@ class ChangeSource:
         self._env = env
         self._database = database
         self._slot = slot
+        self._publication = Publication(slot.publication, slot.tables)
+        self._found = False  # whether the slot was there in this run
         self._connection: Any = None
         self._pages: AsyncGenerator[list[bytes]] | None = None
         self._decoder = Decoder()
@@ -253,6 +256,7 @@ class ChangeSource:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._settled.wait(), SETTLED_S)
         await self._move()
+        await self._publication.look(self._connection)
         until = await log_end(self._connection)
         if until > self._looked_to:
             self._idle_looks = 0
@@ -334,10 +338,18 @@ class ChangeSource:
         self._connection = await self._database.connect(self._env)
         self._pages = None
         self._looked_to = 0
-        position = await self._slot.make(self._connection)
+        position = await self._slot.find(self._connection)
+        await self._publication.open(self._connection, was_read=position is not None)
+        document = None
+        if self._document is not None and not self._loaded:
+            document = await self._keeping.run(self._document.read)
+        if position is None:
+            lost = self._done_to if self._found else _done_to(document)
+            await self._slot.make(self._connection, lost)
+            document = None
+        self._found = True
         self._moved_to = position or 0  # it cannot be moved back
         if self._document is not None and not self._loaded:
-            document = None if position is None else await self._keeping.run(self._document.read)
             self._take_up(document)
             self._loaded = True
 
@@ -369,6 +381,12 @@ class ChangeSource:
                 await pages.aclose()
         if connection is not None:
             await closed(connection)
+
+
+def _done_to(document: Any) -> int | None:
+    """Up to where another run was done; None if there was none."""
+    found = document.get("done_to") if isinstance(document, dict) else None
+    return found if isinstance(found, int) else None
 
 
 def _batch(found: Sequence[_Held]) -> Batch:

@@ -1,4 +1,4 @@
-"""A place in Postgres's log that Postgres keeps for one reader, and what it publishes there.
+"""A place in Postgres's log that Postgres keeps for one reader.
 
 The publication is made before the slot: Postgres looks it up as it was at each change. A slot holds
 the log back from where its reader is, on the server's disk, for as long as it exists.
@@ -8,19 +8,21 @@ Source: PostgreSQL documentation, "Logical Decoding", "Replication Management Fu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from buildflow_nb.core.errors import PermanentError, TemporaryError
+from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.io.postgres.columns import quoted
-from buildflow_nb.io.postgres.errors import ABSENT, state_of
+from buildflow_nb.io.postgres.errors import state_of
 from buildflow_nb.io.postgres.pgoutput import position_text
 from buildflow_nb.io.postgres.target import TAKEN
 from buildflow_nb.io.postgres.text_values import SETTINGS
 
 __all__ = ("Slot", "drop_all", "log_end")
 
+_LOGGER = logging.getLogger(__name__)
 PAGE = 2_000  # messages of a round that are fetched at once
 
 NOT_READY = "55000"  # object_not_in_prerequisite_state
@@ -34,26 +36,20 @@ class Slot:
     publication: str
     tables: Sequence[tuple[str, str]]
 
-    async def make(self, connection: Any) -> int | None:
-        """Make both, as far as they are not there, and publish the tables.
-
-        Gives where the slot is; None if it was not there.
+    async def find(self, connection: Any) -> int | None:
+        """Where the slot is; None if it is not there.
 
         Raises:
-            TemporaryError: a table is not there yet.
-            PermanentError: this server decodes no changes, or has thrown away what was left.
+            PermanentError: Postgres has thrown away what was left.
         """
         for name, value in SETTINGS.items():
             await connection.execute("SELECT set_config($1, $2, false)", name, value)
-        await self._publish(connection)
         found = await connection.fetchrow(
             "SELECT wal_status, confirmed_flush_lsn - '0/0'::pg_lsn AS position "
             "FROM pg_replication_slots WHERE slot_name = $1",
             self.name,
         )
-        if found is None:
-            await self._create(connection)
-        elif found["wal_status"] == "lost":
+        if found is not None and found["wal_status"] == "lost":
             msg = (
                 f"Postgres has thrown away changes that the slot {self.name} had not read yet; "
                 "drop it (PostgresChanges.drop), and copy the table anew"
@@ -61,7 +57,12 @@ class Slot:
             raise PermanentError(msg)
         return None if found is None else int(found["position"])
 
-    async def _create(self, connection: Any) -> None:
+    async def make(self, connection: Any, lost: int | None) -> None:
+        """Make the slot; where there was one before, changes since the position `lost` are lost.
+
+        Raises:
+            PermanentError: this server decodes no changes.
+        """
         try:
             await connection.execute(
                 "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", self.name
@@ -77,34 +78,13 @@ class Slot:
                 )
                 raise PermanentError(msg) from error
             raise
-
-    async def _publish(self, connection: Any) -> None:
-        wanted = sorted(self.tables)
-        rows = await connection.fetch(
-            "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = $1",
-            self.publication,
-        )
-        there = await connection.fetchval(
-            "SELECT true FROM pg_publication WHERE pubname = $1", self.publication
-        )
-        if there and sorted((row[0], row[1]) for row in rows) == wanted:
-            return
-        names = ", ".join(quoted(*table) for table in wanted)
-        own = quoted(self.publication)
-        statement = (
-            f"ALTER PUBLICATION {own} SET TABLE {names}"
-            if there
-            else f"CREATE PUBLICATION {own} FOR TABLE {names} "
-            "WITH (publish_via_partition_root = true)"
-        )
-        try:
-            await connection.execute(statement)
-        except Exception as error:
-            if state_of(error) == ABSENT:
-                msg = f"{getattr(error, 'message', error)} (yet); what makes it?"
-                raise TemporaryError(msg) from error
-            if state_of(error) not in ("42710", *TAKEN):
-                raise
+        if lost is not None:
+            _LOGGER.warning(
+                "slot %s was gone, and is made anew; changes since %s of the log, where it was "
+                "done, are lost: compare the tables, or copy them anew",
+                self.name,
+                position_text(lost),
+            )
 
     async def messages(self, connection: Any, most: int, until: int) -> AsyncGenerator[list[bytes]]:
         """What is in the log from where the slot is, page by page, in whole transactions.

@@ -531,6 +531,93 @@ def test_what_cannot_be_is_said_when_it_is_declared(tables, said):
         PostgresChanges(tables, "postgresql://h/db")
 
 
+AGAIN = {
+    "dropped and made anew": ["DROP TABLE t", "CREATE TABLE t (id bigint PRIMARY KEY, name text)"],
+    "renamed and made anew": ["ALTER TABLE t RENAME TO u", "CREATE TABLE t (LIKE u)"],
+    "without its publication": ["DROP PUBLICATION {publication}"],
+}
+
+
+@pytest.mark.parametrize("between_runs", [False, True])
+@pytest.mark.parametrize("how", AGAIN)
+def test_what_is_not_published_any_more_is_again_and_it_is_told(
+    changes, sql, caplog, how, between_runs
+):
+    run(begin(changes))
+    name = changes.slot(Env()).publication
+    statements = [one.format(publication=name) for one in AGAIN[how]]
+
+    async def go():
+        async with changes.source(Env()) as source:
+            if not between_runs:
+                await asyncio.to_thread(sql, "INSERT INTO t VALUES (1)")
+                _, receipts = await some(source, 1)
+                await source.settle(receipts, ok=True)
+                for statement in statements:
+                    await asyncio.to_thread(sql, statement)
+                    while (await source.pull()).items:
+                        pass
+            assert (await source.pull()).items == []
+            await asyncio.to_thread(sql, "INSERT INTO t VALUES (2)")
+            return [one.row["id"] for one in (await some(source, 1))[0]]
+
+    if between_runs:
+        sql(*statements)
+    assert caplog.text == ""
+    assert run(go()) == [2]
+    (warning,) = caplog.records
+    since = "it was last read" if between_runs else " UTC"
+    assert f"{since} may be lost" in warning.getMessage()
+    assert warning.getMessage().startswith("public.t was not published any more")
+
+
+def test_one_table_that_is_gone_does_not_hold_up_the_others(url, sql):
+    sql("CREATE TABLE t (id int)", "CREATE TABLE u (id int)")
+    primitive = PostgresChanges(["t", "u"], url)
+
+    async def go():
+        async with primitive.source(Env()) as source:
+            assert (await source.pull()).items == []
+            await asyncio.to_thread(sql, "DROP TABLE t")
+            assert (await source.pull()).items == []
+            await asyncio.to_thread(sql, "INSERT INTO u VALUES (1)")
+            found = (await some(source, 1))[0]
+            await asyncio.to_thread(sql, "CREATE TABLE t (id int)")
+            assert (await source.pull()).items == []
+            await asyncio.to_thread(sql, "INSERT INTO t VALUES (2)")
+            return [one.row["id"] for one in found + (await some(source, 1))[0]]
+
+    try:
+        assert run(go()) == [1, 2]
+    finally:
+        primitive.drop(Env())
+
+
+def test_a_slot_that_was_gone_between_runs_is_told(changes, sql, tmp_path, caplog):
+    env = replace(Env(), positions=tmp_path / "flow" / "one")
+    run(begin(changes, env))
+    sql("INSERT INTO t VALUES (1)")
+
+    async def read():
+        async with changes.source(env) as source:
+            items, receipts = await some(source, 1)
+            await source.settle(receipts, ok=True)
+            return [one.row["id"] for one in items]
+
+    assert run(read()) == [1]
+    sql(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+        "WHERE database = current_database()",
+        "INSERT INTO t VALUES (2)",
+    )
+    assert caplog.text == ""
+    run(begin(changes, env))
+    (warning,) = caplog.records
+    assert "was gone, and is made anew; changes since 0/" in warning.getMessage()
+    run(begin(changes, env))
+    assert len(caplog.records) == 1
+
+
 WORKER = """
 import sys
 from buildflow_nb import Flow
