@@ -1,7 +1,7 @@
 """What an error of Postgres or of its client means for a processor: an element, for now, for good.
 
 SQLSTATE classes: PostgreSQL documentation, appendix A. What an error says of an element's values
-(its DETAIL) is left out, since a value may be secret.
+(its DETAIL, the words of a trigger) is left out, since a value may be secret.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ CONNECTION = (ConnectionError, TimeoutError)
 READ_ONLY = "25006"
 ABSENT = "42P01"  # a table, which somebody may be about to make
 SAME_KEY = "21000"  # two rows of a statement have one key in Postgres's eyes
-_ELEMENT = ("22", "23")
+RAISED = "P0001"  # by a trigger, in words of its own
+_ELEMENT = ("22", "23", RAISED)
 _PASSES = ("08", "40", "53", "55006", "55P03", "57", "58030", "25006")
 _CURES: Mapping[str, str] = {
     "28": "look at the user and the password",
@@ -35,6 +36,8 @@ _CURES: Mapping[str, str] = {
     "42501": "grant it, or connect as another user",
 }
 _ROW = re.compile(r"COPY .*, line (\d+)(?:, column ([^:\n]+))?")
+
+_RAISED_BY = re.compile(r"PL/pgSQL function (\S+\(\)) line \d+ at RAISE")
 
 
 def state_of(error: BaseException) -> str:
@@ -54,6 +57,9 @@ def element_fault(error: BaseException) -> ConversionError | None:
     """The error of the elements that a statement was given; None where they are not at fault."""
     if not is_element_fault(error):
         return None
+    if state_of(error) == RAISED:
+        by = _RAISED_BY.search(getattr(error, "context", None) or "")
+        return ConversionError(f"a trigger refused it{f' ({by[1]})' if by else ''}")
     found = _ROW.search(getattr(error, "context", None) or "")
     column = getattr(error, "column_name", None) or (found[2] if found else None)
     opening = f"column {column!r}: " if column else ""

@@ -142,6 +142,8 @@ class PostgresSink:
             noted = await self._noted(push)
             if push is not None and noted is None:
                 return await self._faults_of(push)
+            # One that is checked at the end of a transaction would name no element, and end it all.
+            await self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             faults = await self._narrowed(prepared, rows)
             failed |= {rows.kept[i]: error for i, error in faults.items()}
             await self._note_faults(push, noted, failed)

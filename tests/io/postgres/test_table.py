@@ -252,6 +252,43 @@ def test_a_foreign_key_fails_its_elements_alone(table, sql, rows):
         sql("TRUNCATE t")
 
 
+@pytest.mark.parametrize("once", [False, True])
+def test_a_constraint_that_is_checked_at_the_end_fails_its_elements_alone(table, sql, rows, once):
+    sql(
+        "CREATE TABLE t (id bigint, name text UNIQUE DEFERRABLE INITIALLY DEFERRED, n bigint)",
+        "INSERT INTO t VALUES (0, 'taken')",
+    )
+    items = [Keyed(1, "a"), Keyed(2, "taken"), Keyed(3, "a"), Keyed(4, "d")]
+
+    async def go():
+        async with table().sink(Env(), Keyed) as sink:
+            if once:
+                await sink.push_once(items, PushId("w", 0, 4))
+            else:
+                await sink.push(items)
+
+    with pytest.raises(PartialPushError, match="unique constraint") as caught:
+        run(go())
+    assert list(caught.value.failed) == [1, 2]
+    assert rows("SELECT id FROM t ORDER BY id") == [(0,), (1,), (4,)]
+
+
+@pytest.mark.parametrize("key", [None, "id"])
+def test_what_a_trigger_refuses_fails_alone_and_its_values_are_not_told(table, sql, rows, key):
+    sql(
+        "CREATE TABLE t (id bigint PRIMARY KEY, name text, n bigint)",
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF new.n < 0 THEN RAISE EXCEPTION 'not %', new.name; END IF; RETURN new; END $$",
+        "CREATE TRIGGER refusing BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    items = [Keyed(1, "a", 1), Keyed(2, "s3cret", -1), Keyed(3, "c", 1)]
+    with pytest.raises(PartialPushError, match=r"a trigger refused it \(refuse\(\)\)") as caught:
+        pushed(table(key=key), items, element=Keyed)
+    assert list(caught.value.failed) == [1]
+    assert "s3cret" not in f"{caught.value} {caught.value.failed[1]}"
+    assert rows("SELECT id FROM t ORDER BY id") == [(1,), (3,)]
+
+
 def test_narrower_columns_refuse_what_they_would_cut(table, sql, rows):
     sql("CREATE TABLE t (id integer, name text, n smallint)")
     with pytest.raises(PartialPushError) as caught:
