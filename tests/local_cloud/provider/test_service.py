@@ -183,7 +183,7 @@ def test_servers_stop_and_start_again():
     others = {thread.name for thread in threading.enumerate()}
     servers = ProviderServers()
     ports = servers.start()
-    assert sorted(ports) == ["aws", "gcp"]
+    assert sorted(ports) == ["aws", "gcp", "snowflake"]
     servers.stop()
     for port in ports.values():
         with socket.socket() as probe:
