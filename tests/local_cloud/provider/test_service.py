@@ -192,7 +192,7 @@ def test_servers_stop_and_start_again():
         if thread.name.startswith("provider") and thread.name not in others:
             thread.join(DEADLINE_S)
             assert not thread.is_alive()
-    assert sorted(servers.start()) == ["aws", "gcp"]
+    assert sorted(servers.start()) == ["aws", "gcp", "snowflake"]
     servers.stop()
 
 
