@@ -26,6 +26,7 @@ from buildflow_nb.io.columns.arrow import Tables, kinds_of
 from buildflow_nb.io.columns.kinds import Kind
 from buildflow_nb.io.columns.layout import Layout
 from buildflow_nb.io.duckdb.connection import CLOUD, connect, fault, name_quoted, quoted
+from buildflow_nb.io.duckdb.cuts import Cut, cutting, refuse_cut
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS, Failures, raise_failed, write_sound
 
 __all__ = ("DuckDBWriter",)
@@ -61,6 +62,7 @@ class DuckDBWriter:
         self._key = tuple(key)
         self._tables = Tables(element)
         self._fitted = False  # whether it is known that the table has such columns
+        self._cutting: Sequence[Cut] = ()  # columns that would cut some of their values
         self._connection: Any = None
 
     def open(self) -> None:
@@ -172,6 +174,7 @@ class DuckDBWriter:
         connection = self._connection
         connection.register(PUSHED, table)
         try:
+            refuse_cut(connection, PUSHED, self._cutting)
             if self._key or note is not None:
                 self._in_transaction(note)
             else:
@@ -267,17 +270,17 @@ class DuckDBWriter:
             self._demand_key_in(names)
             self._make(self._tables.kinds)
 
-    def _existing(self) -> dict[str, bool]:
-        """The columns of the table, and which make up its primary key; none without a table."""
+    def _existing(self) -> dict[str, tuple[str, bool]]:
+        """The columns of the table, if it is there: type, and whether it is of the primary key."""
         import duckdb
 
         try:
             rows = self._connection.execute(f"DESCRIBE {quoted(self._table)}").fetchall()
         except duckdb.CatalogException:
             return {}
-        return {name: key == "PRI" for name, _type, _null, key, *_ in rows}
+        return {name: (kind, key == "PRI") for name, kind, _null, key, *_ in rows}
 
-    def _check(self, existing: Mapping[str, bool], names: Sequence[str]) -> None:
+    def _check(self, existing: Mapping[str, tuple[str, bool]], names: Sequence[str]) -> None:
         known = {name.lower() for name in existing}  # DuckDB's names know no case
         missing = [name for name in names if name.lower() not in known]
         if missing:
@@ -288,7 +291,7 @@ class DuckDBWriter:
             )
             raise PermanentError(msg)
         self._demand_key_in(names)
-        found = {name.lower() for name, key in existing.items() if key}
+        found = {name.lower() for name, (_, key) in existing.items() if key}
         if self._key and found != {name.lower() for name in self._key}:
             key = ", ".join(map(name_quoted, self._key))
             msg = (
@@ -297,6 +300,8 @@ class DuckDBWriter:
                 f"({key}), or write to another one"
             )
             raise PermanentError(msg)
+        types = {name: kind for name, (kind, _) in existing.items()}
+        self._cutting = cutting(types, self._tables.kinds)
 
     def _demand_key_in(self, names: Sequence[str]) -> None:
         """Raises: PermanentError: a column of the key is no field of the elements."""

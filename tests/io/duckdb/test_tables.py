@@ -1,11 +1,12 @@
 """DuckDB tables and queries."""
 
 import datetime as dt
+import decimal
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 
 import duckdb
 import pytest
@@ -256,6 +257,34 @@ def test_a_table_that_is_dropped_meanwhile_is_made_anew(path):
 
     run(go())
     assert rows(path, "SELECT count(*) FROM t") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "fitting", "cut"),
+    [
+        ("BIGINT", float, 2.0, 1.9),
+        ("DECIMAL(10,2)", float, 1.24, 1.239),
+        ("DECIMAL(10,2)", decimal.Decimal, decimal.Decimal("1.24"), decimal.Decimal("1.239")),
+        ("INTEGER", decimal.Decimal, decimal.Decimal(2), decimal.Decimal("1.5")),
+        ("DOUBLE", int, 2**53, 2**53 + 1),
+        ("BOOLEAN", int, 1, 2),
+        ("BIGINT", str, "12", "1.9"),
+        ("DATE", dt.datetime, dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, 5)),
+        ("TIMESTAMP_S", dt.datetime, dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, 0, 0, 0, 5)),
+    ],
+)
+@pytest.mark.parametrize("declared", [True, False])
+def test_what_a_column_would_cut_is_refused_alone(path, column, kind, fitting, cut, declared):  # noqa: PLR0913, PLR0917
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"CREATE TABLE t (V {column})")
+    element = make_dataclass("Element", [("v", kind | None)])
+    items = [element(value) for value in (fitting, cut, None, fitting)]
+    with pytest.raises(PartialPushError) as caught:
+        pushed(DuckDBTable(path, "t"), items, element=element if declared else None)
+    assert list(caught.value.failed) == [1]
+    said = str(caught.value.failed[1])
+    assert said.startswith(f"column 'v': {column} would cut the value")
+    assert len(rows(path, "FROM t")) == 3
 
 
 def test_a_key_that_is_taken_fails_alone(path):
