@@ -304,7 +304,13 @@ class DuckDBWriter:
         self._cutting = cutting(types, self._tables.kinds)
 
     def _demand_key_in(self, names: Sequence[str]) -> None:
-        """Raises: PermanentError: a column of the key is no field of the elements."""
+        """Raises: PermanentError: a column of the key is no field, or a field has no name."""
+        if "" in names:
+            msg = (
+                f"table {self._table!r}: the elements have a field named '', which no column can "
+                "be; give it a name"
+            )
+            raise PermanentError(msg)
         known = {name.lower() for name in names}
         missing = [name for name in self._key if name.lower() not in known]
         if missing:

@@ -74,6 +74,12 @@ class Target:
         found = await existing(connection, self.table)
         if found is None:
             columns = declared or columns_seen(items)
+            if any(not column.name for column in columns.columns):
+                msg = (
+                    f"table {self.shown}: the elements have a field named '', which no column can "
+                    "be; give it a name"
+                )
+                raise PermanentError(msg)
             self._demand_key(columns.columns)
             await self._make(connection, create(self.table, columns.columns, self.key))
             found = await existing(connection, self.table)

@@ -287,6 +287,11 @@ def test_what_a_column_would_cut_is_refused_alone(path, column, kind, fitting, c
     assert len(rows(path, "FROM t")) == 3
 
 
+def test_a_field_without_a_name_is_told_in_one_line(path):
+    with pytest.raises(PermanentError, match="table 't': the elements have a field named ''"):
+        pushed(DuckDBTable(path, "t"), [{"": 1, "x": 2}])
+
+
 def test_a_key_that_is_taken_fails_alone(path):
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE t (x INTEGER PRIMARY KEY, name VARCHAR)")

@@ -289,6 +289,11 @@ def test_what_a_trigger_refuses_fails_alone_and_its_values_are_not_told(table, s
     assert rows("SELECT id FROM t ORDER BY id") == [(1,), (3,)]
 
 
+def test_a_field_without_a_name_is_told_in_one_line(table):
+    with pytest.raises(PermanentError, match=r"table 'public\.t': the elements have a field named"):
+        pushed(table(), [{"": 1, "x": 2}])
+
+
 def test_narrower_columns_refuse_what_they_would_cut(table, sql, rows):
     sql("CREATE TABLE t (id integer, name text, n smallint)")
     with pytest.raises(PartialPushError) as caught:
