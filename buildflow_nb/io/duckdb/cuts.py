@@ -1,4 +1,4 @@
-"""Columns of a DuckDB table that was there, which would store another value than they are given.
+"""Values that DuckDB would store as others than it is given, or so that nobody can read them.
 
 DuckDB rounds where it converts for an INSERT: 1.9 becomes 2 in a BIGINT, 1.239 becomes 1.24 in a
 DECIMAL(10,2), a moment becomes its day in a DATE. So such columns are asked first whether each
@@ -15,7 +15,9 @@ from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.io.columns.kinds import Kind
 from buildflow_nb.io.duckdb.connection import name_quoted
 
-__all__ = ("Cut", "cutting", "refuse_cut")
+__all__ = ("Cut", "cutting", "refuse_cut", "refuse_no_moments")
+
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999  # of Python, in UTC
 
 _WIDTHS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _NUMBERS = (*_WIDTHS, *(f"U{name}" for name in _WIDTHS), "DECIMAL")
@@ -71,4 +73,23 @@ def refuse_cut(connection: Any, table: str, cuts: Sequence[Cut]) -> None:
     for cut, count in zip(cuts, counts, strict=True):
         if count:
             msg = f"column {cut.name!r}: {cut.type} would cut the value; round it, or widen it"
+            raise ConversionError(msg)
+
+
+def refuse_no_moments(table: Any) -> None:
+    """Look whether an Arrow table has moments which in UTC are none of Python's, and not readable.
+
+    Raises:
+        ConversionError: it has; names the column.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if not pa.types.is_timestamp(column.type) or column.type.tz is None:
+            continue
+        ends = pc.min_max(column.cast(pa.int64()))
+        first, last = ends["min"].as_py(), ends["max"].as_py()
+        if first is not None and (first < _FIRST_US or last > _LAST_US):
+            msg = f"column {name!r}: a moment before the year 1 or behind 9999 in UTC"
             raise ConversionError(msg)

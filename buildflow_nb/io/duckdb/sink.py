@@ -26,7 +26,7 @@ from buildflow_nb.io.columns.arrow import Tables, kinds_of
 from buildflow_nb.io.columns.kinds import Kind
 from buildflow_nb.io.columns.layout import Layout
 from buildflow_nb.io.duckdb.connection import CLOUD, connect, fault, name_quoted, quoted
-from buildflow_nb.io.duckdb.cuts import Cut, cutting, refuse_cut
+from buildflow_nb.io.duckdb.cuts import Cut, cutting, refuse_cut, refuse_no_moments
 from buildflow_nb.io.partial_push import ELEMENT_FAULTS, Failures, raise_failed, write_sound
 
 __all__ = ("DuckDBWriter",)
@@ -157,6 +157,7 @@ class DuckDBWriter:
         if self._connection is None:
             self.open()
         table = self._tables.make(layout, items)
+        refuse_no_moments(table)
         if not self._fitted:
             self._fit(layout.names)
             self._tables.keep()

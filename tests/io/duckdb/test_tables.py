@@ -287,6 +287,23 @@ def test_what_a_column_would_cut_is_refused_alone(path, column, kind, fitting, c
     assert len(rows(path, "FROM t")) == 3
 
 
+def test_a_moment_that_utc_has_not_fails_alone(path):
+    @dataclass
+    class At:
+        at: dt.datetime | None
+
+    def moment(year, hours):
+        return At(dt.datetime(year, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=hours))))
+
+    last = dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-1)))
+    items = [moment(1, 0), moment(1, 14), At(None), At(last), moment(2024, 14)]
+    with pytest.raises(PartialPushError) as caught:
+        pushed(DuckDBTable(path, "t"), items, element=At)
+    assert list(caught.value.failed) == [1, 3]
+    assert "column 'at': a moment before the year 1 or" in str(caught.value.failed[1])
+    assert decoded(At, DuckDBTable(path, "t"), pulled(DuckDBTable(path, "t"))) == items[::2]
+
+
 def test_a_field_without_a_name_is_told_in_one_line(path):
     with pytest.raises(PermanentError, match="table 't': the elements have a field named ''"):
         pushed(DuckDBTable(path, "t"), [{"": 1, "x": 2}])
