@@ -203,6 +203,9 @@ class SnowflakeWriter:
         Raises:
             PermanentError: the table has other columns, or may not be made.
         """
+        if not all(column.name for column in columns.columns):
+            msg = f"{self._account.said}: a field has an empty name, which no column has; name it"
+            raise PermanentError(msg)
         existing = described(self._cursor, self._account)
         if existing:
             self._check(existing, columns)

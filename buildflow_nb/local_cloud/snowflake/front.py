@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import importlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ def application(state: Path, password: Secret) -> Starlette:
     data, files = state / "data", state / "stages"
     make_private(data)
     make_private(files)
+    _quieten(server)
     server.shared_fs = FakeSnow(db_path=str(data))
     stage.LOCAL_BUCKET_PATH = str(files)
     stages = Stages(state / "stages.parquet")
@@ -73,6 +75,20 @@ def application(state: Path, password: Secret) -> Starlette:
     made = Starlette(routes=[Route(LOGIN, login, methods=["POST"]), *routes])
     guard = Guard(made, signatures, lambda token: token in server.sessions)
     return Starlette(routes=[Mount("/", guard)])
+
+
+def _quieten(server: Any) -> None:
+    """Let the log tell of faults alone, and without the text of statements, which has values."""
+
+    def without_text(record: logging.LogRecord) -> bool:
+        kind = record.exc_info[0] if record.exc_info else None
+        record.msg, record.args = f"a statement failed: {kind.__name__ if kind else 'unknown'}", ()
+        record.exc_info = record.exc_text = None
+        return True
+
+    server.logger.setLevel(logging.ERROR)
+    server.logger.addFilter(without_text)
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it shows what it cannot parse
 
 
 def _sign_addresses(server: Any, signatures: Signatures) -> None:

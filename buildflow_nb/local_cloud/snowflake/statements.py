@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from fakesnow import copy_into
+from fakesnow import copy_into, info_schema
 from fakesnow.transforms import stage
 from snowflake.connector import errors
 
@@ -27,6 +27,8 @@ from buildflow_nb.core.project_folder import write_whole
 __all__ = ("Pipes", "Stages", "teach")
 
 NOT_NULL, NOT_NULL_STATE = 100072, "22000"  # NULL result in a non-nullable column
+NOT_DONE = 1003  # a statement that cannot be compiled
+_PASSING = (duckdb.IOException, duckdb.TransactionException, duckdb.OutOfMemoryException)
 _NAME = r'("(?:[^"]|"")+"|[\w$]+)'
 _PATH = rf"({_NAME}(?:\.{_NAME})*)"
 _NOTHING = re.compile(
@@ -107,11 +109,27 @@ def teach(pipes: Pipes, stages: Stages) -> None:
             raise errors.ProgrammingError(
                 msg=str(error), errno=NOT_NULL, sqlstate=NOT_NULL_STATE
             ) from None
+        except _PASSING:
+            raise  # to be asked again
+        except (duckdb.Error, NotImplementedError, AssertionError, ValueError) as error:
+            # As a fault of the server's it would be asked again until the client's deadline.
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            msg = f"the local Snowflake cannot do this: {said}"
+            raise errors.ProgrammingError(msg=msg, errno=NOT_DONE, sqlstate="42000") from None
         if _MAKES_STAGE.match(command):
             stages.note(self._duck_conn)
         return result
 
     cursors.execute = execute
+    infos: Any = info_schema
+    lengths = infos.insert_text_lengths_sql
+
+    def text_lengths(catalog: str, schema: str, table: str, found: list[tuple[str, int]]) -> str:
+        places = [name.replace("'", "''") for name in (catalog, schema, table)]
+        sql: str = lengths(*places, [(name.replace("'", "''"), size) for name, size in found])
+        return sql
+
+    infos.insert_text_lengths_sql = text_lengths
     urls = copy_into._source_urls  # noqa: SLF001  (FILES=(...) on an internal stage is refused)
 
     def source_urls(source: str, files: list[str]) -> list[str]:

@@ -381,6 +381,20 @@ def test_nothing_but_the_account_is_dialled(shop, tmp_path):
     assert {"127.0.0.1" in one for one in dialled} == {True}, sorted(set(dialled))
 
 
+@pytest.mark.parametrize("name", ["a'b", 'a"b', "a\\b", "a;b--", "%s", "?", "{x}", "a b", "select"])
+def test_names_of_columns_are_taken_as_they_are(shop, tmp_path, name):
+    table = shop.table(tmp_path)
+    pushed(shop, table, [{"id": 1, name: "v"}], element=None)
+    pushed(shop, table, [{"id": 2, name: "w"}], element=None)
+    assert shop.query("SELECT * FROM @ ORDER BY 1", table) == [(1, "v"), (2, "w")]
+
+
+def test_a_field_without_a_name_is_one_line(shop, tmp_path):
+    with pytest.raises(PermanentError, match="a field has an empty name") as found:
+        pushed(shop, shop.table(tmp_path), [{"": 1}], element=None)
+    assert "\n" not in str(found.value)
+
+
 def test_buildflows_options():
     table = SnowflakeTable("t", "d", "s", "a bucket", "a", "u", "k").options(table_schema=Point)
     assert (table.linger_s, table.table_schema) == (60, Point)

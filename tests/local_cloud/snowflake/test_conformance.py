@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import io
+import time
 from contextlib import closing
 
 import pyarrow as pa
@@ -194,6 +195,24 @@ def test_an_address_is_good_for_its_file_alone(server, run, monkeypatch):
     path = address.partition(f":{server.port}")[2]
     assert asked(server, "PUT", path, b"x") == 200
     assert asked(server, "PUT", path.replace(".parquet", ".other"), b"x") == 401
+
+
+def test_what_it_cannot_do_is_told_at_once_and_not_written_to_the_log(tmp_path):
+    with served(SNOWFLAKE, tmp_path) as server:
+        connection = connect(server)
+        cursor = connection.cursor()
+        cursor.execute("CREATE DATABASE D")
+        cursor.execute("CREATE SCHEMA D.S")
+        began = time.monotonic()
+        with pytest.raises(ProgrammingError, match="the local Snowflake cannot do this: "):
+            cursor.execute('CREATE TABLE D.S."a quote\' in made up words" (N NUMBER)')
+        with pytest.raises(ProgrammingError):
+            cursor.execute("SELECT 'made up words' FROM D.S.NOWHERE")
+        assert time.monotonic() - began < 4
+        connection.close()
+    log = (tmp_path / "log").read_text()
+    assert "made up words" not in log
+    assert "login" not in log
 
 
 def test_bodies_are_bounded(server):
