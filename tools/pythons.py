@@ -90,7 +90,7 @@ def environment(version: str, python: str) -> Path:
     pip = [UV, "pip", "install", "--quiet", "--python", str(home / "bin" / "python")]
     for command in (
         [UV, "venv", "--quiet", "--clear", "--no-project", "--python", python, str(home)],
-        [*pip, "--require-hashes", "-r", str(LOCK)],
+        [*pip, "--no-deps", "--require-hashes", "-r", str(LOCK)],
         [*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)],
     ):
         subprocess.run(command, check=True, timeout=SET_UP_S, cwd=ROOT)
