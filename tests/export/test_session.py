@@ -45,9 +45,8 @@ def test_sessions_of_cloud_sql(tmp_path, monkeypatch):
     shop = tmp_path / "shop"
     _, report = exported(shop, *CELLS)
     assert WORD not in written(shop)
-    assert report.secrets == ("DB_USER", "DB_PASSWORD")
+    assert report.secrets == ("DB_PASSWORD",)
     assert "[local,sql,cloudsql,local-postgres]" in (shop / "requirements.txt").read_text()
-    monkeypatch.setenv("DB_USER", "ada")
     monkeypatch.setenv("DB_PASSWORD", WORD)
     try:
         words = [*COMMAND, "apply", "--yes"]
