@@ -1,0 +1,1 @@
+"""A flow whose processors work in processes of their own, wherever a host has them."""
