@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 __all__ = (
     "BuildFlowError",
+    "CannotShipError",
     "ConfigError",
     "ConversionError",
     "DeclarationError",
@@ -65,6 +66,10 @@ class ConfigError(BuildFlowError):
 
 class UsageError(BuildFlowError):
     """A magic or a method was called with words or in a state that it does not take."""
+
+
+class CannotShipError(UsageError):
+    """Something cannot be sent to another process, or not be made again there."""
 
 
 class RunError(BuildFlowError):

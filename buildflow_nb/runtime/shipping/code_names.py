@@ -1,0 +1,53 @@
+"""What code names: globals, with the lines on which it does, and modules that it imports."""
+
+from __future__ import annotations
+
+import dis
+import types
+from collections.abc import Iterator
+
+__all__ = ("globals_of", "imports_of", "lines_of")
+
+_CLOSED = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_CLOSURE", "LOAD_FROM_DICT_OR_DEREF")
+_GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+
+
+def globals_of(code: types.CodeType) -> dict[str, int]:
+    """The globals that code reads, and that of functions inside of it, with the first line."""
+    return _lines(code, _GLOBAL)
+
+
+def lines_of(code: types.CodeType) -> dict[str, int]:
+    """The same, and names of functions around it."""
+    return _lines(code, (*_GLOBAL, *_CLOSED))
+
+
+def imports_of(code: types.CodeType) -> set[str]:
+    """The modules that it imports when it runs, and what of them may be modules."""
+    found = set()
+    for inner in _codes(code):
+        last = ""
+        for step in dis.get_instructions(inner):
+            if step.opname == "IMPORT_NAME":
+                last = str(step.argval)
+                found.add(last)
+            elif step.opname == "IMPORT_FROM":
+                found.add(f"{last}.{step.argval}")
+    return found
+
+
+def _lines(code: types.CodeType, kinds: tuple[str, ...]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for inner in _codes(code):
+        for step in dis.get_instructions(inner):
+            if step.opname in kinds:
+                line = step.positions.lineno if step.positions else None
+                found.setdefault(str(step.argval), line or inner.co_firstlineno)
+    return found
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)

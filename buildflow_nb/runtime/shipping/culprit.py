@@ -1,0 +1,208 @@
+"""The way to what cannot be sent: which variable, on which line, and by way of what.
+
+Pickle tells the class of what it could not write, never where it was. So each part of what was to
+be sent is written alone, and where one fails its parts are: what fails though all its parts can be
+sent, or is an object of somebody else's, is the culprit.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from buildflow_nb.core.declaring.dependencies import Dependency, Provider
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.declaring.processor import Processor
+from buildflow_nb.core.primitive import label_of
+from buildflow_nb.runtime.shipping.code_names import lines_of
+from buildflow_nb.runtime.shipping.pickler import dumped, of_shell
+
+__all__ = ("explained", "of_spec")
+
+_MOST = 2_000  # parts that are tried
+_CURE = "make it in setup(), or as a dependency"
+_OURS = __name__.partition(".")[0]
+_MADE_OF_CODE = (types.FunctionType, types.MethodType, functools.partial, property)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of something; `said` is how it is one: "uses 'app' (line 7 of cell 3)"."""
+
+    said: str
+    thing: object
+
+
+def explained(thing: object, owner: str = "", parts: Iterable[_Part] | None = None) -> str:
+    """Why something cannot be sent, in one line. Never raises."""
+    try:
+        way = _way(_parts(thing) if parts is None else parts, set(), [_MOST])
+    except BaseException:  # noqa: BLE001  (looks into things of anybody's)
+        way = None
+    name = owner or _name(thing)
+    if not way:
+        return f"{name} cannot be sent to another process; {_CURE}"
+    steps = ", which ".join(part.said for part in way)
+    return f"{name}: {steps}, which cannot be sent to another process; {_CURE}"
+
+
+def of_spec(spec: ProcessorSpec) -> Iterator[_Part]:
+    """The parts of a spec, as people call them."""
+    processor = spec.processor
+    yield from _parts(processor.target)
+    for role in ("source", "sink"):
+        if (primitive := getattr(spec, role, None)) is not None:
+            yield _Part(f"has the {role} {label_of(primitive)}", primitive)
+    if (primitive := getattr(spec.options, "dead_letter", None)) is not None:
+        yield _Part(f"has the dead letter {label_of(primitive)}", primitive)
+    for provider in processor.providers:
+        yield _Part(f"uses the dependency {provider.name!r}", provider)
+    for parameter in processor.parameters:
+        yield _Part(f"has the parameter {parameter.name!r}", parameter)
+    yield _Part("returns it", processor.returns)
+    yield _Part("has options", spec.options)
+
+
+def _way(parts: Iterable[_Part], seen: set[int], left: list[int]) -> list[_Part] | None:
+    """The parts from here to the culprit; None where all can be sent."""
+    for part in parts:
+        if id(part.thing) in seen or left[0] <= 0:
+            continue
+        seen.add(id(part.thing))
+        left[0] -= 1
+        if _goes(part.thing):
+            continue
+        inside = _way(_parts(part.thing), seen, left) if _is_looked_into(part.thing) else None
+        return [part, *(inside or ())]
+    return None
+
+
+def _goes(thing: object) -> bool:
+    try:
+        dumped(thing)
+    except BaseException:  # noqa: BLE001  (a user's own way to be pickled)
+        return False
+    return True
+
+
+def _is_looked_into(thing: object) -> bool:
+    """Whether parts of it are the user's to change: not of an object of some library."""
+    if isinstance(thing, (type, *_MADE_OF_CODE, dict, list, tuple, set, frozenset)):
+        return True
+    module = str(type(thing).__module__)
+    if module == "__main__" or module.startswith((f"{_OURS}.core", f"{_OURS}.io")):
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return (
+        bool(file)
+        and not {"site-packages", "dist-packages"} & set(Path(str(file)).parts)
+        and (module.partition(".")[0] not in (*sys.stdlib_module_names, _OURS))
+    )
+
+
+def _parts(thing: Any) -> Iterator[_Part]:
+    if isinstance(thing, types.FunctionType):
+        yield from _of_function(thing)
+    elif isinstance(thing, types.MethodType):
+        yield _Part(f"is a method of {_name(thing.__self__)}", thing.__self__)
+        yield from _parts(thing.__func__)
+    elif isinstance(thing, functools.partial):
+        yield _Part(f"calls {_name(thing.func)}", thing.func)
+        yield from _items(enumerate(thing.args))
+        yield from _items(thing.keywords.items())
+    elif isinstance(thing, property):
+        for function in filter(None, (thing.fget, thing.fset, thing.fdel)):
+            yield from _parts(function)
+    elif isinstance(thing, (classmethod, staticmethod)):
+        yield from _parts(thing.__func__)
+    elif isinstance(thing, type):
+        yield from _of_class(thing)
+    elif isinstance(thing, dict):
+        yield from (_Part(f"holds the key {key!r:.50}", key) for key in thing)
+        yield from _items(thing.items())
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        yield from _items(enumerate(thing))
+    else:
+        yield from _of_instance(thing)
+
+
+def _of_function(function: types.FunctionType) -> Iterator[_Part]:
+    code = function.__code__
+    names = {**of_shell(code), **function.__globals__}
+    cells = dict(zip(code.co_freevars, function.__closure__ or (), strict=True))
+    for name, line in sorted(lines_of(code).items(), key=lambda found: found[1]):
+        said = f"uses {name!r} ({_place(code.co_filename, line)})"
+        if name in cells:
+            try:
+                yield _Part(said, cells[name].cell_contents)
+            except ValueError:  # it is not set yet
+                continue
+        elif name in names:
+            yield _Part(said, names[name])
+    defaults = function.__defaults__ or ()
+    named = code.co_varnames[: code.co_argcount]
+    where = _place(code.co_filename, code.co_firstlineno)
+    by_default = dict(zip(named[len(named) - len(defaults) :], defaults, strict=True))
+    for name, value in {**by_default, **(function.__kwdefaults__ or {})}.items():
+        yield _Part(f"has a default of {name!r} ({where})", value)
+    for name, hint in function.__annotations__.items():
+        yield _Part(f"annotates {name!r} ({where})", hint)
+    yield from _items(vars(function).items())
+
+
+def _of_class(kind: Any) -> Iterator[_Part]:
+    for base in kind.__bases__:
+        yield _Part(f"stands on {base.__name__!r}", base)
+    for name, value in vars(kind).items():
+        if isinstance(value, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+            continue
+        if isinstance(value, (types.FunctionType, property, classmethod, staticmethod)):
+            yield from _parts(value)
+        elif name == "__annotations__":
+            yield from (_Part(f"annotates {key!r}", hint) for key, hint in value.items())
+        elif name not in ("__dict__", "__weakref__", "__msgspec_cache__", "__slots__"):
+            yield _Part(f"holds {name!r}", value)
+    if isinstance(kind, type(msgspec.Struct)):
+        yield from _items(enumerate(kind.__struct_defaults__))
+
+
+def _of_instance(thing: Any) -> Iterator[_Part]:
+    if isinstance(thing, Provider):
+        yield from _parts(thing.dependency)
+        yield from (_Part(f"has the argument {one.name!r}", one.source) for one in thing.arguments)
+        yield _Part("has a value in its place", thing.given)
+        return
+    if isinstance(thing, (Dependency, Processor)):
+        yield from _parts(getattr(thing, "dependency_fn", None) or getattr(thing, "target", None))
+    values = dict(getattr(thing, "__dict__", {}))
+    for base in type(thing).__mro__:
+        for name in vars(base).get("__slots__", ()):
+            if hasattr(thing, name):
+                values[name] = getattr(thing, name)
+    yield from (_Part(f"holds {name!r}", value) for name, value in values.items())
+    yield _Part(f"is a {type(thing).__name__!r}", type(thing))
+
+
+def _items(pairs: Iterable[tuple[object, object]]) -> Iterator[_Part]:
+    yield from (_Part(f"holds [{key!r:.50}]", value) for key, value in pairs)
+
+
+def _name(thing: object) -> str:
+    named = getattr(thing, "__name__", None) if callable(thing) else None
+    return repr(named) if isinstance(named, str) else f"a {type(thing).__name__}"
+
+
+def _place(file: str, line: int) -> str:
+    """Where code is: the line in its cell, or in its file."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    told = None if shell is None else shell.compile.format_code_name(file)
+    if told and str(told[1]).startswith("In["):
+        return f"line {line} of cell {str(told[1])[3:-1]}"
+    return f"line {line}" if file.startswith("<") else f"line {line} of {Path(file).name}"

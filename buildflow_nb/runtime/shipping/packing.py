@@ -1,0 +1,110 @@
+"""Bytes for another process, and back: the envelope, and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.errors import CannotShipError, told
+from buildflow_nb.runtime.shipping.arrived import take
+from buildflow_nb.runtime.shipping.culprit import explained, of_spec
+from buildflow_nb.runtime.shipping.pickler import dumped
+from buildflow_nb.runtime.shipping.shown import StandIn, StandInError, stand_in
+from buildflow_nb.runtime.shipping.sources import sources_of
+
+__all__ = ("pack", "pack_shown", "pack_spec", "unpack")
+
+
+def pack(thing: object, *, folder: Path | None = None) -> bytes:
+    """Something as bytes for another process, with the modules under `folder` that it needs.
+
+    Raises:
+        CannotShipError: it cannot be sent; says which variable is at fault, where, and what to do.
+    """
+    try:
+        return _packed(thing, folder)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a user's own way to be pickled may raise anything
+        raise CannotShipError(explained(thing)) from error
+
+
+def pack_spec(spec: ProcessorSpec, *, folder: Path | None = None) -> bytes:
+    """The same for a processor, which errors name: "consumer 'price': uses 'app' (line 7 of …".
+
+    Raises:
+        CannotShipError: as `pack`.
+    """
+    try:
+        return _packed(spec, folder)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        owner = f"{spec.kind} {spec.id!r}"
+        raise CannotShipError(explained(spec, owner, of_spec(spec))) from error
+
+
+def pack_shown(thing: object) -> bytes:
+    """Something as bytes, to be looked at: what cannot be sent is a stand-in that shows like it.
+
+    Never raises, and what it gives can be unpacked.
+    """
+    for lenient in (False, True):
+        if (data := _sound(thing, lenient=lenient)) is not None:
+            return data
+    if type(thing) is dict:
+        return _packed({_shown(key): _shown(value) for key, value in thing.items()}, None)
+    if type(thing) is list:
+        return _packed([_shown(one) for one in thing], None)
+    if type(thing) is tuple:
+        return _packed(tuple(map(_shown, thing)), None)
+    return _packed(stand_in(thing), None)
+
+
+def unpack(data: bytes) -> object:
+    """What `pack` was given, in this process.
+
+    Reading it runs code. Only for bytes that our own process wrote and sent through our own pipe.
+
+    Raises:
+        CannotShipError: it needs a module that is not installed here, or cannot be made again.
+    """
+    try:
+        sources, payload = pickle.loads(data)  # noqa: S301  (our own)
+        take(sources)
+        return pickle.loads(payload)  # noqa: S301
+    except ModuleNotFoundError as error:
+        msg = (
+            f"what was sent needs the module {error.name!r}, which is not there; install it where "
+            "the flow runs, or put it into the notebook's folder"
+        )
+        raise CannotShipError(msg) from error
+    except Exception as error:
+        msg = f"what was sent cannot be made again in another process: {told(error)}"
+        raise CannotShipError(msg) from error
+
+
+def _packed(thing: object, folder: Path | None, *, lenient: bool = False) -> bytes:
+    payload, modules = dumped(thing, lenient=lenient)
+    sources = [] if folder is None else sources_of(modules, folder)
+    return pickle.dumps((sources, payload), pickle.HIGHEST_PROTOCOL)
+
+
+def _sound(thing: object, *, lenient: bool) -> bytes | None:
+    """The bytes, if something can be made of them again."""
+    try:
+        data = _packed(thing, None, lenient=lenient)
+        unpack(data)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001
+        return None
+    return data
+
+
+def _shown(thing: object) -> object:
+    if _sound(thing, lenient=False) is not None:
+        return thing
+    there: StandIn | StandInError = stand_in(thing)
+    return there
