@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 import types
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,8 @@ from buildflow_nb.runtime.shipping.pickler import dumped, of_shell
 __all__ = ("explained", "of_spec")
 
 _MOST = 2_000  # parts that are tried
+_LONGEST_S = 5.0
+_STEPS = 6  # of a way, that are told
 _CURE = "make it in setup(), or as a dependency"
 _OURS = __name__.partition(".")[0]
 _MADE_OF_CODE = (types.FunctionType, types.MethodType, functools.partial, property)
@@ -43,13 +47,16 @@ class _Part:
 def explained(thing: object, owner: str = "", parts: Iterable[_Part] | None = None) -> str:
     """Why something cannot be sent, in one line. Never raises."""
     try:
-        way = _way(_parts(thing) if parts is None else parts, set(), [_MOST])
+        way = _way(thing, _parts(thing) if parts is None else parts)
     except BaseException:  # noqa: BLE001  (looks into things of anybody's)
-        way = None
+        way = ()
     name = owner or _name(thing)
     if not way:
         return f"{name} cannot be sent to another process; {_CURE}"
-    steps = ", which ".join(part.said for part in way)
+    said = [part.said for part in way]
+    if len(said) > _STEPS:
+        said[_STEPS - 2 : -1] = ["…"]
+    steps = ", which ".join(said).replace("which …, which", "…, which")
     return f"{name}: {steps}, which cannot be sent to another process; {_CURE}"
 
 
@@ -70,18 +77,31 @@ def of_spec(spec: ProcessorSpec) -> Iterator[_Part]:
     yield _Part("has options", spec.options)
 
 
-def _way(parts: Iterable[_Part], seen: set[int], left: list[int]) -> list[_Part] | None:
-    """The parts from here to the culprit; None where all can be sent."""
-    for part in parts:
-        if id(part.thing) in seen or left[0] <= 0:
-            continue
-        seen.add(id(part.thing))
-        left[0] -= 1
-        if _goes(part.thing):
-            continue
-        inside = _way(_parts(part.thing), seen, left) if _is_looked_into(part.thing) else None
-        return [part, *(inside or ())]
-    return None
+def _way(thing: object, parts: Iterable[_Part]) -> tuple[_Part, ...]:
+    """The shortest way to a culprit; as far as was looked, where that is too far."""
+    seen, left, end = {id(thing): thing}, _MOST, time.monotonic() + _LONGEST_S
+    waiting: deque[tuple[tuple[_Part, ...], Iterable[_Part]]] = deque([((), parts)])
+    while waiting:
+        way, parts = waiting.popleft()
+        is_culprit = bool(way)
+        for part in parts:
+            if id(part.thing) in seen:
+                is_culprit = False  # or its parts would be said to be fine
+                continue
+            left -= 1
+            if left < 0 or time.monotonic() > end:
+                return way
+            if _goes(part.thing):
+                continue
+            is_culprit = False
+            seen[id(part.thing)] = part.thing
+            longer = (*way, part)
+            if not _is_looked_into(part.thing):
+                return longer
+            waiting.append((longer, _parts(part.thing)))
+        if is_culprit:
+            return way
+    return ()
 
 
 def _goes(thing: object) -> bool:

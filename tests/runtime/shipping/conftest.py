@@ -68,9 +68,9 @@ def notebook(monkeypatch) -> Callable[..., types.SimpleNamespace]:
     monkeypatch.setitem(sys.modules, "__main__", main)
     count = iter(range(1, 100))
 
-    def run(text: str, **names: object) -> types.SimpleNamespace:
-        vars(main).update(names)
-        code = compile(textwrap.dedent(text), f"<cell {next(count)}>", "exec", dont_inherit=True)
+    def run(text: str, *, name: str = "") -> types.SimpleNamespace:
+        name = name or f"<cell {next(count)}>"
+        code = compile(textwrap.dedent(text), name, "exec", dont_inherit=True)
         exec(code, vars(main))  # noqa: S102
         return types.SimpleNamespace(**vars(main))
 
