@@ -63,14 +63,14 @@ def explained(thing: object, owner: str = "", parts: Iterable[_Part] | None = No
 def of_spec(spec: ProcessorSpec) -> Iterator[_Part]:
     """The parts of a spec, as people call them."""
     processor = spec.processor
+    for provider in processor.providers:
+        yield _Part(f"uses the dependency {provider.name!r}", provider)
     yield from _parts(processor.target)
     for role in ("source", "sink"):
         if (primitive := getattr(spec, role, None)) is not None:
             yield _Part(f"has the {role} {label_of(primitive)}", primitive)
     if (primitive := getattr(spec.options, "dead_letter", None)) is not None:
         yield _Part(f"has the dead letter {label_of(primitive)}", primitive)
-    for provider in processor.providers:
-        yield _Part(f"uses the dependency {provider.name!r}", provider)
     for parameter in processor.parameters:
         yield _Part(f"has the parameter {parameter.name!r}", parameter)
     yield _Part("returns it", processor.returns)

@@ -20,7 +20,16 @@ import cloudpickle
 import msgspec
 
 from buildflow_nb.core.declaring.dependencies import Dependency
-from buildflow_nb.runtime.shipping import classes, errors, hints, kept, named, shown, structs
+from buildflow_nb.runtime.shipping import (
+    classes,
+    errors,
+    hints,
+    instances,
+    kept,
+    named,
+    shown,
+    structs,
+)
 from buildflow_nb.runtime.shipping.code_names import globals_of, imports_of
 from buildflow_nb.runtime.shipping.refused import RefusedError, refuse
 
@@ -91,7 +100,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
             self.modules.add(thing.__name__)
         elif isinstance(thing, BaseException):
             return errors.parts_of(thing) or NotImplemented
-        return NotImplemented
+        return instances.parts_of(thing) or NotImplemented
 
     # -- classes --------------------------------------------------------------------------------
 

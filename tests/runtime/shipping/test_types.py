@@ -349,6 +349,28 @@ def test_a_class_that_was_made_here_is_never_changed(notebook, child, text):
     assert {name for name in before if before[name] is not after[name]} <= {"__annotations__"}
 
 
+def test_slots_that_are_no_fields_go_along(notebook, child):
+    cell = notebook("""
+        from dataclasses import dataclass
+        class Base:
+            __slots__ = ("seen", "__own")
+            def tell(self): object.__setattr__(self, "_Base__own", 7)
+            def told(self): return self.seen, self.__own
+        class Loose: ...
+        @dataclass(frozen=True, slots=True)
+        class Made(Base, Loose):
+            a: int
+        one = Made(3)
+        object.__setattr__(one, "seen", 5)
+        one.__dict__["free"] = 8
+        one.tell()
+        def use(x): return x.a, x.told(), x.free, x
+    """)
+    a, told, free, back = child.call(cell.use, cell.one)
+    assert (a, told, free) == (3, (5, 7), 8)
+    assert (back, back.told(), back.free) == (cell.one, (5, 7), 8)
+
+
 def test_a_typed_dict(notebook, child):
     cell = notebook("""
         from typing import TypedDict, NotRequired
