@@ -17,7 +17,8 @@ _OTHERS = ("__dict__", "__weakref__")
 def parts_of(thing: Any) -> tuple[Any, ...] | None:
     """How to make it with all that it has; None where its own way leaves nothing out."""
     kind = type(thing)
-    plain = kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__
+    reduces: tuple[object, object] = (kind.__reduce_ex__, kind.__reduce__)
+    plain = reduces == (object.__reduce_ex__, object.__reduce__)
     if not plain or getattr(kind, "__getstate__", None) is not _OWN_WAY:
         return None
     fields = {field.name for field in dataclasses.fields(kind)}

@@ -13,10 +13,13 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-__all__ = ("found", "is_from_elsewhere", "keep", "key_of")
+__all__ = ("found", "is_newer", "keep", "key_of", "only_tried")
 
+_tried: ContextVar[bool] = ContextVar("only tried", default=False)
 _lock = threading.RLock()  # again, where a collection of garbage interrupts us
 _things: weakref.WeakValueDictionary[str, object] = weakref.WeakValueDictionary()
 _keys: dict[int, tuple[weakref.ref[object], str]] = {}  # by id, as a metaclass may forbid to hash
@@ -55,8 +58,20 @@ def keep(key: str, make: Callable[[], object]) -> object:
         return made
 
 
-def is_from_elsewhere(thing: object) -> bool:
-    """Whether something that was sent was made in another process."""
+@contextmanager
+def only_tried() -> Iterator[None]:
+    """What is unpacked meanwhile was packed here, to see whether it can be; nothing is changed."""
+    token = _tried.set(True)
+    try:
+        yield
+    finally:
+        _tried.reset(token)
+
+
+def is_newer(thing: object) -> bool:
+    """Whether what came of something is to be set: it was made in another process."""
+    if _tried.get():
+        return False
     with _lock:
         known = _keys.get(id(thing))
         return known is not None and known[0]() is thing and known[1] in _elsewhere

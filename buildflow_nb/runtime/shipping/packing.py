@@ -9,6 +9,7 @@ from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.errors import CannotShipError, told
 from buildflow_nb.runtime.shipping.arrived import take
 from buildflow_nb.runtime.shipping.culprit import explained, of_spec
+from buildflow_nb.runtime.shipping.kept import only_tried
 from buildflow_nb.runtime.shipping.pickler import dumped
 from buildflow_nb.runtime.shipping.shown import StandIn, StandInError, stand_in
 from buildflow_nb.runtime.shipping.sources import sources_of
@@ -95,7 +96,8 @@ def _sound(thing: object, *, lenient: bool) -> bytes | None:
     """The bytes, if something can be made of them again."""
     try:
         data = _packed(thing, None, lenient=lenient)
-        unpack(data)
+        with only_tried():
+            unpack(data)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001

@@ -47,7 +47,7 @@ class StandInError(Exception):
 def stand_in(thing: object) -> StandIn | StandInError:
     """What stands for it. Never raises."""
     kind, shown = type(thing).__name__, text_of(thing)
-    if not isinstance(thing, BaseException):
+    if not issubclass(type(thing), BaseException):  # what it says of its class may raise
         return StandIn(kind, shown)
     try:
         text = _bounded(str(thing))

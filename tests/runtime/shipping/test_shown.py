@@ -198,3 +198,22 @@ def test_our_own_errors_and_data():
     failure = Failure(1, 2.0, "price", threading.Lock(), "odd", "Traceback", 1, "there", "failed")
     found = shown(failure)
     assert (found.processor_id, found.element.kind) == ("price", "lock")
+
+
+def test_to_send_something_back_changes_nothing_over_there(notebook, child):
+    cell = notebook("""
+        from buildflow_nb.dependencies import dependency, Scope
+        from buildflow_nb.runtime.shipping import pack_shown
+        count = 0
+        class Order:
+            def seen(self): return count
+        def add():
+            global count
+            count += 1
+            return Order()
+        def use():
+            before = Order.seen
+            pack_shown([add(), Order])
+            return add().seen(), Order.seen is before
+    """)
+    assert child.call(cell.use) == (2, True)
