@@ -11,8 +11,9 @@ What holds:
   the variable, its line and the way to it.
 * A class is itself wherever it is sent, and when its instances come back (`kept.py`).
 * Globals that functions use are sent as they are at that moment. All that goes in one `pack` shares
-  them, and what code over there does to them stays there. The classes and dependencies of an
-  earlier one are brought up to date, never those that a process has made itself.
+  them, and what code over there does to them stays there. Code (a spec, hooks, a function) brings
+  the classes and dependencies of an earlier one up to date, and the values of modules that have
+  changed since; elements do not, nor anything what a process has made itself.
 * `display(…)` prints the text form over there, and what is printed is in the processor's log.
 * Values of `Secret` are in the bytes, and in no error and no text that stands for something.
 * Bytes are only for our own processes, over pipes of our own: to read them is to run them.

@@ -6,6 +6,7 @@ import importlib.machinery
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from importlib.abc import InspectLoader, MetaPathFinder
 from types import CodeType, ModuleType
 from typing import Any
@@ -23,13 +24,17 @@ class _Arrived(MetaPathFinder, InspectLoader):
         self._sources: dict[str, Source] = {}
         self._lock = threading.RLock()
 
-    def take(self, sources: Iterable[Source]) -> None:
-        """Keep these. What was imported of others of their names is imported again.
+    def take(self, sources: Iterable[Source], *, only_new: bool) -> None:
+        """Keep these, or those that are `only_new`: what was imported of others is imported again.
 
-        A module that this process has from a file of its own stays as it is.
+        Values are set that have changed since they came last; what code here has made of the others
+        stays. A module that this process has from a file of its own stays as it is.
         """
         with self._lock:
             news = [one for one in sources if not self._is_own(one.name)]
+            if only_new:
+                news = [one for one in news if one.name not in self._sources]
+            before = dict(self._sources)
             changed = {one.name for one in news if self._text_of(one.name) not in (None, one.text)}
             self._sources |= {one.name: one for one in news}
             while more := self._users(changed):
@@ -38,7 +43,10 @@ class _Arrived(MetaPathFinder, InspectLoader):
                 sys.modules.pop(name, None)
             for one in news:
                 if (module := sys.modules.get(one.name)) is not None:
-                    _set(module, one.values)
+                    old = before[one.name].values if one.name in before else {}
+                    _set(
+                        module, {k: v for k, v in one.values.items() if k not in old or v != old[k]}
+                    )
 
     def _is_own(self, name: str) -> bool:
         module = sys.modules.get(name)
@@ -99,10 +107,11 @@ def _set(module: ModuleType, values: dict[str, Any]) -> None:
         if type(there) is type(value) and isinstance(there, (dict, list, set)):
             _refill(there, value)  # others may hold it, too
         else:
-            names[name] = value
+            names[name] = deepcopy(value)  # code here may change it, and ours tells what came
 
 
 def _refill(there: Any, value: Any) -> None:
+    value = deepcopy(value)
     there.clear()
     (there.extend if isinstance(there, list) else there.update)(value)
 
@@ -110,8 +119,8 @@ def _refill(there: Any, value: Any) -> None:
 _arrived = _Arrived()
 
 
-def take(sources: Iterable[Source]) -> None:
-    """Let these modules be imported from now on."""
+def take(sources: Iterable[Source], *, only_new: bool) -> None:
+    """Let these modules be imported from now on; those that are `only_new`, if it is so."""
     if _arrived not in sys.meta_path:
         sys.meta_path.insert(0, _arrived)
-    _arrived.take(sources)
+    _arrived.take(sources, only_new=only_new)

@@ -12,7 +12,8 @@ import sys
 import time
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,18 +21,27 @@ from typing import Any
 import msgspec
 
 from buildflow_nb.core.declaring.dependencies import Dependency, Provider
-from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+from buildflow_nb.core.declaring.flow_spec import (
+    CollectorSpec,
+    ConsumerSpec,
+    EndpointSpec,
+    ProcessorSpec,
+)
+from buildflow_nb.core.declaring.hooks import Hook
 from buildflow_nb.core.declaring.processor import Processor
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.runtime.shipping.code_names import lines_of
 from buildflow_nb.runtime.shipping.pickler import dumped, of_shell
 
-__all__ = ("explained", "of_spec")
+__all__ = ("explained",)
 
 _MOST = 2_000  # parts that are tried
 _LONGEST_S = 5.0
 _STEPS = 6  # of a way, that are told
 _CURE = "make it in setup(), or as a dependency"
+_DEEPEST = 4  # that a processor is looked for
+_SPECS = (ConsumerSpec, CollectorSpec, EndpointSpec)
+_DECLARED = (*_SPECS, Hook)
 _OURS = __name__.partition(".")[0]
 _MADE_OF_CODE = (types.FunctionType, types.MethodType, functools.partial, property)
 
@@ -44,13 +54,17 @@ class _Part:
     thing: object
 
 
-def explained(thing: object, owner: str = "", parts: Iterable[_Part] | None = None) -> str:
-    """Why something cannot be sent, in one line. Never raises."""
-    try:
-        way = _way(thing, _parts(thing) if parts is None else parts)
-    except BaseException:  # noqa: BLE001  (looks into things of anybody's)
-        way = ()
-    name = owner or _name(thing)
+def explained(thing: object) -> str:
+    """Why something cannot be sent, in one line. Never raises.
+
+    A processor or a hook inside of it is what the line begins with.
+    """
+    subject = thing
+    way: tuple[_Part, ...] = ()
+    with suppress(BaseException):  # looks into things of anybody's
+        subject = _declared_in(thing, _DEEPEST) or thing
+        way = _way(subject, _parts(subject))
+    name = _name(subject)
     if not way:
         return f"{name} cannot be sent to another process; {_CURE}"
     said = [part.said for part in way]
@@ -60,7 +74,19 @@ def explained(thing: object, owner: str = "", parts: Iterable[_Part] | None = No
     return f"{name}: {steps}, which cannot be sent to another process; {_CURE}"
 
 
-def of_spec(spec: ProcessorSpec) -> Iterator[_Part]:
+def _declared_in(thing: object, deepest: int) -> object | None:
+    """The processor or hook inside of something that cannot be sent."""
+    if isinstance(thing, _DECLARED):
+        return thing
+    ours = str(type(thing).__module__).startswith(f"{_OURS}.")
+    if deepest and (ours or isinstance(thing, (tuple, list, dict))):
+        for part in _parts(thing):
+            if not _goes(part.thing) and (found := _declared_in(part.thing, deepest - 1)):
+                return found
+    return None
+
+
+def _of_spec(spec: ProcessorSpec) -> Iterator[_Part]:
     """The parts of a spec, as people call them."""
     processor = spec.processor
     for provider in processor.providers:
@@ -128,29 +154,36 @@ def _is_looked_into(thing: object) -> bool:
 
 
 def _parts(thing: Any) -> Iterator[_Part]:
-    if isinstance(thing, types.FunctionType):
-        yield from _of_function(thing)
-    elif isinstance(thing, types.MethodType):
-        yield _Part(f"is a method of {_name(thing.__self__)}", thing.__self__)
-        yield from _parts(thing.__func__)
-    elif isinstance(thing, functools.partial):
-        yield _Part(f"calls {_name(thing.func)}", thing.func)
-        yield from _items(enumerate(thing.args))
-        yield from _items(thing.keywords.items())
-    elif isinstance(thing, property):
-        for function in filter(None, (thing.fget, thing.fset, thing.fdel)):
-            yield from _parts(function)
-    elif isinstance(thing, (classmethod, staticmethod)):
-        yield from _parts(thing.__func__)
-    elif isinstance(thing, type):
-        yield from _of_class(thing)
-    elif isinstance(thing, dict):
-        yield from (_Part(f"holds the key {key!r:.50}", key) for key in thing)
-        yield from _items(thing.items())
-    elif isinstance(thing, (list, tuple, set, frozenset)):
-        yield from _items(enumerate(thing))
-    else:
-        yield from _of_instance(thing)
+    for kinds, parts in _WAYS:
+        if isinstance(thing, kinds):
+            return parts(thing)
+    return _of_instance(thing)
+
+
+def _of_hook(hook: Hook) -> Iterator[_Part]:
+    yield from _parts(hook.target)
+    yield from _items(getattr(hook, "options", {}).items())
+
+
+def _of_method(method: types.MethodType) -> Iterator[_Part]:
+    yield _Part(f"is a method of {_name(method.__self__)}", method.__self__)
+    yield from _parts(method.__func__)
+
+
+def _of_partial(partial: functools.partial[Any]) -> Iterator[_Part]:
+    yield _Part(f"calls {_name(partial.func)}", partial.func)
+    yield from _items(enumerate(partial.args))
+    yield from _items(partial.keywords.items())
+
+
+def _of_property(found: property) -> Iterator[_Part]:
+    for function in filter(None, (found.fget, found.fset, found.fdel)):
+        yield from _parts(function)
+
+
+def _of_mapping(found: dict[Any, Any]) -> Iterator[_Part]:
+    yield from (_Part(f"holds the key {key!r:.50}", key) for key in found)
+    yield from _items(found.items())
 
 
 def _of_function(function: types.FunctionType) -> Iterator[_Part]:
@@ -215,6 +248,10 @@ def _items(pairs: Iterable[tuple[object, object]]) -> Iterator[_Part]:
 
 
 def _name(thing: object) -> str:
+    if isinstance(thing, _SPECS):
+        return f"{thing.kind} {thing.id!r}"
+    if isinstance(thing, Hook):
+        return str(thing)
     named = getattr(thing, "__name__", None) if callable(thing) else None
     return repr(named) if isinstance(named, str) else f"a {type(thing).__name__}"
 
@@ -226,3 +263,17 @@ def _place(file: str, line: int) -> str:
     if told and str(told[1]).startswith("In["):
         return f"line {line} of cell {str(told[1])[3:-1]}"
     return f"line {line}" if file.startswith("<") else f"line {line} of {Path(file).name}"
+
+
+_WAYS: tuple[tuple[Any, Callable[[Any], Iterator[_Part]]], ...] = (
+    (_SPECS, _of_spec),
+    (Hook, _of_hook),
+    (types.FunctionType, _of_function),
+    (types.MethodType, _of_method),
+    (functools.partial, _of_partial),
+    (property, _of_property),
+    ((classmethod, staticmethod), lambda found: _parts(found.__func__)),
+    (type, _of_class),
+    (dict, _of_mapping),
+    ((list, tuple, set, frozenset), lambda found: _items(enumerate(found))),
+)

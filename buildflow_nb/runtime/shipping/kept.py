@@ -4,8 +4,9 @@ Each gets a key where it is first sent, and a process that meets the key again t
 So a class that went to a replica is itself when its instances come back, and a notebook's cell that
 is run again makes another one; both live as long as somebody uses them, since nothing is held here.
 
-A process never changes what was made in it. What it got from elsewhere it brings up to date each
-time that it comes again, as globals that functions use are sent as they are at that moment.
+A process never changes what was made in it. What it got from elsewhere it brings up to date when
+code comes, as globals that functions use are sent as they are at that moment; mere values change
+nothing, else the methods of a class would lose the globals that they share with functions.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ("found", "is_newer", "keep", "key_of", "only_tried")
+__all__ = ("found", "is_to_be_set", "keep", "key_of", "values_only")
 
-_tried: ContextVar[bool] = ContextVar("only tried", default=False)
+_values_only: ContextVar[bool] = ContextVar("values only", default=False)
 _lock = threading.RLock()  # again, where a collection of garbage interrupts us
 _things: weakref.WeakValueDictionary[str, object] = weakref.WeakValueDictionary()
 _keys: dict[int, tuple[weakref.ref[object], str]] = {}  # by id, as a metaclass may forbid to hash
 _elsewhere: set[str] = set()
+_bare: set[str] = set()  # made, and not set until now
 
 
 def key_of(thing: object) -> str:
@@ -54,27 +56,32 @@ def keep(key: str, make: Callable[[], object]) -> object:
         if known is not None:  # somebody else was quicker
             return known
         _elsewhere.add(key)
+        _bare.add(key)
         _note(made, key)
         return made
 
 
 @contextmanager
-def only_tried() -> Iterator[None]:
-    """What is unpacked meanwhile was packed here, to see whether it can be; nothing is changed."""
-    token = _tried.set(True)
+def values_only() -> Iterator[None]:
+    """What is unpacked meanwhile is no code, so that what is known already stays as it is."""
+    token = _values_only.set(True)
     try:
         yield
     finally:
-        _tried.reset(token)
+        _values_only.reset(token)
 
 
-def is_newer(thing: object) -> bool:
-    """Whether what came of something is to be set: it was made in another process."""
-    if _tried.get():
-        return False
+def is_to_be_set(thing: object) -> bool:
+    """Whether what came of something is to be set: it was made elsewhere, and is new or changes."""
     with _lock:
         known = _keys.get(id(thing))
-        return known is not None and known[0]() is thing and known[1] in _elsewhere
+        if known is None or known[0]() is not thing:
+            return False
+        _, key = known
+        if key in _bare:
+            _bare.discard(key)
+            return True
+        return key in _elsewhere and not _values_only.get()
 
 
 def _note(thing: object, key: str) -> None:
@@ -83,6 +90,7 @@ def _note(thing: object, key: str) -> None:
     def forget(gone: weakref.ref[object]) -> None:
         with _lock:
             _elsewhere.discard(key)
+            _bare.discard(key)
             if (known := _keys.get(name)) is not None and known[0] is gone:
                 del _keys[name]
 

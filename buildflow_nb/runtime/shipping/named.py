@@ -181,6 +181,6 @@ if hasattr(typing, "TypeAliasType"):
 
 def finish(thing: object, parts: tuple[Callable[[Any, Any], object], Any]) -> None:
     """Bring up to date what was made in another process; what was made here is left alone."""
-    if kept.is_newer(thing):
+    if kept.is_to_be_set(thing):
         setter, state = parts
         setter(thing, state)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pickle
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.errors import CannotShipError, told
 from buildflow_nb.runtime.shipping.arrived import take
-from buildflow_nb.runtime.shipping.culprit import explained, of_spec
-from buildflow_nb.runtime.shipping.kept import only_tried
+from buildflow_nb.runtime.shipping.culprit import explained
+from buildflow_nb.runtime.shipping.kept import values_only
 from buildflow_nb.runtime.shipping.pickler import dumped
 from buildflow_nb.runtime.shipping.shown import StandIn, StandInError, stand_in
 from buildflow_nb.runtime.shipping.sources import sources_of
 
 __all__ = ("pack", "pack_shown", "pack_spec", "unpack")
+
+_TRIES = 5
+_unpacking = threading.RLock()  # nobody is to see a class that is not set yet
 
 
 def pack(thing: object, *, folder: Path | None = None) -> bytes:
@@ -37,13 +42,7 @@ def pack_spec(spec: ProcessorSpec, *, folder: Path | None = None) -> bytes:
     Raises:
         CannotShipError: as `pack`.
     """
-    try:
-        return _packed(spec, folder)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        owner = f"{spec.kind} {spec.id!r}"
-        raise CannotShipError(explained(spec, owner, of_spec(spec))) from error
+    return pack(spec, folder=folder)
 
 
 def pack_shown(thing: object) -> bytes:
@@ -55,12 +54,12 @@ def pack_shown(thing: object) -> bytes:
         if (data := _sound(thing, lenient=lenient)) is not None:
             return data
     if type(thing) is dict:
-        return _packed({_shown(key): _shown(value) for key, value in thing.items()}, None)
+        return _packed_values({_shown(key): _shown(value) for key, value in thing.items()})
     if type(thing) is list:
-        return _packed([_shown(one) for one in thing], None)
+        return _packed_values([_shown(one) for one in thing])
     if type(thing) is tuple:
-        return _packed(tuple(map(_shown, thing)), None)
-    return _packed(stand_in(thing), None)
+        return _packed_values(tuple(map(_shown, thing)))
+    return _packed_values(stand_in(thing))
 
 
 def unpack(data: bytes) -> object:
@@ -72,9 +71,10 @@ def unpack(data: bytes) -> object:
         CannotShipError: it needs a module that is not installed here, or cannot be made again.
     """
     try:
-        sources, payload = pickle.loads(data)  # noqa: S301  (our own)
-        take(sources)
-        return pickle.loads(payload)  # noqa: S301
+        is_code, sources, payload = pickle.loads(data)  # noqa: S301  (our own)
+        take(sources, only_new=not is_code)
+        with _unpacking, nullcontext() if is_code else values_only():
+            return pickle.loads(payload)  # noqa: S301
     except ModuleNotFoundError as error:
         msg = (
             f"what was sent needs the module {error.name!r}, which is not there; install it where "
@@ -86,18 +86,28 @@ def unpack(data: bytes) -> object:
         raise CannotShipError(msg) from error
 
 
-def _packed(thing: object, folder: Path | None, *, lenient: bool = False) -> bytes:
-    payload, modules = dumped(thing, lenient=lenient)
+def _packed(thing: object, folder: Path | None) -> bytes:
+    for left in reversed(range(_TRIES)):
+        try:
+            payload, modules, is_code = dumped(thing)
+            break
+        except RuntimeError as error:  # a cell that runs meanwhile has changed a container
+            if not left or "changed" not in str(error):
+                raise
     sources = [] if folder is None else sources_of(modules, folder)
-    return pickle.dumps((sources, payload), pickle.HIGHEST_PROTOCOL)
+    return pickle.dumps((is_code, sources, payload), pickle.HIGHEST_PROTOCOL)
+
+
+def _packed_values(thing: object, *, lenient: bool = False) -> bytes:
+    payload = dumped(thing, lenient=lenient).data
+    return pickle.dumps((False, [], payload), pickle.HIGHEST_PROTOCOL)
 
 
 def _sound(thing: object, *, lenient: bool) -> bytes | None:
     """The bytes, if something can be made of them again."""
     try:
-        data = _packed(thing, None, lenient=lenient)
-        with only_tried():
-            unpack(data)
+        data = _packed_values(thing, lenient=lenient)
+        unpack(data)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001

@@ -9,17 +9,20 @@ function that was made inside of an installed one gets that module's globals ove
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib
 import io
 import operator
 import sys
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
 import cloudpickle
 import msgspec
 
 from buildflow_nb.core.declaring.dependencies import Dependency
+from buildflow_nb.core.declaring.hooks import Hook
+from buildflow_nb.core.declaring.processor import Processor
 from buildflow_nb.runtime.shipping import (
     classes,
     errors,
@@ -33,24 +36,35 @@ from buildflow_nb.runtime.shipping import (
 from buildflow_nb.runtime.shipping.code_names import globals_of, imports_of
 from buildflow_nb.runtime.shipping.refused import RefusedError, refuse
 
-__all__ = ("Pickler", "dumped", "of_shell")
+__all__ = ("Dumped", "Pickler", "dumped", "of_shell")
 
 _DISPLAY = "display"
 _SHELL = "get_ipython"
 _OF_SHELL = (_DISPLAY, _SHELL)
+_CODE = (types.FunctionType, types.MethodType, functools.partial, type)
 Made = Any  # what `reducer_override` may return
 
 
-def dumped(thing: object, *, lenient: bool = False) -> tuple[bytes, set[str]]:
-    """Something as bytes, and the names of the modules that it needs."""
+class Dumped(NamedTuple):
+    """Something as bytes, with the modules that it needs, and whether it is more than values."""
+
+    data: bytes
+    modules: set[str]
+    is_code: bool
+
+
+def dumped(thing: object, *, lenient: bool = False) -> Dumped:
+    """Something as bytes."""
     out = io.BytesIO()
     pickler = Pickler(out, lenient=lenient)
     pickler.dump(thing)
-    return out.getvalue(), pickler.modules
+    parts = thing if isinstance(thing, (tuple, list)) else (thing,)
+    is_code = pickler.is_code or any(isinstance(part, _CODE) for part in parts)
+    return Dumped(out.getvalue(), pickler.modules, is_code)
 
 
 class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
-    """Writes one thing; `modules` are those that it names.
+    """Writes one thing; `modules` are those that it names, `is_code` whether a processor is in it.
 
     If it is `lenient`, a stand-in goes in place of what cannot be sent, as far as that can be told.
     """
@@ -58,6 +72,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def __init__(self, file: io.BytesIO, *, lenient: bool = False) -> None:
         super().__init__(file)
         self.modules: set[str] = set()
+        self.is_code = False
         self._lenient = lenient
         self._names = named.Names()
 
@@ -96,6 +111,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
                 None,
                 named.finish,
             )
+        if isinstance(thing, (Processor, Hook)):
+            self.is_code = True
         if isinstance(thing, types.ModuleType):
             self.modules.add(thing.__name__)
         elif isinstance(thing, BaseException):

@@ -1,4 +1,4 @@
-"""What tests have another process do: run a consumer, bind a request."""
+"""What tests have another process do."""
 
 from __future__ import annotations
 
@@ -9,6 +9,24 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.runtime.consumer.consumer import Consumer
 from buildflow_nb.runtime.observability.ledger import Ledger
 from tests.fakes import FakeClock, supply
+
+_kept: dict[str, Any] = {}
+
+
+def keep(**things: Any) -> None:
+    """Keep things over there under their names."""
+    _kept.update(things)
+
+
+class Again:
+    """Calls what was kept; an instance is no code, so what it is sent with are values alone."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *args: Any) -> Any:
+        """Call it."""
+        return _kept[self.name](*args)
 
 
 def consume(spec: ConsumerSpec) -> list[Any]:

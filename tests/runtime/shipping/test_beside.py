@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 
 import pytest
 
 from buildflow_nb.runtime.shipping import CannotShipError, pack, unpack
+from tests.runtime.shipping.over_there import Again, keep
 
 
 def test_a_module_that_is_imported_and_a_function_of_one(notebook, child, beside):
@@ -158,3 +160,39 @@ def test_a_module_with_a_flow_and_processors_of_its_own_declares_nothing(noteboo
     )
     cell = notebook("from flow_beside import rate\ndef price(x): return rate(x)")
     assert child.call(cell.price, 2, folder=folder) == 8
+
+
+def test_values_of_a_module_are_set_only_where_they_were_changed_here(notebook, child, beside):
+    folder = beside(
+        counts="""
+            RATE, seen, cache = 3, 0, {}
+            def see():
+                global seen
+                seen += 1
+                cache[seen] = RATE
+                return seen, RATE, dict(cache)
+        """
+    )
+    cell = notebook("import counts\ndef price(): return counts.see()")
+    assert child.call(cell.price, folder=folder) == (1, 3, {1: 3})
+    cell.counts.RATE = 4
+    assert child.call(cell.price, folder=folder) == (2, 4, {1: 3, 2: 4})
+    cell.counts.cache["from here"] = 1
+    assert child.call(cell.price, folder=folder) == (3, 4, {"from here": 1, 3: 4})
+
+
+def test_values_alone_leave_a_module_as_it_is(notebook, child, beside):
+    folder = beside(
+        elements_beside="""
+            RATE = 3
+            class Order:
+                def told(self): return RATE
+        """
+    )
+    cell = notebook("import elements_beside\ndef told(order): return order.told()")
+    order = cell.elements_beside.Order()
+    child.call(partial(keep, told=cell.told), folder=folder)
+    assert child.call(Again("told"), order, folder=folder) == 3
+    cell.elements_beside.RATE = 4
+    assert child.call(Again("told"), order, folder=folder) == 3
+    assert child.call(cell.told, order, folder=folder) == 4

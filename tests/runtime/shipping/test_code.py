@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import operator
+from functools import partial
 
 import pytest
 
-from buildflow_nb.runtime.shipping import pack, unpack
+from buildflow_nb.runtime.shipping import CannotShipError, pack, unpack
+from tests.runtime.shipping.over_there import Again, keep
 
 
 def test_a_function_with_its_globals_and_helpers(notebook, child):
@@ -249,3 +252,67 @@ def test_in_one_process_it_is_the_same(notebook):
     assert asyncio.run(unpack(pack(cell.wait))(3)) == 3
     with pytest.raises(TypeError):
         asyncio.run(unpack(pack(cell.wait))())
+
+
+def test_an_element_that_comes_later_changes_nothing_of_the_code(notebook, child):
+    cell = notebook("""
+        seen, rate = [], 1
+        class Order:
+            def told(self): return len(seen), rate
+        def use(order: Order):
+            seen.append(1)
+            return order.told()
+    """)
+    child.call(partial(keep, use=cell.use))
+    assert child.call(Again("use"), cell.Order()) == (1, 1)
+    notebook("rate = 2")
+    assert child.call(Again("use"), cell.Order()) == (2, 1)
+    child.call(partial(keep, use=cell.use))
+    assert child.call(Again("use"), cell.Order()) == (1, 2)
+
+
+def test_a_class_that_comes_with_an_element_first_is_whole(notebook, child):
+    cell = notebook("""
+        class Order:
+            def told(self): return "told"
+    """)
+    child.call(partial(keep, told=operator.methodcaller("told")))
+    assert child.call(Again("told"), cell.Order()) == "told"
+
+
+def test_a_cell_that_runs_meanwhile_is_waited_for(notebook, monkeypatch):
+    from buildflow_nb.runtime.shipping import packing
+
+    cell = notebook("""
+        rates = {"a": 1}
+        class Changes:
+            left = 2
+            def __reduce__(self):
+                if Changes.left:
+                    Changes.left -= 1
+                    rates[f"more {len(rates)}"] = 1
+                return int, ()
+        rates["b"] = Changes()
+        rates |= {str(i): i for i in range(2000)}
+        def price(): return rates
+    """)
+    assert len(unpack(pack(cell.price))()) == 2004
+    monkeypatch.setattr(packing, "_TRIES", 1)
+    cell.Changes.left = 2
+    with pytest.raises(CannotShipError, match=r"^'price'.* cannot be sent"):
+        pack(cell.price)
+
+
+def test_what_is_unpacked_by_several_threads_at_once_is_whole_for_each(notebook, child):
+    cell = notebook("""
+        class Order:
+            def told(self): return "told"
+        def race(data):
+            from concurrent.futures import ThreadPoolExecutor
+            from buildflow_nb.runtime.shipping import unpack
+            with ThreadPoolExecutor(8) as pool:
+                found = list(pool.map(lambda _: unpack(data).told(), range(200)))
+                return set(found)
+    """)
+    race = cell.race
+    assert child.call(race, pack(cell.Order())) == {"told"}

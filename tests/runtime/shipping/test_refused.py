@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.core.declaring.declare import consumer_spec
+from buildflow_nb.core.declaring.hooks import lifespan_hook
 from buildflow_nb.runtime.shipping import CannotShipError, pack, pack_spec
 from tests.fakes import FakeSink, FakeSource
 
@@ -184,6 +185,22 @@ def test_a_spec_is_named_by_its_kind_and_name(notebook):
     with pytest.raises(CannotShipError) as caught:
         pack_spec(spec)
     assert str(caught.value) == f"consumer 'price': uses 'app' (line 5), {CURE}"
+    with pytest.raises(CannotShipError) as caught:
+        pack(("of a call", spec))
+    assert str(caught.value) == f"consumer 'price': uses 'app' (line 5), {CURE}"
+
+
+def test_a_hook_is_named_by_its_word_and_name(notebook):
+    cell = notebook("""
+        import threading
+        lock = threading.Lock()
+        def start(): lock
+    """)
+    hook = lifespan_hook("on_startup", cell.start)
+    for thing in (hook, (hook,), ({hook.key: hook},)):
+        with pytest.raises(CannotShipError) as caught:
+            pack(thing)
+        assert str(caught.value) == f"on_startup 'start': uses 'lock' (line 4), {CURE}"
 
 
 def test_a_line_of_a_cell_has_the_number_of_the_cell(notebook, monkeypatch):
