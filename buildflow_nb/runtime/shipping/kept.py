@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ("found", "is_to_be_set", "keep", "key_of", "values_only")
+__all__ = ("found", "is_from_elsewhere", "is_to_be_set", "keep", "key_of", "values_only")
 
 _values_only: ContextVar[bool] = ContextVar("values only", default=False)
 _lock = threading.RLock()  # again, where a collection of garbage interrupts us
@@ -71,17 +71,23 @@ def values_only() -> Iterator[None]:
         _values_only.reset(token)
 
 
+def is_from_elsewhere(thing: object) -> bool:
+    """Whether something was made in another process, and sent here."""
+    with _lock:
+        known = _keys.get(id(thing))
+        return known is not None and known[0]() is thing and known[1] in _elsewhere
+
+
 def is_to_be_set(thing: object) -> bool:
     """Whether what came of something is to be set: it was made elsewhere, and is new or changes."""
     with _lock:
-        known = _keys.get(id(thing))
-        if known is None or known[0]() is not thing:
+        if not is_from_elsewhere(thing):
             return False
-        _, key = known
+        _, key = _keys[id(thing)]
         if key in _bare:
             _bare.discard(key)
             return True
-        return key in _elsewhere and not _values_only.get()
+        return not _values_only.get()
 
 
 def _note(thing: object, key: str) -> None:

@@ -99,7 +99,7 @@ def _packed(thing: object, folder: Path | None) -> bytes:
 
 
 def _packed_values(thing: object, *, lenient: bool = False) -> bytes:
-    payload = dumped(thing, lenient=lenient).data
+    payload = dumped(thing, lenient=lenient, is_back=True).data
     return pickle.dumps((False, [], payload), pickle.HIGHEST_PROTOCOL)
 
 

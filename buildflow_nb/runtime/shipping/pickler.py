@@ -13,6 +13,7 @@ import functools
 import importlib
 import io
 import operator
+import pickle
 import sys
 import types
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from buildflow_nb.core.declaring.dependencies import Dependency
 from buildflow_nb.core.declaring.hooks import Hook
 from buildflow_nb.core.declaring.processor import Processor
 from buildflow_nb.runtime.shipping import (
+    blobs,
     classes,
     errors,
     hints,
@@ -53,10 +55,10 @@ class Dumped(NamedTuple):
     is_code: bool
 
 
-def dumped(thing: object, *, lenient: bool = False) -> Dumped:
-    """Something as bytes."""
+def dumped(thing: object, *, lenient: bool = False, is_back: bool = False) -> Dumped:
+    """Something as bytes; `is_back` if it goes to where its classes came from."""
     out = io.BytesIO()
-    pickler = Pickler(out, lenient=lenient)
+    pickler = Pickler(out, lenient=lenient, is_back=is_back)
     pickler.dump(thing)
     parts = thing if isinstance(thing, (tuple, list)) else (thing,)
     is_code = pickler.is_code or any(isinstance(part, _CODE) for part in parts)
@@ -69,11 +71,12 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     If it is `lenient`, a stand-in goes in place of what cannot be sent, as far as that can be told.
     """
 
-    def __init__(self, file: io.BytesIO, *, lenient: bool = False) -> None:
+    def __init__(self, file: io.BytesIO, *, lenient: bool = False, is_back: bool = False) -> None:
         super().__init__(file)
         self.modules: set[str] = set()
         self.is_code = False
         self._lenient = lenient
+        self._is_back = is_back
         self._names = named.Names()
 
     def reducer_override(self, thing: Any) -> Made:
@@ -124,6 +127,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
     def _class(self, kind: Any) -> Made:
         if made := _of_generic(kind):
             return made
+        if self._is_back and named.is_of_notebook(kind):
+            return blobs.parts_of(kind, _whole)
         made = super().reducer_override(kind)
         if made is NotImplemented:
             self.modules.add(str(kind.__module__))
@@ -167,6 +172,17 @@ def of_shell(code: types.CodeType) -> dict[str, Any]:
     return {
         name: getattr(builtins, name) for name in _OF_SHELL if name in used & vars(builtins).keys()
     }
+
+
+def _whole(kind: type) -> bytes:
+    """A class as bytes, with stand-ins for what of it cannot be sent."""
+    try:
+        data = dumped(kind).data
+        with kept.values_only():
+            pickle.loads(data)  # noqa: S301  (our own)
+    except Exception:  # noqa: BLE001  (a user's own way to be pickled)
+        data = dumped(kind, lenient=True).data
+    return data
 
 
 class _Globals:

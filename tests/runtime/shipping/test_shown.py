@@ -8,7 +8,14 @@ import pytest
 
 from buildflow_nb.core.errors import ConversionError, PermanentError
 from buildflow_nb.core.status.snapshot import Failure
-from buildflow_nb.runtime.shipping import StandIn, StandInError, pack_shown, unpack
+from buildflow_nb.runtime.shipping import (
+    CannotShipError,
+    StandIn,
+    StandInError,
+    kept,
+    pack_shown,
+    unpack,
+)
 
 
 def shown(thing):
@@ -217,3 +224,33 @@ def test_to_send_something_back_changes_nothing_over_there(notebook, child):
             return add().seen(), Order.seen is before
     """)
     assert child.call(cell.use) == (2, True)
+
+
+def test_a_class_goes_back_small_and_whole_where_it_is_not_known(notebook, child):
+    cell = notebook("""
+        table = {i: str(i) for i in range(100_000)}
+        class Order:
+            def named(self): return table[1]
+        def use(order: Order):
+            from buildflow_nb.runtime.shipping import pack_shown
+            class Local:
+                def named(self): return table[2]
+            return len(pack_shown([order])), Local()
+    """)
+    size, local = child.call(cell.use, cell.Order())
+    assert size < 1_000  # where it came from has it
+    assert local.named() == "2"
+
+
+def test_a_class_that_is_not_there_any_more_is_named(notebook, child, monkeypatch):
+    cell = notebook("""
+        table = {i: str(i) for i in range(100_000)}
+        class Order:
+            def named(self): return table[1]
+        def give(order: Order): return order
+    """)
+    monkeypatch.setattr(kept, "found", lambda _: None)
+    with pytest.raises(
+        CannotShipError, match="the class 'Order' of what was sent back is not there"
+    ):
+        child.call(cell.give, cell.Order())
