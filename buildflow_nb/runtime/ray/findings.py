@@ -1,0 +1,90 @@
+"""What a check and the doctor say about Ray: whether it is here, which one, and how much is free.
+
+A cluster is joined for it, which takes some seconds, and left again; a Ray of a run's own is not
+started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.core.findings import Finding, Health
+from buildflow_nb.runtime.ray.addresses import Address, address_of
+from buildflow_nb.runtime.ray.host import RayHost
+from buildflow_nb.runtime.ray.messages import Machine
+from buildflow_nb.runtime.ray.versions import cannot, our_versions
+from buildflow_nb.runtime.replicas.host import GoneError
+
+__all__ = ("findings",)
+
+SUBJECT = "Ray"
+CLUSTER = "Ray cluster"
+
+
+async def findings(
+    address: str | None, cpus: float = 0.0, timeout_s: float = 30.0
+) -> list[Finding]:
+    """How the Ray at an address is; `cpus` is how many the processors ask for.
+
+    Takes no longer than `timeout_s` seconds and what leaving takes. Never raises.
+    """
+    if why := cannot():
+        said, _, cure = why.rpartition(": ") if ": " in why else why.rpartition("; ")
+        return [Finding(SUBJECT, Health.ERROR, said, cure)]
+    ours = our_versions()
+    installed = Finding(SUBJECT, Health.OK, f"{ours.ray}, with Python {ours.python}")
+    try:
+        cluster = address_of(address)
+    except UsageError as error:
+        said, _, cure = str(error).rpartition("; ")
+        return [installed, Finding(CLUSTER, Health.ERROR, said, cure)]
+    if cluster.own:
+        return [installed, _own(cpus)]
+    return [installed, await _joined(cluster, cpus, timeout_s)]
+
+
+def _own(cpus: float) -> Finding:
+    there = os.cpu_count() or 1
+    if cpus <= there:
+        return Finding(CLUSTER, Health.OK, f"one of the run's own, on {_cpus(there)}")
+    said = (
+        f"one of the run's own, on {_cpus(there)}; the processors ask for {cpus:g}, and share them"
+    )
+    return Finding(
+        CLUSTER, Health.WARNING, said, "lower num_cpus or num_replicas, or use a cluster"
+    )
+
+
+async def _joined(cluster: Address, cpus: float, timeout_s: float) -> Finding:
+    host = RayHost(cluster.text)
+    lost: list[str] = []
+    try:
+        async with asyncio.timeout(timeout_s):
+            await host.open(lost.append)
+            machines = await host.machines()
+    except TimeoutError:
+        said = f"{cluster} does not answer within {timeout_s:g} s"
+        return Finding(CLUSTER, Health.ERROR, said, "see whether its head works: ray status")
+    except (RunError, GoneError) as error:
+        said, _, cure = str(error).rpartition("; ")
+        return Finding(CLUSTER, Health.ERROR, said or cure, cure if said else "")
+    finally:
+        await host.close()
+    return _free(cluster, machines, cpus)
+
+
+def _free(cluster: Address, machines: list[Machine], cpus: float) -> Finding:
+    free = sum(machine.free.get("CPU", 0.0) for machine in machines)
+    total = sum(machine.total.get("CPU", 0.0) for machine in machines)
+    many = f"{len(machines)} machine{'s' if len(machines) != 1 else ''}"
+    said = f"{cluster}: {many}, {free:g} of {_cpus(total)} free"
+    if cpus <= free:
+        return Finding(CLUSTER, Health.OK, said)
+    cure = "replicas wait until there is room; lower num_cpus or num_replicas, or add machines"
+    return Finding(CLUSTER, Health.WARNING, f"{said}; the processors ask for {cpus:g}", cure)
+
+
+def _cpus(count: float) -> str:
+    return f"{count:g} CPU{'s' if count != 1 else ''}"
