@@ -15,6 +15,7 @@ from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.runtime.ray.addresses import address_of
 from buildflow_nb.runtime.ray.conversation import Conversation
 from buildflow_nb.runtime.ray.driver_process import DriverProcess
+from buildflow_nb.runtime.ray.knocking import knock
 from buildflow_nb.runtime.ray.messages import (
     GONE,
     LATE,
@@ -123,20 +124,22 @@ class RayHost:
         raise RunError(self._not_there(why))
 
     async def _knock(self) -> None:
-        """See whether somebody listens, before minutes are spent on it."""
+        """See whether a head listens there, before a minute is spent on it."""
         if not self._address.host:
             return
         try:
             async with asyncio.timeout(KNOCK_S):
-                _, writer = await asyncio.open_connection(self._address.host, self._address.port)
-        except (OSError, TimeoutError) as error:
-            what = "does not answer" if isinstance(error, TimeoutError) else "nothing listens there"
+                what = await knock(self._address.host, self._address.port)
+        except TimeoutError:
+            what = "it does not answer"
+        except OSError:
+            what = "nothing listens there"
+        if what:
             msg = (
                 f"there is no Ray at {self._address.text}: {what}; give the address of the "
                 "cluster's head (host:6379), auto, or none for a Ray of its own"
             )
-            raise RunError(msg) from error
-        writer.close()
+            raise RunError(msg)
 
     async def _try(self) -> str:
         """Start a driver; why it did not work, if it did not."""
