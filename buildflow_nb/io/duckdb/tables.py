@@ -85,6 +85,11 @@ class DuckDBTable(Injectable):
         return PrimitiveId(f"{_shown(self.database)}:{self.table}")
 
     @property
+    def exclusive(self) -> str:
+        """The database: DuckDB locks the file for one process."""
+        return _exclusive(self.database)
+
+    @property
     def label(self) -> str:
         """The file's name and the table."""
         return f"{_name(self.database)} / {self.table}"
@@ -162,6 +167,11 @@ class DuckDBQuery(Injectable):
         return PrimitiveId(f"{_shown(self.database)}:query-{digest}")
 
     @property
+    def exclusive(self) -> str:
+        """The database: DuckDB locks the file for one process."""
+        return _exclusive(self.database)
+
+    @property
     def label(self) -> str:
         """The file's name."""
         return f"{_name(self.database)} / query"
@@ -222,6 +232,11 @@ def _shown(database: object) -> str:
     """Without what follows a `?`, which may be a token."""
     text = str(database)
     return text.partition("?")[0] if text.startswith(CLOUD) else text
+
+
+def _exclusive(database: object) -> str:
+    """What one process only can have open; "" at MotherDuck."""
+    return "" if str(database).startswith(CLOUD) else f"DuckDB file {database}"
 
 
 def _name(database: object) -> str:

@@ -86,6 +86,11 @@ class File(Injectable):
         return self.path.name
 
     @property
+    def exclusive(self) -> str:
+        """The file: lines that several processes append would be mixed."""
+        return f"file {self.path}"
+
+    @property
     def source_wire(self) -> Wire:
         """Rows of text for CSV, lines for JSON, records for Parquet."""
         if self.file_format is FileFormat.CSV:

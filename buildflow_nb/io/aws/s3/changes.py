@@ -58,6 +58,7 @@ class S3FileChangeStream(Injectable):
     """
 
     cloud: ClassVar[str] = "aws"
+    shared: ClassVar[bool] = True
     source_wire: ClassVar[Wire] = Wire.OBJECT
     max_pullers: ClassVar[int] = 1  # the queue's source makes several calls at once by itself
 

@@ -44,6 +44,7 @@ class SQSQueue(Injectable):
     """
 
     cloud: ClassVar[str] = "aws"
+    shared: ClassVar[bool] = True
     source_wire: ClassVar[Wire] = Wire.TEXT  # the text of a message
     max_pullers: ClassVar[int] = 1  # the source makes several calls at once by itself
     sink_wire: ClassVar[Wire] = Wire.TEXT  # the text of a message

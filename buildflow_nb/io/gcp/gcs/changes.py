@@ -45,6 +45,7 @@ class GCSFileChangeStream(Injectable):
     """
 
     cloud: ClassVar[str] = "gcp"
+    shared: ClassVar[bool] = True
     source_wire: ClassVar[Wire] = Wire.OBJECT
     max_pullers: ClassVar[int] = 1  # what a pull passes over is settled before the next
 

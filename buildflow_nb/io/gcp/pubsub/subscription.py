@@ -46,6 +46,7 @@ class GCPPubSubSubscription(Injectable):
     """
 
     cloud: ClassVar[str] = "gcp"
+    shared: ClassVar[bool] = True
     max_pullers: ClassVar[int] = 8  # streams; each takes 10 MB a second at most on Google's side
 
     project_id: str | None
