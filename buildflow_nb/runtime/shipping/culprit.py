@@ -29,6 +29,7 @@ from buildflow_nb.core.declaring.flow_spec import (
 )
 from buildflow_nb.core.declaring.hooks import Hook
 from buildflow_nb.core.declaring.processor import Processor
+from buildflow_nb.core.errors import told
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.runtime.shipping.code_names import lines_of
 from buildflow_nb.runtime.shipping.pickler import dumped, of_shell
@@ -54,10 +55,11 @@ class _Part:
     thing: object
 
 
-def explained(thing: object) -> str:
+def explained(thing: object, error: BaseException) -> str:
     """Why something cannot be sent, in one line. Never raises.
 
-    A processor or a hook inside of it is what the line begins with.
+    A processor or a hook inside of it is what the line begins with. Where nobody is found to be at
+    fault, the line ends with the error that was met.
     """
     subject = thing
     way: tuple[_Part, ...] = ()
@@ -66,7 +68,7 @@ def explained(thing: object) -> str:
         way = _way(subject, _parts(subject))
     name = _name(subject)
     if not way:
-        return f"{name} cannot be sent to another process; {_CURE}"
+        return f"{name} cannot be sent to another process ({told(error)}); {_CURE}"
     said = [part.said for part in way]
     if len(said) > _STEPS:
         said[_STEPS - 2 : -1] = ["…"]

@@ -33,7 +33,7 @@ def pack(thing: object, *, folder: Path | None = None) -> bytes:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a user's own way to be pickled may raise anything
-        raise CannotShipError(explained(thing)) from error
+        raise CannotShipError(explained(thing, error)) from error
 
 
 def pack_spec(spec: ProcessorSpec, *, folder: Path | None = None) -> bytes:

@@ -27,6 +27,7 @@ from buildflow_nb.core.declaring.processor import Processor
 from buildflow_nb.runtime.shipping import (
     blobs,
     classes,
+    code,
     errors,
     hints,
     instances,
@@ -100,7 +101,10 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
             return self._class(thing)
         if isinstance(thing, types.FunctionType):
             return self._function(thing)
-        made = self._names.made(thing) or named.by_parts(thing)
+        if isinstance(thing, types.CodeType):
+            made = code.parts_of(thing, self.dispatch_table[types.CodeType](thing))
+        else:
+            made = self._names.made(thing) or named.by_parts(thing)
         if made is not None:
             return made
         refuse(thing)
@@ -154,21 +158,21 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         if made is NotImplemented:
             self.modules.add(function.__module__)
             return made
-        maker, (code, names, *rest), (state, slots), *_, setter = made
-        self.modules.update(imports_of(code))
+        maker, (body, names, *rest), (state, slots), *_, setter = made
+        self.modules.update(imports_of(body))
         module = _module_of(function)
         if module is not None:
             self.modules.add(module)
             names, slots["__globals__"] = _Globals(module), {}
         else:
-            slots["__globals__"] = {**of_shell(code), **slots["__globals__"]}
+            slots["__globals__"] = {**of_shell(body), **slots["__globals__"]}
         slots["__annotations__"] = hints.of_function(function)
-        return maker, (code, names, *rest), (state, slots), None, None, setter
+        return maker, (body, names, *rest), (state, slots), None, None, setter
 
 
-def of_shell(code: types.CodeType) -> dict[str, Any]:
+def of_shell(body: types.CodeType) -> dict[str, Any]:
     """What code uses of what a notebook's shell adds to the built-in names."""
-    used = globals_of(code).keys()
+    used = globals_of(body).keys()
     return {
         name: getattr(builtins, name) for name in _OF_SHELL if name in used & vars(builtins).keys()
     }
