@@ -108,6 +108,8 @@ def _begun(
         runtime_server_host=values["runtime_server_host"],
         runtime_server_port=values["runtime_server_port"],
         run_id=values["run_id"],
+        engine=values["engine"],
+        address=values["address"],
         event_subscriber=hear,
     )
     teller.begin(handle)

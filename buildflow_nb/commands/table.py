@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.commands.command import Command, Option, count, port, seconds
+from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.nearest import LOG_LEVELS
 
 __all__ = ("COMMANDS",)
@@ -41,6 +42,17 @@ _TABLE = (
         (
             Option("host", "address to serve routes on", ("--host",), default="127.0.0.1"),
             Option("port", "port to serve routes on", ("--port",), port, 8000),
+            Option(
+                "engine",
+                "where processors work: in this process, or in replicas on Ray",
+                ("--engine",),
+                choices=ENGINES,
+            ),
+            Option(
+                "address",
+                "a Ray cluster: auto, or host:6379; without one a Ray is started here",
+                ("--address",),
+            ),
             Option("until", "wait until nothing is left to do", ("--until",), choices=("drained",)),
             Option("duration", "run for this long, then stop", ("--duration",), seconds),
             Option("count", "run until N elements went through, then stop", ("--count",), count),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.nearest import cut, is_hidden, nearest, shown
 from buildflow_nb.core.primitive import stack_said
@@ -34,7 +35,7 @@ class Stack:
     """One place to deploy to; `backend_url` says where Pulumi keeps its state.
 
     `assumed` tells that the file does not say which cloud it is. `provider` is the stack's own, in
-    place of the file's.
+    place of the file's. `engine` and `address` say where its processors work (`engine_choice.py`).
     """
 
     name: str
@@ -42,6 +43,8 @@ class Stack:
     cloud: str = "real"
     assumed: bool = False
     provider: CloudProvider | None = None
+    engine: str | None = None
+    address: str | None = None
 
     @property
     def said(self) -> str:
@@ -344,9 +347,11 @@ def _stack(section: _Section) -> Stack:
     backend = section.text("backend_url")
     cloud = section.choice("cloud", CLOUDS, "")
     own = section.section("cloud_provider_config")
+    engine = section.choice("engine", ENGINES, "") or None
+    address = section.text("address")
     section.done()
     provider = None if own is None else _provider(own)
-    return Stack(name, backend, cloud or "real", assumed=not cloud, provider=provider)
+    return Stack(name, backend, cloud or "real", not cloud, provider, engine, address)
 
 
 def _provider(section: _Section) -> CloudProvider:

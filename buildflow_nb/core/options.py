@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self, TypeVar
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
+from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, DeclarationError
 from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
@@ -38,6 +39,8 @@ MAX_REPLICAS = 1000  # BuildFlow's default ceiling
 KEPT_ALONE = frozenset(
     {
         "num_cpus",
+        "num_gpus",
+        "memory",
         "enable_autoscaler",
         "min_replicas",
         "max_replicas",
@@ -54,9 +57,15 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every processor takes. Counts are of replicas, elements and seconds as named."""
+    """What every processor takes. Counts are of replicas, elements and seconds as named.
+
+    `num_cpus`, `num_gpus` and `memory` (bytes, 0 for no demand) are of one replica, and heard where
+    replicas are processes.
+    """
 
     num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    memory: int = 0
     enable_autoscaler: bool = True
     num_replicas: int = 1
     min_replicas: int = 1
@@ -65,6 +74,8 @@ class Options:
 
     at_least: ClassVar[Mapping[str, float]] = {
         "num_cpus": 0,
+        "num_gpus": 0,
+        "memory": 0,
         "num_replicas": 1,
         "min_replicas": 0,
         "max_replicas": 1,
@@ -196,6 +207,7 @@ class FlowOptions:
     """Options of a flow, as in BuildFlow 0.3; credentials are kept as `Secret`.
 
     `log_level` is another name of `runtime_log_level`. `stack` names a stack of buildflow.yaml.
+    `engine` is "process" or "ray", `ray_address` a cluster's ("auto", "host:6379").
 
     Raises:
         ConfigError: a field has a value of the wrong kind; the message names it.
@@ -212,6 +224,8 @@ class FlowOptions:
     stack: str | None = None
     enable_destroy_protection: bool = False
     refresh_state: bool = True
+    engine: str | None = None
+    ray_address: str | None = None
     log_level: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -229,6 +243,10 @@ class FlowOptions:
         self._demand("schema_validation", self.schema_validation in modes, f"one of {modes}")
         good = self.stack is None or (isinstance(self.stack, str) and self.stack != "")
         self._demand("stack", good, "the name of a stack")
+        good = self.engine is None or self.engine in ENGINES
+        self._demand("engine", good, f"one of {', '.join(ENGINES)}")
+        good = self.ray_address is None or isinstance(self.ray_address, str)
+        self._demand("ray_address", good, "the address of a Ray cluster")
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             msg = "FlowOptions: aws_access_key_id and aws_secret_access_key go together; give both"
             raise ConfigError(msg)

@@ -18,8 +18,10 @@ from buildflow_nb.core.config import Config
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, uses_of
 from buildflow_nb.core.declaring.registry import Changes
+from buildflow_nb.core.engine_choice import EngineChoice, chosen_engine
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
+from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
 from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
@@ -39,6 +41,7 @@ class Running(Declaring):
     """A flow that can be run."""
 
     config: Config
+    options: FlowOptions
     handle: RunHandle | None
     _running: threading.Lock
 
@@ -55,6 +58,8 @@ class Running(Declaring):
         runtime_server_token: Secret | str | None = None,
         event_subscriber: Listener | None = None,
         run_id: str | None = None,
+        engine: str | None = None,
+        address: str | None = None,
         debug_run: bool = False,  # noqa: ARG002
         flow_state: object = None,  # noqa: ARG002
     ) -> RunHandle:
@@ -74,12 +79,16 @@ class Running(Declaring):
         variable `BUILDFLOW_RUNTIME_TOKEN`. `run_id` is what snapshots call the run, something
         random by default. `debug_run` and `flow_state` are BuildFlow's and change nothing.
 
+        `engine` is "process", or "ray" for replicas on a Ray cluster at `address` ("auto",
+        "host:6379"); without an address, on a Ray of its own on this machine, which takes 20 s to
+        start. What is not said here, the flow's options or the stack say.
+
         Raises:
             ServeError: a port cannot be had.
-            UsageError: the flow has no processor, a port or a bound is none, or a token is
-                missing.
-            RunError: code of `on_startup` failed or took too long; or it blocked, and a processor
-                failed or every element did.
+            UsageError: the flow has no processor, a port or a bound is none, a token is missing,
+                or the engine cannot be used.
+            RunError: the engine cannot be started; code of `on_startup` failed or took too long;
+                or it blocked, and a processor failed or every element did.
         """
         from buildflow_nb.runtime.plan import TOKEN_VARIABLE, RunPlan, RuntimeServerPlan
         from buildflow_nb.runtime.script_log import ScriptLog
@@ -97,6 +106,7 @@ class Running(Declaring):
         if serve_body_bytes is not None and serve_body_bytes < 1:
             msg = f"serve_body_bytes must be at least 1, got {serve_body_bytes}"
             raise UsageError(msg)
+        chosen = self.engine_choice(engine, address)
         runtime_server = None
         if start_runtime_server:
             token = runtime_server_token or os.environ.get(TOKEN_VARIABLE) or None
@@ -126,6 +136,7 @@ class Running(Declaring):
                         read,
                         serve_body_bytes,
                         lambda: self.registry.hooks_in_force,
+                        engine=chosen,
                     )
                     self.handle = self._begin(plan, listeners)
                 return self.handle
@@ -133,6 +144,16 @@ class Running(Declaring):
         if script is not None:
             return script.serve(begin)
         return serve_until_ended(begin) if blocks else begin()
+
+    def engine_choice(self, engine: str | None = None, address: str | None = None) -> EngineChoice:
+        """Where the flow's processors work, if a run says this.
+
+        Raises:
+            UsageError: there is no such engine.
+        """
+        options, stack = self.options, self.place.stack
+        said = (options.engine, options.ray_address)
+        return chosen_engine([(engine, address), said, (stack.engine, stack.address)], os.environ)
 
     def caution(self) -> str:
         """What to know before the flow runs: that it is on the real cloud by default; "" if not."""

@@ -58,7 +58,13 @@ def _run(session: Session, values: Values) -> Said:
         if bad:
             tone = _TONES[worst(bad)]
             session.show_found(Findings(bad, "before the run"))
-    handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
+    handle = flow.run(
+        block=False,
+        serve_host=values["host"],
+        serve_port=values["port"],
+        engine=values["engine"],
+        address=values["address"],
+    )
     serving = f", serving {handle.address}" if handle.address else ""
     return Said(f"flow {flow.flow_id} runs{serving}", tone)
 

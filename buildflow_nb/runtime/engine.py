@@ -27,6 +27,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def open_s(self) -> float:
+        """Seconds that `open` may take."""
+        ...
+
+    @property
     def address(self) -> str | None:
         """Where routes are served, as `http://host:port`, if any are."""
         ...
@@ -36,6 +41,7 @@ class Engine(Protocol):
 
         Raises:
             ServeError: a port cannot be had.
+            RunError: where they are to work cannot be had.
         """
         ...
 
@@ -63,12 +69,16 @@ class Engine(Protocol):
         """
         ...
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Take over the flow's code around requests, as it is declared now.
 
         Raises:
             BuildFlowError: it cannot be used; what was there before stays.
         """
+        ...
+
+    async def ending(self) -> None:
+        """The run is about to end, with a drain: tell whoever sends requests here."""
         ...
 
     async def close(self, grace_s: float) -> None:

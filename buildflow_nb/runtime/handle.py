@@ -20,7 +20,7 @@ from buildflow_nb.core.nearest import unknown_processor
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State, run_text
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
-from buildflow_nb.runtime.in_process import InProcess
+from buildflow_nb.runtime.engines import engine_of
 from buildflow_nb.runtime.observability.failures import FailureRecord, RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import LogLine
@@ -51,7 +51,7 @@ class RunHandle:
         self._ended = threading.Event()
         self.successor: RunHandle | None = None
         self._supervisor = self._thread.call(
-            lambda: Supervisor(plan, InProcess(plan), SYSTEM, self._tell, self)
+            lambda: Supervisor(plan, engine_of(plan, SYSTEM), SYSTEM, self._tell, self)
         )
         self._server: RuntimeServer | None = None
         self._closing: asyncio.Task[None] | None = None

@@ -32,6 +32,7 @@ class InProcess:
     """The units of one run, in this process."""
 
     swap_timeout_s = 30.0
+    open_s = 0.0
 
     def __init__(self, plan: RunPlan) -> None:
         self.address: str | None = None
@@ -42,7 +43,7 @@ class InProcess:
     async def open(self, specs: Sequence[ProcessorSpec]) -> None:
         """Listen, if any of these is a route."""
         if any(not isinstance(spec, ConsumerSpec) for spec in specs):
-            await self._serve()
+            await self.serve()
 
     async def unit(self, spec: ProcessorSpec, ledger: Ledger, on_end: Callable[[], None]) -> Unit:
         """A consumer, or a route on this run's server, which never ends by itself."""
@@ -50,7 +51,8 @@ class InProcess:
             return Consumer(spec, self._supply(spec, ledger), ledger, on_end)
         from buildflow_nb.runtime.http import route_class
 
-        return route_class(spec)(spec, self._supply(spec, ledger), await self._serve(), ledger)
+        server = self.server() if self._plan.port_is_shared else await self.serve()
+        return route_class(spec)(spec, self._supply(spec, ledger), server, ledger)
 
     async def send(self, spec: ProcessorSpec, element: object, ledger: Ledger) -> list[object]:
         """Set a fresh instance up for it."""
@@ -64,10 +66,13 @@ class InProcess:
             raise not_ready(spec, ledger)
         return await retry_alone(spec, wanted, self._supply(spec, ledger), ledger)
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Put the middleware that is declared now around requests."""
         if self._server is not None:
             self._server.refresh()
+
+    async def ending(self) -> None:
+        """Nobody has to be told."""
 
     async def close(self, grace_s: float) -> None:
         """Stop listening; requests in flight have `grace_s` seconds."""
@@ -75,19 +80,39 @@ class InProcess:
             await self._server.stop(grace_s)
             self._server = None
 
-    async def _serve(self) -> Server:
+    async def serve(self) -> Server:
+        """Listen, unless it does.
+
+        Raises:
+            ServeError: the port cannot be had.
+        """
+        server = self.server()
+        if server.address is None:
+            self.address = await server.start()
+        return server
+
+    def server(self) -> Server:
+        """What answers requests, whether it listens already or not."""
         if self._server is None:
             from buildflow_nb.runtime.http import Server
             from buildflow_nb.runtime.http.request import HELD_LIMIT
 
             plan = self._plan
             most = plan.body_bytes or HELD_LIMIT
-            server = Server(
-                plan.host, plan.port, title=plan.flow_id, body_bytes=most, hooks=plan.hooks
+            self._server = Server(
+                plan.host,
+                plan.port,
+                title=plan.flow_id,
+                body_bytes=most,
+                hooks=plan.hooks,
+                port_is_shared=plan.port_is_shared,
             )
-            self.address = await server.start()
-            self._server = server
         return self._server
+
+    async def unready(self) -> None:
+        """Let `/healthz` answer 503 from now on."""
+        if self._server is not None:
+            self._server.ready = False
 
     def _supply(self, spec: ProcessorSpec, ledger: Ledger) -> Supply:
         """What a processor's dependencies are made of; who asks over HTTP waits a while."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.hooks import Hooks
+from buildflow_nb.core.engine_choice import EngineChoice
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env
 
@@ -66,6 +67,10 @@ class RunPlan:
     """What all requests may hold together; the server's own bound where it is None."""
     hooks: Callable[[], Hooks] = dict
     """The flow's code that is no processor's, as it is at this moment."""
+    port_is_shared: bool = False
+    """Whether other processes of this run may listen on the port, too, each once it is ready to."""
+    engine: EngineChoice = field(default_factory=EngineChoice)
+    """Where processors work."""
 
 
 def is_loopback(host: str) -> bool:

@@ -63,8 +63,8 @@ class Supervisor:
 
     @property
     def startup_s(self) -> float:
-        """Seconds that code of the flow may take before the run."""
-        return self._lifespan.startup_s
+        """Seconds that the engine, and code of the flow, may take before the run."""
+        return self._lifespan.startup_s + self._engine.open_s
 
     @property
     def address(self) -> str | None:
@@ -100,7 +100,7 @@ class Supervisor:
                 return
             for processor_id in changes.removed:
                 await self._remove(processor_id)
-            said = [self._refresh()] if changes.hooks else []
+            said = [await self._refresh()] if changes.hooks else []
             said += [await self._replace(specs[processor_id]) for processor_id in changes.replaced]
             await self._start([specs[processor_id] for processor_id in changes.added])
         self._look_whether_ended()
@@ -130,6 +130,8 @@ class Supervisor:
     async def stop_all(self, *, drain: bool, timeout_s: float) -> None:
         """End the run; what the units leave of the time is for answers and what comes after it."""
         self._stopping, self._since = True, self._clock.time()
+        if drain:
+            await self._engine.ending()
         deadline = self._clock.now() + timeout_s
         async with self._turn:
             await self._stop(list(self.units.values()), drain=drain, timeout_s=timeout_s)
@@ -303,10 +305,10 @@ class Supervisor:
             return self._stays(old, spec, error)
         return ""
 
-    def _refresh(self) -> str:
+    async def _refresh(self) -> str:
         """Take over code around requests; gives what to say of code that cannot be."""
         try:
-            self._engine.refresh()
+            await self._engine.refresh()
         except BuildFlowError as error:
             return f"middleware stays as it was: {error}"
         return ""

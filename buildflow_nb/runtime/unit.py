@@ -47,15 +47,15 @@ class Unit(Protocol):
         """
         ...
 
-    async def prepare(self, old: Unit) -> None:
-        """Set the code up and open the sink, unseen: `old` is the processor still.
+    async def prepare(self, old: Unit | None) -> None:
+        """Set the code up and open the sink, unseen: `old` is the processor still, if there is one.
 
         Raises:
             Exception: the setup failed, or the sink can never be opened; nothing stays open.
         """
         ...
 
-    async def take_over(self, old: Unit, timeout_s: float) -> None:
+    async def take_over(self, old: Unit | None, timeout_s: float) -> None:
         """Be the processor, after `prepare`; what `old` has in flight is finished, or taken over.
 
         Never raises.

@@ -70,7 +70,13 @@ def _run(session: Session, values: Values) -> None:
     if before is None or not before.running:
         where = {"host": values["host"], "port": values["port"]}
         warn(flow.check(timeout=CHECK_S, start=True, **where))
-    handle = flow.run(block=False, serve_host=values["host"], serve_port=values["port"])
+    handle = flow.run(
+        block=False,
+        serve_host=values["host"],
+        serve_port=values["port"],
+        engine=values["engine"],
+        address=values["address"],
+    )
     _say_notes(handle)
     try:
         session.show_panel()

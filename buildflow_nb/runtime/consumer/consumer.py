@@ -110,7 +110,7 @@ class Consumer:
         self._begin()
         await self._set_up()
 
-    async def prepare(self, old: Unit) -> None:
+    async def prepare(self, old: Unit | None) -> None:
         """Set the code up and open the sink, or find that it cannot be opened for now.
 
         From now on `old` leaves what it has to this one, also if it ends by itself meanwhile.
@@ -128,9 +128,10 @@ class Consumer:
                 before.leave_to(None)
             raise
 
-    async def take_over(self, old: Unit, timeout_s: float) -> None:
+    async def take_over(self, old: Unit | None, timeout_s: float) -> None:
         """Let the unit that did this so far finish, and go on where it was."""
-        await old.retire(timeout_s)
+        if old is not None:
+            await old.retire(timeout_s)
         self._begin()
 
     def leave_to(self, heir: Consumer | None) -> None:

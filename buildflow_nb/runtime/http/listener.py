@@ -28,7 +28,7 @@ from buildflow_nb.runtime.http.request import (
     Held,
 )
 
-__all__ = ("LAST_WORD_S", "HttpListener", "linger")
+__all__ = ("LAST_WORD_S", "HttpListener", "linger", "refuse_taken")
 
 IDLE_S = 75.0  # seconds that a connection may be idle: longer than a common proxy keeps its own
 LAST_WORD_S = 0.1  # seconds that requests in flight have even without grace
@@ -41,10 +41,11 @@ class HttpListener:
     """One port, whose requests `answering` answers and lets go; made and used on one loop.
 
     `allowed_hosts` are further names under which a server on a loopback address may be called; "*"
-    allows all. `body_bytes` is how many bytes of bodies all requests may hold together.
+    allows all. `body_bytes` is how many bytes of bodies all requests may hold together. Others may
+    listen on a port that `is_shared` (SO_REUSEPORT), if they are the same user's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (words of one thing)
         self,
         host: str,
         port: int,
@@ -52,10 +53,12 @@ class HttpListener:
         *,
         allowed_hosts: Sequence[str] = (),
         body_bytes: int = HELD_LIMIT,
+        is_shared: bool = False,
     ) -> None:
         self._host = host
         self._port = port
         self._answering = answering
+        self._is_shared = is_shared
         self.guard = Guard(host, allowed_hosts)
         self.bodies = Held(body_bytes)
         self._server: web.Server | None = None
@@ -72,9 +75,11 @@ class HttpListener:
         loop = asyncio.get_running_loop()
         self._server = _LowServer(self._answering, request_factory=self._request)
         try:
-            self._listener = await loop.create_server(self._server, self._host, self._port)
+            self._listener = await loop.create_server(
+                self._server, self._host, self._port, reuse_port=self._is_shared or None
+            )
         except (OSError, OverflowError) as error:
-            raise ServeError(self._why_not(error)) from error
+            raise ServeError(_why_not(error, self._host, self._port)) from error
         port = self._listener.sockets[0].getsockname()[1]
         shown = f"[{self._host}]" if ":" in self._host else self._host
         self.address = f"http://{shown}:{port}"
@@ -101,21 +106,6 @@ class HttpListener:
         request.bodies = self.bodies
         return request
 
-    def _why_not(self, error: OSError | OverflowError) -> str:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            return (
-                f"port {self._port} of {self._host} is taken; stop what uses it, or choose "
-                "another port (0 takes any free one)"
-            )
-        nowhere = getattr(error, "errno", None) == errno.EADDRNOTAVAIL
-        # From Python 3.13 on, asyncio says it in words alone.
-        nowhere = nowhere or "could not bind on any address" in str(error)
-        if nowhere or isinstance(error, socket.gaierror):
-            return f"{self._host!r} is no address of this machine; 127.0.0.1 always is"
-        if isinstance(error, PermissionError):
-            return f"port {self._port} needs rights that you do not have; choose one above 1023"
-        return f"cannot listen on port {self._port} of {self._host}: {error}; choose another port"
-
 
 class _LowServer(web.Server):
     """aiohttp's server, with our connections."""
@@ -131,6 +121,37 @@ class _LowServer(web.Server):
             auto_decompress=False,  # it would go on where we stop; see encoding.py
             lingering_time=0,  # see linger
         )
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """Refuse a port on which somebody listens, who might share it unasked; 0 never is.
+
+    Raises:
+        ServeError: the port is taken, or the host is not one of this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind((host, port))
+    except (OSError, OverflowError) as error:
+        raise ServeError(_why_not(error, host, port)) from error
+
+
+def _why_not(error: OSError | OverflowError, host: str, port: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} is taken; stop what uses it, or choose "
+            "another port (0 takes any free one)"
+        )
+    nowhere = getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+    # From Python 3.13 on, asyncio says it in words alone.
+    nowhere = nowhere or "could not bind on any address" in str(error)
+    if nowhere or isinstance(error, socket.gaierror):
+        return f"{host!r} is no address of this machine; 127.0.0.1 always is"
+    if isinstance(error, PermissionError):
+        return f"port {port} needs rights that you do not have; choose one above 1023"
+    return f"cannot listen on port {port} of {host}: {error}; choose another port"
 
 
 async def linger(

@@ -119,7 +119,7 @@ class HttpRoute:
             raise
         self._sink_changed()
 
-    async def prepare(self, old: Unit) -> None:  # noqa: ARG002  (it leaves nothing over)
+    async def prepare(self, old: Unit | None) -> None:  # noqa: ARG002  (it leaves nothing over)
         """Set up the code and open the sink, or find that it cannot be opened for now."""
         try:
             self._server.refuse_taken(self)
@@ -128,13 +128,14 @@ class HttpRoute:
             await self._end(0.0)
             raise
 
-    async def take_over(self, old: Unit, timeout_s: float) -> None:
+    async def take_over(self, old: Unit | None, timeout_s: float) -> None:
         """Answer every request from now on; those that the other unit is at finish there."""
         self._server.mount(self)
         self.live.begin()
         self.ledger.redaction = redaction_of(self.spec)
         self._sink_changed()
-        await old.retire(timeout_s)
+        if old is not None:
+            await old.retire(timeout_s)
 
     async def _set_up(self) -> None:
         size = self.spec.options.max_concurrent_queries * self.spec.options.num_replicas

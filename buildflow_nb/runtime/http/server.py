@@ -85,7 +85,8 @@ class Server:
     `title` heads the OpenAPI document. `allowed_hosts` are further names under which a server on
     a loopback address may be called; "*" allows all. `body_bytes` is how many bytes of bodies all
     requests may hold together; what comes beyond that is answered with 503. `hooks` are the flow's,
-    of which the server asks for handlers of errors and middleware.
+    of which the server asks for handlers of errors and middleware. Other processes of this run may
+    listen on a port that `port_is_shared`, and the system gives each some of the connections.
     """
 
     def __init__(  # noqa: PLR0913  (words of one thing)
@@ -97,16 +98,24 @@ class Server:
         allowed_hosts: Sequence[str] = (),
         body_bytes: int = HELD_LIMIT,
         hooks: Callable[[], Hooks] = dict,
+        port_is_shared: bool = False,
     ) -> None:
         self._router: Router[Mounted] = Router()
         self._suspended: Router[Mounted] = Router()
         self._why: dict[str, str] = {}  # these are, by id
         self._docs = DocsPages(title, self._router)
+        self.ready = True
+        """Whether load balancers are to send requests here, as `/healthz` tells them."""
         self._chains = Chains(hooks)
         self.handlers = ExceptionHandlers(hooks)
         """What answers errors."""
         self._listener = HttpListener(
-            host, port, self._dispatch, allowed_hosts=allowed_hosts, body_bytes=body_bytes
+            host,
+            port,
+            self._dispatch,
+            allowed_hosts=allowed_hosts,
+            body_bytes=body_bytes,
+            is_shared=port_is_shared,
         )
 
     @property
@@ -328,7 +337,9 @@ class Server:
     def _own(self, path: str, method: str) -> web.StreamResponse | None:
         """What the server answers itself."""
         if path == "/healthz":
-            made: web.StreamResponse | None = json_response(b'{"status":"ok"}')
+            made: web.StreamResponse | None = (
+                json_response(b'{"status":"ok"}') if self.ready else error_response(503, "stopping")
+            )
         elif path in ("/", ""):
             made = _to_docs()
         else:

@@ -44,7 +44,8 @@ _DEEDS = ("discard", "element", "input", "original", "reraise", "retry")
 class Fault:
     """An element that failed for good, before it is recorded.
 
-    `call` holds the arguments of a route by name, where it can be called with them again.
+    `call` holds the arguments of a route by name, where it can be called with them again. `told`
+    is the error in one line, and its traceback, where it happened in another process.
     """
 
     element: object
@@ -52,6 +53,7 @@ class Fault:
     tries: int
     origin: str | None = None
     call: Mapping[str, object] | None = None
+    told: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ class FailureRecord:
         self._shown: tuple[object] | None = None
         self._trace: TracebackType | None = None
         self._note(fault.error)
+        if fault.told is not None:
+            self._keep(error=self._said(fault.told[0]), traceback=self._said(fault.told[1]))
 
     # -- for a person --------------------------------------------------------------------------
 
@@ -259,6 +263,11 @@ class FailureRecord:
         """Let go of the error and of the frames that it holds; its text stays."""
         self._trace = None
         self._keep(exception=None)
+
+    def fault(self) -> Fault:
+        """What happened, with the element as it came, to be kept elsewhere."""
+        error = self.exception or RuntimeError(self.error)
+        return Fault(self._raw, error, self.tries, self.origin, self._call)
 
     def as_data(self) -> Failure:
         """The failure as frozen data, for events."""

@@ -181,9 +181,13 @@ class Ledger:
 
     def fail(self, fault: Fault, fate: str) -> FailureRecord:
         """Remember a failure and count it."""
+        return self.adopt(fault, self.clock.time(), fate)
+
+    def adopt(self, fault: Fault, at: float, fate: str) -> FailureRecord:
+        """Remember a failure that happened then, in a replica, and count it."""
         self._failure_number += 1
         self.metrics.failed += 1
-        record = FailureRecord(self, self._failure_number, self.clock.time(), fault, fate)
+        record = FailureRecord(self, self._failure_number, at, fault, fate)
         self.failures.append(record)
         self._keep_exception(record)
         self._emit(ElementFailed(record.as_data()))

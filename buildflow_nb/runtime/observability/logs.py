@@ -88,6 +88,15 @@ class LogRing:
         if len(self.recent) > LOG_LINES:
             self.turn()
 
+    def take(self, lines: Iterable[tuple[float, str, str]]) -> None:
+        """Append lines that were made elsewhere: time, level, text."""
+        self.recent.extend(lines if self.hidden is None else [])
+        if self.hidden is not None:
+            for line in lines:
+                self.recent.append(line)
+        if len(self.recent) > LOG_LINES:
+            self.turn()
+
     def hide(self, secrets: Iterable[object]) -> bool:
         """Mask these in what is added from now on; whether any of them is new."""
         hidden = self.hidden

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable, Sequence
 from operator import add
 
 from buildflow_nb.core.status.snapshot import HISTORY_S
 
-__all__ = ("Activity", "Histogram", "Metrics", "Rate")
+__all__ = ("Activity", "Histogram", "Metrics", "Rate", "quantiles_of")
 
 RATE_WINDOW_S = 5  # seconds over which a displayed rate is averaged
 _STEP = math.log(1.07)
@@ -75,11 +76,20 @@ class Histogram:
 
     def quantiles(self, *wanted: float) -> tuple[float | None, ...]:
         """The latency, in seconds, below which each wanted share (0..1) lies."""
-        both = list(map(add, self._current, self._previous))
-        total = sum(both)
-        if not total:
-            return tuple(None for _ in wanted)
-        return tuple(_at_share(both, total * share) for share in wanted)
+        return quantiles_of([self.counts()], *wanted)
+
+    def counts(self) -> tuple[int, ...]:
+        """How many latencies lie in each step; what several processes counted adds up."""
+        return tuple(map(add, self._current, self._previous))
+
+
+def quantiles_of(counts: Iterable[Sequence[int]], *wanted: float) -> tuple[float | None, ...]:
+    """The latencies, in seconds, of histograms that are laid over each other."""
+    both = [sum(step) for step in zip(*counts, strict=True)]
+    total = sum(both)
+    if not total:
+        return tuple(None for _ in wanted)
+    return tuple(_at_share(both, total * share) for share in wanted)
 
 
 def _at_share(counts: list[int], limit: float) -> float:
@@ -103,6 +113,8 @@ class Metrics:
         self.failed = 0
         self.retried = 0
         self.in_flight = 0
+        self.busy_s = 0.0  # of workers in code, over all of them
+        self.push_s = 0.0  # of workers that waited for the sink
         self.codes: dict[int, int] = {}
 
 

@@ -82,7 +82,16 @@ class Recorder:
             row["error"] = error
         else:
             row["outputs"] = [_plain(output) for output in outputs]
-        line = json.dumps(row)
+        self.take_lines((json.dumps(row),))
+
+    def take_lines(self, lines: Iterable[str]) -> None:
+        """Keep lines that a recorder elsewhere has made."""
+        for line in lines:
+            self._keep(line)
+
+    def _keep(self, line: str) -> None:
+        if self.full.is_set():
+            return
         self.lines.append(line)
         self._bytes += len(line)
         if len(self.lines) >= self.wanted or self._bytes > MAX_BYTES:

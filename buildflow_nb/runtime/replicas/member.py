@@ -1,0 +1,89 @@
+"""One replica of a group, from the run's side: asked, looked at, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.replicas.host import GoneError, Hosted
+from buildflow_nb.runtime.replicas.merge import absorb
+from buildflow_nb.runtime.replicas.messages import Look, LookRequest, UnitLook
+from buildflow_nb.runtime.replicas.mirror import Mirror
+from buildflow_nb.runtime.replicas.reply import opened
+from buildflow_nb.runtime.shipping import pack
+
+__all__ = ("ASK_S", "Member")
+
+ASK_S = 60.0  # for what takes as long as code of the user's does
+LOOK_S = 10.0  # code of the user's may hold the loop of a replica; its last numbers stand
+
+
+class Member:
+    """A replica with processors in it; `number` counts up in its group, from 1."""
+
+    def __init__(self, number: int, hosted: Hosted, folder: Path) -> None:
+        self.number = number
+        self.hosted = hosted
+        self.looks: dict[str, UnitLook] = {}
+        self.activity = -1  # of the run, as the last look was asked with
+        self.gone = False
+        self._folder = folder  # of modules that may lie beside the flow
+        self._mirrors: dict[str, Mirror] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def ask(self, method: str, *arguments: object, timeout_s: float = ASK_S) -> object:
+        """Call a method of the replica's `Work`.
+
+        Raises:
+            GoneError: the replica has ended.
+            TimeoutError: no answer in time.
+            CannotShipError: an argument cannot be sent.
+            Exception: whatever was raised there.
+        """
+        return await self.ask_packed(method, pack(arguments, folder=self._folder), timeout_s)
+
+    async def ask_packed(self, method: str, payload: bytes, timeout_s: float = ASK_S) -> object:
+        """The same, with arguments that are packed already."""
+        return opened(await self.hosted.call(method, payload, timeout_s))
+
+    def hold(self, processor_id: str, ledger: Ledger, name: str) -> None:
+        """Look at a processor from now on; `name` tells it from those of other replicas."""
+        self._mirrors[processor_id] = Mirror(ledger, name)
+
+    def let_go(self, processor_id: str, ledger: Ledger) -> None:
+        """Look at a processor no more; what it has done until now is kept."""
+        self._mirrors.pop(processor_id, None)
+        look = self.looks.pop(processor_id, None)
+        if look is not None:
+            absorb(ledger.metrics, look)
+
+    def begin_look(self, activity: int, on_moved: Callable[[], None]) -> asyncio.Task[None]:
+        """Look at everything, unless that is under way."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self.look(activity, on_moved))
+        return self._looking
+
+    async def look(self, activity: int, on_moved: Callable[[], None] = lambda: None) -> None:
+        """Look at everything now; `gone` tells afterwards that the replica has ended."""
+        asked = {name: mirror.asked() for name, mirror in self._mirrors.items()}
+        try:
+            found = await self.ask("look", LookRequest(activity, asked), timeout_s=LOOK_S)
+        except GoneError:
+            self.gone = True
+            return
+        except TimeoutError:
+            return
+        assert isinstance(found, Look)  # noqa: S101  (what Work.look gives)
+        self._take(found.units)
+        self.activity = found.activity
+        if found.moved:
+            on_moved()
+
+    def _take(self, units: Mapping[str, UnitLook]) -> None:
+        for name, look in units.items():
+            mirror = self._mirrors.get(name)
+            if mirror is not None:  # else it was let go meanwhile
+                self.looks[name] = look
+                mirror.take(look)

@@ -1,0 +1,325 @@
+"""A processor whose work is done by replicas, as the supervisor sees it.
+
+To whoever looks it is a unit like any other: its state, its numbers, what it printed and what
+failed are in the run's ledger (`mirror.py`). New code takes over in all replicas or in none: where
+one of them cannot set it up, the others are set back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
+from buildflow_nb.runtime.liveness import Liveness
+from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
+from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.redaction import redaction_of
+from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.replicas.group import Group
+from buildflow_nb.runtime.replicas.host import GoneError
+from buildflow_nb.runtime.replicas.member import ASK_S, Member
+from buildflow_nb.runtime.replicas.merge import ENDS, merged, state_of
+from buildflow_nb.runtime.replicas.messages import UnitLook
+from buildflow_nb.runtime.replicas.placement import Placement
+from buildflow_nb.runtime.shipping import pack
+from buildflow_nb.runtime.unit import Unit, not_ready
+
+__all__ = ("Places", "ReplicatedUnit")
+
+LATE_S = 15.0  # beyond its own deadline, for a replica to answer
+
+
+class Places(Protocol):
+    """The engine, as its units see it."""
+
+    def group_for(self, spec: ProcessorSpec, placement: Placement) -> Group:
+        """The replicas in which a processor is to work.
+
+        Raises:
+            UsageError: what it uses is open in replicas of others, which it cannot join.
+        """
+        ...
+
+    def placed(self, spec: ProcessorSpec) -> Placement:
+        """What it asks for."""
+        ...
+
+    def left(self, spec: ProcessorSpec) -> None:
+        """A processor works in no group any more."""
+        ...
+
+    def wanted(self, group: Group) -> int:
+        """How many replicas a group is to have, by what is declared."""
+        ...
+
+    async def packed(self, spec: ProcessorSpec) -> bytes:
+        """A spec as replicas get it, as the arguments of one call.
+
+        Raises:
+            CannotShipError: it cannot be sent.
+            Exception: a dependency of the run's could not be made.
+        """
+        ...
+
+
+class ReplicatedUnit:
+    """The unit of a consumer or a route."""
+
+    def __init__(
+        self, spec: ProcessorSpec, places: Places, ledger: Ledger, on_end: Callable[[], None]
+    ) -> None:
+        self.spec = spec
+        self.ledger = ledger
+        self.live = Liveness(ledger)
+        self._places = places
+        self._on_end = on_end
+        self._group: Group | None = None
+        self._arguments = b""
+        self._first: asyncio.Future[None] | None = None
+        self._stopping = False
+        self._ended = False
+        self._next = 0  # which replica is asked next
+        self._leaving: asyncio.Task[None] | None = None
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin in a first replica; the others follow.
+
+        Raises:
+            Exception: it cannot be sent, its setup failed, or no replica can be had.
+        """
+        self._begin()
+        try:
+            self._arguments = await self._places.packed(self.spec)
+            group = self._group = self._places.group_for(self.spec, self._places.placed(self.spec))
+            self._first = asyncio.get_running_loop().create_future()
+            group.want(self._places.wanted(group))
+            await group.add(self)
+            self.looked()
+            await self._first
+        except BaseException:
+            await self._leave()
+            raise
+
+    async def prepare(self, old: Unit | None) -> None:
+        """Set the code up in all replicas, unseen; where that fails in one, in none."""
+        spec = self.spec
+        self._arguments = await self._places.packed(spec)
+        before = old._group if isinstance(old, ReplicatedUnit) else None  # noqa: SLF001
+        placement = self._places.placed(spec)
+        group = self._group = self._places.group_for(spec, placement)
+        if group is not before:
+            group.want(self._places.wanted(group))
+            await group.up()
+        async with group.turn:
+            answers = await group.each("prepare", self._arguments, ASK_S)
+            errors = [answer for answer in answers if isinstance(answer, Exception)]
+            wrong = [error for error in errors if not isinstance(error, GoneError)]
+            if wrong:
+                await group.each("drop", pack((spec.id,)), ASK_S)
+                if group is not before and not group.held:
+                    await group.close()
+                raise wrong[0]
+
+    async def take_over(self, old: Unit | None, timeout_s: float) -> None:
+        """Be the processor in all replicas at once."""
+        group = self._group
+        assert group is not None  # noqa: S101  (prepare came before)
+        before = old._group if isinstance(old, ReplicatedUnit) else None  # noqa: SLF001
+        if old is not None and before is not group:
+            await old.retire(timeout_s)
+        self._begin()
+        async with group.turn:
+            payload = pack((self.spec.id, timeout_s))
+            await group.each("take_over", payload, timeout_s + LATE_S)
+            group.put(self)
+        group.want(self._places.wanted(group))
+        await group.look()
+
+    async def swap(self, spec: ProcessorSpec) -> bool:
+        """Let new code take over in every replica, or in none."""
+        group = self._group
+        if group is None or self._ended or not self._only_code_differs(spec):
+            return False
+        arguments = await self._places.packed(spec)
+        async with group.turn:
+            answers = await group.each("swap", arguments, ASK_S)
+            errors = [answer for answer in answers if isinstance(answer, Exception)]
+            wrong = [error for error in errors if not isinstance(error, GoneError)]
+            if wrong or False in answers:
+                for member, answer in zip(group.members, answers, strict=True):
+                    if answer is True:
+                        await member.ask_packed("swap", self._arguments)
+                if wrong:
+                    raise wrong[0]
+                return False
+            self.spec, self._arguments = spec, arguments
+        self.ledger.redaction = redaction_of(spec)
+        self.ledger.version += 1
+        return True
+
+    async def stop(self, *, drain: bool, timeout_s: float) -> None:
+        """End in all replicas, at once."""
+        group = self._group
+        if group is None or self._ended:
+            return
+        self._stopping = True
+        self.live.enter(State.DRAINING)
+        payload = pack(([self.spec.id], drain, timeout_s))
+        async with group.turn:
+            await group.each("stop", payload, timeout_s + LATE_S)
+        await group.look()
+        await self._leave()
+        self._ended = True
+        self.live.enter(State.STOPPED)
+
+    async def retire(self, timeout_s: float) -> None:
+        """Stop for a successor elsewhere."""
+        self.live.end()
+        waits = self.ledger.state is State.WAITING
+        await self.stop(drain=not waits, timeout_s=timeout_s)
+
+    async def send(self, element: object) -> list[object]:
+        """Run one element through the code of one replica."""
+        found = await self._asked("send", element)
+        assert isinstance(found, list)  # noqa: S101  (what Work.send gives)
+        return found
+
+    async def retry(self, wanted: RetryInput) -> RetryResult:
+        """Run one failed element through the code of one replica, whichever it failed in."""
+        found = await self._asked("retry", wanted)
+        assert isinstance(found, RetryResult)  # noqa: S101  (what Work.retry gives)
+        return found
+
+    @property
+    def read_to_end(self) -> object | None:
+        """Its source, once that has ended and everything of it is settled."""
+        done = isinstance(self.spec, ConsumerSpec) and self.ledger.state is State.DONE
+        return self.spec.source if done else None  # type: ignore[union-attr]
+
+    @property
+    def drained(self) -> bool:
+        """Whether every replica says so, knowing of everything that has happened in the run."""
+        if self._group is None or self._ended:
+            return self._ended
+        name, now = self.spec.id, self.ledger.activity.count
+        members = list(self._group.looks(name))
+        return bool(members) and all(
+            member.activity == now and member.looks[name].drained for member in members
+        )
+
+    def snapshot(self) -> ProcessorSnapshot:
+        """All replicas as one."""
+        own = self.ledger.snapshot(self.spec, None)
+        if self._group is None:
+            return merged(own, [])
+        looks = [member.looks[self.spec.id] for member in self._group.looks(self.spec.id)]
+        return merged(own, looks)
+
+    # -- for its group -------------------------------------------------------------------------
+
+    def sent(self) -> bytes:
+        """Its spec, packed."""
+        return self._arguments
+
+    def came_up(self, error: Exception | None) -> bool:
+        """Note how it went; a setup that fails at first is the end of it."""
+        first = self._first
+        if first is not None and not first.done():
+            if error is None:
+                first.set_result(None)
+            elif not isinstance(error, GoneError):
+                first.set_exception(error)
+                return False
+        elif error is not None:
+            self.ledger.log.add("ERROR", f"a replica could not be set up: {describe(error)}")
+        return True
+
+    def looked(self) -> None:
+        """Show the state that its replicas have."""
+        group = self._group
+        if group is None or self._stopping or self._ended:
+            return
+        looks = [member.looks[self.spec.id] for member in group.looks(self.spec.id)]
+        if not looks:
+            reason = group.waits_for or group.last_end
+            if reason:
+                self.live.enter(State.WAITING, reason)
+            return
+        standing = state_of(looks)
+        if standing.state not in ENDS:
+            self.live.enter(standing.state, standing.reason)
+            self.live.remark(self._said(group, looks))
+        elif self._leaving is None:
+            self._end(standing.state, standing.reason)
+
+    def given_up(self, why: str) -> None:
+        """Fail."""
+        first = self._first
+        if first is not None and not first.done():
+            first.set_exception(GoneError(why))
+        elif self._leaving is None:
+            self._end(State.FAILED, why)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _said(self, group: Group, looks: list[UnitLook]) -> str:
+        missing = group.wanted - len(looks)
+        failed = [look.shot.reason for look in looks if look.shot.state is State.FAILED]
+        if failed:
+            return f"{len(failed)} of {len(looks)} replicas failed: {failed[0]}"
+        if missing > 0 and group.waits_for:
+            return f"{len(looks)} of {group.wanted} replicas, the next {group.waits_for}"
+        return ""
+
+    def _begin(self) -> None:
+        self.live.begin()
+        self.ledger.redaction = redaction_of(self.spec)
+        why = self._places.placed(self.spec).why
+        if why:
+            count = self.spec.options.num_replicas
+            text = f"num_replicas={count} are threads of one replica: {why}"
+            self.ledger.log.add("WARNING", text)
+
+    def _end(self, state: State, reason: str) -> None:
+        """It has ended by itself."""
+
+        async def end() -> None:
+            await self._leave()
+            self._ended = True
+            self.live.enter(state, reason)
+            self._on_end()
+
+        self._leaving = asyncio.create_task(end())
+
+    async def _leave(self) -> None:
+        if self._group is not None:
+            await self._group.leave(self)
+        self._places.left(self.spec)
+
+    async def _asked(self, method: str, argument: object) -> object:
+        """Ask one replica, and see what that has printed."""
+        member = self._any()
+        try:
+            return await member.ask(method, self.spec.id, argument)
+        finally:
+            await member.look(self.ledger.activity.count)
+
+    def _any(self) -> Member:
+        """A replica that has the processor, each in turn."""
+        members = [] if self._group is None else list(self._group.looks(self.spec.id))
+        if not members:
+            raise not_ready(self.spec, self.ledger)
+        self._next += 1
+        return members[self._next % len(members)]
+
+    def _only_code_differs(self, spec: ProcessorSpec) -> bool:
+        if self._places.placed(spec) != self._places.placed(self.spec):
+            return False
+        if isinstance(spec, ConsumerSpec):
+            return isinstance(self.spec, ConsumerSpec) and self.spec.pipes_like(spec)
+        return not isinstance(self.spec, ConsumerSpec)
