@@ -102,7 +102,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         if isinstance(thing, types.FunctionType):
             return self._function(thing)
         if isinstance(thing, types.CodeType):
-            made = code.parts_of(thing, self.dispatch_table[types.CodeType](thing))
+            made: Made = code.parts_of(thing, self.dispatch_table[types.CodeType](thing))
         else:
             made = self._names.made(thing) or named.by_parts(thing)
         if made is not None:
