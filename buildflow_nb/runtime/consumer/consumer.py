@@ -14,6 +14,7 @@ Guarantees:
   An element that cannot be converted is not tried again.
 * Memory is bounded: `MAX_UNSETTLED` elements or two full pushes; a slow sink holds the source back.
 * Code can be swapped between two chunks while everything else goes on (`swap`).
+* Replicas can be added and removed meanwhile (`scale`), and swaps stay exact.
 * It can be replaced as a whole (`take_over`) by one that takes its open source and what is undone.
 * A source that cannot go on makes it FAILED, after what was read until then has been settled.
 
@@ -34,20 +35,14 @@ from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.connections import Connections
 from buildflow_nb.runtime.consumer.failure_policy import FailurePolicy, Retries
-from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, InFlight, Pace, PulledBatch
+from buildflow_nb.runtime.consumer.feeding import Feeding
+from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, InFlight, PulledBatch
 from buildflow_nb.runtime.consumer.manual_retry import retry_through
 from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
 from buildflow_nb.runtime.consumer.settle import Settler
-from buildflow_nb.runtime.consumer.worker_pool import (
-    CLOSE_S,
-    PoolWorker,
-    WorkerPool,
-    keep_passages,
-    quietly,
-)
+from buildflow_nb.runtime.consumer.worker_pool import CLOSE_S, WorkerPool, quietly
 from buildflow_nb.runtime.liveness import Liveness, Waits
-from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
@@ -80,13 +75,13 @@ class Consumer:
         self._on_end = on_end
         self._inbox = Inbox()
         self._retries = Retries(self._inbox, ledger.clock)
-        self._pace = Pace()
         self._pool = WorkerPool(ledger.log, supply)
-        self._under_way: dict[int, Chunk] = {}
+        self._feeding = Feeding(self._inbox, self._pool, ledger, self._count_in)
         self._in_flight = InFlight(self._inbox, ledger.activity)
         self._uncounted = 0
         self._most = max(MAX_UNSETTLED, 2 * spec.sink.max_push if spec.sink is not None else 0)
         self._hands = 2 * spec.options.num_replicas * spec.options.num_concurrency
+        self._feeding.retries = spec.options.retries
         self._pulls: Pulls | None = None
         self._pulling: asyncio.Task[None] | None = None
         self._broken: BaseException | None = None
@@ -259,13 +254,14 @@ class Consumer:
         self.live.enter(State.RUNNING)
         self._waits.show_again()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._feed(worker)) for worker in self._pool]
+            self._feeding.start(group, self._hand_over)
             parts = (self._settler.run, self._retries.run, self._policy.run, self._pulls.watch)
-            tasks += [group.create_task(run()) for run in parts]
+            tasks = [group.create_task(run()) for run in parts]
             if self._open.pusher is not None:
                 tasks.append(group.create_task(self._open.pusher.run()))
             self._pulling = group.create_task(self._pull(self._pulls))
             await self._ended.wait()
+            self._feeding.stop()
             for task in (*tasks, self._pulling):
                 task.cancel()
 
@@ -288,7 +284,7 @@ class Consumer:
     def full(self) -> bool:
         """Whether every worker has enough to do, or memory is at its bound."""
         return (
-            self._inbox.elements >= self._hands * self._pace.chunk
+            self._inbox.elements >= self._hands * self._feeding.pace.chunk
             or self._in_flight.count >= self._most
         )
 
@@ -318,18 +314,6 @@ class Consumer:
             self.ledger.metrics.taken.add(self._uncounted, self._clock.now())
             self._uncounted = 0
 
-    async def _feed(self, worker: PoolWorker) -> None:
-        logs.current.set(self.ledger.log)
-        while True:
-            chunk = await self._inbox.take(self._pace.chunk)
-            self._count_in()
-            self._under_way[id(chunk)] = chunk
-            outcome = await worker.run(chunk.items())
-            self._pace.learn(len(chunk), outcome.seconds)
-            keep_passages(self.ledger, chunk, outcome, self._spec.options.retries)
-            await self._hand_over(chunk, outcome)
-            del chunk, outcome  # else they stay in memory until there is more to do
-
     async def _hand_over(self, chunk: Chunk, outcome: ChunkOutcome) -> None:
         if self._open.pusher is None or not outcome.items:
             self._settle(chunk, outcome, {})
@@ -340,7 +324,7 @@ class Consumer:
 
     def _settle(self, chunk: Chunk, outcome: ChunkOutcome, unpushed: Faults) -> None:
         """Everything that a chunk gave is in the sink, or known to be at fault."""
-        del self._under_way[id(chunk)]
+        del self._feeding.under_way[id(chunk)]
         metrics, now = self.ledger.metrics, self._clock.now()
         slots = outcome.slots
         final = {i if slots is None else slots[i]: error for i, error in unpushed.items()}
@@ -393,7 +377,7 @@ class Consumer:
 
     def _left(self) -> list[PulledBatch]:
         """What was taken and is not settled, oldest first, as far as anybody can tell."""
-        chunks = [*self._under_way.values(), *self._inbox.clear()]
+        chunks = [*self._feeding.under_way.values(), *self._inbox.clear()]
         return [
             *(batch.part(start, end) for chunk in chunks for batch, start, end in chunk.parts),
             *self._retries.clear(),

@@ -3,16 +3,18 @@
 A worker is one element at a time: a thread for sync code and the task that feeds it. A replica has
 `num_concurrency` workers that share one instance of its class. Code is swapped between two chunks:
 each worker takes up the new code with its next chunk, and the old code is torn down when no worker
-is in it any more.
+is in it any more. Replicas come and go alike: one that comes is set up before anything reaches it,
+one that goes finishes the chunks that it is at.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
@@ -26,7 +28,7 @@ from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
 
-__all__ = ("CLOSE_S", "PoolWorker", "WorkerPool", "keep_passages", "lone_worker", "quietly")
+__all__ = ("CLOSE_S", "PoolWorker", "Replica", "WorkerPool", "keep_passages", "lone_worker", "quietly")
 
 CLOSE_S = 2.0  # seconds that teardown and closing connections may take
 
@@ -61,25 +63,60 @@ class PoolWorker:
                 self.idle.set()
 
 
+@dataclass(slots=True, eq=False)
+class Replica:
+    """Workers that share one instance of the code; `instances` outlive the code."""
+
+    workers: list[PoolWorker]
+    instances: Instances
+
+    @property
+    def thread(self) -> WorkerThread:
+        """Where its code is set up and torn down."""
+        return self.workers[0].thread
+
+    @property
+    def code(self) -> Code:
+        """What its workers take up with their next chunk."""
+        return self.workers[0].code
+
+    def take_up(self, code: Code) -> Code:
+        """Let all workers have new code with their next chunk; gives the old one."""
+        old = self.code
+        for worker in self.workers:
+            worker.code = code
+        return old
+
+
 class WorkerPool:
-    """All workers of a consumer, by replica."""
+    """All workers of a consumer, by replica; used on the loop only.
+
+    Code may be swapped while replicas are added or removed. Each of these decides in one step, with
+    all that was set up unseen before, so a replica never runs other code than its neighbours.
+    """
 
     def __init__(self, log: logs.LogRing, supply: Supply) -> None:
         self._log = log
         self._supply = supply
-        self._replicas: list[list[PoolWorker]] = []
-        self._instances: list[Instances] = []  # of each replica: they outlive its code
+        self._spec: ConsumerSpec | None = None  # of what the replicas run; None: closed
+        self._replicas: list[Replica] = []
         self._retiring: set[asyncio.Task[None]] = set()
+        self._numbers = count()
 
     def __iter__(self) -> Iterator[PoolWorker]:
-        return (worker for replica in self._replicas for worker in replica)
+        return (worker for replica in self._replicas for worker in replica.workers)
 
     def free(self) -> PoolWorker:
         """A worker that has nothing to do, or else the first one."""
-        return next((worker for worker in self if worker.idle.is_set()), self._replicas[0][0])
+        return next((worker for worker in self if worker.idle.is_set()), next(iter(self)))
 
     def __len__(self) -> int:
-        return sum(len(replica) for replica in self._replicas)
+        return sum(len(replica.workers) for replica in self._replicas)
+
+    @property
+    def replicas(self) -> int:
+        """How many there are; those that leave are not counted."""
+        return len(self._replicas)
 
     async def open(self, spec: ConsumerSpec) -> None:
         """Make threads and set the code up.
@@ -87,19 +124,58 @@ class WorkerPool:
         Raises:
             Exception: the user's setup failed; nothing stays open.
         """
-        context = logs.context_of(self._log)
-        options = spec.options
+        self._spec = spec
         try:
-            for replica in range(options.num_replicas):
-                names = [f"{spec.id}-{replica}.{i}" for i in range(options.num_concurrency)]
-                threads = [WorkerThread(name, context.copy()) for name in names]
-                self._instances.append(Instances(self._supply.shared))
-                code = self._compiled(spec, self._instances[-1], threads[0])
-                self._replicas.append([PoolWorker(thread, code) for thread in threads])
-                await code.set_up(threads[0])
+            for _ in range(spec.options.num_replicas):
+                self._replicas.append(await self._made(spec))
         except BaseException:
             await self.close()
             raise
+
+    async def grow(self) -> Sequence[PoolWorker]:
+        """Add a replica, once its code is set up; gives its workers, none if the pool was closed.
+
+        Raises:
+            Exception: the user's setup failed; nothing is added.
+        """
+        spec = self._spec
+        if spec is None:
+            return ()
+        made = await self._made(spec)
+        try:
+            while self._spec is not None and self._spec is not spec:  # swapped meanwhile
+                spec = self._spec
+                code = await self._set_up(spec, made)
+                await self._torn_down(made.take_up(code), made)
+        except BaseException:
+            await self._end(made)
+            raise
+        if self._spec is None:
+            await self._end(made)
+            return ()
+        self._replicas.append(made)
+        return made.workers
+
+    def shrink(self) -> Replica:
+        """Take the newest replica out; nothing new reaches it, and `leave` ends it."""
+        return self._replicas.pop()
+
+    async def leave(self, replica: Replica, done: Sequence[asyncio.Task[None]]) -> None:
+        """End a replica that was taken out as soon as these tasks are over, and nobody is in it.
+
+        Waits for it a while; what takes longer goes on.
+        """
+
+        async def end() -> None:
+            try:
+                if done:
+                    await asyncio.wait(done)
+                for worker in replica.workers:
+                    await worker.idle.wait()
+            finally:
+                await self._end(replica)
+
+        await self._wait_a_while(end())
 
     async def swap(self, spec: ConsumerSpec) -> None:
         """Let every replica take up new code.
@@ -107,50 +183,92 @@ class WorkerPool:
         Raises:
             Exception: the new code's setup failed; the old code still runs.
         """
-        fresh: list[Code] = []
+        fresh: dict[Replica, Code] = {}
         try:
-            for workers, instances in zip(self._replicas, self._instances, strict=True):
-                fresh.append(self._compiled(spec, instances, workers[0].thread))
-                await fresh[-1].set_up(workers[0].thread)
+            while missing := [r for r in self._replicas if r not in fresh]:  # some may be new
+                for replica in missing:
+                    fresh[replica] = await self._set_up(spec, replica)
         except BaseException:
-            for code, workers in zip(fresh, self._replicas, strict=False):
-                await quietly(self._log, "teardown", code.tear_down(workers[0].thread))
+            for replica, code in fresh.items():
+                await self._torn_down(code, replica)
             raise
-        for code, workers in zip(fresh, self._replicas, strict=True):
-            old = workers[0].code
-            for worker in workers:
-                worker.code = code
-            await self._retire(old, workers)
+        self._spec = None if self._spec is None else spec
+        old = [(r, r.take_up(fresh.pop(r))) for r in self._replicas]
+        for replica, code in fresh.items():  # it has left meanwhile
+            await self._torn_down(code, replica)
+        for replica, code in old:
+            await self._retire(code, replica)
 
     async def close(self) -> None:
         """Tear the code down and end the threads; one that is stuck is left behind."""
+        self._spec = None
         for task in self._retiring:
             task.cancel()  # whatever is still in old code has had its time
         if self._retiring:
             await asyncio.wait(set(self._retiring), timeout=CLOSE_S)
-        for workers in self._replicas:
-            await quietly(self._log, "teardown", workers[0].code.tear_down(workers[0].thread))
-            for worker in workers:
-                worker.thread.close()
-        self._replicas, self._instances = [], []
+        replicas, self._replicas = self._replicas, []
+        for replica in replicas:
+            await self._end(replica)
+
+    async def _made(self, spec: ConsumerSpec) -> Replica:
+        """A replica that nobody sees yet, with its code set up."""
+        context = logs.context_of(self._log)
+        number = next(self._numbers)
+        names = [f"{spec.id}-{number}.{i}" for i in range(spec.options.num_concurrency)]
+        threads = [WorkerThread(name, context.copy()) for name in names]
+        instances = Instances(self._supply.shared)
+        try:
+            code = self._compiled(spec, instances, threads[0])
+        except BaseException:
+            for thread in threads:
+                thread.close()
+            raise
+        replica = Replica([PoolWorker(thread, code) for thread in threads], instances)
+        try:
+            await code.set_up(threads[0])
+        except BaseException:
+            await self._end(replica)
+            raise
+        return replica
+
+    async def _set_up(self, spec: ConsumerSpec, replica: Replica) -> Code:
+        """New code for a replica; what its setup began is torn down where that fails."""
+        code = self._compiled(spec, replica.instances, replica.thread)
+        try:
+            await code.set_up(replica.thread)
+        except BaseException:
+            await self._torn_down(code, replica)
+            raise
+        return code
+
+    async def _end(self, replica: Replica) -> None:
+        await self._torn_down(replica.code, replica)
+        for worker in replica.workers:
+            worker.thread.close()
+
+    async def _torn_down(self, code: Code, replica: Replica) -> None:
+        await quietly(self._log, "teardown", code.tear_down(replica.thread))
 
     def _compiled(self, spec: ConsumerSpec, instances: Instances, thread: WorkerThread) -> Code:
         injector = injector_for(spec.processor, instances, self._supply, thread.submit)
         return compile_code(spec, injector)
 
-    async def _retire(self, old: Code, workers: list[PoolWorker]) -> None:
+    async def _retire(self, old: Code, replica: Replica) -> None:
         """Tear old code down; what it is still at after a while goes on, with all that it uses."""
         if not old.spec.processor.is_class and old.injector is None:
             return
 
         async def retire() -> None:
             try:
-                for worker in workers:
+                for worker in replica.workers:
                     await worker.idle.wait()
             finally:
-                await quietly(self._log, "teardown", old.tear_down(workers[0].thread))
+                await self._torn_down(old, replica)
 
-        task = asyncio.create_task(retire())
+        await self._wait_a_while(retire())
+
+    async def _wait_a_while(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         await asyncio.wait({task}, timeout=CLOSE_S)
