@@ -29,14 +29,15 @@ from contextlib import AsyncExitStack
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import PermanentError, RunError
-from buildflow_nb.core.primitive import Batch, Source, label_of
+from buildflow_nb.core.primitive import Source, label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.connections import Connections
 from buildflow_nb.runtime.consumer.failure_policy import FailurePolicy, Retries
 from buildflow_nb.runtime.consumer.feeding import Feeding
-from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, InFlight, PulledBatch
+from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, Pace, PulledBatch
+from buildflow_nb.runtime.consumer.intake import Intake
 from buildflow_nb.runtime.consumer.manual_retry import retry_through
 from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
@@ -76,12 +77,6 @@ class Consumer:
         self._inbox = Inbox()
         self._retries = Retries(self._inbox, ledger.clock)
         self._pool = WorkerPool(ledger.log, supply)
-        self._feeding = Feeding(self._inbox, self._pool, ledger, self._count_in)
-        self._in_flight = InFlight(self._inbox, ledger.activity)
-        self._uncounted = 0
-        self._most = max(MAX_UNSETTLED, 2 * spec.sink.max_push if spec.sink is not None else 0)
-        self._hands = 2 * spec.options.num_replicas * spec.options.num_concurrency
-        self._feeding.retries = spec.options.retries
         self._pulls: Pulls | None = None
         self._pulling: asyncio.Task[None] | None = None
         self._broken: BaseException | None = None
@@ -90,6 +85,11 @@ class Consumer:
         self._sink_known = asyncio.Event()
         self._ended = asyncio.Event()
         self._waits = Waits(self.live, ledger.clock)
+        pace, pushes = Pace(), 2 * spec.sink.max_push if spec.sink is not None else 0
+        most = max(MAX_UNSETTLED, pushes)
+        self._intake = Intake(self._inbox, pace, ledger, self._waits, most)
+        self._in_flight = self._intake.in_flight
+        self._feeding = Feeding(self._inbox, pace, self._pool, ledger, self._intake.count_in)
         self._main: asyncio.Task[None] | None = None
         self._heir: Consumer | None = None
         self._open = Connections(spec, supply.env, ledger, self._waits)
@@ -202,7 +202,7 @@ class Consumer:
 
     def snapshot(self) -> ProcessorSnapshot:
         """The consumer at this moment."""
-        self._count_in()
+        self._intake.count_in()
         self.ledger.metrics.in_flight = self._in_flight.count
         pulls = None if self.ledger.state.ended else self._pulls
         return self.ledger.snapshot(self.spec, None if pulls is None else pulls.backlog)
@@ -218,6 +218,7 @@ class Consumer:
 
     async def _set_up(self) -> None:
         await self._pool.open(self._spec)
+        self._intake.workers = len(self._pool)
         self._main = asyncio.create_task(self._run(), name=f"consumer {self._spec.id}")
 
     async def _run(self) -> None:
@@ -250,7 +251,7 @@ class Consumer:
         self._settler = Settler(source, self._clock, self.ledger.log)
         self._open.keep_with(self._settler, source)
         label = label_of(self._spec.source)
-        self._pulls = Pulls(source, label, self, self.ledger.activity, self._clock)
+        self._pulls = Pulls(source, label, self._intake, self.ledger.activity, self._clock)
         self.live.enter(State.RUNNING)
         self._waits.show_again()
         async with asyncio.TaskGroup() as group:
@@ -279,40 +280,6 @@ class Consumer:
         await self._in_flight.wait_settled()
         self._finished = self._broken is None
         self._ended.set()
-
-    @property
-    def full(self) -> bool:
-        """Whether every worker has enough to do, or memory is at its bound."""
-        return (
-            self._inbox.elements >= self._hands * self._feeding.pace.chunk
-            or self._in_flight.count >= self._most
-        )
-
-    async def room(self) -> None:
-        """Wait until it is not full."""
-        while self.full:
-            await self._inbox.wait_taken()
-
-    def take_in(self, batch: Batch) -> None:
-        """Take what was pulled."""
-        count = len(batch.items)
-        self._uncounted += count
-        self._in_flight.add(count)
-        self._inbox.put_pulled(batch, count, self._now())
-
-    def source_waits(self, reason: str) -> None:
-        """Show why the source cannot be read for now."""
-        self._waits.show("source", reason)
-
-    def _take(self, batch: PulledBatch) -> None:
-        self._in_flight.add(len(batch.items))
-        self._inbox.put(batch)
-
-    def _count_in(self) -> None:
-        """Count what was pulled since the last time; once a chunk, since once a pull is dear."""
-        if self._uncounted:
-            self.ledger.metrics.taken.add(self._uncounted, self._clock.now())
-            self._uncounted = 0
 
     async def _hand_over(self, chunk: Chunk, outcome: ChunkOutcome) -> None:
         if self._open.pusher is None or not outcome.items:
@@ -369,7 +336,7 @@ class Consumer:
                 settler.release([r for batch in left for r in batch.receipts or ()])
             await quietly(log, "giving back", settler.flush())
         for batch in left if heir is not None else ():
-            heir._take(batch)  # type: ignore[union-attr]  # noqa: SLF001
+            heir._intake.take_over(batch)  # type: ignore[union-attr]  # noqa: SLF001
         await self._pool.close()
         if heir is not None and self._broken is None:
             self._open.pass_source_to(heir._open)  # noqa: SLF001

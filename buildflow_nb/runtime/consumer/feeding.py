@@ -1,4 +1,4 @@
-"""Feeds a consumer's workers: each has a feeder that takes chunks to it and hands on what they gave.
+"""Feeds a consumer's workers: each has a feeder that takes chunks to it, and on what they gave.
 
 Feeders come and go with their workers while everything else goes on. One that goes finishes the
 chunk that it is at, and takes no other; so nothing is lost, and no element is taken twice.
@@ -43,12 +43,16 @@ class Feeding:
     """
 
     def __init__(
-        self, inbox: Inbox, pool: WorkerPool, ledger: Ledger, taken: Callable[[], None]
+        self,
+        inbox: Inbox,
+        pace: Pace,
+        pool: WorkerPool,
+        ledger: Ledger,
+        taken: Callable[[], None],
     ) -> None:
-        self.pace = Pace()
         self.under_way: dict[int, Chunk] = {}
-        self.retries = 0
         self._inbox = inbox
+        self._pace = pace
         self._pool = pool
         self._ledger = ledger
         self._now = ledger.clock.now
@@ -123,15 +127,15 @@ class Feeding:
         self._feeders.remove(feeder)
 
     async def _feed_one(self, feeder: _Feeder) -> None:
-        chunk = await self._inbox.take(self.pace.chunk)
+        chunk = await self._inbox.take(self._pace.chunk)
         self._taken()
         self.under_way[id(chunk)] = chunk
         now, metrics = self._now, self._ledger.metrics
         feeder.at, feeder.since = _IN_CODE, now()
         outcome = await feeder.worker.run(chunk.items())
         metrics.busy_s += outcome.seconds
-        self.pace.learn(len(chunk), outcome.seconds)
-        keep_passages(self._ledger, chunk, outcome, self.retries)
+        self._pace.learn(len(chunk), outcome.seconds)
+        keep_passages(self._ledger, chunk, outcome, feeder.worker.code.spec.options.retries)
         feeder.at, feeder.since = _AT_SINK, now()
         assert self._hand_over is not None  # noqa: S101  (set before any feeder begins)
         await self._hand_over(chunk, outcome)

@@ -28,7 +28,15 @@ from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.scopes import Instances, Supply
 
-__all__ = ("CLOSE_S", "PoolWorker", "Replica", "WorkerPool", "keep_passages", "lone_worker", "quietly")
+__all__ = (
+    "CLOSE_S",
+    "PoolWorker",
+    "Replica",
+    "WorkerPool",
+    "keep_passages",
+    "lone_worker",
+    "quietly",
+)
 
 CLOSE_S = 2.0  # seconds that teardown and closing connections may take
 
