@@ -66,7 +66,7 @@ class Options:
     num_cpus: float = 1.0
     num_gpus: float = 0.0
     memory: int = 0
-    enable_autoscaler: bool = True
+    enable_autoscaler: bool | None = None
     num_replicas: int = 1
     min_replicas: int = 1
     max_replicas: int = MAX_REPLICAS
@@ -113,6 +113,7 @@ class Options:
                 "int": isinstance(value, int) and not isinstance(value, bool),
                 "float": isinstance(value, (int, float)) and not isinstance(value, bool),
                 "bool": isinstance(value, bool),
+                "bool | None": value is None or isinstance(value, bool),
             }.get(kind, True)
             if not good:
                 msg = f"{owner}: {f.name} must be {kind}, got {value!r}"

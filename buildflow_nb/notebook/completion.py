@@ -287,7 +287,7 @@ def _value(kind: str, word: str, value: str, names: Mapping[str, Any]) -> Asked:
     if word == "method":
         methods = (*_METHODS, "WEBSOCKET") if kind == "endpoint" else _METHODS
         return Asked(value, [Offer(f'"{method}"', "str") for method in methods])
-    if _typed(kind).get(word) == "bool":
+    if _typed(kind).get(word) in ("bool", "bool | None"):
         return Asked(value, [Offer("True", "bool"), Offer("False", "bool")])
     if value and not value.isidentifier():
         return PYTHON

@@ -77,6 +77,10 @@ class Waits:
             first = next(iter(self._reasons.values()), "")
             self._live.enter(State.WAITING if first else State.RUNNING, first)
 
+    def shows(self, what: str) -> bool:
+        """Whether there is a reason that concerns this."""
+        return what in self._reasons
+
     def show_again(self) -> None:
         """Show what is waited for, if there is anything, in a state that was just entered."""
         for what, reason in list(self._reasons.items()):

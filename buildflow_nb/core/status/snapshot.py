@@ -84,7 +84,8 @@ class ProcessorSnapshot:
     Latencies are seconds from pull to ack for consumers and from request to response for routes.
     `history` holds elements in per second, oldest first, at most `HISTORY_S` of them. `failed`
     counts elements that failed for good; one that passes when it is retried counts as out instead.
-    `failures_kept` of them can be looked at and retried.
+    `failures_kept` of them can be looked at and retried. `replicas` are there, `wanted` there shall
+    be; `scaling` is why, for people.
     """
 
     processor_id: str
@@ -111,6 +112,9 @@ class ProcessorSnapshot:
     codes: tuple[tuple[int, int], ...] = ()
     history: tuple[int, ...] = ()
     failures_kept: int = 0
+    replicas: int = 1
+    wanted: int = 1
+    scaling: str = ""
 
 
 @dataclass(frozen=True, slots=True)

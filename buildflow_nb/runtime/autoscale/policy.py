@@ -209,6 +209,8 @@ class _Look:
 
     def _held(self, last: Sample) -> str:
         """Why more would not help, though they seem to be needed."""
+        if last.held:
+            return last.held
         if last.faults >= FAULTY:
             return "most elements fail, so more replicas would not help"
         if last.push > last.busy:
@@ -246,6 +248,8 @@ def _front(history: Sequence[Sample], options: ServiceOptions, now: int) -> _Wan
     if now < needed <= now * TOLERANCE:
         return _Want(now, now)
     wanted = max(_whole(needed), 1)
+    if wanted > now and history[-1].held:
+        return _Want(now, now, history[-1].held, held=True)
     return _Want(wanted, wanted, f"{under_way:,.0f} requests are under way")
 
 

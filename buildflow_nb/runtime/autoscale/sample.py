@@ -19,7 +19,8 @@ class Sample:
     `replicas` are at work. `backlog` is None where the source cannot tell. `out_per_s` counts what
     was done with, whatever it gave. `busy` is the share of workers' time in code, `push` that of
     waiting for the sink; `sink_waits` says that the sink cannot be written at all. `in_flight`
-    counts requests, `faults` is the share of tries that failed.
+    counts requests, `faults` is the share of tries that failed. `held` is why more replicas would
+    not help, or cannot be had, where whoever looks knows that.
     """
 
     at_s: float
@@ -31,6 +32,7 @@ class Sample:
     sink_waits: bool = False
     in_flight: int = 0
     faults: float = 0.0
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,15 @@ class Meter:
         workers: int,
         backlog: int | None = None,
         sink_waits: bool = False,
-        held: bool = False,
+        at_bound: bool = False,
         in_flight: int = 0,
+        held: str = "",
     ) -> Sample:
-        """What happened since the sample before; `held` workers wait for the sink, if at all."""
+        """What happened since the sample before.
+
+        `at_bound` says that nothing is taken in until something is settled: then workers that are
+        not in code wait for the sink.
+        """
         before, span = self._before, max(at_s - self._at_s, 1e-3)
         self._before, self._at_s = totals, at_s
         time_s = span * max(workers, 1)
@@ -81,10 +88,11 @@ class Meter:
             backlog=backlog,
             out_per_s=done / span,
             busy=busy,
-            push=1.0 - busy if held else min(push, 1.0 - busy),
+            push=1.0 - busy if at_bound else min(push, 1.0 - busy),
             sink_waits=sink_waits,
             in_flight=in_flight,
             faults=_share(faults, faults + good),
+            held=held,
         )
 
 

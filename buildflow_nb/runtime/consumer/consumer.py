@@ -26,11 +26,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import PermanentError, RunError
 from buildflow_nb.core.primitive import Source, label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
+from buildflow_nb.runtime.autoscale.sample import Totals
+from buildflow_nb.runtime.autoscale.scaler import Scaler, scales
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.connections import Connections
@@ -42,6 +45,7 @@ from buildflow_nb.runtime.consumer.manual_retry import retry_through
 from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
 from buildflow_nb.runtime.consumer.settle import Settler
+from buildflow_nb.runtime.consumer.threads import Threads
 from buildflow_nb.runtime.consumer.worker_pool import CLOSE_S, WorkerPool, quietly
 from buildflow_nb.runtime.liveness import Liveness, Waits
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
@@ -90,6 +94,16 @@ class Consumer:
         self._intake = Intake(self._inbox, pace, ledger, self._waits, most)
         self._in_flight = self._intake.in_flight
         self._feeding = Feeding(self._inbox, pace, self._pool, ledger, self._intake.count_in)
+        self._threads = Threads(
+            spec=lambda: self._spec,
+            pool=self._pool,
+            feeding=self._feeding,
+            intake=self._intake,
+            waits=self._waits,
+            ledger=ledger,
+            backlog=self._backlog,
+        )
+        self._scaler = Scaler(self._threads, ledger.log, ledger.clock)
         self._main: asyncio.Task[None] | None = None
         self._heir: Consumer | None = None
         self._open = Connections(spec, supply.env, ledger, self._waits)
@@ -204,8 +218,21 @@ class Consumer:
         """The consumer at this moment."""
         self._intake.count_in()
         self.ledger.metrics.in_flight = self._in_flight.count
-        pulls = None if self.ledger.state.ended else self._pulls
-        return self.ledger.snapshot(self.spec, None if pulls is None else pulls.backlog)
+        shot = self.ledger.snapshot(self.spec, self._backlog())
+        replicas, wanted = self._threads.replicas, self._threads.wanted
+        return replace(shot, replicas=replicas, wanted=wanted, scaling=self._scaler.why)
+
+    def totals(self) -> Totals:
+        """What its workers have done up to this moment."""
+        return self._threads.totals()
+
+    async def scale(self, replicas: int) -> None:
+        """Have that many replicas, at least one; nothing is lost, and nothing taken twice.
+
+        Raises:
+            Exception: the setup of one failed; those before it stay.
+        """
+        await self._threads.scale(replicas)
 
     # -- the pipeline --------------------------------------------------------------------------
 
@@ -218,7 +245,7 @@ class Consumer:
 
     async def _set_up(self) -> None:
         await self._pool.open(self._spec)
-        self._intake.workers = len(self._pool)
+        self._intake.work_for(len(self._pool))
         self._main = asyncio.create_task(self._run(), name=f"consumer {self._spec.id}")
 
     async def _run(self) -> None:
@@ -258,6 +285,9 @@ class Consumer:
             self._feeding.start(group, self._hand_over)
             parts = (self._settler.run, self._retries.run, self._policy.run, self._pulls.watch)
             tasks = [group.create_task(run()) for run in parts]
+            if scales(self._spec.options, threads=True):
+                self._threads.begin()
+                tasks.append(group.create_task(self._scaler.run()))
             if self._open.pusher is not None:
                 tasks.append(group.create_task(self._open.pusher.run()))
             self._pulling = group.create_task(self._pull(self._pulls))
@@ -286,6 +316,10 @@ class Consumer:
             self._settle(chunk, outcome, {})
             return
         await self._open.push(chunk, outcome, lambda faults: self._settle(chunk, outcome, faults))
+
+    def _backlog(self) -> int | None:
+        pulls = None if self.ledger.state.ended else self._pulls
+        return None if pulls is None else pulls.backlog
 
     # -- what becomes of elements --------------------------------------------------------------
 

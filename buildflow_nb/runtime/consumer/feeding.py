@@ -60,6 +60,7 @@ class Feeding:
         self._hand_over: HandOver | None = None
         self._group: asyncio.TaskGroup | None = None
         self._feeders: list[_Feeder] = []
+        self._turn = asyncio.Lock()
 
     def start(self, group: asyncio.TaskGroup, hand_over: HandOver) -> None:
         """Feed all workers, as tasks of a group, until `stop`."""
@@ -79,11 +80,12 @@ class Feeding:
         Raises:
             Exception: the setup of a replica failed; those before it stay.
         """
-        while self._group is not None and self._pool.replicas < replicas:
-            self._begin(await self._pool.grow())
-        while self._group is not None and self._pool.replicas > max(replicas, 1):
-            replica = self._pool.shrink()
-            await self._pool.leave(replica, self._end(replica.workers))
+        async with self._turn:
+            while self._group is not None and self._pool.replicas < replicas:
+                self._begin(await self._pool.grow())
+            while self._group is not None and self._pool.replicas > max(replicas, 1):
+                replica = self._pool.shrink()
+                await self._pool.leave(replica, self._end(replica.workers))
 
     def totals(self) -> tuple[float, float]:
         """Seconds that workers were in code, and waited for the sink, up to this moment."""

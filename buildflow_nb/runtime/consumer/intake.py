@@ -17,11 +17,11 @@ __all__ = ("Intake",)
 class Intake:
     """Takes what is pulled; `most` elements are unsettled at once. Used on the loop only.
 
-    `workers` is how many there are to be kept busy, with chunks as long as `pace` says.
+    Workers are kept busy with chunks as long as `pace` says.
     """
 
     def __init__(self, inbox: Inbox, pace: Pace, ledger: Ledger, waits: Waits, most: int) -> None:
-        self.workers = 1
+        self._workers = 1
         self.in_flight = InFlight(inbox, ledger.activity)
         self._inbox = inbox
         self._pace = pace
@@ -34,12 +34,17 @@ class Intake:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do, or memory is at its bound."""
-        return self._inbox.elements >= 2 * self.workers * self._pace.chunk or self.at_bound
+        return self._inbox.elements >= 2 * self._workers * self._pace.chunk or self.at_bound
 
     @property
     def at_bound(self) -> bool:
         """Whether nothing more is taken until something is settled, whoever could work."""
         return self.in_flight.count >= self._most
+
+    def work_for(self, workers: int) -> None:
+        """Keep so many busy from now on."""
+        self._workers = workers
+        self._inbox.wake()
 
     async def room(self) -> None:
         """Wait until it is not full."""
