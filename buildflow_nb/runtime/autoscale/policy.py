@@ -195,7 +195,8 @@ class _Look:
         last = history[-1]
         if now == 0:
             waiting = last.backlog or 0
-            return _Want(min(waiting, 1), 0, f"{waiting:,} elements wait", urgent=True)
+            why = "1 element waits" if waiting == 1 else f"{waiting:,} elements wait"
+            return _Want(min(waiting, 1), 0, why, urgent=True)
         if last.sink_waits:
             why = "its sink cannot be written, so more replicas would not help"
             return _Want(now, now, why, held=True)
