@@ -87,6 +87,16 @@ def test_busy_workers_are_the_only_sign_of_a_source_that_cannot_tell():
     assert of(looks(2, backlog=None, busy=0.75)).wanted == 2  # 2.14: not worth one more
 
 
+def test_what_one_can_do_is_learnt_over_a_minute():
+    fast = looks(6, backlog=600, out_per_s=20.0)
+    both = looks(6, after=fast, backlog=600, out_per_s=10.0)
+    assert of(both).wanted == 3  # (10 + 600/60) / 7.5; of the last half minute alone, 4
+
+
+def test_processes_that_pull_slowly_do_what_they_can_though_they_are_idle():
+    assert of(looks(12, backlog=600, busy=0.3)).wanted == 4  # (10 + 600/60) / 5
+
+
 def test_no_more_are_wanted_than_there_may_be():
     history = looks(12, backlog=4_000)
     assert of(history, ConsumerOptions(max_replicas=3)).wanted == 3
@@ -167,6 +177,14 @@ def test_a_step_that_brought_nothing_is_taken_back():
     assert of(stepped(1.0, 7), now=4).wanted == 8
 
 
+def test_few_elements_tell_later_that_a_step_brought_nothing():
+    def slow(looks_after: int) -> list[Sample]:
+        return [replace(one, out_per_s=0.1) for one in stepped(0.0, looks_after)]
+
+    assert of(slow(6), now=4).wanted == 4
+    assert of(slow(7), now=4).wanted == 2
+
+
 def test_the_next_step_waits_until_the_last_one_is_seen_to_bring_something():
     soon = of(stepped(0.0, 1), now=4)
     assert soon.wanted == 4
@@ -208,14 +226,15 @@ def test_one_busy_look_of_the_last_five_minutes_keeps_what_it_needed():
 
 
 def test_what_was_for_a_backlog_alone_goes_after_a_minute():
-    working = looks(62, replicas=8, backlog=3_000, out_per_s=80.0)
     working = [
-        replace(one, backlog=max(3_000 - round(one.at_s * 75), 0), out_per_s=80.0)
-        for one in working
+        replace(one, backlog=30_000 - round(one.at_s * 80))
+        for one in looks(76, replicas=8, out_per_s=80.0)
     ]
-    done = [one if one.backlog else replace(one, out_per_s=5.0, busy=0.06) for one in working]
-    assert of(done, now=8).wanted < 8
-    assert of(done[:15], now=8).wanted == 8
+    assert working[-1].backlog == 0
+    idle = {"replicas": 8, "busy": 0.05, "out_per_s": 4.0}
+    # a minute ago 1,600 waited, for which 1,600 / 60 / 10 = 2.7 would have done
+    assert of(looks(8, after=working, **idle), now=8).wanted == 3
+    assert of(looks(14, after=working, **idle), now=8).wanted == 1  # 4 / (0.8 * 10)
 
 
 def test_down_waits_five_times_as_long_as_the_option_says():
