@@ -11,6 +11,7 @@ from typing import Protocol
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot
+from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -101,6 +102,10 @@ class Unit(Protocol):
 
     def snapshot(self) -> ProcessorSnapshot:
         """The unit at this moment."""
+        ...
+
+    def load(self) -> Load:
+        """What it has done, for whoever decides how many replicas it has."""
         ...
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ("LOOK_S", "Meter", "Sample", "Totals")
+__all__ = ("LOOK_S", "Load", "Meter", "Sample", "Totals")
 
 LOOK_S = 5.0  # seconds between two looks: rates are steady enough, and a burst is seen in time
 
@@ -46,6 +46,20 @@ class Totals:
     faults: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a unit has done until now, and how it stands.
+
+    `at_bound` says that nothing is taken in until something is settled: then workers that are not
+    in code wait for the sink, which `sink_waits` if it cannot be written at all.
+    """
+
+    totals: Totals = Totals()
+    workers: int = 1
+    at_bound: bool = False
+    sink_waits: bool = False
+
+
 class Meter:
     """Makes samples of totals.
 
@@ -59,24 +73,18 @@ class Meter:
     def sample(  # noqa: PLR0913  (a look has that much to tell)
         self,
         at_s: float,
-        totals: Totals,
+        load: Load,
         *,
         replicas: int,
-        workers: int,
         backlog: int | None = None,
-        sink_waits: bool = False,
-        at_bound: bool = False,
         in_flight: int = 0,
         held: str = "",
     ) -> Sample:
-        """What happened since the sample before.
-
-        `at_bound` says that nothing is taken in until something is settled: then workers that are
-        not in code wait for the sink.
-        """
+        """What happened since the sample before."""
+        totals = load.totals
         before, span = self._before, max(at_s - self._at_s, 1e-3)
         self._before, self._at_s = totals, at_s
-        time_s = span * max(workers, 1)
+        time_s = span * max(load.workers, 1)
         busy = _share(totals.busy_s - before.busy_s, time_s)
         push = _share(totals.push_s - before.push_s, time_s)
         done = max(totals.done - before.done, 0)
@@ -88,8 +96,8 @@ class Meter:
             backlog=backlog,
             out_per_s=done / span,
             busy=busy,
-            push=1.0 - busy if at_bound else min(push, 1.0 - busy),
-            sink_waits=sink_waits,
+            push=1.0 - busy if load.at_bound else min(push, 1.0 - busy),
+            sink_waits=load.sink_waits,
             in_flight=in_flight,
             faults=_share(faults, faults + good),
             held=held,

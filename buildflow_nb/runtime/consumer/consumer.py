@@ -32,7 +32,7 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import PermanentError, RunError
 from buildflow_nb.core.primitive import Source, label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
-from buildflow_nb.runtime.autoscale.sample import Totals
+from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.autoscale.scaler import Scaler, scales
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.consumer.code import ChunkOutcome
@@ -222,9 +222,9 @@ class Consumer:
         replicas, wanted = self._threads.replicas, self._threads.wanted
         return replace(shot, replicas=replicas, wanted=wanted, scaling=self._scaler.why)
 
-    def totals(self) -> Totals:
+    def load(self) -> Load:
         """What its workers have done up to this moment."""
-        return self._threads.totals()
+        return self._threads.load()
 
     async def scale(self, replicas: int) -> None:
         """Have that many replicas, at least one; nothing is lost, and nothing taken twice.

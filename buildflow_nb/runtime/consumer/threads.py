@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.options import ConsumerOptions
-from buildflow_nb.runtime.autoscale.sample import Meter, Sample, Totals
+from buildflow_nb.runtime.autoscale.sample import Load, Meter, Sample, Totals
 from buildflow_nb.runtime.autoscale.scaler import Bounds
 from buildflow_nb.runtime.consumer.feeding import Feeding
 from buildflow_nb.runtime.consumer.intake import Intake
@@ -63,7 +63,7 @@ class Threads:
     def begin(self) -> None:
         """Count from now on."""
         self._used_s, self._looked_at = self.cpu_s(), self.ledger.clock.now()
-        self._meter = Meter(self._looked_at, self.totals())
+        self._meter = Meter(self._looked_at, self.load().totals)
 
     @property
     def options(self) -> ConsumerOptions:
@@ -80,13 +80,16 @@ class Threads:
         """Those that are there."""
         return self.pool.replicas
 
-    def totals(self) -> Totals:
+    def load(self) -> Load:
         """Up to this moment, with what is under way."""
         metrics = self.ledger.metrics
         busy_s, push_s = self.feeding.totals()
         self.intake.count_in()
         done = metrics.taken.total - self.intake.in_flight.count
-        return Totals(busy_s, push_s, done, metrics.failed, metrics.failed + metrics.retried)
+        faults = metrics.failed + metrics.retried
+        totals = Totals(busy_s, push_s, done, metrics.failed, faults)
+        sink_waits = self.waits.shows("sink")
+        return Load(totals, len(self.pool), self.intake.at_bound, sink_waits)
 
     async def sample(self) -> Sample | None:
         """What has happened since the last look."""
@@ -97,12 +100,9 @@ class Threads:
         low, high = ONE_CORE
         return self._meter.sample(
             now,
-            self.totals(),
+            self.load(),
             replicas=self.pool.replicas,
-            workers=len(self.pool),
             backlog=self.backlog(),
-            sink_waits=self.waits.shows("sink"),
-            at_bound=self.intake.at_bound,
             held=HELD if low <= cores < high else "",
         )
 
