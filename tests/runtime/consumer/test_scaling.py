@@ -11,6 +11,7 @@ import pytest
 
 from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.status.snapshot import State
+from buildflow_nb.runtime.consumer.inbox import PulledBatch
 from buildflow_nb.runtime.sinks import push
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench
@@ -117,6 +118,28 @@ def test_a_replica_that_goes_finishes_what_it_is_at_and_takes_no_more():
         await bench.until(lambda: len(bench.sink.tape.pushed) == 3)
         await bench.stop()
         assert sorted(bench.source.tape.acked) == [0, 1, 2]
+
+    asyncio.run(main())
+
+
+def test_more_replicas_have_more_waiting_for_them():
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def slow(x: int) -> int:
+            await gate.wait()
+            return x
+
+        bench = Bench(slow, FakeSource([[i] for i in range(50)], endless=True), None)
+        bench.consumer._inbox.put_pulled = lambda batch, _, now: bench.consumer._inbox.put(
+            PulledBatch(batch.items, batch.receipts, batch.origin, now)  # not joined
+        )
+        await bench.consumer.start()
+        await bench.until(lambda: bench.consumer.snapshot().in_flight == 3)  # one, and two more
+        await bench.consumer.scale(4)
+        await bench.until(lambda: bench.consumer.snapshot().in_flight == 12)
+        gate.set()
+        await bench.stop()
 
     asyncio.run(main())
 
