@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import duckdb
 import pytest
 
+import buildflow_nb.runtime.autoscale.scaler as scaler_module
 import buildflow_nb.runtime.handle as handle_module
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import RunError
@@ -363,5 +364,28 @@ def test_a_host_that_is_lost_is_opened_again(host: ChildHost, tmp_path) -> None:
         fill(path, [{"n": n} for n in range(30, 60)])
         until(lambda: {row["n"] for row in stored(path)} == set(range(60)))
         assert host.opened == 2
+    finally:
+        run.stop()
+
+
+def test_a_consumer_without_work_sleeps_and_is_woken(
+    host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaler_module, "LOOK_S", 0.2)
+    path, app = str(tmp_path / "queue.db"), Flow()
+    priced(app, path, min_replicas=0, autoscale_frequency_secs=1, num_replicas=2)
+    fill(path, [{"n": n} for n in range(30)])
+    run = app.run(block=False)
+    try:
+        until(lambda: len(stored(path)) == 30)
+        until(lambda: len(host.hosted) == 2 and host.alive() == [])
+        shot = run.snapshot().processor("price")
+        assert (shot.replicas, shot.wanted, shot.elements_in) == (0, 0, 30)
+        until(lambda: "one comes when" in run.snapshot().processor("price").reason)
+        assert run.snapshot().drained
+        fill(path, [{"n": n} for n in range(30, 50)])
+        until(lambda: len(stored(path)) == 50)
+        until(lambda: run.snapshot().processor("price").elements_in == 50)
+        assert any("0 → 1" in line.text for line in app.logs("price"))
     finally:
         run.stop()

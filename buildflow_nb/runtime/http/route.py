@@ -21,6 +21,7 @@ from aiohttp import web
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.errors import TemporaryError, UsageError
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
+from buildflow_nb.runtime.autoscale.sample import Load, Totals
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, UnderWay, same_way_out
@@ -239,6 +240,12 @@ class HttpRoute:
     def snapshot(self) -> ProcessorSnapshot:
         """The route at this moment."""
         return self.ledger.snapshot(self.spec, None)
+
+    def load(self) -> Load:
+        """What it has answered; requests under way are in its snapshot."""
+        metrics = self.ledger.metrics
+        failed = metrics.failed
+        return Load(Totals(done=metrics.taken.total, failed=failed, faults=failed))
 
     async def handle(
         self, request: BoundedRequest, values: Mapping[str, str]

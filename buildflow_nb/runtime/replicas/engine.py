@@ -95,7 +95,7 @@ class Replicated:
             pack_spec(self._sending.without_values(spec), folder=self._plan.env.folder)
         pack(_of_requests(self._plan.hooks()), folder=self._plan.env.folder)
         self._plan_homes(specs)
-        self._cpus = sum(spec.options.num_cpus * self._share(spec) for spec in specs)
+        self._cpus = sum(spec.options.num_cpus * self.declared(spec) for spec in specs)
         await self._open_host()
         routes = [spec for spec in specs if self.placed(spec).routes]
         if routes:
@@ -104,7 +104,7 @@ class Replicated:
 
     async def unit(self, spec: ProcessorSpec, ledger: Ledger, on_end: Callable[[], None]) -> Unit:
         """A processor in its replicas."""
-        return ReplicatedUnit(spec, self, ledger, on_end)
+        return ReplicatedUnit(spec, self, ledger, on_end, self._plan.env)
 
     async def send(self, spec: ProcessorSpec, element: object, ledger: Ledger) -> list[object]:
         """Set a fresh instance up for it, in this process."""
@@ -161,10 +161,12 @@ class Replicated:
         return group
 
     def wanted(self, group: Group) -> int:
-        """How many replicas a group is to have, by what is declared."""
-        return max(
-            (self._share(spec) for spec in self._of(group.name) if self._spread(spec)), default=1
-        )
+        """How many replicas a group is to have: as many as most of its processors want."""
+        return max((held.wanted for held in group.held.values()), default=1)
+
+    def declared(self, spec: ProcessorSpec) -> int:
+        """How many replicas a processor begins with."""
+        return spec.options.num_replicas if self._spread(spec) else 1
 
     async def packed(self, spec: ProcessorSpec) -> bytes:
         """A spec as replicas get it."""
@@ -224,9 +226,6 @@ class Replicated:
         """Whether a processor may have more than one replica, which its neighbours decide, too."""
         near = self._of(self._homes.get(spec.id, spec.id), spec)
         return all(self.placed(each).spread for each in near)
-
-    def _share(self, spec: ProcessorSpec) -> int:
-        return spec.options.num_replicas if self._spread(spec) else 1
 
     # -- the host ------------------------------------------------------------------------------
 

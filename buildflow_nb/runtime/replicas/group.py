@@ -36,6 +36,8 @@ class Held(Protocol):
     """A processor that works in the replicas of a group."""
 
     ledger: Ledger
+    wanted: int
+    """How many replicas it asks for."""
 
     @property
     def spec(self) -> ProcessorSpec:

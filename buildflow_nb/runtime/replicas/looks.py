@@ -31,16 +31,14 @@ class News:
         """The processor at this moment, with what is new."""
         ledger = self._ledger
         ledger.keep_last(asked.passages)
-        metrics = ledger.metrics
         recorded = self._recorded(asked.inputs)
         failures, number = self._failures(asked.failures)
         lines = ledger.log.lines(asked.lines)[-LINES:]
         return UnitLook(
             shot=unit.snapshot(),
-            counts=metrics.latency.counts(),
+            counts=ledger.metrics.latency.counts(),
             drained=unit.drained,
-            busy_s=metrics.busy_s,
-            push_s=metrics.push_s,
+            load=unit.load(),
             passages=self._passages(asked.passages),
             failures=failures,
             failures_at=number,

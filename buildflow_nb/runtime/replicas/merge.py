@@ -79,7 +79,7 @@ def absorb(metrics: Metrics, look: UnitLook) -> None:
     metrics.given.total += shot.elements_out
     metrics.dropped += shot.dropped
     metrics.retried += shot.retried
-    metrics.busy_s += look.busy_s
-    metrics.push_s += look.push_s
+    metrics.busy_s += look.load.totals.busy_s
+    metrics.push_s += look.load.totals.push_s
     for code, count in shot.codes:
         metrics.codes[code] = metrics.codes.get(code, 0) + count

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot
+from buildflow_nb.runtime.autoscale.sample import Load
 
 __all__ = ("Asked", "FailureSeen", "Look", "LookRequest", "Opening", "PassageSeen", "UnitLook")
 
@@ -88,8 +89,7 @@ class UnitLook:
     shot: ProcessorSnapshot
     counts: tuple[int, ...]
     drained: bool
-    busy_s: float = 0.0
-    push_s: float = 0.0
+    load: Load = field(default_factory=Load)
     passages: tuple[PassageSeen, ...] = ()
     failures: tuple[FailureSeen, ...] = ()
     failures_at: int = 0

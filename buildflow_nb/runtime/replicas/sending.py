@@ -39,11 +39,11 @@ class Sending:
             Exception: a dependency of the run's could not be made.
         """
         options: Any = spec.options
-        count = 1 if spread else options.num_replicas
-        share = replace(options, num_replicas=count, min_replicas=0, enable_autoscaler=False)
+        if spread:
+            options = replace(options, num_replicas=1, min_replicas=0, enable_autoscaler=False)
         for provider in spec.processor.providers:
             await self._make(provider)
-        return replace(_with(self._made, spec), options=share)
+        return replace(_with(self._made, spec), options=options)
 
     @staticmethod
     def without_values(spec: ProcessorSpec) -> ProcessorSpec:

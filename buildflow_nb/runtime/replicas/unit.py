@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
+from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -24,6 +27,7 @@ from buildflow_nb.runtime.replicas.member import ASK_S, Member
 from buildflow_nb.runtime.replicas.merge import ENDS, merged, state_of
 from buildflow_nb.runtime.replicas.messages import UnitLook
 from buildflow_nb.runtime.replicas.placement import Placement
+from buildflow_nb.runtime.replicas.scaling import Scaling
 from buildflow_nb.runtime.shipping import pack
 from buildflow_nb.runtime.unit import Unit, not_ready
 
@@ -52,7 +56,11 @@ class Places(Protocol):
         ...
 
     def wanted(self, group: Group) -> int:
-        """How many replicas a group is to have, by what is declared."""
+        """How many replicas a group is to have: as many as most of its processors want."""
+        ...
+
+    def declared(self, spec: ProcessorSpec) -> int:
+        """How many replicas a processor begins with."""
         ...
 
     async def packed(self, spec: ProcessorSpec) -> bytes:
@@ -69,9 +77,15 @@ class ReplicatedUnit:
     """The unit of a consumer or a route."""
 
     def __init__(
-        self, spec: ProcessorSpec, places: Places, ledger: Ledger, on_end: Callable[[], None]
+        self,
+        spec: ProcessorSpec,
+        places: Places,
+        ledger: Ledger,
+        on_end: Callable[[], None],
+        env: Env,
     ) -> None:
         self.spec = spec
+        self.wanted = 1
         self.ledger = ledger
         self.live = Liveness(ledger)
         self._places = places
@@ -83,6 +97,7 @@ class ReplicatedUnit:
         self._ended = False
         self._next = 0  # which replica is asked next
         self._leaving: asyncio.Task[None] | None = None
+        self._scaling = Scaling(self, env)
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -96,11 +111,13 @@ class ReplicatedUnit:
         try:
             self._arguments = await self._places.packed(self.spec)
             group = self._group = self._places.group_for(self.spec, self._places.placed(self.spec))
+            self.wanted = self._places.declared(self.spec)
             self._first = asyncio.get_running_loop().create_future()
-            group.want(self._places.wanted(group))
             await group.add(self)
+            group.want(self._places.wanted(group))
             self.looked()
             await self._first
+            self._scale()
         except BaseException:
             await self._leave()
             raise
@@ -112,8 +129,11 @@ class ReplicatedUnit:
         before = old._group if isinstance(old, ReplicatedUnit) else None  # noqa: SLF001
         placement = self._places.placed(spec)
         group = self._group = self._places.group_for(spec, placement)
+        self.wanted = self._places.declared(spec)
+        if isinstance(old, ReplicatedUnit) and self._scales_on(old):
+            self.wanted = old.wanted
         if group is not before:
-            group.want(self._places.wanted(group))
+            group.want(max(self.wanted, self._places.wanted(group)))
             await group.up()
         async with group.turn:
             answers = await group.each("prepare", self._arguments, ASK_S)
@@ -138,6 +158,7 @@ class ReplicatedUnit:
             await group.each("take_over", payload, timeout_s + LATE_S)
             group.put(self)
         group.want(self._places.wanted(group))
+        self._scale()
         await group.look()
 
     async def swap(self, spec: ProcessorSpec) -> bool:
@@ -168,6 +189,7 @@ class ReplicatedUnit:
         if group is None or self._ended:
             return
         self._stopping = True
+        self._scaling.end()
         self.live.enter(State.DRAINING)
         payload = pack(([self.spec.id], drain, timeout_s))
         async with group.turn:
@@ -208,17 +230,41 @@ class ReplicatedUnit:
             return self._ended
         name, now = self.spec.id, self.ledger.activity.count
         members = list(self._group.looks(name))
+        if not members and not self.wanted:
+            return self._scaling.asleep_backlog == 0
         return bool(members) and all(
             member.activity == now and member.looks[name].drained for member in members
         )
 
     def snapshot(self) -> ProcessorSnapshot:
         """All replicas as one."""
-        own = self.ledger.snapshot(self.spec, None)
+        looks = self.looks
+        shot = merged(self.ledger.snapshot(self.spec, self._scaling.asleep_backlog), looks)
+        return replace(shot, replicas=len(looks), wanted=self.wanted, scaling=self._scaling.why)
+
+    def load(self) -> Load:
+        """Nobody asks: it scales itself."""
+        return Load()
+
+    # -- for its scaling -----------------------------------------------------------------------
+
+    @property
+    def looks(self) -> list[UnitLook]:
+        """What its replicas looked like last."""
         if self._group is None:
-            return merged(own, [])
-        looks = [member.looks[self.spec.id] for member in self._group.looks(self.spec.id)]
-        return merged(own, looks)
+            return []
+        return [member.looks[self.spec.id] for member in self._group.looks(self.spec.id)]
+
+    @property
+    def waits_for(self) -> str:
+        """Why a replica that is to start cannot."""
+        return "" if self._group is None else self._group.waits_for
+
+    def want(self, replicas: int) -> None:
+        """Have so many replicas, unless others in them want more."""
+        self.wanted = replicas
+        if self._group is not None:
+            self._group.want(self._places.wanted(self._group))
 
     # -- for its group -------------------------------------------------------------------------
 
@@ -244,10 +290,13 @@ class ReplicatedUnit:
         group = self._group
         if group is None or self._stopping or self._ended:
             return
-        looks = [member.looks[self.spec.id] for member in group.looks(self.spec.id)]
+        looks = self.looks
         if not looks:
             reason = group.waits_for or group.last_end
-            if reason:
+            if not group.wanted:
+                self.live.enter(State.RUNNING)
+                self.live.remark("no replica, as nothing is to be done; one comes when there is")
+            elif reason:
                 self.live.enter(State.WAITING, reason)
             return
         standing = state_of(looks)
@@ -296,7 +345,16 @@ class ReplicatedUnit:
 
         self._leaving = asyncio.create_task(end())
 
+    def _scale(self) -> None:
+        if self._places.placed(self.spec).spread:
+            self._scaling.begin()
+
+    def _scales_on(self, old: ReplicatedUnit) -> bool:
+        """Whether as many replicas are wanted as were before, since that was not declared anew."""
+        return self.spec.options.num_replicas == old.spec.options.num_replicas
+
     async def _leave(self) -> None:
+        self._scaling.end()
         if self._group is not None:
             await self._group.leave(self)
         self._places.left(self.spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import types
+from collections import deque
 from collections.abc import Iterator
 
 __all__ = ("globals_of", "imports_of", "lines_of")
@@ -22,18 +23,28 @@ def lines_of(code: types.CodeType) -> dict[str, int]:
     return _lines(code, (*_GLOBAL, *_CLOSED))
 
 
-def imports_of(code: types.CodeType) -> set[str]:
-    """The modules that it imports when it runs, and what of them may be modules."""
+def imports_of(code: types.CodeType, package: str = "") -> set[str]:
+    """The modules that code in a package imports when it runs, and what of them may be modules."""
     found = set()
     for inner in _codes(code):
-        last = ""
+        module, before = "", deque[object](maxlen=2)  # the level, and the names that are wanted
         for step in dis.get_instructions(inner):
             if step.opname == "IMPORT_NAME":
-                last = str(step.argval)
-                found.add(last)
+                module = _absolute(str(step.argval), before[0], package)
+                found.add(module)
             elif step.opname == "IMPORT_FROM":
-                found.add(f"{last}.{step.argval}")
+                found.add(f"{module}.{step.argval}")
+            elif step.opname != "EXTENDED_ARG":
+                before.append(step.argval)
     return found
+
+
+def _absolute(name: str, level: object, package: str) -> str:
+    """A module's name, without the dots that stood before it."""
+    if not isinstance(level, int) or not level:
+        return name
+    parts = package.split(".")
+    return ".".join(filter(None, [*parts[: len(parts) - level + 1], name]))
 
 
 def _lines(code: types.CodeType, kinds: tuple[str, ...]) -> dict[str, int]:

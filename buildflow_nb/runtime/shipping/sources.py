@@ -10,17 +10,17 @@ source counts what the file says when it is sent.
 
 from __future__ import annotations
 
-import ast
 import importlib.machinery
 import importlib.util
 import sys
 import sysconfig
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.core.python_text import parse_python
+from buildflow_nb.runtime.shipping.code_names import imports_of
 
 __all__ = ("Source", "sources_of")
 
@@ -108,23 +108,19 @@ def _with_parents(name: str) -> Iterator[str]:
         yield ".".join(parts[:end])
 
 
-def _imports(text: str, package: str) -> Iterator[str]:
-    """The modules that a source imports, and what of them may be modules, too."""
+def _imports(text: str, package: str) -> set[str]:
+    """The modules that a source imports, and what of them may be modules, too.
+
+    Read from its code: of two threads that make a tree of some text at the same time, one may meet
+    a SystemError (https://github.com/python/cpython/issues/106905).
+    """
     try:
-        tree = parse_python(text)
-    except SyntaxError:  # it will be said when it is imported
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                up = package.split(".")
-                inside = ".".join(up[: len(up) - node.level + 1])
-                base = f"{inside}.{base}" if base else inside
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            code = compile(text, package, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()  # it will be said when it is imported
+    return imports_of(code, package)
 
 
 def _values(names: dict[str, Any]) -> dict[str, Any]:
