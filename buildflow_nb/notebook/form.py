@@ -17,7 +17,14 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
 from buildflow_nb.commands.parsing import LINE
-from buildflow_nb.core.conversion.annotations import is_record, optional_of, record_hints, type_name
+from buildflow_nb.core.conversion.annotations import (
+    is_pydantic,
+    is_record,
+    optional_of,
+    pydantic_fields,
+    record_hints,
+    type_name,
+)
 from buildflow_nb.core.conversion.encode import json_bytes
 from buildflow_nb.core.conversion.secret_fields import masker
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
@@ -154,14 +161,14 @@ def _field(name: str, hint: object, *, required: bool) -> Field:
 
 def _with_defaults(kind: Any) -> set[str]:
     """The names of a record's fields that may be left out."""
+    if is_pydantic(kind):  # its dataclasses are told more by pydantic than by their defaults
+        return {name for name, f in pydantic_fields(kind).items() if not f.is_required()}
     if is_dataclass(kind):
         return {
             f.name
             for f in fields(kind)
             if f.default is not MISSING or f.default_factory is not MISSING
         }
-    if hasattr(kind, "model_fields"):
-        return {name for name, f in kind.model_fields.items() if not f.is_required()}
     if hasattr(kind, "__struct_fields__"):
         defaults = len(kind.__struct_defaults__)
         return set(kind.__struct_fields__[len(kind.__struct_fields__) - defaults :])

@@ -27,7 +27,7 @@ def json_converter(hint: Any, where: str) -> One:
         DeclarationError: pydantic does not know the type.
     """
     inner, optional = optional_of(hint)
-    if is_named_tuple(inner):
+    if is_named_tuple(inner) and not needs_pydantic(inner):
         return _named_tuple(inner, optional=optional)
     if needs_pydantic(hint):
         return _by_pydantic(adapter(hint, where))

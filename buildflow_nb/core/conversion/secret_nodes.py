@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from buildflow_nb.core.conversion.annotations import is_named_tuple, is_pydantic, is_struct
+from buildflow_nb.core.conversion.annotations import is_named_tuple, is_struct
 
 __all__ = (
     "ABSENT",
@@ -188,7 +188,7 @@ def with_fields(value: Any, changed: Mapping[str, object], instead: Callable[[],
     try:
         if is_named_tuple(type(value)):
             return value._replace(**changed)
-        if is_pydantic(type(value)):
+        if hasattr(value, "model_copy"):  # a dataclass of pydantic's has none
             return value.model_copy(update=dict(changed))
         made = copy.copy(value)
         set_ = msgspec.structs.force_setattr if is_struct(type(value)) else object.__setattr__

@@ -7,6 +7,7 @@ models, and what msgspec has no notation for (a union of two dataclasses).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +19,7 @@ from buildflow_nb.core.conversion.annotations import (
     type_name,
 )
 from buildflow_nb.core.conversion.boundary import Many, One
+from buildflow_nb.core.conversion.type_parts import origin_of, reaches
 from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.errors import DeclarationError
 
@@ -30,7 +32,7 @@ def converters(hint: object, where: str, *, lax: bool) -> tuple[One, Many]:
     Raises:
         DeclarationError: pydantic does not know the type.
     """
-    if is_named_tuple(hint):
+    if is_named_tuple(hint) and not needs_pydantic(hint):
         return _named_tuple(cast("type", hint), lax=lax)
     if needs_pydantic(hint):
         one, many = adapter(hint, where), adapter(list[hint], where)  # type: ignore[valid-type]
@@ -51,14 +53,20 @@ def _by_msgspec(hint: Any, *, lax: bool) -> tuple[One, Many]:
 
 
 def needs_pydantic(hint: object) -> bool:
-    """Whether msgspec does not know the type by itself."""
-    if is_pydantic(hint):
+    """Whether msgspec does not know the type by itself, or would make of it what it is not."""
+    if is_pydantic(hint) or reaches(hint, _is_validated_dataclass):
         return True
     try:
         msgspec.inspect.type_info(hint)
     except (TypeError, NameError):
         return True
     return False
+
+
+def _is_validated_dataclass(hint: Any) -> bool:
+    """A dataclass of pydantic's, which is like any other to msgspec: without its checks."""
+    kind = origin_of(hint)
+    return is_pydantic(kind) and is_dataclass(kind)
 
 
 def foreign(expected: type, value: object) -> object:

@@ -22,7 +22,6 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin
 import msgspec
 
 from buildflow_nb.core.conversion.annotations import (
-    is_pydantic,
     is_record,
     is_unknown,
     optional_of,
@@ -32,6 +31,7 @@ from buildflow_nb.core.conversion.annotations import (
 from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.conversion.secret_fields import secret_paths
+from buildflow_nb.core.conversion.typed_values import needs_pydantic
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, EndpointSpec
 from buildflow_nb.core.declaring.parameter_marks import Mark, ParameterSource, with_bounds
 from buildflow_nb.core.declaring.processor import Parameter
@@ -374,8 +374,4 @@ def _for_pydantic(hint: object) -> bool:
     """Whether msgspec has no notation for it, or would ignore constraints made for pydantic."""
     if for_pydantic(hint):
         return True
-    try:
-        msgspec.inspect.type_info(hint)
-    except (TypeError, NameError):
-        return True
-    return unconvertible(hint) is not None or is_pydantic(hint) or bool(secret_paths(hint))
+    return needs_pydantic(hint) or unconvertible(hint) is not None or bool(secret_paths(hint))

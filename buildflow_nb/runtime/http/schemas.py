@@ -13,6 +13,7 @@ from buildflow_nb.core.conversion.annotations import (
     is_unknown,
     record_hints,
 )
+from buildflow_nb.core.conversion.typed_values import needs_pydantic
 from buildflow_nb.core.declaring.http_binding import for_pydantic
 
 __all__ = ("Schemas",)
@@ -66,11 +67,7 @@ class Schemas:
     def _by_msgspec(hint: Any) -> bool:
         if for_pydantic(hint):  # it has bounds that msgspec would not see
             return False
-        try:
-            msgspec.inspect.type_info(hint)
-        except (TypeError, NameError):
-            return False
-        return not is_pydantic(hint)
+        return not needs_pydantic(hint)
 
     def _of_pydantic(self, hint: Any) -> Json:
         """A model's schema, by pydantic; its definitions become components."""

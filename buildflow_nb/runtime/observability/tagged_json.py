@@ -22,6 +22,7 @@ from buildflow_nb.core.conversion.annotations import (
     is_record,
     is_struct,
 )
+from buildflow_nb.core.conversion.model_forms import dumped
 from buildflow_nb.core.conversion.secret_fields import MASK
 from buildflow_nb.core.credentials import is_secret_class
 from buildflow_nb.core.primitive import Malformed
@@ -77,7 +78,7 @@ def _many(value: Any, depth: int) -> Any:
 def _fields(record: Any) -> Mapping[str, Any]:
     """A record's fields by the names that its type is converted from."""
     if is_pydantic(type(record)):
-        found: Mapping[str, Any] = record.model_dump(by_alias=True)
+        found: Mapping[str, Any] = dumped(record)
         return found
     if is_struct(type(record)):
         names = zip(record.__struct_encode_fields__, record.__struct_fields__, strict=True)
