@@ -23,6 +23,7 @@ LONGEST = (
     "tests/local_cloud/provider",
     "tests/local_cloud/pubsub",
     "tests/local_cloud/storage",
+    "tests/ray",
     "tests/kernels",
     "tests/notebooks",
     "tests/documents",
