@@ -116,6 +116,20 @@ class TestRoom:
         assert shared.waits[-1] == ""
         shared.kill(made)
 
+    def test_of_those_that_are_made_at_once_only_who_has_no_room_is_told_of(self, shared):
+        shared.waits.clear()
+        with ThreadPoolExecutor(3) as pool:
+            tries = [pool.submit(shared.spawn, f"r{n}", Wants(num_cpus=2)) for n in range(3)]
+            assert until(lambda: shared.waits, 30.0)
+            ready = [one for one in tries if one.done()]
+            assert len(ready) == 2
+            assert shared.waits == ["needs 2 CPUs, the cluster has 0 of 4 free"]
+            shared.kill(ready[0].result())
+            made = [one.result(30.0) for one in tries]
+        for one in made:
+            shared.kill(one)
+        assert shared.waits[1:] == [""]
+
     def test_what_no_machine_has_is_told(self, shared):
         shared.waits.clear()
         with pytest.raises(TimeoutError):

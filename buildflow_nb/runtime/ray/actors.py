@@ -28,7 +28,7 @@ BEAT_LATE_S = 10.0
 ASK_S = 20.0  # for what Ray answers within a second on an idle machine
 LOOK_S = 1.0
 WAITS_S = 3.0  # until it is told that there is no room
-STARTS_S = 30.0  # a process that there was room for takes no longer, even on a busy machine
+STARTS_S = 15.0  # where there was room: a process that starts has taken it, and cannot tell yet
 BIG = 2**20  # bytes that Ray copies while it holds up who calls
 
 Tell = Callable[[str], Awaitable[None]]
@@ -159,11 +159,12 @@ class Actors:
             while not (await asyncio.wait({answer}, timeout=LOOK_S))[0]:
                 if loop.time() < patient:
                     continue
+                said = ""
                 with suppress(Exception):
-                    said = lacking(wants, await blocking(self._cluster.machines, ASK_S))
-                    if said and said != last and not answer.done():
-                        await tell(said)
-                        last = said
+                    said = await blocking(lambda: lacking(wants, self._cluster.machines()), ASK_S)
+                if said and said != last and not answer.done():
+                    await tell(said)
+                    last = said
             if last:
                 await tell("")
             return answer.result()
