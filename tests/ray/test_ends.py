@@ -8,23 +8,27 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from buildflow_nb.core.errors import RunError
 from buildflow_nb.core.process_id import ProcessId
 from buildflow_nb.runtime.ray.host import RayHost
+from buildflow_nb.runtime.ray.settings import make_folder
 from buildflow_nb.runtime.replicas.host import GoneError, Wants
 
 from .conftest import Opened
+from .kernel import STARTING
 from .rig import ROOT, STAND_IN, Rig, living, until
 
 
 class Killable:
     """A kernel with a replica."""
 
-    def __init__(self, address: str, diary: Path) -> None:
+    def __init__(self, address: str, diary: Path | str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.ray.kernel", address, str(diary)],
             stdout=subprocess.PIPE,
@@ -65,6 +69,22 @@ class TestKilledKernels:
         assert (tmp_path / "diary").read_text() == "orders drained in 10\n"
         assert until(lambda: not kernel.folder.exists(), 5.0)
         assert living(kernel.folder) == []
+
+    def test_a_ray_that_is_starting_ends_with_it(self, rig):
+        kernel = Killable("local", STARTING)
+        assert until(lambda: _named(kernel.folder, "gcs_server"), 60.0)
+        kernel.kill()
+        assert until(lambda: not living(kernel.folder) and gone(kernel.driver), 20.0)
+        assert until(lambda: not kernel.folder.exists(), 5.0)
+
+
+def _named(folder: Path, name: str) -> list[ProcessId]:
+    found = living(folder)
+    names = {}
+    for one in found:
+        with suppress(psutil.Error):
+            names[one] = psutil.Process(one.pid).name()
+    return [one for one, its in names.items() if its == name]
 
 
 class TestKilledDrivers:
@@ -116,7 +136,7 @@ class TestLostClusters:
         opened.append(one := Opened(RayHost(replica=STAND_IN)))
         one.spawn("orders")
         family = living(one.folder)
-        (raylet,) = [found for found in family if psutil.Process(found.pid).name() == "raylet"]
+        (raylet,) = _named(one.folder, "raylet")
         os.kill(raylet.pid, signal.SIGKILL)
         assert until(lambda: one.lost, 10.0)
         assert one.lost == ["the head of the local Ray ended (raylet)"]
@@ -125,6 +145,28 @@ class TestLostClusters:
 
 
 class TestOwn:
+    def test_where_it_does_not_start_it_is_tried_again_then_told_and_nothing_is_left(
+        self, rig, monkeypatch
+    ):
+        monkeypatch.setattr("buildflow_nb.runtime.ray.host.START_S", 5.0)  # in the midst of it
+        folders = []
+
+        def folder() -> Path:
+            folders.append(make_folder())
+            return folders[-1]
+
+        monkeypatch.setattr("buildflow_nb.runtime.ray.driver_process.make_folder", folder)
+        said = (
+            r"^Ray did not start on this machine, tried 2 times: it was not ready within 5 s; "
+            "the machine is too slow or too busy: try again, or leave out the engine$"
+        )
+        with pytest.raises(RunError, match=said):
+            Opened(RayHost())
+        assert len(folders) == 2
+        for one in folders:
+            assert living(one) == []
+            assert not one.exists()
+
     def test_it_listens_on_loopback_for_those_who_have_its_token_and_ends_with_its_host(
         self, rig, opened
     ):
