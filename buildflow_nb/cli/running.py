@@ -76,6 +76,8 @@ def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
         leash.wait_for_turn()
     if caution := flow.caution():
         terminal.note(caution)
+    if said := flow.engine_choice(values["engine"], values["address"]).said:
+        terminal.note(said)
     teller = Teller(face_of(terminal))
     with teller.telling():
         serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))

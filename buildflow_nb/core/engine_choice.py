@@ -28,6 +28,15 @@ class EngineChoice:
     name: str = PROCESS
     address: str | None = None
 
+    @property
+    def said(self) -> str:
+        """What is waited for when a run begins; "" if that is nothing."""
+        if self.name != RAY:
+            return ""
+        if self.address:
+            return f"replicas are started on the Ray cluster at {self.address}, which takes seconds"
+        return "Ray is started on this machine, which takes up to half a minute"
+
 
 def chosen_engine(
     choices: list[tuple[str | None, str | None]], environ: Mapping[str, str]

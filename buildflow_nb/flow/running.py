@@ -117,7 +117,7 @@ class Running(Declaring):
 
         blocks = block if block is not None else not must_not_block()
         # Blocking outside of a kernel is a script's way; every other one has a face that shows it.
-        script = ScriptLog(self.caution()) if blocks and kernel() is None else None
+        script = ScriptLog(self.caution(), chosen.said) if blocks and kernel() is None else None
         listeners: list[Listener] = [script] if script is not None else []
         listeners += [event_subscriber] if event_subscriber is not None else []
 

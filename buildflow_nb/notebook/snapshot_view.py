@@ -132,11 +132,12 @@ def _head(name: str, kind: str) -> Cell:
 
 
 def _why(p: ProcessorSnapshot) -> str:
-    """What stands beneath a row, where a sentence has room: the reason, and a route's codes."""
+    """What stands beneath a row, where a sentence has room: the reason, replicas, codes."""
     tone = formats.mark(p.state)[1]
     reason = f'<div class="{tone}">{quote(p.reason, 400)}</div>' if p.reason else ""
     codes = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
-    return reason + (f'<div class="mute">{codes}</div>' if codes else "")
+    rest = " · ".join(filter(None, (quote(p.replicas_said, 200), codes)))
+    return reason + (f'<div class="mute">{rest}</div>' if rest else "")
 
 
 def _footer(snapshot: FlowSnapshot, note: str) -> str:
@@ -208,7 +209,10 @@ def undated(snapshot: FlowSnapshot) -> str:
     ]
     lines += aligned(_HEADS, rows, left=_LEFT) if rows else ["no processors yet"]
     lines += [
-        formats.clean(f"{p.processor_id}: {p.reason}", 200) for p in snapshot.processors if p.reason
+        formats.clean(f"{p.processor_id}: {said}", 200)
+        for p in snapshot.processors
+        for said in (p.reason, p.replicas_said)
+        if said
     ]
     lines += [
         f"{formats.clean(p.processor_id)}: "

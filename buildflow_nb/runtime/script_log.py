@@ -29,10 +29,13 @@ _LOGGER = logging.getLogger("buildflow_nb.run")
 
 
 class ScriptLog:
-    """A listener of one run; `caution` is said before it begins."""
+    """A listener of one run; `caution`, and what is waited `for_`, are said before it begins."""
 
-    def __init__(self, caution: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, caution: str = "", for_: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._caution = caution
+        self._for = for_
         self._clock = clock
         self._failed: Counter[str] = Counter()
         self._counted: dict[str, tuple[int, float]] = {}
@@ -49,6 +52,8 @@ class ScriptLog:
         def told() -> RunHandle:
             if self._caution:
                 _LOGGER.warning("%s", self._caution)
+            if self._for:
+                _LOGGER.info("%s", self._for)
             handle = begin()
             begun.append(handle)
             with suppress(TimeoutError):  # code of the flow blocks its loop, already

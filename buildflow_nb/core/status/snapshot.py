@@ -116,6 +116,15 @@ class ProcessorSnapshot:
     wanted: int = 1
     scaling: str = ""
 
+    @property
+    def replicas_said(self) -> str:
+        """How many replicas there are, and why; "" for one that nothing is to be said of."""
+        if self.state.ended or (self.replicas == self.wanted == 1 and not self.scaling):
+            return ""
+        of = "" if self.replicas == self.wanted else f" of {self.wanted}"
+        text = f"{self.replicas}{of} replica{'' if self.wanted == 1 and of == '' else 's'}"
+        return f"{text} ({self.scaling})" if self.scaling else text
+
 
 @dataclass(frozen=True, slots=True)
 class FlowSnapshot:
@@ -188,6 +197,7 @@ def run_text(snapshot: FlowSnapshot) -> str:
 def _line(p: ProcessorSnapshot) -> str:
     text = f"  {p.processor_id}  {p.kind}  {p.state.value}  {p.elements_in:,} in"
     text += f"  {p.elements_out:,} out  {p.failed:,} failed"
+    text += f"  {p.replicas_said}" if p.replicas_said else ""
     return f"{text}  ({harmless(p.reason)})" if p.reason else text
 
 
