@@ -62,8 +62,6 @@ __all__ = (
     "Wire",
     "Writable",
     "check_managed",
-    "exclusive_of",
-    "is_shared",
     "key_of",
     "label_of",
     "owned_by",
@@ -385,23 +383,6 @@ def owned_by(primitive: object) -> tuple[Managed, ...]:
 def parents_of(primitive: object) -> tuple[Managed, ...]:
     """What must exist before a primitive, if the flow manages it."""
     return primitive.parents() if isinstance(primitive, Dependent) else ()
-
-
-def is_shared(source: object) -> bool:
-    """Whether several processes may read a source at once, by its attribute `shared`.
-
-    Queues and subscriptions may: each element goes to one of those who ask. Of a file, a table or a
-    generator each reader would get everything.
-    """
-    return bool(getattr(source, "shared", False))
-
-
-def exclusive_of(primitive: object) -> str:
-    """What of a primitive one process only may have open, by its attribute `exclusive`; or "".
-
-    Those that give the same, as two tables of a database in one file, are opened by one process.
-    """
-    return str(getattr(primitive, "exclusive", ""))
 
 
 def key_of(primitive: object) -> str:

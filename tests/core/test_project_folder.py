@@ -217,6 +217,8 @@ ELSEWHERE = {
     "local_cloud/clickhouse/engine.py": "a nameless file in memory, which the engine reads",
     "local_cloud/postgres/not_root.py": "the system's own files of this process",
     "local_cloud/postgres/__main__.py": "a nameless file that initdb reads, in a folder of our own",
+    "runtime/ray/driver_process.py": "the driver's log, in the folder of settings.py",
+    "runtime/ray/settings.py": "Ray's folder, whose path has to be short: it holds sockets",
 }
 WRITERS = {
     "copy2", "copyfile", "copytree", "hardlink_to", "makedirs", "mkdir",

@@ -64,6 +64,7 @@ class FakeEngine:
     """Notes what it is asked for."""
 
     swap_timeout_s = 1.0
+    open_s = 0.0
     address = "http://elsewhere:1"
 
     def __init__(self) -> None:
@@ -84,8 +85,11 @@ class FakeEngine:
     async def retry(self, spec, wanted, ledger) -> RetryResult:
         return RetryResult(("alone",))
 
-    def refresh(self):
+    async def refresh(self):
         pass
+
+    async def ending(self) -> None:
+        self.asked.append("ending")
 
     async def close(self, grace_s: float) -> None:
         self.asked.append("close")
@@ -116,7 +120,7 @@ def test_a_run_asks_its_engine_and_its_units_only():
         assert await supervisor.send("same", 1) == ["alone", 1]
         assert (await supervisor.retry("same", wanted, spec)).results == ("alone",)
         await supervisor.stop_all(drain=True, timeout_s=1.0)
-        assert engine.asked == ["open", "close"]
+        assert engine.asked == ["open", "ending", "close"]
 
     asyncio.run(asyncio.wait_for(main(), 20))
 

@@ -123,6 +123,14 @@ class RouteCode:
             if self._injector is not None:
                 await self._injector.tear_down()
 
+    async def end(self, timeout_s: float, log: LogRing) -> None:
+        """Tear down, in this time at most; what the user's code raises is logged."""
+        try:
+            async with asyncio.timeout(max(timeout_s, 0.1)):
+                await self.tear_down()
+        except Exception as error:  # noqa: BLE001  (user code; it must not stop the stop)
+            log.add("ERROR", f"teardown of {self.owner}: {describe(error)}")
+
     async def send(self, element: object) -> list[object]:
         """Run one element (a dict of parameters, or the body) without HTTP, and give its results.
 

@@ -176,7 +176,7 @@ class HttpRoute:
             self._server.mount(self)
         except BaseException:
             self.spec = old_spec
-            await self._tear_down(made, TEARDOWN_S)
+            await made.end(TEARDOWN_S, self.ledger.log)
             raise
         self._code = made
         self.ledger.redaction = redaction_of(made.spec)
@@ -243,9 +243,8 @@ class HttpRoute:
 
     def load(self) -> Load:
         """What it has answered; requests under way are in its snapshot."""
-        metrics = self.ledger.metrics
-        failed = metrics.failed
-        return Load(Totals(done=metrics.taken.total, failed=failed, faults=failed))
+        m = self.ledger.metrics
+        return Load(Totals(done=m.taken.total, failed=m.failed, faults=m.failed))
 
     async def handle(
         self, request: BoundedRequest, values: Mapping[str, str]
@@ -382,14 +381,7 @@ class HttpRoute:
     async def _retire(self, code: RouteCode) -> None:
         """Tear swapped-out code down once its last request is answered."""
         await code.limit.emptied()
-        await self._tear_down(code, TEARDOWN_S)
-
-    async def _tear_down(self, code: RouteCode, timeout_s: float) -> None:
-        try:
-            async with asyncio.timeout(max(timeout_s, 0.1)):
-                await code.tear_down()
-        except Exception as error:  # noqa: BLE001  (user code; it must not stop the stop)
-            self.ledger.log.add("ERROR", f"teardown of {code.owner}: {describe(error)}")
+        await code.end(TEARDOWN_S, self.ledger.log)
 
     async def _end(self, timeout_s: float) -> None:
         """Close whatever is open; never raises."""
@@ -403,6 +395,6 @@ class HttpRoute:
         for task in self._retiring:
             task.cancel()
         if code is not None:
-            await self._tear_down(code, timeout_s)
+            await code.end(timeout_s, self.ledger.log)
         if threads is not None:
             threads.close()

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec, uses_of
-from buildflow_nb.core.primitive import Env, exclusive_of, is_shared, label_of
+from buildflow_nb.core.primitive import Env, label_of
+from buildflow_nb.core.sharing import exclusive_of, is_shared
 from buildflow_nb.runtime.replicas.host import Wants
 
 __all__ = ("Placement", "place", "together")

@@ -92,6 +92,7 @@ def beside(tmp_path, monkeypatch) -> Iterator[Callable[..., Path]]:
         return tmp_path
 
     yield write
+    parents = {path.stem for path in tmp_path.iterdir()}
     for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+        if name.partition(".")[0] in parents:
             del sys.modules[name]
