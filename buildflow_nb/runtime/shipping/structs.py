@@ -27,7 +27,7 @@ _FLAGS = (
 )
 _OWN = frozenset(  # made with the class
     {"__slots__", "__dict__", "__weakref__", "__match_args__", "__orig_bases__", "__parameters__"}
-    | {"__module__", "__qualname__", "__annotations__", "__msgspec_cache__", "_abc_impl"}
+    | {"__module__", "__qualname__", "__annotations__", "_abc_impl"}
     | {"__type_params__", "__static_attributes__", "__firstlineno__"}
 )
 _AFTER = "__post_init__"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
@@ -16,6 +17,11 @@ _kept: dict[str, Any] = {}
 def keep(**things: Any) -> None:
     """Keep things over there under their names."""
     _kept.update(things)
+
+
+def reader(name: str) -> Callable[[], Any]:
+    """What gives the thing that was kept: made here, it reads what is kept over there."""
+    return lambda: _kept[name]
 
 
 class Again:

@@ -8,8 +8,10 @@ from functools import partial
 
 import pytest
 
+from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.runtime.shipping import CannotShipError, pack, unpack
-from tests.runtime.shipping.over_there import Again, keep
+from tests.fakes import FakeSink, FakeSource
+from tests.runtime.shipping.over_there import Again, keep, reader
 
 
 def test_a_function_with_its_globals_and_helpers(notebook, child):
@@ -269,6 +271,25 @@ def test_an_element_that_comes_later_changes_nothing_of_the_code(notebook, child
     assert child.call(Again("use"), cell.Order()) == (2, 1)
     child.call(partial(keep, use=cell.use))
     assert child.call(Again("use"), cell.Order()) == (1, 2)
+
+
+def test_a_spec_brings_what_came_before_up_to_date(notebook, child):
+    cell = notebook("""
+        rate = 1
+        class Order:
+            def told(self): return rate
+        def use(order: Order, *_): return order.told()
+    """)
+    child.call(partial(keep, use=cell.use))
+    notebook("rate = 2")
+    spec = consumer_spec(cell.use, FakeSource([]), FakeSink(), {})
+    assert child.call(Again("use"), cell.Order(), spec) == 2
+
+
+def test_a_function_that_was_made_in_an_installed_module_has_its_globals(child):
+    child.call(partial(keep, told="over there"))
+    keep(told="here")
+    assert child.call(reader("told")) == "over there"
 
 
 def test_a_class_that_comes_with_an_element_first_is_whole(notebook, child):

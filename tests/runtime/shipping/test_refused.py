@@ -158,9 +158,10 @@ WAYS = {
     "of themselves": (
         """
         def other(x): return price(x)
-        def price(x): return other(x), it
+        box = [it]
+        def price(x): return other(x), box
         """,
-        "'price': uses 'it' (line 3)",
+        "'price': uses 'box' (line 4), which holds [0]",
     ),
 }
 
@@ -243,5 +244,7 @@ def test_a_depth_without_end_is_a_refusal(notebook):
         for _ in range(100_000): it = [it]
         def price(x): return it
     """)
-    with pytest.raises(CannotShipError, match=r"'price': uses 'it' \(line 4\)"):
+    with pytest.raises(CannotShipError, match=r"'price': uses 'it' \(line 4\)") as caught:
         pack(cell.price)
+    assert "holds [0], …, which holds [0], which cannot" in str(caught.value)
+    assert len(str(caught.value)) < 250

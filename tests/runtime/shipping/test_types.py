@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb.runtime.shipping import pack, pack_shown
+from buildflow_nb.runtime.shipping import pack, pack_shown, unpack
 from tests.runtime.shipping.cells import TYPES
 from tests.runtime.shipping.model_cells import MODELS
 
@@ -29,6 +29,7 @@ def test_a_class_that_was_made_here_is_never_changed(notebook, child, text):
     cell = notebook(text)
     before = dict(vars(cell.Made))
     child.call(cell.make)
+    unpack(pack((cell.Made, cell.make)))
     after = dict(vars(cell.Made))
     assert {name for name in before if before[name] is not after[name]} <= {"__annotations__"}
 
