@@ -7,7 +7,7 @@ from dataclasses import fields
 from buildflow_nb.commands.magic_syntax import KINDS, MAGIC
 from buildflow_nb.commands.parsing import COMMANDS, LINE, help_text
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.options import KEPT_ALONE, nearest
+from buildflow_nb.core.options import nearest
 
 __all__ = ("TOPICS", "manual")
 
@@ -52,9 +52,9 @@ def _overview() -> str:
 def _kind(name: str) -> str:
     kind = KINDS[name]
     known = {f.name: f"  {f.name} = {f.default!r}" for f in fields(kind.options)}
-    acts = [text for option, text in known.items() if option not in KEPT_ALONE]
-    kept = [text for option, text in known.items() if option in KEPT_ALONE]
+    acts = [text for option, text in known.items() if option not in kind.options.kept_alone]
+    kept = [text for option, text in known.items() if option in kind.options.kept_alone]
     first = f"{MAGIC} {name} {', '.join(kind.arguments)}, options"
-    said = "Taken from BuildFlow's programs, and of no effect here (nothing scales by itself):"
+    said = "Of no effect in this process, where replicas are threads:"
     parts = [first, "", "Options and their defaults:", *acts, "", said, *kept]
     return "\n".join([*parts, "", f"Like {kind.example}"])

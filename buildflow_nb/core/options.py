@@ -18,7 +18,6 @@ from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
 
 __all__ = (
-    "KEPT_ALONE",
     "LOG_LEVELS",
     "SPELLINGS",
     "CollectorOptions",
@@ -35,20 +34,23 @@ SPELLINGS = {"num_concurrent_tasks": "num_concurrency", "min_replics": "min_repl
 DELIVERIES = ("at-least-once", "exactly-once")
 MAX_REPLICAS = 1000  # BuildFlow's default ceiling
 
-# Taken as BuildFlow's programs give them: the engine in this process does not scale by itself.
-KEPT_ALONE = frozenset(
+_PROCESSES_ONLY = frozenset(
     {
         "num_cpus",
         "num_gpus",
         "memory",
+        "consumer_cpu_percent_target",
+        "target_num_ongoing_requests_per_replica",
+        "log_level",
+    }
+)
+_SCALING = frozenset(
+    {
         "enable_autoscaler",
         "min_replicas",
         "max_replicas",
         "autoscale_frequency_secs",
         "consumer_backlog_burn_threshold",
-        "consumer_cpu_percent_target",
-        "target_num_ongoing_requests_per_replica",
-        "log_level",
     }
 )
 
@@ -60,7 +62,9 @@ class Options:
     """What every processor takes. Counts are of replicas, elements and seconds as named.
 
     `num_cpus`, `num_gpus` and `memory` (bytes, 0 for no demand) are of one replica, and heard where
-    replicas are processes.
+    replicas are processes. `enable_autoscaler` brings replicas between `min_replicas` and
+    `max_replicas`; None does so where replicas are processes, and not where they are threads: one
+    thread keeps the order of elements, and no other runs its code meanwhile.
     """
 
     num_cpus: float = 1.0
@@ -71,6 +75,9 @@ class Options:
     min_replicas: int = 1
     max_replicas: int = MAX_REPLICAS
     log_level: str = "INFO"
+
+    kept_alone: ClassVar[frozenset[str]] = _PROCESSES_ONLY | _SCALING
+    """Those that are of no effect where replicas are threads of one process."""
 
     at_least: ClassVar[Mapping[str, float]] = {
         "num_cpus": 0,
@@ -144,7 +151,12 @@ class ConsumerOptions(Options):
     """`num_concurrency` elements of a replica in flight; `retries` after the first try.
 
     `delivery` is "at-least-once", or "exactly-once" between a source and a sink that can do that.
+    A backlog is to be worked off within `consumer_backlog_burn_threshold` seconds; replicas go
+    after five times `autoscale_frequency_secs`. `consumer_cpu_percent_target` is BuildFlow's, and
+    no sign of anything: code that waits is at its limit at 5 %.
     """
+
+    kept_alone: ClassVar[frozenset[str]] = _PROCESSES_ONLY
 
     num_concurrency: int = 1
     autoscale_frequency_secs: int = 60

@@ -21,6 +21,7 @@ BENCHMARKS = (
     "snowflake",
     "cli",
     "export",
+    "autoscale",
 )
 
 

@@ -154,6 +154,12 @@ def noted(folder):
             {"num_concurrency": 2},
             "leave num_replicas and num_concurrency at 1",
         ),
+        (
+            File("in.csv", resume=True),
+            DuckDBTable("o.duckdb", "t"),
+            {"enable_autoscaler": True},
+            "leave enable_autoscaler out",
+        ),
     ],
 )
 def test_where_it_cannot_be_had_it_is_refused(source, sink, words, message):

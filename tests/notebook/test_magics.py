@@ -267,8 +267,11 @@ def test_a_terminal_waits_for_the_body_as_it_does_for_other_cell_magics(cells, l
 
 def test_help_says_which_options_do_nothing_here(cells):
     said = cells("%%buildflow consumer -h\npass").text
-    acts, _, kept = said.partition("of no effect here")
-    assert "retries" in acts
-    assert "enable_autoscaler" not in acts
-    assert "enable_autoscaler" in kept
-    assert "max_replicas" in kept
+    acts, _, kept = said.partition("Of no effect in this process")
+    for option in ("retries", "enable_autoscaler", "max_replicas"):
+        assert option in acts
+        assert option not in kept
+    assert "num_cpus" not in acts
+    assert "num_cpus" in kept
+    routes = cells("%%buildflow endpoint -h\npass").text
+    assert "max_replicas" in routes.partition("Of no effect in this process")[2]

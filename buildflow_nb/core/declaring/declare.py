@@ -203,6 +203,8 @@ def _check_delivery(owner: str, spec: ConsumerSpec) -> None:
         wrong += "; add resume=True" if hasattr(spec.source, "resume") else ""
     elif options.num_replicas * options.num_concurrency > 1:
         wrong = "elements have to keep their order; leave num_replicas and num_concurrency at 1"
+    elif options.enable_autoscaler:
+        wrong = "elements have to keep their order; leave enable_autoscaler out"
     if wrong:
         msg = f'{owner}: delivery="exactly-once" cannot be had: {wrong}'
         raise DeclarationError(msg)
