@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from buildflow_nb.core.options import ConsumerOptions, Options
 from buildflow_nb.runtime.autoscale.policy import kept_s
-from buildflow_nb.runtime.autoscale.sample import Meter, Sample, Totals
+from buildflow_nb.runtime.autoscale.sample import Load, Meter, Sample, Totals
 from buildflow_nb.runtime.autoscale.scaler import Bounds, Scalable, Scaler, scales
 from buildflow_nb.runtime.observability.logs import LogRing
 from tests.fakes import FakeClock
@@ -162,17 +162,18 @@ def test_threads_scale_only_where_they_are_told_to():
 def test_a_meter_gives_shares_and_rates_of_what_is_new():
     meter = Meter(100.0, Totals(busy_s=5.0, push_s=1.0, done=50, failed=1, faults=3))
     totals = Totals(busy_s=20.0, push_s=3.0, done=150, failed=11, faults=33)
-    made = meter.sample(110.0, totals, replicas=2, workers=4, backlog=7)
+    made = meter.sample(110.0, Load(totals, workers=4), replicas=2, backlog=7)
     assert made == Sample(110.0, 2, 7, out_per_s=10.0, busy=0.375, push=0.05, faults=30 / 120)
-    again = meter.sample(120.0, totals, replicas=2, workers=4, backlog=7)
+    again = meter.sample(120.0, Load(totals, workers=4), replicas=2, backlog=7)
     assert again == Sample(120.0, 2, 7)
-    bound = meter.sample(130.0, replace(totals, busy_s=22.0), replicas=2, workers=4, at_bound=True)
-    assert (bound.busy, bound.push) == (0.05, 0.95)
+    load = Load(replace(totals, busy_s=22.0), workers=4, at_bound=True, sink_waits=True)
+    bound = meter.sample(130.0, load, replicas=2)
+    assert (bound.busy, bound.push, bound.sink_waits) == (0.05, 0.95, True)
 
 
 def test_where_totals_went_down_nothing_has_happened():
     meter = Meter(100.0, Totals(busy_s=50.0, push_s=10.0, done=500, failed=1, faults=3))
-    made = meter.sample(105.0, Totals(busy_s=1.0, done=10), replicas=1, workers=1)
+    made = meter.sample(105.0, Load(Totals(busy_s=1.0, done=10)), replicas=1)
     assert made == Sample(105.0, 1)
 
 
