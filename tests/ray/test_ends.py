@@ -144,6 +144,12 @@ class TestLostClusters:
         assert until(lambda: not one.folder.exists(), 5.0)
 
 
+def _head(family: list[ProcessId]) -> str:
+    """The address that a family's raylet was told."""
+    words = [word for one in family for word in psutil.Process(one.pid).cmdline()]
+    return next(word.partition("=")[2] for word in words if word.startswith("--gcs-address="))
+
+
 class TestOwn:
     def test_where_it_does_not_start_it_is_tried_again_then_told_and_nothing_is_left(
         self, rig, monkeypatch
@@ -157,7 +163,7 @@ class TestOwn:
 
         monkeypatch.setattr("buildflow_nb.runtime.ray.driver_process.make_folder", folder)
         said = (
-            r"^Ray did not start on this machine, tried 2 times: it was not ready within 5 s; "
+            r"^Ray did not start on this machine, tried 2 times: it was not ready within 5 s.*; "
             "the machine is too slow or too busy: try again, or leave out the engine$"
         )
         with pytest.raises(RunError, match=said):
@@ -168,7 +174,7 @@ class TestOwn:
             assert not one.exists()
 
     def test_it_listens_on_loopback_for_those_who_have_its_token_and_ends_with_its_host(
-        self, rig, opened
+        self, rig, opened, monkeypatch
     ):
         # More CPUs than there are: they are shared.
         opened.append(one := Opened(RayHost(cpus=7.5, replica=STAND_IN)))
@@ -182,6 +188,9 @@ class TestOwn:
             if connection.status == psutil.CONN_LISTEN
         }
         assert heard == {"127.0.0.1"}
+        monkeypatch.setattr("buildflow_nb.runtime.ray.host.JOIN_S", 12.0)
+        with pytest.raises(RunError, match=r"within 12 s, .* token is missing or incorrect; this"):
+            Opened(RayHost(_head(family)))
         assert stat.S_IMODE((one.folder / "token").stat().st_mode) == 0o600
         assert stat.S_IMODE(one.folder.stat().st_mode) == 0o700
         one.close()

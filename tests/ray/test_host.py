@@ -217,6 +217,12 @@ class TestAddresses:
         with pytest.raises(RunError, match=r"there is no Ray at .*: what listens there is none"):
             asyncio.run(ask())
 
+    def test_auto_is_the_cluster_of_this_machine(self, rig, opened, monkeypatch):
+        monkeypatch.setenv("RAY_TMPDIR", str(rig.folder))  # where that one says that it is there
+        opened.append(one := Opened(RayHost("auto", replica=STAND_IN)))
+        (machine,) = loop_thread().run(one.host.machines())
+        assert machine.total["CPU"] == 4.0
+
     def test_a_host_that_is_closed_makes_nothing(self, rig):
         host = RayHost(rig.address, replica=STAND_IN)
         with pytest.raises(GoneError, match=r"the host is closed"):

@@ -52,11 +52,12 @@ def test_no_two_tokens_are_one(folder):
 @pytest.mark.parametrize("text", ["auto", "head:6379"])
 def test_a_cluster_keeps_its_own(folder, monkeypatch, text):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "theirs")
-    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    for name in ("RAY_TMPDIR", "RAY_AUTH_MODE"):
+        monkeypatch.delenv(name, raising=False)
     made = environment(address_of(text), folder)
     assert made["RAY_AUTH_TOKEN"] == "theirs"  # noqa: S105
     assert "RAY_TMPDIR" not in made
-    assert "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER" not in made
+    assert "RAY_AUTH_MODE" not in made
     assert list(folder.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import sys
@@ -105,8 +106,12 @@ class DriverProcess:
             how = f"the driver of Ray was ended by {_signal(-code)}"
         else:
             how = f"the driver of Ray ended with code {code}"
+        return f"{how}{await self.log_end()}"
+
+    async def log_end(self) -> str:
+        """What its log says at its end, to be put behind what is known; "" if it says nothing."""
         said = await asyncio.to_thread(self._tail)
-        return f"{how}; its log ends: {said}" if said else how
+        return f", and its log ends: {said}" if said else ""
 
     def _tail(self) -> str:
         try:
@@ -114,6 +119,7 @@ class DriverProcess:
         except OSError:
             return ""
         said = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+        said = _ORIGIN.sub("", said)
         return "".join(letter for letter in said if letter.isprintable())[:SAID]
 
     async def clear(self, patience_s: float = 0.0) -> None:
@@ -141,6 +147,9 @@ class DriverProcess:
                 with suppress(psutil.Error):
                     found.append(ProcessId(one.pid, one.create_time()))
         return found
+
+
+_ORIGIN = re.compile(r"^\[[^\]]*\] \S+: ")  # when, and where in Ray's own code
 
 
 def _signal(number: int) -> str:

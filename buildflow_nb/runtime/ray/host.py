@@ -150,11 +150,11 @@ class RayHost:
         except OSError as error:
             return f"its process cannot be started: {error}"
         patience = START_S if self._address.own else JOIN_S
-        why = f"it was not ready within {patience:g} s"
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    why = await self._ready(driver)
+            async with asyncio.timeout(patience):
+                why = await self._ready(driver)
+        except TimeoutError:
+            why = f"it was not ready within {patience:g} s{await driver.log_end()}"
         except BaseException:
             await asyncio.shield(driver.clear())
             raise
@@ -171,7 +171,7 @@ class RayHost:
                 if isinstance(message, Processes):
                     driver.told(message.living)
                 elif isinstance(message, Failed):
-                    return message.why
+                    return f"{message.why}{await driver.log_end()}"
                 elif isinstance(message, Ready):
                     return ""
         except ConnectionError:

@@ -25,8 +25,9 @@ TOKEN = "token"  # noqa: S105  (a file's name)
 PREFIX = "buildflow-ray-"
 # The elements of a flow never pass through Ray; what does is kilobytes, and more goes to the disk.
 OBJECT_STORE = 100 * 2**20
-# By its name it is of other systems: off, the machine is 127.0.0.1 to Ray, and nothing of it
-# listens anywhere else.
+# By its name it is of other systems. Off, the machine is 127.0.0.1 to a Ray that starts, of which
+# nothing listens anywhere else then; and who joins a cluster finds a head on loopback where it is.
+# Which address this machine has in a cluster is asked there, and so stays as it is.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 _OWN = {
     **LOOPBACK,
@@ -58,7 +59,7 @@ def environment(address: Address, folder: Path) -> dict[str, str]:
     """The environment of the driver, and with a Ray of its own of everything that it starts."""
     made = {**os.environ, "PYTHONPATH": _path(), "PYTHONUNBUFFERED": "1"}
     if not address.own:
-        return {**made, **(LOOPBACK if address.loopback else {})}
+        return {**made, **LOOPBACK}
     token = folder / TOKEN
     with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
