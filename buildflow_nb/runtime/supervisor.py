@@ -59,7 +59,7 @@ class Supervisor:
         self._stopping = False
         self._lifespan = Lifespan(plan.hooks)
         self._finishing: asyncio.Task[None] | None = None
-        self._coming_up = self._lifespan.startup_s > 0  # what comes before it is not done yet
+        self._coming_up = self.startup_s > 0  # what comes before it is not done yet
 
     @property
     def startup_s(self) -> float:
@@ -166,7 +166,8 @@ class Supervisor:
 
     def drained(self) -> bool:
         """Whether nothing is left to do, also for sources that never end."""
-        return all(unit.drained or unit.ledger.state.ended for unit in self.units.values())
+        units = self.units.values()
+        return not self._coming_up and all(u.drained or u.ledger.state.ended for u in units)
 
     def state(self) -> State:
         """The run as a whole."""

@@ -16,7 +16,7 @@ from typing import Self
 
 __all__ = ("COMMAND", "Program", "free_port")
 
-START_S = 60
+START_S = 120
 STOP_S = 60
 LOOK_EVERY_S = 0.1
 ENDED = ("done", "DONE")
@@ -24,16 +24,21 @@ COMMAND = (sys.executable, "-m", "buildflow_nb.cli.main")
 
 
 class Program:
-    """Runs while the context is open; `command` is the `buildflow` of where it was installed."""
+    """Runs while the context is open; `command` is the `buildflow` of where it was installed.
 
-    def __init__(self, folder: Path, command: Sequence[str] = COMMAND) -> None:
-        self.folder, self._command = folder, command
+    `words` are said to `buildflow run`, besides where it is to serve.
+    """
+
+    def __init__(
+        self, folder: Path, command: Sequence[str] = COMMAND, words: Sequence[str] = ()
+    ) -> None:
+        self.folder, self._command, self._words = folder, command, words
         self._port, self.runtime_port = free_port(), free_port()
         self._log = folder.parent / f"{folder.name}.log"
 
     def __enter__(self) -> Self:
         ports = ["--port", str(self._port), "--runtime-server-port", str(self.runtime_port)]
-        words = [*self._command, "run", "--start-runtime-server", *ports]
+        words = [*self._command, "run", "--start-runtime-server", *ports, *self._words]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 words, cwd=self.folder, stdout=log, stderr=log, env=_environment()

@@ -6,6 +6,7 @@ sink, every HTTP answer, the flow states and the plans of both have to be the sa
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -61,6 +62,21 @@ def both(request, tmp_path_factory):
         stop_cloud(there)
 
 
+@pytest.fixture(scope="module")
+def on_ray(both):
+    """What was seen of the export with its processors in replicas."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is an extra: pip install 'buildflow_nb[ray]'")
+    folder = both.there.with_name("on-ray")
+    shutil.copytree(both.there, folder, ignore=shutil.ignore_patterns(".buildflow", "*.duckdb*"))
+    for file in SCENARIOS[both.name].inputs:
+        shutil.copy(both.here / file, folder / file)
+    try:
+        yield of_program(both.name, folder, both.notebook, ("--engine", "ray"))
+    finally:
+        stop_cloud(folder)
+
+
 def of_notebook(name, folder):
     """Run a tutorial with the cells that look at it."""
     scenario = SCENARIOS[name]
@@ -76,11 +92,11 @@ def of_notebook(name, folder):
     return seen
 
 
-def of_program(name, folder, notebook):
+def of_program(name, folder, notebook, words=()):
     """Run the export on the same input, and look at the same things."""
     scenario, seen = SCENARIOS[name], {}
     endpoints = {}
-    with applied(scenario, folder, seen), Program(folder) as program:
+    with applied(scenario, folder, seen), Program(folder, words=words) as program:
         if scenario.managed:
             endpoints = start_cloud(folder).endpoints
         program.done(*scenario.ends)
@@ -178,3 +194,8 @@ def test_the_program_finds_nothing_to_do_where_the_notebook_has_applied(both):
 def test_the_kernel_exports_the_program_that_the_file_exports(both):
     kernel = both.here / "from-kernel" / "main.py"
     assert kernel.read_text() == (both.there / "main.py").read_text()
+
+
+@pytest.mark.parametrize("what", ["sinks", "answers", "flowstate"])
+def test_replicas_give_what_the_notebook_gives(both, on_ray, what):
+    assert nameless(on_ray, what) == nameless(both.notebook, what)
