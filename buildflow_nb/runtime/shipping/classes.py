@@ -23,7 +23,10 @@ from buildflow_nb.runtime.shipping import hints, kept
 __all__ = ("made", "parts_of", "quiet", "sent_as")
 
 Args = tuple[Any, ...]
-_NOT_SENT = ("__msgspec_cache__", "__pydantic_parent_namespace__", "__slots__")
+_NOT_SENT = (
+    *("__msgspec_cache__", "__pydantic_parent_namespace__", "__slots__"),
+    *("__annotate_func__", "__annotations_cache__", "__annotate__"),  # from Python 3.14 on
+)
 _STARTS = "__init_subclass__"
 _TARGET = "__buildflow_target__"  # of what stands for it
 _GENERIC = typing.Generic.__dict__.get("__class_getitem__")
@@ -65,8 +68,8 @@ def _attributes(kind: type, attributes: dict[str, Any]) -> dict[str, Any]:
         and not (isinstance(value, types.MemberDescriptorType) and value.__objclass__ is kind)
         and not (name == "__class_getitem__" and _is_of_generic(value))
     }
-    if "__annotations__" in found:
-        found["__annotations__"] = hints.of_class(kind, found["__annotations__"])
+    if annotations := hints.of_class(kind):
+        found["__annotations__"] = annotations
     if _STARTS in found:
         found[_STARTS] = sent_as(found[_STARTS])
     return found

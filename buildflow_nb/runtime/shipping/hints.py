@@ -7,22 +7,35 @@ goes along; text that names nothing stays as it is.
 from __future__ import annotations
 
 import inspect
+import sys
 import types
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ForwardRef, get_args, get_type_hints
 
-__all__ = ("of_class", "of_function")
+__all__ = ("of_class", "of_function", "own")
 
 
-def of_class(kind: type, annotations: Mapping[str, Any]) -> dict[str, Any]:
-    """The annotations of a class; `annotations` are its own, without those of its bases."""
-    return _resolved(annotations, kind.__module__, None, {kind.__name__: kind})
+def own(thing: Any) -> dict[str, Any]:
+    """The annotations that a class has without those of its bases, or those of a function."""
+    if sys.version_info >= (3, 14):  # they are made when they are asked for
+        import annotationlib
+
+        forward = annotationlib.Format.FORWARDREF
+        return dict(annotationlib.get_annotations(thing, format=forward))
+    if isinstance(thing, type):
+        return dict(vars(thing).get("__annotations__", {}))
+    return dict(thing.__annotations__)
+
+
+def of_class(kind: type) -> dict[str, Any]:
+    """The annotations of a class, without those of its bases."""
+    return _resolved(own(kind), kind.__module__, None, {kind.__name__: kind})
 
 
 def of_function(function: types.FunctionType) -> dict[str, Any]:
     """The annotations of a function."""
-    annotations = function.__annotations__
+    annotations = own(function)
     if not any(map(_is_text, annotations.values())):
         return annotations
     cells = dict(inspect.getclosurevars(function).nonlocals)

@@ -28,6 +28,7 @@ _FLAGS = (
 _OWN = frozenset(  # made with the class
     {"__slots__", "__dict__", "__weakref__", "__match_args__", "__orig_bases__", "__parameters__"}
     | {"__module__", "__qualname__", "__annotations__", "_abc_impl"}
+    | {"__annotate_func__", "__annotations_cache__", "__annotate__"}  # from Python 3.14 on
     | {"__type_params__", "__static_attributes__", "__firstlineno__"}
 )
 _AFTER = "__post_init__"
@@ -54,7 +55,7 @@ def _parts(kind: Any) -> Parts:
     optional = kind.__struct_defaults__
     defaults = dict(zip(names[len(names) - len(optional) :], optional, strict=True))
     written = dict(zip(names, kind.__struct_encode_fields__, strict=True))
-    own = [name for name in vars(kind).get("__annotations__", {}) if name in names]
+    own = [name for name in hints.own(kind) if name in names]
     values, factories = {}, {}
     for name in own:
         default = defaults.get(name, msgspec.NODEFAULT)
@@ -131,8 +132,7 @@ def state_of(kind: Any) -> dict[str, Any]:
         own[_AFTER] = getattr(after, _TARGET, after)
     if _STARTS in own:
         own[_STARTS] = classes.sent_as(own[_STARTS])
-    annotations = vars(kind).get("__annotations__", {})
-    return own | {"__annotations__": hints.of_class(kind, annotations)}
+    return own | {"__annotations__": hints.of_class(kind)}
 
 
 def finish(kind: type, state: dict[str, Any]) -> None:
