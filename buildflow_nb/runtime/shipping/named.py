@@ -18,7 +18,7 @@ from typing import Any
 
 from buildflow_nb.runtime.shipping import kept
 
-__all__ = ("Names", "by_parts", "finish", "is_of_notebook")
+__all__ = ("Names", "by_parts", "dispatching", "finish", "is_of_notebook")
 
 Made = tuple[Any, ...]
 _NOTEBOOK = ("__main__", "__mp_main__")
@@ -118,6 +118,27 @@ def _make_cached(function: Callable[..., Any], most: int | None, typed: bool) ->
 
 def _set_dict(thing: Any, more: dict[str, Any]) -> None:
     vars(thing).update(more)
+
+
+def dispatching(function: types.FunctionType) -> Made | None:
+    """How to make a function that `singledispatch` has made, anew; it holds a cache."""
+    if function.__code__ is not _DISPATCHING:
+        return None
+    registry = dict(vars(function)["registry"])
+    first = registry.pop(object)
+    return _make_dispatching, (first,), registry, None, None, _register
+
+
+_DISPATCHING = getattr(functools.singledispatch(repr), "__code__")  # noqa: B009  (types have none)
+
+
+def _make_dispatching(function: Callable[..., Any]) -> Any:
+    return functools.singledispatch(function)
+
+
+def _register(function: Any, registry: dict[type, Callable[..., Any]]) -> None:
+    for kind, one in registry.items():
+        function.register(kind, one)
 
 
 def _property(thing: functools.cached_property[Any]) -> Made:

@@ -158,6 +158,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         if made is NotImplemented:
             self.modules.add(function.__module__)
             return made
+        if dispatching := named.dispatching(function):
+            return dispatching
         maker, (body, names, *rest), (state, slots), *_, setter = made
         self.modules.update(imports_of(body))
         module = _module_of(function)

@@ -112,6 +112,12 @@ def test_decorators_of_the_standard_library(notebook, child):
         @contextlib.contextmanager
         def opened(x):
             yield x
+        @functools.singledispatch
+        def kind(x): return "any"
+        @kind.register
+        def _(x: int): return "int"
+        kind("fills its cache")
+        def kinds(): return kind(1), kind("a")
         def logged(function):
             @functools.wraps(function)
             def call(*args): return "logged", function(*args)
@@ -125,6 +131,7 @@ def test_decorators_of_the_standard_library(notebook, child):
             held.big.append(2)
             return slow(1), slow.cache_parameters(), held.big, held.kept(), three, plain(4)
     """)
+    assert child.call(cell.kinds) == ("int", "any")
     expected = (2, {"maxsize": 7, "typed": False}, [1, 2], 2, 3, ("logged", 4))
     assert child.call(cell.use) == expected
 
