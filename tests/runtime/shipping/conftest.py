@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from buildflow_nb.runtime.shipping import pack, unpack
 
 ROOT = Path(__file__).parents[3]
+PATIENCE_S = 60.0  # after which a test gives up; nothing waits that long
 
 
 class Child:
@@ -44,10 +46,18 @@ class Child:
         asked, answers = self._process.stdin, self._process.stdout
         assert asked is not None
         assert answers is not None
-        asked.write(len(data).to_bytes(8, "big") + data)
-        asked.flush()
-        size = int.from_bytes(answers.read(8), "big")
-        found, self.printed = unpack(answers.read(size))
+        deadline = threading.Timer(PATIENCE_S, self._process.kill)
+        deadline.start()
+        try:
+            asked.write(len(data).to_bytes(8, "big") + data)
+            asked.flush()
+            size = int.from_bytes(answers.read(8), "big")
+            answer = answers.read(size)
+        finally:
+            deadline.cancel()
+            deadline.join()
+        assert answer, "the other process has ended"
+        found, self.printed = unpack(answer)
         return found
 
     def close(self) -> None:
