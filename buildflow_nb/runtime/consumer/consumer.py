@@ -128,6 +128,7 @@ class Consumer:
         try:
             if before is not None:
                 before.leave_to(self)
+                self._threads.follow(before._threads)  # noqa: SLF001
             await self._set_up()
             await self._sink_known.wait()
             if self._broken is not None:
@@ -244,7 +245,7 @@ class Consumer:
         self._go.set()
 
     async def _set_up(self) -> None:
-        await self._pool.open(self._spec)
+        await self._pool.open(self._spec, self._threads.wanted)
         self._intake.work_for(len(self._pool))
         self._main = asyncio.create_task(self._run(), name=f"consumer {self._spec.id}")
 

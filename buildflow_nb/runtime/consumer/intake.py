@@ -21,7 +21,7 @@ class Intake:
     """
 
     def __init__(self, inbox: Inbox, pace: Pace, ledger: Ledger, waits: Waits, most: int) -> None:
-        self._workers = 1
+        self._hands = 2
         self.in_flight = InFlight(inbox, ledger.activity)
         self._inbox = inbox
         self._pace = pace
@@ -34,7 +34,10 @@ class Intake:
     @property
     def full(self) -> bool:
         """Whether every worker has enough to do, or memory is at its bound."""
-        return self._inbox.elements >= 2 * self._workers * self._pace.chunk or self.at_bound
+        return (  # asked for every pull
+            self._inbox.elements >= self._hands * self._pace.chunk
+            or self.in_flight.count >= self._most
+        )
 
     @property
     def at_bound(self) -> bool:
@@ -43,7 +46,7 @@ class Intake:
 
     def work_for(self, workers: int) -> None:
         """Keep so many busy from now on."""
-        self._workers = workers
+        self._hands = 2 * workers
         self._inbox.wake()
 
     async def room(self) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.options import ConsumerOptions
 from buildflow_nb.runtime.autoscale.sample import Load, Meter, Sample, Totals
-from buildflow_nb.runtime.autoscale.scaler import Bounds
+from buildflow_nb.runtime.autoscale.scaler import Bounds, scales
 from buildflow_nb.runtime.consumer.feeding import Feeding
 from buildflow_nb.runtime.consumer.intake import Intake
 from buildflow_nb.runtime.consumer.worker_pool import WorkerPool
@@ -59,6 +59,13 @@ class Threads:
     def __post_init__(self) -> None:
         self.wanted = self.options.num_replicas
         self._meter = Meter(0.0)
+
+    def follow(self, before: Threads) -> None:
+        """Begin with as many as those that are replaced, where both scale."""
+        options = self.options
+        if scales(options, threads=True) and scales(before.options, threads=True):
+            most = min(options.max_replicas, self.bounds.most)
+            self.wanted = min(max(before.wanted, options.min_replicas, 1), most)
 
     def begin(self) -> None:
         """Count from now on."""

@@ -126,15 +126,15 @@ class WorkerPool:
         """How many there are; those that leave are not counted."""
         return len(self._replicas)
 
-    async def open(self, spec: ConsumerSpec) -> None:
-        """Make threads and set the code up.
+    async def open(self, spec: ConsumerSpec, replicas: int) -> None:
+        """Make threads and set the code up in each replica.
 
         Raises:
             Exception: the user's setup failed; nothing stays open.
         """
         self._spec = spec
         try:
-            for _ in range(spec.options.num_replicas):
+            for _ in range(replicas):
                 self._replicas.append(await self._made(spec))
         except BaseException:
             await self.close()

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from buildflow_nb.core.declaring.declare import consumer_spec
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.consumer import code
+from buildflow_nb.runtime.consumer.consumer import Consumer
 from buildflow_nb.runtime.consumer.threads import HELD, MOST
-from tests.fakes import FakeClock, FakeSink, FakeSource
+from tests.fakes import FakeClock, FakeSink, FakeSource, supply
 from tests.runtime.conftest import Bench
 
 
@@ -140,3 +142,30 @@ def test_there_are_no_more_than_machines_of_this_size_bear(slow_bench):
     assert bench.consumer._threads.bounds.most == MOST <= 32
     declared = slow_bench(num_replicas=100)
     assert declared.consumer._threads.bounds.most == 100
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "replicas"),
+    [
+        ({"enable_autoscaler": True}, {"enable_autoscaler": True, "retries": 5}, 4),
+        ({"enable_autoscaler": True}, {"enable_autoscaler": True, "max_replicas": 3}, 3),
+        ({"enable_autoscaler": True}, {"num_replicas": 2}, 2),
+        ({}, {"enable_autoscaler": True}, 1),
+    ],
+)
+def test_who_takes_over_from_one_that_scaled_begins_with_as_many(before, after, replicas):
+    async def main() -> None:
+        bench = Bench(passing, FakeSource([], endless=True), None, **before)
+        await bench.consumer.start()
+        await bench.until(lambda: bench.state is State.RUNNING)
+        await bench.consumer.scale(4)
+        spec = consumer_spec(passing, bench.source, None, after)
+        heir = Consumer(spec, supply(bench.ledger), bench.ledger)
+        await heir.prepare(bench.consumer)
+        await heir.take_over(bench.consumer, 5.0)
+        shot = heir.snapshot()
+        assert (shot.replicas, shot.wanted) == (replicas, replicas)
+        bench.consumer = heir
+        await bench.stop()
+
+    asyncio.run(main())
