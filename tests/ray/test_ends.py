@@ -109,8 +109,9 @@ class TestKilledDrivers:
         assert len(family) >= 5
         os.kill(one.host.pid, signal.SIGKILL)
         assert until(lambda: one.lost, 5.0)
-        assert until(lambda: all(map(gone, family)), 20.0)
-        assert until(lambda: not one.folder.exists(), 5.0)
+        # The folder goes last; what Ray ends by itself may take minutes.
+        assert until(lambda: not one.folder.exists(), 20.0)
+        assert [found for found in family if found.alive()] == []
         assert living(one.folder) == []
 
 

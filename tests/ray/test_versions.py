@@ -52,20 +52,3 @@ def test_what_ray_says_of_versions_is_one_line(cluster, said):
     with pytest.raises(RuntimeError) as raised:
         utils.check_version_info({**same, **cluster}, "127.0.0.1:6379", raise_on_mismatch=True)
     assert reason(raised.value).startswith(said.format(ray=ours.ray, python=ours.python))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", "ValueError"),
-        ("a\n\nclass_name: A\n  the last tells  \n pid: 1\n", "the last tells"),
-        (
-            "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR "
-            "Worker exit detail: End of file. Some common causes include: (1) memory",
-            "its process has ended: End of file.",
-        ),
-        ("x" * 400, "x" * 300 + "…"),
-    ],
-)
-def test_a_reason_is_one_line(text, expected):
-    assert reason(ValueError(text)) == expected

@@ -27,6 +27,10 @@ T = TypeVar("T")
 CALLS_AT_ONCE = 8  # in one actor
 KEEP = "keep"  # what may never wait behind calls has threads of its own
 HEAD = ("gcs_server", "raylet")  # without these processes a cluster is none
+LOW_MEMORY = (
+    "Ray ended its process since the memory of its machine was nearly full; ask for what it needs "
+    "by memory=, or run fewer replicas"
+)
 LONGEST = 300  # letters of a reason
 
 
@@ -120,9 +124,17 @@ class Cluster:
         """Whether an error means that an actor will never answer again."""
         from ray import exceptions
 
-        return isinstance(
-            error, exceptions.RayActorError | exceptions.ActorUnschedulableError
-        ) and not isinstance(error, exceptions.ActorUnavailableError)
+        gone = (
+            exceptions.RayActorError,
+            exceptions.ActorPlacementGroupRemoved,
+            exceptions.ActorUnschedulableError,
+            exceptions.LocalRayletDiedError,
+            exceptions.NodeDiedError,
+            exceptions.OutOfMemoryError,  # Ray ended its process, and says nothing else from then on
+            exceptions.RuntimeEnvSetupError,
+            exceptions.WorkerCrashedError,
+        )
+        return isinstance(error, gone) and not isinstance(error, exceptions.ActorUnavailableError)
 
 
 def _taken_for(cpus: float) -> int:
@@ -179,6 +191,8 @@ def reason(error: BaseException) -> str:
     """What Ray says, in one line: its last paragraph, which is the one that tells."""
     if why := told_by_ray(str(error), "the cluster"):
         return why
+    if "running low on memory" in str(error):
+        return LOW_MEMORY
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(_FIELDS)]
     said = told[-1] if told else type(error).__name__

@@ -91,7 +91,8 @@ class Family:
         before = set(self._named)
         for one in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
-                self._named.setdefault(ProcessId(one.pid, one.create_time()), one.name())
+                # What has just been started may have another name until now.
+                self._named[ProcessId(one.pid, one.create_time())] = one.name()
         self._named = {one: name for one, name in self._named.items() if one.alive()}
         return set(self._named) != before
 
