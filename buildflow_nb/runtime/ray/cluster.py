@@ -130,7 +130,7 @@ class Cluster:
             exceptions.ActorUnschedulableError,
             exceptions.LocalRayletDiedError,
             exceptions.NodeDiedError,
-            exceptions.OutOfMemoryError,  # Ray ended its process, and says nothing else from then on
+            exceptions.OutOfMemoryError,  # Ray ended its process, and repeats this from then on
             exceptions.RuntimeEnvSetupError,
             exceptions.WorkerCrashedError,
         )
