@@ -53,12 +53,8 @@ def pack_shown(thing: object) -> bytes:
     for lenient in (False, True):
         if (data := _sound(thing, lenient=lenient)) is not None:
             return data
-    if type(thing) is dict:
-        return _packed_values({_shown(key): _shown(value) for key, value in thing.items()})
-    if type(thing) is list:
-        return _packed_values([_shown(one) for one in thing])
-    if type(thing) is tuple:
-        return _packed_values(tuple(map(_shown, thing)))
+    if (data := _sound(_by_parts(thing), lenient=False)) is not None:
+        return data
     return _packed_values(stand_in(thing))
 
 
@@ -120,3 +116,12 @@ def _shown(thing: object) -> object:
         return thing
     there: StandIn | StandInError = stand_in(thing)
     return there
+
+
+def _by_parts(thing: object) -> object:
+    """A container with stand-ins for those of its parts that cannot be sent; else the thing."""
+    if type(thing) is dict:
+        return {_shown(key): _shown(value) for key, value in thing.items()}
+    if type(thing) is list:
+        return [_shown(one) for one in thing]
+    return tuple(map(_shown, thing)) if type(thing) is tuple else thing
