@@ -23,6 +23,7 @@ from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.primitive import Checkable, Columned, Env, Managed, key_of, label_of
 from buildflow_nb.flow.check_types import Known, look_at_types
+from buildflow_nb.flow.replica_checks import look_at_replicas
 from buildflow_nb.flow.running import Running
 from buildflow_nb.infra.found_keys import aws_keys, gcp_keys
 from buildflow_nb.infra.managed import in_order
@@ -89,7 +90,8 @@ class Checkup:
         if start:
             self._flow.place.need(link.primitive for link in links)
         ends = time.monotonic() + timeout
-        aside = _Aside(lambda: list(self._things(specs, links, host, port)))
+        replicas = look_at_replicas(self._flow, specs, timeout, cluster=not start)
+        aside = _Aside(lambda: [*self._things(specs, links, host, port), *replicas])
         connections, known = self._connections(links, timeout)
         types = [look_at_types(spec, known) for spec in specs]
         return [*connections, *types, *aside.take(ends - time.monotonic())]
