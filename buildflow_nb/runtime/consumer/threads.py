@@ -30,8 +30,8 @@ __all__ = ("MOST", "Threads")
 MOST = min(32, 4 * (os.cpu_count() or 1))
 ONE_CORE = (0.85, 1.2)  # cores that a process uses where Python's lock is what it waits for
 HELD = (
-    "one core is busy, so more threads would not help; on Ray they are processes, "
-    "on as many cores as there are (%buildflow run --engine ray)"
+    "one core is busy, so more threads would not help; processes would, where they can share the "
+    "source (%buildflow run --engine ray)"
 )
 
 
