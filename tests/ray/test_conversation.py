@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 
 import pytest
 
@@ -22,6 +23,10 @@ from buildflow_nb.runtime.ray.messages import (
     Waits,
 )
 from buildflow_nb.runtime.replicas.host import GoneError
+
+
+def run(work: Coroutine[object, object, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 20.0))
 
 
 async def pair() -> tuple[Channel, Channel]:
@@ -45,7 +50,7 @@ class TestChannels:
                 await driver.receive()
             driver.close()
 
-        asyncio.run(main())
+        run(main())
 
     def test_whoever_does_not_listen_holds_up_the_other(self):
         async def main() -> None:
@@ -60,7 +65,7 @@ class TestChannels:
             host.close()
             driver.close()
 
-        asyncio.run(main())
+        run(main())
 
     @pytest.mark.parametrize(
         "said", [b"\xff" * 8, b"\0\0\0\1\0\0\0\0\xc1", b"\0\0\0\1\0\0\0\0\x01"]
@@ -75,7 +80,7 @@ class TestChannels:
             channel.close()
             theirs.close()
 
-        asyncio.run(main())
+        run(main())
 
     def test_what_is_too_long_is_refused_before_it_is_sent(self, monkeypatch):
         monkeypatch.setattr("buildflow_nb.runtime.ray.messages.LONGEST_PAYLOAD", 10)
@@ -89,7 +94,7 @@ class TestChannels:
             host.close()
             driver.close()
 
-        asyncio.run(main())
+        run(main())
 
 
 class TestConversations:
@@ -112,7 +117,7 @@ class TestConversations:
             host.close()
             driver.close()
 
-        asyncio.run(main())
+        run(main())
 
     def test_the_driver_hears_that_nobody_waits_any_more(self):
         async def main() -> None:
@@ -132,7 +137,7 @@ class TestConversations:
             assert await listening == ""
             host.close()
 
-        asyncio.run(main())
+        run(main())
 
     def test_at_its_end_all_who_wait_hear_why(self):
         async def main() -> None:
@@ -150,4 +155,4 @@ class TestConversations:
             host.close()
             driver.close()
 
-        asyncio.run(main())
+        run(main())
