@@ -46,6 +46,10 @@ class IdTokens:
         self._keys = IssuerKeys(certs_url)
         self._cautioned = bool(audiences)
 
+    def __reduce__(self) -> tuple[type[IdTokens], tuple[object, ...]]:
+        """In another process it has keys of its own."""
+        return IdTokens, (self._issuers, self._audiences, self._certs_url)
+
     async def claims(self, token: object) -> Mapping[str, Any]:
         """What a token says of its bearer.
 
