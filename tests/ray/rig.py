@@ -79,12 +79,12 @@ class Rig:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def started() -> Rig:
+def started(num_cpus: int = 4) -> Rig:
     """A cluster; Ray may miss its own deadlines on a busy machine, then it gets another try."""
     try:
-        return Rig()
+        return Rig(num_cpus)
     except (RuntimeError, ConnectionError, TimeoutError):
-        return Rig()
+        return Rig(num_cpus)
 
 
 def living(folder: Path) -> list[ProcessId]:

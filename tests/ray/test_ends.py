@@ -22,7 +22,7 @@ from buildflow_nb.runtime.replicas.host import GoneError, Wants
 
 from .conftest import Opened
 from .kernel import STARTING
-from .rig import ROOT, STAND_IN, Rig, living, until
+from .rig import ROOT, STAND_IN, living, started, until
 
 
 class Killable:
@@ -117,7 +117,7 @@ class TestKilledDrivers:
 
 class TestLostClusters:
     def test_one_whose_head_is_gone_is_told_and_left(self, rig, opened):
-        other = Rig(2)
+        other = started(2)
         try:
             host = RayHost(other.address, replica=STAND_IN, patience_s=2.0)
             opened.append(one := Opened(host))

@@ -25,7 +25,7 @@ __all__ = ("DriverProcess",)
 
 DRIVER = "buildflow_nb.runtime.ray.driver"
 LEFT_S = 3.0  # for processes to end by themselves
-TAIL = 2000  # letters
+TAIL = 2000  # bytes
 SAID = 300  # letters
 
 
@@ -115,7 +115,9 @@ class DriverProcess:
 
     def _tail(self) -> str:
         try:
-            text = (self._folder / LOG).read_text(encoding="utf-8", errors="replace")[-TAIL:]
+            with (self._folder / LOG).open("rb") as log:
+                log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL))
+                text = log.read().decode(errors="replace")
         except OSError:
             return ""
         said = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
