@@ -219,6 +219,7 @@ ELSEWHERE = {
     "local_cloud/postgres/__main__.py": "a nameless file that initdb reads, in a folder of our own",
     "runtime/ray/driver_process.py": "the driver's log, in the folder of settings.py",
     "runtime/ray/settings.py": "Ray's folder, whose path has to be short: it holds sockets",
+    "runtime/ray/turn.py": "an empty lock, which all projects of a user share",
 }
 WRITERS = {
     "copy2", "copyfile", "copytree", "hardlink_to", "makedirs", "mkdir",

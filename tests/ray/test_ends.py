@@ -164,7 +164,7 @@ class TestOwn:
 
         monkeypatch.setattr("buildflow_nb.runtime.ray.driver_process.make_folder", folder)
         said = (
-            r"^Ray did not start on this machine, tried 2 times: it was not ready within 5 s.*; "
+            r"^Ray did not start on this machine, tried 3 times: it was not ready within 5 s.*; "
             "the machine is too slow or too busy: try again, or leave out the engine$"
         )
         with pytest.raises(RunError, match=said):

@@ -34,6 +34,8 @@ from buildflow_nb.runtime.ray.messages import (
     Spawn,
     Spawned,
 )
+from buildflow_nb.runtime.ray.settings import temporary
+from buildflow_nb.runtime.ray.turn import turn_to_start
 from buildflow_nb.runtime.ray.versions import cannot
 from buildflow_nb.runtime.replicas.host import GoneError, Wants
 
@@ -42,7 +44,7 @@ __all__ = ("RayHost", "RayHosted", "refuse")
 REPLICA = "buildflow_nb.runtime.replicas.replica:Replica"
 START_S = 75.0  # a Ray of its own: 16 s on an idle machine, 30 on a busy one
 JOIN_S = 30.0
-TRIES = 2
+TRIES = 3
 KNOCK_S = 3.0
 CLOSE_S = 40.0
 DRAIN_S = 45.0
@@ -113,15 +115,12 @@ class RayHost:
         if why := cannot():
             raise RunError(why)
         await self._knock()
-        why = ""
-        for _ in range(TRIES if self._address.own else 1):
-            why = await self._try()
-            if self._driver is not None:
-                self._talk = Conversation(self._driver.channel, self._driver.told)
-                watch = self._listen(self._driver, self._talk, on_lost)
-                self._watch = asyncio.create_task(watch, name="listen to Ray's driver")
-                return
-        raise RunError(self._not_there(why))
+        why = await self._tried()
+        if self._driver is None:
+            raise RunError(self._not_there(why))
+        self._talk = Conversation(self._driver.channel, self._driver.told)
+        watch = self._listen(self._driver, self._talk, on_lost)
+        self._watch = asyncio.create_task(watch, name="listen to Ray's driver")
 
     async def _knock(self) -> None:
         """See whether a head listens there, before a minute is spent on it."""
@@ -140,6 +139,18 @@ class RayHost:
                 "cluster's head (host:6379), auto, or none for a Ray of its own"
             )
             raise RunError(msg)
+
+    async def _tried(self) -> str:
+        """Have a driver; why it did not work, if it did not."""
+        if not self._address.own:
+            return await self._try()
+        why = ""
+        async with turn_to_start(temporary()):
+            for _ in range(TRIES):
+                why = await self._try()
+                if not why:
+                    break
+        return why
 
     async def _try(self) -> str:
         """Start a driver; why it did not work, if it did not."""

@@ -18,7 +18,15 @@ from uuid import uuid4
 
 from buildflow_nb.runtime.ray.addresses import Address
 
-__all__ = ("LOG", "OBJECT_STORE", "environment", "init_options", "make_folder", "remove_folder")
+__all__ = (
+    "LOG",
+    "OBJECT_STORE",
+    "environment",
+    "init_options",
+    "make_folder",
+    "remove_folder",
+    "temporary",
+)
 
 LOG = "driver.log"
 TOKEN = "token"  # noqa: S105  (a file's name)
@@ -45,9 +53,14 @@ def make_folder() -> Path:
     Ray puts sockets 60 letters below it, and a socket's path may have a hundred: so it is in /tmp,
     wherever else the system would have temporary files.
     """
-    place = Path("/tmp")  # noqa: S108  (made with a name nobody knows, for its owner alone)
-    short = place if place.is_dir() and os.access(place, os.W_OK | os.X_OK) else None
-    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=short))
+    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary()))
+
+
+def temporary() -> Path:
+    """Where folders and locks are."""
+    short = Path("/tmp")  # noqa: S108  (what is made there has its owner alone)
+    usable = short.is_dir() and os.access(short, os.W_OK | os.X_OK)
+    return short if usable else Path(tempfile.gettempdir())
 
 
 def remove_folder(folder: Path) -> None:

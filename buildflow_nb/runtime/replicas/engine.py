@@ -48,7 +48,7 @@ class Replicated:
     """
 
     swap_timeout_s = 60.0
-    open_s = 240.0
+    open_s = 300.0  # a Ray that is tried three times, after others have had their turn
 
     def __init__(self, plan: RunPlan, make_host: Callable[[float], Host], clock: Clock) -> None:
         self.clock = clock
