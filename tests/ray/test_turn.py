@@ -26,7 +26,7 @@ def test_one_starts_after_the_other(tmp_path):
     asyncio.run(main())
     assert seen == ["a begins", "a ends", "b begins", "b ends"]
     (lock,) = tmp_path.iterdir()
-    assert os.stat(lock).st_mode & 0o777 == 0o600
+    assert lock.stat().st_mode & 0o777 == 0o600
 
 
 def test_who_does_not_let_go_is_not_waited_for_for_ever(tmp_path, monkeypatch: pytest.MonkeyPatch):
