@@ -32,6 +32,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def start_s(self) -> float:
+        """Seconds more that processors take to come up than in this process."""
+        ...
+
+    @property
     def address(self) -> str | None:
         """Where routes are served, as `http://host:port`, if any are."""
         ...

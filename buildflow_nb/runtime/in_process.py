@@ -33,6 +33,7 @@ class InProcess:
 
     swap_timeout_s = 30.0
     open_s = 0.0
+    start_s = 0.0
 
     def __init__(self, plan: RunPlan) -> None:
         self.address: str | None = None

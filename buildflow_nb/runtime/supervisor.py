@@ -83,8 +83,8 @@ class Supervisor:
         async with self._turn:
             await self._lifespan.begin()
             await self._engine.open(specs)
-            self._coming_up = False
             await self._start(specs)
+            self._coming_up = False
         self._look_whether_ended()
 
     async def apply(self, changes: Changes, specs: Mapping[str, ProcessorSpec]) -> None:
@@ -235,7 +235,7 @@ class Supervisor:
             self._starts[unit.spec.id] = asyncio.create_task(self._bring_up(unit))
         if units:
             tasks = [self._starts[unit.spec.id] for unit in units]
-            await asyncio.wait(tasks, timeout=START_GRACE_S)
+            await asyncio.wait(tasks, timeout=START_GRACE_S + self._engine.start_s)
 
     def read_to_end(self) -> dict[str, object]:
         """What this run, or one before it, has read to its end, by processor."""

@@ -65,6 +65,7 @@ class FakeEngine:
 
     swap_timeout_s = 1.0
     open_s = 0.0
+    start_s = 0.0
     address = "http://elsewhere:1"
 
     def __init__(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, uses_of
@@ -48,6 +49,7 @@ class Replicated:
     """
 
     swap_timeout_s = 60.0
+    start_s = 20.0  # a process for each, and what they load
     open_s = 300.0  # a Ray that is tried three times, after others have had their turn
 
     def __init__(self, plan: RunPlan, make_host: Callable[[float], Host], clock: Clock) -> None:
@@ -62,6 +64,9 @@ class Replicated:
         self._sending = Sending(plan.env)
         self._here = InProcess(plan)  # for what has ended
         self._cpus = 0.0
+        # Those that a run begins with are packed before, so that they come up in their order.
+        self._packed: dict[str, tuple[ProcessorSpec, bytes]] = {}
+        self._awaited: set[str] = set()  # routes that are to be there before the first is served
         self._reopening: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -98,9 +103,20 @@ class Replicated:
         self._cpus = sum(spec.options.num_cpus * self.declared(spec) for spec in specs)
         await self._open_host()
         routes = [spec for spec in specs if self.placed(spec).routes]
+        self._awaited = {spec.id for spec in routes}
         if routes:
             fronts = self.group_for(routes[0], self.placed(routes[0]))
             await fronts.up()
+        for spec in specs:
+            with suppress(Exception):  # it is raised where the processor begins
+                self._packed[spec.id] = (spec, await self.packed(spec))
+
+    async def begun(self, spec: ProcessorSpec) -> None:
+        """Serve routes once the last of those is there that the run began with."""
+        self._awaited.discard(spec.id)
+        fronts = self._groups.get(FRONTS)
+        if fronts is not None and self.placed(spec).routes and not self._awaited:
+            await fronts.listen()
 
     async def unit(self, spec: ProcessorSpec, ledger: Ledger, on_end: Callable[[], None]) -> Unit:
         """A processor in its replicas."""
@@ -170,6 +186,9 @@ class Replicated:
 
     async def packed(self, spec: ProcessorSpec) -> bytes:
         """A spec as replicas get it."""
+        known = self._packed.pop(spec.id, None)
+        if known is not None and known[0] is spec:
+            return known[1]
         ready = await self._sending.ready(spec, spread=self._spread(spec))
         return await asyncio.to_thread(pack, (ready,), folder=self._plan.env.folder)
 

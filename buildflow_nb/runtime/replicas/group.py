@@ -177,6 +177,16 @@ class Group:
                     await self.each("refresh", payload, ASK_S)
                     raise answer
 
+    async def listen(self) -> None:
+        """Have all replicas serve the routes that they have, if they do not yet.
+
+        Raises:
+            ServeError: the port cannot be had.
+        """
+        async with self.turn:
+            for member in self.members:
+                await self._listen(member)
+
     async def unready(self) -> None:
         """Have all replicas say that no more requests are to be sent to them."""
         await self.each("unready", pack(()), ASK_S)
@@ -253,7 +263,7 @@ class Group:
                 await member.ask("open", self._opening)
                 begun = [await self._begin(member, held) for held in list(self.held.values())]
                 if all(begun):
-                    if self._opening.serves:
+                    if self._opening.serves and self.held:
                         await self._listen(member)
                     self.members.append(member)
                     self._tries = 0

@@ -1,16 +1,17 @@
 """What a processor is made into before replicas get it.
 
 Each replica has its share: one replica's worth of workers, and no scaling of its own. Dependencies
-of scope GLOBAL are made once for the whole run, here, and sent as values; they are closed when the
-run ends.
+of scope GLOBAL are made once for the whole run, here, and sent as they are then; all processors of
+one replica share what came. They are closed when the run ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 from buildflow_nb.core.declaring.dependencies import Argument, Given, Provider
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
@@ -19,8 +20,30 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.scopes import Instances, OpenedSink, Supply, Workshop
+from buildflow_nb.runtime.shipping import pack, unpack
 
 __all__ = ("Sending",)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sent(Given):
+    """What was made for the run, as bytes: a replica makes it of them once."""
+
+    key: str
+    data: bytes
+
+    def __reduce__(self) -> tuple[Callable[..., Given], tuple[str, bytes]]:
+        """As what came first of it."""
+        return _arrived, (self.key, self.data)
+
+
+_there: dict[str, Given] = {}  # in a replica: few, and as long as its run
+
+
+def _arrived(key: str, data: bytes) -> Given:
+    if key not in _there:
+        _there[key] = Given(unpack(data))
+    return _there[key]
 
 
 class Sending:
@@ -30,13 +53,15 @@ class Sending:
         self._instances = Instances()
         self._supply = Supply(env, self._instances, _no_sink)
         self._thread: WorkerThread | None = None
+        self._folder = env.folder
         self._made: dict[Provider, Given] = {}
 
     async def ready(self, spec: ProcessorSpec, *, spread: bool) -> ProcessorSpec:
         """The spec as a replica gets it; `spread` says that it is one of several.
 
         Raises:
-            Exception: a dependency of the run's could not be made.
+            CannotShipError: a dependency of the run's cannot be sent.
+            Exception: one could not be made.
         """
         options: Any = spec.options
         if spread:
@@ -68,7 +93,7 @@ class Sending:
         for one in provider.walk():
             if one.scope is Scope.GLOBAL and one.given is None and one not in self._made:
                 value = await self._instances.acquire(one, self._shop())
-                self._made[one] = Given(value)
+                self._made[one] = Sent(value, uuid4().hex, pack(value, folder=self._folder))
 
     def _shop(self) -> Workshop:
         if self._thread is None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
+from buildflow_nb.core.errors import ServeError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.autoscale.sample import Load
@@ -61,6 +63,14 @@ class Places(Protocol):
 
     def declared(self, spec: ProcessorSpec) -> int:
         """How many replicas a processor begins with."""
+        ...
+
+    async def begun(self, spec: ProcessorSpec) -> None:
+        """A processor has come up, or never will.
+
+        Raises:
+            ServeError: it was the last of the routes, and the port cannot be had.
+        """
         ...
 
     async def packed(self, spec: ProcessorSpec) -> bytes:
@@ -117,9 +127,12 @@ class ReplicatedUnit:
             group.want(self._places.wanted(group))
             self.looked()
             await self._first
+            await self._places.begun(self.spec)
             self._scale()
         except BaseException:
             await self._leave()
+            with suppress(ServeError):  # the others say it
+                await self._places.begun(self.spec)
             raise
 
     async def prepare(self, old: Unit | None) -> None:
