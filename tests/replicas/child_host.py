@@ -36,6 +36,8 @@ class ChildHosted:
         self._number = 0
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self.fails = ""  # a method that is not answered as it should be
+        self.longest = 0  # bytes of an answer
 
     @property
     def pid(self) -> int:
@@ -47,6 +49,8 @@ class ChildHosted:
     async def call(self, method: str, payload: bytes, timeout_s: float) -> bytes:
         if self._reader is None or self._reader.done():
             raise self._gone()
+        if method == self.fails:
+            raise TimeoutError(method)
         self._number += 1
         waiting = self._waiting[self._number] = asyncio.get_running_loop().create_future()
         name = method.encode()
@@ -55,7 +59,9 @@ class ChildHosted:
             await asyncio.to_thread(write, self._calls, head + name + payload)
         except OSError as error:
             raise self._gone() from error
-        return await asyncio.wait_for(waiting, timeout_s)
+        answer = await asyncio.wait_for(waiting, timeout_s)
+        self.longest = max(self.longest, len(answer))
+        return answer
 
     def beat(self) -> None:
         with suppress(OSError):
@@ -130,6 +136,10 @@ class ChildHost:
         if self._beating is not None:
             self._beating.cancel()
         await asyncio.gather(*(one.kill() for one in self.hosted if one.process.poll() is None))
+
+    @property
+    def longest(self) -> list[int]:
+        return [one.longest for one in self.hosted]
 
     def alive(self) -> list[ChildHosted]:
         return [one for one in self.hosted if one.process.poll() is None]

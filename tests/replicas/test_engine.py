@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.request import urlopen
 
 import duckdb
@@ -29,18 +29,6 @@ from .child_host import ChildHost
 from .shared_queue import SharedQueue, SharedRows, fill, stored, writers
 
 PATIENCE_S = 30.0
-
-
-@pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChildHost]:
-    made = ChildHost()
-    monkeypatch.setattr(
-        handle_module, "engine_of", lambda plan, clock: Replicated(plan, lambda _: made, clock)
-    )
-    yield made
-    for one in made.alive():
-        os.kill(one.pid, signal.SIGKILL)
-        one.process.wait()
 
 
 def until(so: Callable[[], bool]) -> None:

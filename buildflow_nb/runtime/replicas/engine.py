@@ -197,6 +197,13 @@ class Replicated:
         if self._specs.get(spec.id) is spec:
             del self._specs[spec.id]
 
+    def stays(self, spec: ProcessorSpec, group: Group | None) -> None:
+        """A processor goes on where it was."""
+        self._specs[spec.id] = spec
+        if group is not None:
+            self._homes[spec.id] = group.name
+            self._groups[group.name] = group
+
     def _home(self, spec: ProcessorSpec, placement: Placement) -> str:
         """The group in which a processor has to work, since others there use what it uses."""
         own = FRONTS if placement.routes else self._homes.get(spec.id, spec.id)

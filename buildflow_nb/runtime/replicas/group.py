@@ -1,84 +1,36 @@
 """Replicas that are alike: as many as are wanted, each with the same processors in it.
 
 A keeper looks at them, starts one in the place of one that has ended, and brings their number to
-what is wanted, down by drain. It gives up when `DEATHS` of them have ended within
-`DEATHS_WITHIN_S`, since code that kills its process would do so for ever.
+what is wanted, down by drain. It gives up when they have ended `DEATHS` times within
+`DEATHS_WITHIN_S`, since code that kills its process would do so for ever. Those that end within
+`AT_ONCE_S` count as one: they had a machine in common.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Protocol
 
-from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
-from buildflow_nb.runtime.concurrency.clock import Clock
-from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import reason_of
-from buildflow_nb.runtime.replicas.host import GoneError, Host, Wants
+from buildflow_nb.runtime.replicas.host import GoneError, Wants
 from buildflow_nb.runtime.replicas.member import ASK_S, Member
 from buildflow_nb.runtime.replicas.messages import Opening
+from buildflow_nb.runtime.replicas.places import Held, Replicas
 from buildflow_nb.runtime.shipping import pack
 
-__all__ = ("Group", "Held", "Replicas")
+__all__ = ("Group",)
 
 DEATHS = 5
 DEATHS_WITHIN_S = 300.0
+AT_ONCE_S = 2.0
 DRAIN_S = 30.0
-
-
-class Held(Protocol):
-    """A processor that works in the replicas of a group."""
-
-    ledger: Ledger
-    wanted: int
-    """How many replicas it asks for."""
-
-    @property
-    def spec(self) -> ProcessorSpec:
-        """What it runs at this moment."""
-        ...
-
-    def sent(self) -> bytes:
-        """Its spec, packed as the arguments of one call."""
-        ...
-
-    def came_up(self, error: Exception | None) -> bool:
-        """A replica has begun with it, or could not; whether it is worth trying again."""
-        ...
-
-    def looked(self) -> None:
-        """There are new looks, or another number of replicas."""
-        ...
-
-    def given_up(self, why: str) -> None:
-        """No replica is started any more."""
-        ...
-
-
-class Replicas(Protocol):
-    """What groups of one run share."""
-
-    clock: Clock
-
-    @property
-    def host(self) -> Host:
-        """Where replicas are made."""
-        ...
-
-    async def ready(self) -> None:
-        """Wait until the host works."""
-        ...
-
-    @property
-    def pause_s(self) -> float:
-        """Seconds between two looks: longer, the more replicas there are."""
-        ...
+SETUP_S = 1_800.0  # code of the user's may load a model, or a table
+PATIENCE_S = 5.0  # for replicas that come or go, before what is to be done to all is done
 
 
 class Group:
@@ -95,14 +47,14 @@ class Group:
         self.last_end = ""
         self.members: list[Member] = []
         self.held: dict[str, Held] = {}
-        self.turn = asyncio.Lock()
-        """Held while processors or replicas come and go."""
+        self._turn = asyncio.Lock()  # held while processors or replicas come and go
         self._shared = shared
         self._opening = opening
         self._number = 0
         self._ends: deque[float] = deque(maxlen=DEATHS)
         self._tries = 0
         self._starting: set[asyncio.Task[None]] = set()
+        self._shrinking: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._closed = False
@@ -115,7 +67,7 @@ class Group:
 
         `came_up` tells of each.
         """
-        async with self.turn:
+        async with self._turn:
             self.held[held.spec.id] = held
             await asyncio.gather(*(self._begin(member, held) for member in self.members))
         self._keep()
@@ -142,16 +94,48 @@ class Group:
         """The replicas that have been seen with a processor."""
         return (member for member in self.members if processor_id in member.looks)
 
+    @asynccontextmanager
+    async def turn(self, patience_s: float = PATIENCE_S) -> AsyncIterator[None]:
+        """Have no processor and no replica come or go meanwhile.
+
+        A replica that is being set up or drained may take its time; it begins anew afterwards.
+        """
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            await self._calm()
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+            if self.held:
+                self._keep()
+
     async def each(
         self, method: str, payload: bytes, timeout_s: float
-    ) -> list[object | BaseException]:
-        """Call every replica alike; gives what each answered or raised, in order."""
-        calls = (member.ask_packed(method, payload, timeout_s) for member in self.members)
+    ) -> list[tuple[Member, object | BaseException]]:
+        """Call every replica alike; gives what each answered or raised.
+
+        One that ends meanwhile has raised a GoneError.
+        """
+        members = list(self.members)  # one that is lost leaves the list at any time
+        calls = (member.ask_packed(method, payload, timeout_s) for member in members)
         found = await asyncio.gather(*calls, return_exceptions=True)
-        for member, answer in zip(self.members, found, strict=True):
+        for member, answer in zip(members, found, strict=True):
             if isinstance(answer, GoneError):
                 member.gone = True
-        return list(found)
+        return list(zip(members, found, strict=True))
+
+    async def replace(self, member: Member, why: str) -> None:
+        """End a replica of which it is not known what it runs; another one is started."""
+        if member in self.members and not member.gone:
+            self._forget(member)
+            self._moved()
+            self._say(f"{self._described(member)} is ended, since {why}; another one is started")
+            await member.hosted.kill()
+        self._woken.set()
 
     # -- how many ------------------------------------------------------------------------------
 
@@ -166,16 +150,21 @@ class Group:
         Raises:
             BuildFlowError: a replica cannot use them.
         """
-        async with self.turn:
+        async with self.turn():
             before = self._opening
             self._opening = replace(opening, port=before.port, first=before.first)
             payload = pack((opening.hooks,), folder=opening.env.folder)
-            for answer in await self.each("refresh", payload, ASK_S):
-                if isinstance(answer, BuildFlowError):
-                    self._opening = before
-                    payload = pack((before.hooks,), folder=opening.env.folder)
-                    await self.each("refresh", payload, ASK_S)
-                    raise answer
+            answers = await self.each("refresh", payload, ASK_S)
+            wrong = [found for _, found in answers if isinstance(found, BuildFlowError)]
+            if wrong:
+                self._opening = before
+                payload = pack((before.hooks,), folder=opening.env.folder)
+                answers = await self.each("refresh", payload, ASK_S)
+            for member, found in answers:
+                if isinstance(found, Exception):
+                    await self.replace(member, f"its middleware is not known: {reason_of(found)}")
+            if wrong:
+                raise wrong[0]
 
     async def listen(self) -> None:
         """Have all replicas serve the routes that they have, if they do not yet.
@@ -183,9 +172,12 @@ class Group:
         Raises:
             ServeError: the port cannot be had.
         """
-        async with self.turn:
-            for member in self.members:
-                await self._listen(member)
+        async with self.turn():
+            for member in list(self.members):
+                try:
+                    await self._listen(member)
+                except GoneError:
+                    member.gone = True
 
     async def unready(self) -> None:
         """Have all replicas say that no more requests are to be sent to them."""
@@ -214,12 +206,24 @@ class Group:
     async def close(self) -> None:
         """End all replicas."""
         self._closed = True
-        tasks = [*self._starting, *([self._keeper] if self._keeper else [])]
-        for task in tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
+        self._cancel()
         members, self.members = self.members, []
         await asyncio.gather(*(member.hosted.kill() for member in members))
+
+    def _cancel(self) -> list[asyncio.Task[None]]:
+        """Have nobody come or go any more."""
+        tasks = (*self._starting, self._shrinking, self._keeper)
+        here = asyncio.current_task()
+        others = [task for task in tasks if task is not None and task is not here]
+        for task in others:
+            task.cancel()
+        return others
+
+    async def _calm(self) -> None:
+        tasks = self._cancel()
+        self._keeper = None  # the next one begins where this one was
+        if tasks:
+            await asyncio.wait(tasks, timeout=PATIENCE_S)
 
     def _keep(self) -> None:
         if self._keeper is None and not self._closed:
@@ -233,8 +237,11 @@ class Group:
             missing = self.wanted - len(self.members) - len(self._starting)
             for _ in range(missing):
                 self._start_one()
-            if missing < 0:
-                await self._shrink()
+            if missing < 0 and self._starting:
+                for task in list(self._starting):
+                    task.cancel()
+            elif missing < 0 and self._shrinking is None:
+                self._shrinking = asyncio.create_task(self._shrink())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._shared.pause_s)
 
@@ -258,7 +265,7 @@ class Group:
             self._waits("")
         member = Member(self._number + 1, hosted, self._opening.env.folder)
         try:
-            async with self.turn:
+            async with self._turn:
                 self._number += 1
                 await member.ask("open", self._opening)
                 begun = [await self._begin(member, held) for held in list(self.held.values())]
@@ -286,7 +293,7 @@ class Group:
         name = held.spec.id
         member.hold(name, held.ledger, self._called(member))
         try:
-            await member.ask_packed("start", held.sent())
+            await member.ask_packed("start", held.sent(), SETUP_S)
         except Exception as error:  # noqa: BLE001  (the user's setup, or the replica's end)
             member.let_go(name, held.ledger)
             if held.came_up(error):
@@ -297,23 +304,31 @@ class Group:
         return True
 
     async def _shrink(self) -> None:
-        async with self.turn:
-            for member in self.members[self.wanted :]:
-                await self._drain(member)
+        try:
+            async with self._turn:
+                leaving = self.members[self.wanted :]
+                await asyncio.gather(*(self._drain(member) for member in leaving))
+        finally:
+            self._shrinking = None
 
     async def _drain(self, member: Member) -> None:
         with suppress(Exception):
             stop = (list(self.held), True, DRAIN_S)
             await member.ask("stop", *stop, timeout_s=DRAIN_S + 15.0)
             await member.look(self._activity(), self._moved)
-        self._forget(member)
+        if member in self.members:
+            self._forget(member)
         await member.hosted.kill()
 
     def _lost(self, member: Member) -> None:
         self._forget(member)
         self._moved()  # what it had comes again
+        self._ended(f"{self._described(member)} has ended")
+
+    @staticmethod
+    def _described(member: Member) -> str:
         where = f" on {member.hosted.node}" if member.hosted.node else ""
-        self._ended(f"replica {member.number} (process {member.hosted.pid}{where}) has ended")
+        return f"replica {member.number} (process {member.hosted.pid}{where})"
 
     def _forget(self, member: Member) -> None:
         self.members.remove(member)
@@ -324,13 +339,18 @@ class Group:
         """Note that a replica has ended, or never came; give up where that is a habit."""
         now = self._shared.clock.now()
         self.last_end = why
+        self._say(f"{why}; another one is started")
+        if self._ends and now - self._ends[-1] < AT_ONCE_S:
+            return
         self._tries += 1
         self._ends.append(now)
-        for held in self.held.values():
-            held.ledger.log.add("WARNING", f"{why}; another one is started")
         if len(self._ends) == DEATHS and now - self._ends[0] < DEATHS_WITHIN_S:
             self._ends.clear()
-            self.give_up(f"{DEATHS} replicas have ended within 5 minutes, the last: {why}")
+            self.give_up(f"replicas have ended {DEATHS} times within 5 minutes, the last: {why}")
+
+    def _say(self, text: str) -> None:
+        for held in self.held.values():
+            held.ledger.log.add("WARNING", text)
 
     def _called(self, member: Member) -> str:
         return f"replica {member.number}" if self.wanted > 1 or member.number > 1 else ""

@@ -18,6 +18,7 @@ PASSAGE_BYTES = 1 << 20  # of what is shown, in one look, unless somebody taps i
 TAP_BYTES = 16 << 20
 LINES = 2_000
 FAILURES = 200
+FAILURE_BYTES = 16 << 20  # of failures in one look; the next ones come with the next
 
 
 class News:
@@ -67,9 +68,16 @@ class News:
         return tuple(reversed(found))
 
     def _failures(self, after: int) -> tuple[tuple[FailureSeen, ...], int]:
-        records = [record for record in self._ledger.failures if record.number > after]
-        number = records[-1].number if records else after
-        return tuple(map(_seen, islice(records, FAILURES))), number
+        found: list[FailureSeen] = []
+        left = FAILURE_BYTES
+        for record in islice((r for r in self._ledger.failures if r.number > after), FAILURES):
+            seen = _seen(record)
+            left -= len(seen.packed)
+            if left < 0 and found:
+                break
+            found.append(seen)
+            after = record.number
+        return tuple(found), after
 
     def _recorded(self, wanted: int) -> tuple[str, ...]:
         """The lines of a recording since the last look; one is begun, or ended, as it is wanted."""

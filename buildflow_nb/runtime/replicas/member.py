@@ -29,6 +29,7 @@ class Member:
         self.looks: dict[str, UnitLook] = {}
         self.activity = -1  # of the run, as the last look was asked with
         self.gone = False
+        self.late = False  # it has not answered when it was looked at last
         self._folder = folder  # of modules that may lie beside the flow
         self._mirrors: dict[str, Mirror] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -66,7 +67,7 @@ class Member:
         return self._looking
 
     async def look(self, activity: int, on_moved: Callable[[], None] = lambda: None) -> None:
-        """Look at everything now; `gone` tells afterwards that the replica has ended."""
+        """Look at everything now; `gone` and `late` tell afterwards how that went."""
         asked = {name: mirror.asked() for name, mirror in self._mirrors.items()}
         try:
             found = await self.ask("look", LookRequest(activity, asked), timeout_s=LOOK_S)
@@ -74,7 +75,9 @@ class Member:
             self.gone = True
             return
         except TimeoutError:
+            self.late = True
             return
+        self.late = False
         assert isinstance(found, Look)  # noqa: S101  (what Work.look gives)
         self._take(found.units)
         self.activity = found.activity

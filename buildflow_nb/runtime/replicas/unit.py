@@ -8,10 +8,9 @@ one of them cannot set it up, the others are set back.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.errors import ServeError
@@ -22,65 +21,22 @@ from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
-from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.tracebacks import describe, reason_of
 from buildflow_nb.runtime.replicas.group import Group
 from buildflow_nb.runtime.replicas.host import GoneError
 from buildflow_nb.runtime.replicas.member import ASK_S, Member
 from buildflow_nb.runtime.replicas.merge import ENDS, merged, state_of
 from buildflow_nb.runtime.replicas.messages import UnitLook
-from buildflow_nb.runtime.replicas.placement import Placement
+from buildflow_nb.runtime.replicas.places import Places
 from buildflow_nb.runtime.replicas.scaling import Scaling
 from buildflow_nb.runtime.shipping import pack
 from buildflow_nb.runtime.unit import Unit, not_ready
 
-__all__ = ("Places", "ReplicatedUnit")
+__all__ = ("ReplicatedUnit",)
 
 LATE_S = 15.0  # beyond its own deadline, for a replica to answer
-
-
-class Places(Protocol):
-    """The engine, as its units see it."""
-
-    def group_for(self, spec: ProcessorSpec, placement: Placement) -> Group:
-        """The replicas in which a processor is to work.
-
-        Raises:
-            UsageError: what it uses is open in replicas of others, which it cannot join.
-        """
-        ...
-
-    def placed(self, spec: ProcessorSpec) -> Placement:
-        """What it asks for."""
-        ...
-
-    def left(self, spec: ProcessorSpec) -> None:
-        """A processor works in no group any more."""
-        ...
-
-    def wanted(self, group: Group) -> int:
-        """How many replicas a group is to have: as many as most of its processors want."""
-        ...
-
-    def declared(self, spec: ProcessorSpec) -> int:
-        """How many replicas a processor begins with."""
-        ...
-
-    async def begun(self, spec: ProcessorSpec) -> None:
-        """A processor has come up, or never will.
-
-        Raises:
-            ServeError: it was the last of the routes, and the port cannot be had.
-        """
-        ...
-
-    async def packed(self, spec: ProcessorSpec) -> bytes:
-        """A spec as replicas get it, as the arguments of one call.
-
-        Raises:
-            CannotShipError: it cannot be sent.
-            Exception: a dependency of the run's could not be made.
-        """
-        ...
+BLOCKED = "code that blocks its loop (time.sleep in async code) is the usual reason"
+CALM_S = 1.0  # for replicas that come or go, when all of them are to end
 
 
 class ReplicatedUnit:
@@ -148,15 +104,23 @@ class ReplicatedUnit:
         if group is not before:
             group.want(max(self.wanted, self._places.wanted(group)))
             await group.up()
-        async with group.turn:
-            answers = await group.each("prepare", self._arguments, ASK_S)
-            errors = [answer for answer in answers if isinstance(answer, Exception)]
-            wrong = [error for error in errors if not isinstance(error, GoneError)]
-            if wrong:
-                await group.each("drop", pack((spec.id,)), ASK_S)
-                if group is not before and not group.held:
-                    await group.close()
-                raise wrong[0]
+        async with group.turn():
+            try:
+                _raise_first(await group.each("prepare", self._arguments, ASK_S))
+            except BaseException:
+                self._group = None
+                await asyncio.shield(self._dropped(group, before, old))
+                raise
+
+    async def _dropped(self, group: Group, before: Group | None, old: Unit | None) -> None:
+        """Leave nothing of what was prepared in vain."""
+        for member, answer in await group.each("drop", pack((self.spec.id,)), ASK_S):
+            if isinstance(answer, Exception):
+                await group.replace(member, f"a successor is left in it: {reason_of(answer)}")
+        if group is not before and not group.held:
+            await group.close()
+        if isinstance(old, ReplicatedUnit):
+            self._places.stays(old.spec, before)
 
     async def take_over(self, old: Unit | None, timeout_s: float) -> None:
         """Be the processor in all replicas at once."""
@@ -166,10 +130,14 @@ class ReplicatedUnit:
         if old is not None and before is not group:
             await old.retire(timeout_s)
         self._begin()
-        async with group.turn:
+        async with group.turn():
             payload = pack((self.spec.id, timeout_s))
-            await group.each("take_over", payload, timeout_s + LATE_S)
+            answers = await group.each("take_over", payload, timeout_s + LATE_S)
             group.put(self)
+            for member, answer in answers:
+                # One that has come up since `prepare` has the old code still.
+                if isinstance(answer, Exception):
+                    await group.replace(member, f"it did not take over: {reason_of(answer)}")
         group.want(self._places.wanted(group))
         self._scale()
         await group.look()
@@ -180,21 +148,27 @@ class ReplicatedUnit:
         if group is None or self._ended or not self._only_code_differs(spec):
             return False
         arguments = await self._places.packed(spec)
-        async with group.turn:
+        async with group.turn():
             answers = await group.each("swap", arguments, ASK_S)
-            errors = [answer for answer in answers if isinstance(answer, Exception)]
-            wrong = [error for error in errors if not isinstance(error, GoneError)]
-            if wrong or False in answers:
-                for member, answer in zip(group.members, answers, strict=True):
-                    if answer is True:
-                        await member.ask_packed("swap", self._arguments)
-                if wrong:
-                    raise wrong[0]
+            found = [answer for _, answer in answers]
+            if _wrong(answers) or False in found:
+                await asyncio.gather(*(self._set_back(group, *answer) for answer in answers))
+                _raise_first(answers)
                 return False
             self.spec, self._arguments = spec, arguments
         self.ledger.redaction = redaction_of(spec)
         self.ledger.version += 1
         return True
+
+    async def _set_back(self, group: Group, member: Member, answer: object) -> None:
+        """Have a replica run the code from before, whether new code has taken over or not."""
+        if isinstance(answer, TimeoutError):
+            await group.replace(member, "new code may take over in it yet")
+        elif answer is True:
+            try:
+                await member.ask_packed("swap", self._arguments)
+            except Exception as error:  # noqa: BLE001  (whatever it is, the new code is there)
+                await group.replace(member, f"new code is left in it: {reason_of(error)}")
 
     async def stop(self, *, drain: bool, timeout_s: float) -> None:
         """End in all replicas, at once."""
@@ -205,10 +179,10 @@ class ReplicatedUnit:
         self._scaling.end()
         self.live.enter(State.DRAINING)
         payload = pack(([self.spec.id], drain, timeout_s))
-        async with group.turn:
+        async with group.turn(CALM_S):
             await group.each("stop", payload, timeout_s + LATE_S)
-        await group.look()
-        await self._leave()
+            await group.look()
+            await self._leave()  # before another replica could begin with it
         self._ended = True
         self.live.enter(State.STOPPED)
 
@@ -330,6 +304,10 @@ class ReplicatedUnit:
     # -- inside --------------------------------------------------------------------------------
 
     def _said(self, group: Group, looks: list[UnitLook]) -> str:
+        late = sum(member.late for member in group.looks(self.spec.id))
+        if late:
+            what = "does" if late == 1 else "do"
+            return f"{late} of {len(looks)} replicas {what} not answer; {BLOCKED}"
         missing = group.wanted - len(looks)
         failed = [look.shot.reason for look in looks if look.shot.state is State.FAILED]
         if failed:
@@ -394,3 +372,14 @@ class ReplicatedUnit:
         if isinstance(spec, ConsumerSpec):
             return isinstance(self.spec, ConsumerSpec) and self.spec.pipes_like(spec)
         return not isinstance(self.spec, ConsumerSpec)
+
+
+def _wrong(answers: Iterable[tuple[Member, object]]) -> list[Exception]:
+    """What replicas have raised that are still there."""
+    errors = [answer for _, answer in answers if isinstance(answer, Exception)]
+    return [error for error in errors if not isinstance(error, GoneError)]
+
+
+def _raise_first(answers: Iterable[tuple[Member, object]]) -> None:
+    for error in _wrong(answers):
+        raise error
