@@ -16,15 +16,15 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pathspec
 import yaml
 
 from buildflow_nb.cli.entry import flow_asked
 from buildflow_nb.cli.output.terminal import Terminal
+from buildflow_nb.cli.packing import LEFT_OUT, files_of, pack, spec_of
 from buildflow_nb.core.errors import InfraError, UsageError, told
 from buildflow_nb.core.nearest import cut, shown
 from buildflow_nb.core.project_folder import (
@@ -41,26 +41,6 @@ __all__ = ("build", "unpacked")
 REQUIREMENTS = "requirements.txt"
 STATE = "flowstate.yaml"
 FOLDER = Path(".buildflow") / "build"
-LEFT_OUT = (
-    ".buildflow/",
-    ".git/",
-    ".gitignore",
-    "/build/",
-    "__pycache__/",
-    "*.py[co]",
-    ".venv/",
-    "venv/",
-    ".env",
-    ".env.*",
-    "!.env.example",
-    ".ipynb_checkpoints/",
-    ".pytest_cache/",
-    ".mypy_cache/",
-    ".ruff_cache/",
-    "node_modules/",
-    ".DS_Store",
-)
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip knows no earlier one
 
 
 def build(values: Mapping[str, Any], terminal: Terminal) -> None:
@@ -85,7 +65,7 @@ def build(values: Mapping[str, Any], terminal: Terminal) -> None:
     texts = {} if template else {STATE: yaml.safe_dump(flow.flowstate().to_dict())}
     names = [
         name
-        for name in _files(folder, _spec(patterns))
+        for name in files_of(folder, spec_of(patterns))
         if folder / name != target and name != STATE
     ]
     _write(target, folder, names, texts)
@@ -102,56 +82,18 @@ def _shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _spec(patterns: Sequence[str]) -> pathspec.PathSpec[Any]:
-    try:
-        return pathspec.PathSpec.from_lines("gitignore", patterns)
-    except ValueError as error:
-        msg = f"build: a pattern of what to leave out is wrong: {error}; write it as in .gitignore"
-        raise UsageError(msg) from error
-
-
-def _files(folder: Path, left_out: pathspec.PathSpec[Any], inner: str = "") -> Iterator[str]:
-    """Names of all files to pack, in order; folders that are left out are not looked into.
-
-    A link is packed as what it leads to, if that is a file inside the project.
-    """
-    for entry in sorted(os.scandir(folder / inner), key=lambda entry: entry.name):
-        name = f"{inner}{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            if not left_out.match_file(f"{name}/") and not (folder / name / "pyvenv.cfg").exists():
-                yield from _files(folder, left_out, f"{name}/")
-        elif not left_out.match_file(name) and _is_inside(folder / name, folder):
-            yield name
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    return path.is_file() and path.resolve().is_relative_to(folder.resolve())
-
-
 def _write(target: Path, folder: Path, names: Sequence[str], texts: Mapping[str, str]) -> None:
     """Put the file in place once it is whole."""
     try:
         make_private(target.parent)
         with replacing(target) as file:
-            _pack(file, folder, names, texts)
+            pack(file, folder, names, texts)
             if PRIVATE not in target.parts:
                 os.fchmod(file.fileno(), 0o644)  # it is there to be given away
     except OSError as error:
         what = error.filename or target
         msg = f"build: {what}: {error.strerror or error}; mend that, or choose another --build-path"
         raise InfraError(msg) from error
-
-
-def _pack(file: Any, folder: Path, names: Sequence[str], texts: Mapping[str, str]) -> None:
-    with zipfile.ZipFile(file, "w") as archive:
-        for name in sorted([*names, *texts]):
-            path = folder / name
-            runs = name not in texts and path.stat().st_mode & stat.S_IXUSR
-            info = zipfile.ZipInfo(name, _EARLIEST)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (stat.S_IFREG | (0o755 if runs else 0o644)) << 16
-            content = texts[name].encode() if name in texts else path.read_bytes()
-            archive.writestr(info, content, compresslevel=6)
 
 
 MARK = ".buildflow/unpacked"  # holds the digest of the build that a folder was made of

@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_written_is_told_and_the_old_one_stays(project, ca
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("buildflow_nb.cli.building._pack", full)
+    monkeypatch.setattr("buildflow_nb.cli.building.pack", full)
     assert main(["build", "--build-path", "one.flow"]) == 1
     assert (
         "one.flow: No space left on device; mend that, or choose another" in capsys.readouterr().err
