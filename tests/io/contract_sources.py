@@ -13,6 +13,7 @@ from buildflow_nb.core.findings import Health
 from buildflow_nb.core.primitive import Batch, Env, Readable, Wire
 from tests.io.contract_config import ConfigContract
 from tests.io.contract_runs import RunContract
+from tests.io.contract_sharing import SharingContract
 from tests.io.driving import checked, drain, lying_there, pulled, run
 
 PATIENCE = 3  # pulls that have failed, after which a source is taken to have failed for good
@@ -87,7 +88,7 @@ async def pulled_with_errors(primitive, most):
     return found, errors
 
 
-class SourceContract(RunContract, ConfigContract):
+class SourceContract(RunContract, SharingContract, ConfigContract):
     """What every source keeps. `prepare` fills what the primitive reads with `expected`.
 
     `consumes` says that what is settled is gone, as with a queue. `reads` is what its source calls

@@ -235,8 +235,9 @@ def _shown(database: object) -> str:
 
 
 def _exclusive(database: object) -> str:
-    """What one process only can have open; "" at MotherDuck."""
-    return "" if str(database).startswith(CLOUD) else f"DuckDB file {database}"
+    """What one process only can have open, by whichever name; "" at MotherDuck."""
+    text = str(database)
+    return "" if text.startswith(CLOUD) else f"DuckDB file {os.path.realpath(text)}"
 
 
 def _name(database: object) -> str:

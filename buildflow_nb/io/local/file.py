@@ -87,8 +87,8 @@ class File(Injectable):
 
     @property
     def exclusive(self) -> str:
-        """The file: lines that several processes append would be mixed."""
-        return f"file {self.path}"
+        """The file, by whichever name: lines that several processes append would be mixed."""
+        return f"file {os.path.realpath(self.path)}"
 
     @property
     def source_wire(self) -> Wire:

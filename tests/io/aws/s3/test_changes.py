@@ -8,13 +8,16 @@ from typing import ClassVar
 import pytest
 
 from buildflow_nb.core.errors import DeclarationError
-from buildflow_nb.core.primitive import Batch, Malformed, Wire
+from buildflow_nb.core.portable import placed
+from buildflow_nb.core.primitive import Batch, Env, Malformed, Wire
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.aws.s3.changes import event_source, events_of
+from buildflow_nb.io.portable import FileChangeStream
 from buildflow_nb.types.aws import S3ChangeStreamEventType, S3FileChangeEvent
 from buildflow_nb.types.portable import FileChangeEvent
 from tests.io.contract import ConfigContract, drain, run
 from tests.io.contract_endless import EndlessSourceContract
+from tests.io.contract_sharing import SharingContract
 
 CREATED, PUT, DELETED = (
     S3ChangeStreamEventType.OBJECT_CREATED_ALL,
@@ -340,3 +343,13 @@ class TestSource(EndlessSourceContract):
         for event in self.expected:
             self.s3.put_object(Bucket=self.bucket, Key=event.key, Body=b"x")
         return stream
+
+
+@pytest.mark.emulator
+class TestPortableSource(SharingContract):
+    expected: ClassVar[list[object]] = TestSource.expected
+    _clients = TestSource._clients
+    prepare = TestSource.prepare
+
+    def make(self, folder):
+        return placed(FileChangeStream(self.bucket), Env(provider="aws"), "source")[0]

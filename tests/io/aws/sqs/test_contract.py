@@ -6,10 +6,14 @@ import uuid
 
 import pytest
 
+from buildflow_nb.core.portable import placed
+from buildflow_nb.core.primitive import Env
+from buildflow_nb.io import portable
 from buildflow_nb.io.aws import SQSQueue
 from tests.io import driving
 from tests.io.contract import SinkContract, run
 from tests.io.contract_endless import EndlessSourceContract
+from tests.io.contract_sharing import SharingContract
 
 pytestmark = pytest.mark.emulator
 
@@ -52,6 +56,14 @@ class TestSource(Queue, EndlessSourceContract):
 class TestFifoSource(TestSource):
     def make(self, folder):
         return SQSQueue(f"{queue_name(folder)}.fifo")
+
+
+class TestPortableSource(SharingContract):
+    expected = TEXTS
+    prepare = TestSource.prepare
+
+    def make(self, folder):
+        return placed(portable.Queue(queue_name(folder)), Env(provider="aws"), "source")[0]
 
 
 class TestSink(Queue, SinkContract):
