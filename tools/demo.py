@@ -17,7 +17,7 @@ WIDTH = 96
 FOLDER = Path(".buildflow") / "demo"
 
 
-TUTORIALS = ("quickstart", "cloud", "service", "warehouse")
+TUTORIALS = ("quickstart", "cloud", "service", "warehouse", "scale")
 EXPORTED = "quickstart"
 INPUT, TABLE = Path("quickstart-data", "flights.csv"), Path("quickstart-data", "flights.duckdb")
 COMMAND_S = 300

@@ -41,6 +41,8 @@ _OWN = {
     **LOOPBACK,
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
+    # Replicas are the work itself; by default Ray has them yield to everybody (niceness 15).
+    "RAY_worker_niceness": "0",
     "RAY_ROTATION_MAX_BYTES": str(10 * 2**20),  # of each log
     "RAY_ROTATION_BACKUP_COUNT": "1",
 }
