@@ -81,6 +81,14 @@ class TestEnds:
             shared.call(replica, "echo")
         assert shared.lost == []
 
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_to_the_driver_ends_nothing_for_its_host_says_when(
+        self, shared, replica, number
+    ):
+        os.kill(shared.host.pid, number)
+        assert shared.call(replica, "wait", b"0.5") == b"waited"
+        assert shared.lost == []
+
     def test_one_that_is_ended_is_gone(self, shared):
         made = shared.spawn("orders")
         shared.kill(made)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import socket
 import sys
 import threading
@@ -307,6 +308,7 @@ def main() -> None:
             loop.run(driver.failed(reason(error)), SAY_S)
         code = 1
     else:
+        _outlive_signals()
         loop.spawn(driver.joined())
         driver.ended.wait()
     leaves = threading.Thread(target=_or_else, args=(driver,), daemon=True)
@@ -315,6 +317,15 @@ def main() -> None:
         cluster.leave()
     _leave_nothing(driver)
     os._exit(code)
+
+
+def _outlive_signals() -> None:
+    """Leave it to the host when to end: whoever stops a job of Ray sends SIGTERM to us as well.
+
+    Not before Ray is there, for what it starts would ignore them, too.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _or_else(driver: Driver) -> None:
