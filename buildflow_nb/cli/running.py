@@ -22,15 +22,22 @@ from buildflow_nb.cli.entry import flow_asked
 from buildflow_nb.cli.output.run import Teller, face_of
 from buildflow_nb.cli.output.terminal import Terminal, Terminated
 from buildflow_nb.cli.until import Bounds
+from buildflow_nb.core.engine_choice import RAY
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Event, Listener
 from buildflow_nb.flow import Flow
 from buildflow_nb.runtime.handle import RunHandle
+from buildflow_nb.runtime.ray.addresses import takes_jobs
 from buildflow_nb.runtime.signals import serve_until_ended
 
 __all__ = ("run",)
 
 Values = Mapping[str, Any]
+NO_RELOAD = "run: --reload watches files of this machine, and a job has none; leave it out"
+NOTHING_TO_DETACH = (
+    "run: --detach leaves a job alone that was submitted; add --engine ray --address "
+    "http://head:8265, or leave it out"
+)
 
 
 def run(values: Values, terminal: Terminal) -> int:
@@ -38,10 +45,12 @@ def run(values: Values, terminal: Terminal) -> int:
 
     Raises:
         UsageError: bounds, a build or a subscriber is wrong.
-        RunError: a processor failed.
+        RunError: a processor failed, or the job of a cluster did.
         TimeoutError: what was waited for did not come in time; the run was drained.
     """
     bounds = Bounds.of(values)
+    if values["reload"] and takes_jobs(values["address"]):
+        raise UsageError(NO_RELOAD)
     if values["from_build"] and values["reload"]:
         msg = "run: --reload is for code that changes, and a build does not; leave one of them out"
         raise UsageError(msg)
@@ -58,11 +67,10 @@ def run(values: Values, terminal: Terminal) -> int:
         from buildflow_nb.cli.reloading import run_reloading
 
         return run_reloading(values, terminal)
-    _run(values, terminal, bounds)
-    return 0
+    return _run(values, terminal, bounds)
 
 
-def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
+def _run(values: Values, terminal: Terminal, bounds: Bounds) -> int:
     leash = Leash.held()
     _hear_sigterm()
     if isinstance(sys.stdout, TextIOWrapper):
@@ -72,16 +80,26 @@ def _run(values: Values, terminal: Terminal, bounds: Bounds) -> None:
         msg = f"flow {flow.flow_id!r} has no processor; declare one with @app.consumer(...)"
         raise UsageError(msg)
     subscriber = _subscriber(values["event_subscriber"])
+    choice = flow.engine_choice(values["engine"], values["address"])
+    if choice.name == RAY and choice.address and takes_jobs(choice.address):
+        if leash is not None:
+            raise UsageError(NO_RELOAD)
+        from buildflow_nb.cli.jobs.submitting import submit
+
+        return submit(flow, values, terminal, choice.address.strip())
+    if values["detach"]:
+        raise UsageError(NOTHING_TO_DETACH)
     if leash is not None:
         leash.wait_for_turn()
     if caution := flow.caution():
         terminal.note(caution)
-    if said := flow.engine_choice(values["engine"], values["address"]).said:
-        terminal.note(said)
+    if choice.said:
+        terminal.note(choice.said)
     teller = Teller(face_of(terminal))
     with teller.telling():
         serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))
     bounds.raise_missed()
+    return 0
 
 
 def _hear_sigterm() -> None:

@@ -47,6 +47,12 @@ def _run() -> Command:
             flag=True,
             off="--no-reload",
         ),
+        Option(
+            "detach",
+            "leave a job alone once it is submitted, to --address http://head:8265 of --engine ray",
+            ("--detach",),
+            flag=True,
+        ),
         Option("from_build", "run what build packed", ("--from-build",), wants="file"),
         Option(
             "build_output_dir",

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.runtime.ray.addresses import Address, address_of
+from buildflow_nb.runtime.ray.addresses import Address, address_of, takes_jobs
 from buildflow_nb.runtime.ray.host import refuse
 
 
@@ -41,8 +41,12 @@ class TestReading:
 
     @pytest.mark.parametrize("text", ["http://head:8265", "https://head"])
     def test_where_jobs_are_taken_is_refused_with_what_to_do(self, text):
-        with pytest.raises(UsageError, match=r"is where Ray takes jobs: .* with the address auto"):
+        with pytest.raises(
+            UsageError, match=f"goes there by buildflow run --engine ray --address {text}"
+        ):
             address_of(text)
+        assert takes_jobs(text)
+        assert not takes_jobs(text.partition("//")[2])
 
     def test_a_client_is_refused_with_what_to_do(self):
         with pytest.raises(UsageError, match=r"Ray's client is not supported, .* address auto"):

@@ -14,13 +14,13 @@ from ipaddress import ip_address
 
 from buildflow_nb.core.errors import UsageError
 
-__all__ = ("Address", "address_of")
+__all__ = ("Address", "address_of", "takes_jobs")
 
 AUTO, LOCAL = "auto", "local"
 PORTS = range(1, 65536)
 JOB = (
-    "a flow cannot be submitted as a job yet; run it on a machine of the cluster, with the "
-    "address auto"
+    "a flow goes there by buildflow run --engine ray --address {}, in the folder of a project such "
+    "as %buildflow export writes"
 )
 CLIENT = (
     "Ray's client is not supported, since every object would be a proxy of one elsewhere; run it "
@@ -69,8 +69,8 @@ def address_of(text: str | None) -> Address:
     if given == AUTO:
         return Address(AUTO)
     scheme, _, rest = given.partition("://")
-    if rest and scheme in ("http", "https"):
-        raise UsageError(f"{given!r} is where Ray takes jobs: {JOB}")  # noqa: EM102
+    if takes_jobs(given):
+        raise UsageError(f"{given!r} is where Ray takes jobs: {JOB.format(given)}")  # noqa: EM102
     if rest and scheme == "ray":
         raise UsageError(f"{given!r} is for Ray's client: {CLIENT}")  # noqa: EM102
     host, _, port = given.rpartition(":")
@@ -78,6 +78,12 @@ def address_of(text: str | None) -> Address:
         msg = f"{given!r} is no address of a Ray cluster; give auto, or host:port"
         raise UsageError(msg)
     return Address(given, host.strip("[]"), int(port))
+
+
+def takes_jobs(text: str | None) -> bool:
+    """Whether an address is one to submit jobs to, and none to join."""
+    scheme, _, rest = (text or "").strip().partition("://")
+    return bool(rest) and scheme in ("http", "https")
 
 
 def _names_of_this_machine() -> set[str]:
