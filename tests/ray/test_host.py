@@ -86,7 +86,7 @@ class TestEnds:
         self, shared, replica, number
     ):
         os.kill(shared.host.pid, number)
-        assert shared.call(replica, "wait", b"0.5") == b"waited"
+        assert shared.call(replica, "wait", b"3") == b"waited"
         assert shared.lost == []
 
     def test_one_that_is_ended_is_gone(self, shared):
