@@ -7,15 +7,19 @@ earnest; one that says nothing stands in a list below, with why, so that a new o
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+import buildflow_nb.io
 from buildflow_nb.core.primitive import Source
 from buildflow_nb.core.sharing import exclusive_of, is_shared
 from tests.io import driving
 from tests.io.driving import run
 
-__all__ = ("ALONE", "EXCLUSIVE", "SHARED", "SharingContract", "alike")
+__all__ = ("ALONE", "EXCLUSIVE", "SHARED", "SharingContract", "alike", "kinds")
 
 SHARED = frozenset(
     {"SQSQueue", "GCPPubSubSubscription", "S3FileChangeStream", "GCSFileChangeStream"}
@@ -102,3 +106,12 @@ async def read_by_two(primitive: Any, count: int) -> tuple[list[object], list[ob
 def alike(one: Any, other: Any) -> bool:
     """Whether two primitives have the same thing open, so that one process has to have both."""
     return bool(exclusive_of(one)) and exclusive_of(one) == exclusive_of(other)
+
+
+def kinds() -> Iterator[type]:
+    """Every primitive of the package."""
+    for found in pkgutil.walk_packages(buildflow_nb.io.__path__, "buildflow_nb.io."):
+        for kind in vars(importlib.import_module(found.name)).values():
+            ours = isinstance(kind, type) and kind.__module__ == found.name
+            if ours and hasattr(kind, "primitive_id"):
+                yield kind

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 
-import buildflow_nb.io
 from buildflow_nb.core.sharing import exclusive_of, is_shared
 from buildflow_nb.io.duckdb import DuckDBQuery, DuckDBTable
 from buildflow_nb.io.local import File
-from tests.io.contract_sharing import ALONE, EXCLUSIVE, SHARED, alike
-
-
-def kinds() -> Iterator[type]:
-    """Every primitive of the package."""
-    for found in pkgutil.walk_packages(buildflow_nb.io.__path__, "buildflow_nb.io."):
-        for kind in vars(importlib.import_module(found.name)).values():
-            ours = isinstance(kind, type) and kind.__module__ == found.name
-            if ours and hasattr(kind, "primitive_id"):
-                yield kind
+from tests.io.contract_sharing import ALONE, EXCLUSIVE, SHARED, alike, kinds
 
 
 def test_every_source_is_shared_or_says_why_not():

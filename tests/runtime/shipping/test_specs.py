@@ -20,6 +20,7 @@ from buildflow_nb.io.clickhouse import ClickhouseTable
 from buildflow_nb.io.duckdb import DuckDBQuery, DuckDBTable
 from buildflow_nb.io.gcp import (
     BigQueryDataset,
+    BigQueryQuery,
     BigQueryTable,
     CloudSQLDatabase,
     CloudSQLInstance,
@@ -30,15 +31,25 @@ from buildflow_nb.io.gcp import (
     GCSFileChangeStream,
 )
 from buildflow_nb.io.local import Empty, File, LocalFileChangeStream, Pulse
-from buildflow_nb.io.portable import AnalysisTable, Bucket, FileChangeStream, Queue, Topic
+from buildflow_nb.io.local.testing import PulseWithBacklog
+from buildflow_nb.io.portable import (
+    AnalysisTable,
+    Bucket,
+    FileChangeStream,
+    Queue,
+    RelationalTable,
+    Topic,
+)
 from buildflow_nb.io.postgres import PostgresChanges, PostgresQuery, PostgresTable
 from buildflow_nb.io.snowflake import SnowflakeTable
 from buildflow_nb.runtime.shipping import CannotShipError, pack, pack_spec, unpack
 from tests.fakes import FakeSink, FakeSource
+from tests.io.contract_sharing import kinds
 from tests.runtime.shipping.over_there import consume
 
 HIDDEN = "hidden"
 INSTANCE = CloudSQLInstance("main", "shop")
+SNOWFLAKE = SnowflakeTable("orders", "shop", "public", account="a", user="u", password=HIDDEN)
 PRIMITIVES = [
     S3Bucket("orders"),
     S3FileChangeStream(S3Bucket("orders")),
@@ -46,7 +57,10 @@ PRIMITIVES = [
     ClickhouseTable("shop", "orders", password=HIDDEN),
     DuckDBTable("shop.db", "orders", key="id"),
     DuckDBQuery("shop.db", "SELECT 1"),
+    BigQueryDataset("shop", "sales"),
     BigQueryTable(BigQueryDataset("shop", "sales"), "orders"),
+    BigQueryQuery("SELECT 1", "shop"),
+    INSTANCE,
     CloudSQLDatabase("shop", INSTANCE),
     CloudSQLUser("me", "hidden", INSTANCE),
     GCSBucket("shop", "orders"),
@@ -58,19 +72,27 @@ PRIMITIVES = [
     Queue("orders"),
     Topic("orders"),
     AnalysisTable("orders"),
+    RelationalTable("orders", url="postgresql://u:hidden@127.0.0.1/shop"),
     Empty(),
     File("orders.jsonl"),
     LocalFileChangeStream("orders"),
     Pulse([1, 2], 0.5),
+    PulseWithBacklog([1, 2], 0.5, 7),
     PostgresTable("orders", "postgresql://u:hidden@127.0.0.1/shop"),
     PostgresQuery("SELECT 1", "postgresql://u:hidden@127.0.0.1/shop"),
     PostgresChanges("orders"),
-    SnowflakeTable("orders", "shop", "public", account="a", user="u", password=HIDDEN),
+    SNOWFLAKE,
+    *SNOWFLAKE.parents(),
+    *SNOWFLAKE.parents()[0].parents(),
 ]
 
 
 def kind(thing):
     return type(thing).__name__
+
+
+def test_every_primitive_is_here():
+    assert {found.__name__ for found in kinds()} == set(map(kind, PRIMITIVES))
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES, ids=kind)
