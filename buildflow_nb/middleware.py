@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from functools import cache
 from secrets import token_urlsafe
 from typing import Any
@@ -63,6 +64,15 @@ class SessionMiddleware(sessions.SessionMiddleware):
 
     def __init__(self, app: ASGIApp, secret_key: Secret | str | None = None, **words: Any) -> None:
         super().__init__(app, _key(secret_key), **words)
+
+    @staticmethod
+    def for_replicas(words: Mapping[str, Any]) -> dict[str, Any]:
+        """The words of one in another process, with the key that counts in this one.
+
+        Raises:
+            UsageError: there is no key.
+        """
+        return {**words, "secret_key": Secret(_key(words.get("secret_key")))}
 
 
 def _key(given: Secret | str | None) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from urllib.request import urlopen
@@ -16,11 +17,12 @@ import pytest
 
 import buildflow_nb.runtime.autoscale.scaler as scaler_module
 import buildflow_nb.runtime.handle as handle_module
-from buildflow_nb import Flow
-from buildflow_nb.core.errors import RunError
+from buildflow_nb import Flow, middleware
+from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.duckdb import DuckDBTable
 from buildflow_nb.io.local import File
+from buildflow_nb.requests import Request
 from buildflow_nb.runtime.concurrency.loop import loop_thread
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.replicas.engine import Replicated
@@ -256,6 +258,36 @@ def test_fronts_share_one_port(host: ChildHost, tmp_path) -> None:
         run.stop()
     with pytest.raises(OSError, match="refused"):
         urlopen(f"{address}/healthz")  # noqa: S310
+
+
+def test_fronts_sign_sessions_with_the_key_of_the_run(host: ChildHost, monkeypatch) -> None:
+    app = Flow()
+    monkeypatch.delenv(middleware.SECRET_VARIABLE, raising=False)
+    app.add_middleware(middleware.SessionMiddleware)
+
+    def count(request: Request) -> dict:
+        import os
+
+        request.session["n"] = request.session.get("n", 0) + 1
+        return {"pid": os.getpid(), "n": request.session["n"]}
+
+    app.endpoint("/count", "GET", num_replicas=2)(count)
+    with pytest.raises(UsageError, match="no key to sign sessions with"):
+        app.run(block=False, serve_port=0)
+    assert host.hosted == []
+    monkeypatch.setattr(middleware, "kernel", object)  # which has a key of its own
+    run = app.run(block=False, serve_port=0)
+    try:
+        cookie, seen, deadline = "", [], time.monotonic() + PATIENCE_S
+        while len({one["pid"] for one in seen}) < 2:
+            assert time.monotonic() < deadline
+            request = urllib.request.Request(f"{run.address}/count", headers={"Cookie": cookie})  # noqa: S310
+            with urlopen(request) as answer:  # noqa: S310
+                cookie = answer.headers["set-cookie"].partition(";")[0]
+                seen.append(json.load(answer))
+        assert [one["n"] for one in seen] == list(range(1, len(seen) + 1))
+    finally:
+        run.stop()
 
 
 def asked(address: str, count: int) -> set[int]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, uses_of
-from buildflow_nb.core.declaring.hooks import SHUTDOWN, STARTUP, Hooks
+from buildflow_nb.core.declaring.hooks import SHUTDOWN, STARTUP, Hooks, MiddlewareHook
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
@@ -304,5 +304,16 @@ def _sendable(env: Env, specs: Iterable[ProcessorSpec]) -> Env:
 
 
 def _of_requests(hooks: Hooks) -> Hooks:
-    """The flow's code around requests; what is around its run is called once, in the run."""
-    return {key: hook for key, hook in hooks.items() if key[0] not in (STARTUP, SHUTDOWN)}
+    """The flow's code around requests; what is around its run is called once, in the run.
+
+    Middleware whose words this process completes (`for_replicas`) has the same in all replicas.
+
+    Raises:
+        UsageError: it cannot do without a word that this process does not know.
+    """
+    wanted = {key: hook for key, hook in hooks.items() if key[0] not in (STARTUP, SHUTDOWN)}
+    for key, hook in wanted.items():
+        complete = getattr(hook.target, "for_replicas", None)
+        if isinstance(hook, MiddlewareHook) and complete is not None:
+            wanted[key] = replace(hook, options=complete(hook.options))
+    return wanted
