@@ -209,7 +209,8 @@ class JobServer:
     def _refuse(self, what: str, status: int, text: str) -> NoReturn:
         if status in (_UNAUTHORIZED, _FORBIDDEN):
             wrong = "takes no jobs without its token" if not self._headers else "has another token"
-            msg = f"{self.address} {wrong}; set {TOKEN}, or {TOKEN_PATH} to its file"
+            cure = f"set {TOKEN}, or {TOKEN_PATH} to its file, as ~/.ray/auth_token"
+            msg = f"{self.address} {wrong}; {cure}"
             raise RunError(msg)
         if _MOVED <= status < _UNAUTHORIZED - 1:
             msg = f"{self.address} sends elsewhere ({status}); give the address itself"

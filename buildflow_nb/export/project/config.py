@@ -52,7 +52,13 @@ def config_text(config: Config) -> str:
 
 def _stack(stack: Stack) -> dict[str, str]:
     cloud = None if stack.assumed else stack.cloud  # what nobody has decided stays so, and is told
-    told = {"name": stack.name, "backend_url": stack.backend_url, "cloud": cloud}
+    told = {
+        "name": stack.name,
+        "backend_url": stack.backend_url,
+        "cloud": cloud,
+        "engine": stack.engine,
+        "address": stack.address,
+    }
     return {key: value for key, value in told.items() if value is not None}
 
 

@@ -5,10 +5,14 @@ runs as a user without rights, whose number is fixed so that an orchestrator can
 root. Requirements are a layer of their own: new code does not install them anew. Secrets come with
 the environment of a run; none is in a layer. The health of a container is that the flow's own
 runtime server answers, which listens inside of it alone.
+
+For Ray all machines of a cluster have the same Python to the patch; wget is what KubeRay asks Ray's
+health with.
 """
 
 from __future__ import annotations
 
+from buildflow_nb.export.project.ray_engine import RayEngine
 from buildflow_nb.export.project.requirements import WHEELS
 from buildflow_nb.export.project.requirements_text import REQUIREMENTS
 from buildflow_nb.runtime.plan import TOKEN_VARIABLE
@@ -27,14 +31,14 @@ _CHECK = (  # with the token that a run may have been given, and past any proxy 
     "r.build_opener(r.ProxyHandler(dict())).open(q, timeout=4)"
 )
 _TEXT = f"""\
-FROM python:{{python}}-slim-trixie
+FROM python:{{base}}
 
 ENV PYTHONUNBUFFERED=1
 
 # The folder is the user's: tables and files of relative paths are written into it.
 RUN useradd --uid 10001 --create-home flow && install --directory --owner flow /app
 WORKDIR /app
-
+{{system}}
 {{install}}
 
 COPY --chown=flow . .
@@ -49,11 +53,16 @@ CMD ["buildflow", "run", "--host", "0.0.0.0", "--port", "{PORT}", \\
 """
 _PLAIN = f"""\
 COPY {REQUIREMENTS} ./
-RUN pip install --no-cache-dir -r {REQUIREMENTS}"""
+RUN pip install --no-cache-dir -r {REQUIREMENTS}{{ray}}"""
 _WITH_WHEELS = f"""\
 # wheels/ is copied if it is there; what it lacks comes from the index.
 COPY {REQUIREMENTS} {WHEELS}* /opt/{WHEELS}/
-RUN pip install --no-cache-dir --find-links /opt/{WHEELS} -r /opt/{WHEELS}/{REQUIREMENTS}"""
+RUN pip install --no-cache-dir --find-links /opt/{WHEELS} -r /opt/{WHEELS}/{REQUIREMENTS}{{ray}}"""
+_FOR_KUBERAY = """
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends wget \\
+  && rm -rf /var/lib/apt/lists/*
+"""
 _IGNORED = """\
 **/.git
 **/.buildflow
@@ -69,12 +78,20 @@ Dockerfile
 """
 
 
-def dockerfile(python: tuple[int, int], *, wheels: bool) -> str:
-    """The Dockerfile for that Python; with `wheels`, packages of a folder beside it are taken."""
+def dockerfile(python: tuple[int, int], *, wheels: bool, ray: RayEngine | None = None) -> str:
+    """The Dockerfile for that Python; with `wheels`, packages of a folder beside it are taken.
+
+    With `ray`, its image is one for all machines of a cluster.
+    """
     version = ".".join(str(part) for part in python)
-    return _TEXT.format(python=version, install=_WITH_WHEELS if wheels else _PLAIN)
+    install = _WITH_WHEELS if wheels else _PLAIN
+    if ray is None:
+        base, system, more = f"{version}-slim-trixie", "", ""
+    else:  # not each patch is there for the newest Debian
+        base, system, more = f"{ray.python}-slim", _FOR_KUBERAY, f' "{ray.with_jobs}"'
+    return _TEXT.format(base=base, system=system, install=install.format(ray=more))
 
 
-def dockerignore() -> str:
-    """What no image gets: state, secrets, history, tests."""
-    return _IGNORED
+def dockerignore(*, deploy: bool = False) -> str:
+    """What no image gets: state, secrets, history, tests, and `deploy` if there is one."""
+    return f"{_IGNORED}deploy\n" if deploy else _IGNORED

@@ -15,6 +15,8 @@ from pathlib import Path
 from buildflow_nb.core.config import FILE_NAME, find_config
 from buildflow_nb.export.project.config import config_text, project_config
 from buildflow_nb.export.project.container import DOCKERFILE, IGNORED, dockerfile, dockerignore
+from buildflow_nb.export.project.kubernetes import deploy_files
+from buildflow_nb.export.project.ray_engine import RayEngine, ray_engine_of
 from buildflow_nb.export.project.readme import EXAMPLE, README, environment_text, readme_text
 from buildflow_nb.export.project.requirements import Requirements
 from buildflow_nb.export.project.requirements_text import (
@@ -54,22 +56,28 @@ def project_files(
 
     Raises:
         ConfigError: the notebook's project has a buildflow.yaml that is wrong.
+        UsageError: the flow works on Ray, which is not installed here.
     """
     origin = find_config(samples.parent.parent if samples is not None else Path.cwd())
     config = project_config(origin, program, folder)
-    needed = with_extras(requirements, program, config)
-    files: dict[str, str | bytes] = dict(_modules(program, needed))
+    ray = ray_engine_of(program, config)
+    needed = with_extras(requirements, program, config, ray)
+    files: dict[str, str | bytes] = dict(_modules(program, needed, ray))
     files[FILE_NAME] = config_text(config)
     files[REQUIREMENTS] = requirements_text(needed)
-    files[DOCKERFILE] = dockerfile(sys.version_info[:2], wheels=bool(needed.folders))
-    files[IGNORED] = dockerignore()
+    files[DOCKERFILE] = dockerfile(sys.version_info[:2], wheels=bool(needed.folders), ray=ray)
+    files[IGNORED] = dockerignore(deploy=ray is not None)
     files[".gitignore"] = _GITIGNORE
-    files[README] = readme_text(program, config, needed)
+    files[README] = readme_text(program, config, needed, ray)
     files[EXAMPLE] = environment_text(program)
+    if ray is not None:
+        files |= deploy_files(program, config.app, ray)
     return files | files_of_tests(program, samples, hidden=hidden)
 
 
-def _modules(program: ExportedProgram, needed: Requirements) -> Iterator[tuple[str, str]]:
+def _modules(
+    program: ExportedProgram, needed: Requirements, ray: RayEngine | None
+) -> Iterator[tuple[str, str]]:
     """The program's modules; the one that is run says what it needs."""
     for path, text in program.modules.items():
-        yield path, f"{header_text(needed)}{text}" if path == MAIN else text
+        yield path, f"{header_text(needed, ray)}{text}" if path == MAIN else text

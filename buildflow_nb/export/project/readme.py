@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.export.project.container import PORT
+from buildflow_nb.export.project.kubernetes import DEPLOY, RAY_JOB, entrypoint, name_of
+from buildflow_nb.export.project.ray_engine import RayEngine
 from buildflow_nb.export.project.requirements import WHEELS, Requirements
 from buildflow_nb.export.project.requirements_text import REQUIREMENTS
 from buildflow_nb.export.report import ExportedProgram
@@ -15,7 +17,12 @@ __all__ = ("EXAMPLE", "README", "environment_text", "readme_text")
 README = "README.md"
 
 
-def readme_text(program: ExportedProgram, config: Config, requirements: Requirements) -> str:
+def readme_text(
+    program: ExportedProgram,
+    config: Config,
+    requirements: Requirements,
+    ray: RayEngine | None = None,
+) -> str:
     """The text of the file."""
     parts = (
         f"# {_line(program.title) or config.app}",
@@ -23,6 +30,7 @@ def readme_text(program: ExportedProgram, config: Config, requirements: Requirem
         *_commands(config, requirements),
         *_secrets(program),
         *_container(config, program),
+        *(_ray(config, program, ray) if ray is not None else ()),
         *_rest(program),
     )
     return "\n\n".join(parts) + "\n"
@@ -72,6 +80,43 @@ def _container(config: Config, program: ExportedProgram) -> Iterator[str]:
         f"docker run --name {image} -p {PORT}:{PORT}{secrets} {image}\n"
         f"docker stop --time 40 {image}    # drains first\n```"
     )
+
+
+def _ray(config: Config, program: ExportedProgram, ray: RayEngine) -> Iterator[str]:
+    """How it runs on Ray: here, on a cluster, on Kubernetes."""
+    stack = f" --stack {ray.stack.name}" if ray.named else ""
+    image = name_of(config.app)
+    yield "## On Ray"
+    yield (
+        f"The flow's processors work in replicas on Ray {ray.version}, with Python {ray.python}; "
+        "machines of a cluster have both to the patch, and what is in "
+        f"`{REQUIREMENTS}`."
+    )
+    yield (
+        "```sh\n"
+        f"buildflow run --engine ray --address local{stack}    # a Ray of its own, here\n\n"
+        "# a cluster whose dashboard is forwarded to this machine\n"
+        f"buildflow run --engine ray --address http://127.0.0.1:8265{stack}\n"
+        f"ray job submit --address http://127.0.0.1:8265 --working-dir . -- {entrypoint(ray)}\n"
+        "```"
+    )
+    secret = f"kubectl create secret generic {image} --from-env-file=.env\n"
+    yield (
+        "On Kubernetes, with the operator KubeRay; the image's name in "
+        f"`{RAY_JOB}` is that of your registry:"
+    )
+    yield (
+        "```sh\n"
+        f"docker build -t {image} .\n"
+        f"{secret if program.secrets else ''}"
+        f"kubectl apply -f {DEPLOY}/\n"
+        "```"
+    )
+    if ray.stack.cloud == "local":
+        yield (
+            f"Stack `{ray.stack.name}` is on the local cloud, which one machine has for itself: "
+            "all replicas work where the run is. Give the stack `cloud: real` for more machines."
+        )
 
 
 def _rest(program: ExportedProgram) -> Iterator[str]:

@@ -7,11 +7,13 @@ the same packages.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from buildflow_nb.core.config import Config
+from buildflow_nb.export.project.ray_engine import RayEngine
 from buildflow_nb.export.project.requirements import OURS, WHEELS, Requirements
 from buildflow_nb.export.report import ExportedProgram
 
@@ -19,6 +21,7 @@ __all__ = ("REQUIREMENTS", "header_text", "on_cloud", "requirements_text", "with
 
 REQUIREMENTS = "requirements.txt"
 _ROOTS = ("buildflow_nb", "buildflow")
+_RAY = re.compile(r"ray\b(?!-)", re.IGNORECASE)
 _CLOUDS = frozenset(f"{root}.io.{cloud}" for root in _ROOTS for cloud in ("aws", "gcp", "portable"))
 
 # By what is imported: the extra that brings a client, and the one that brings the local server.
@@ -39,10 +42,13 @@ _STORES: Mapping[str, tuple[str, str]] = {
 
 
 def with_extras(
-    requirements: Requirements, program: ExportedProgram, config: Config
+    requirements: Requirements,
+    program: ExportedProgram,
+    config: Config,
+    ray: RayEngine | None = None,
 ) -> Requirements:
     """The same, with those extras of ours that the program needs where the project runs it."""
-    extras = []
+    extras = ["ray"] if ray is not None else []
     local = any(stack.cloud == "local" for stack in config.stacks.values())
     if on_cloud(program.modules) and local:
         extras.append("local")
@@ -56,6 +62,8 @@ def with_extras(
         else line
         for line in requirements.lines
     )
+    if ray is not None and not any(_RAY.match(line) for line in lines):
+        lines = tuple(sorted([*lines, ray.requirement], key=str.lower))
     return replace(requirements, lines=lines)
 
 
@@ -86,11 +94,12 @@ def requirements_text(requirements: Requirements) -> str:
     return "".join(f"{line}\n" for line in (*first, *requirements.lines))
 
 
-def header_text(requirements: Requirements) -> str:
+def header_text(requirements: Requirements, ray: RayEngine | None = None) -> str:
     """The comment that a program begins with: what it runs on and what it needs."""
+    least = f">={sys.version_info[0]}.{sys.version_info[1]}"
     lines = [
         "/// script",
-        f'requires-python = ">={sys.version_info[0]}.{sys.version_info[1]}"',
+        f'requires-python = "{least if ray is None else f"=={ray.python}"}"',
         "dependencies = [",
         *(f'  "{line}",' for line in requirements.lines),
         "]",
