@@ -93,8 +93,8 @@ def _run(values: Values, terminal: Terminal, bounds: Bounds) -> int:
         leash.wait_for_turn()
     if caution := flow.caution():
         terminal.note(caution)
-    if choice.said:
-        terminal.note(choice.said)
+    if said := flow.engine_said(values["engine"], values["address"]):
+        terminal.note(said)
     teller = Teller(face_of(terminal))
     with teller.telling():
         serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))

@@ -18,7 +18,7 @@ from buildflow_nb.core.config import Config
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, uses_of
 from buildflow_nb.core.declaring.registry import Changes
-from buildflow_nb.core.engine_choice import EngineChoice, chosen_engine
+from buildflow_nb.core.engine_choice import RAY, EngineChoice, chosen_engine
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.options import FlowOptions
@@ -117,7 +117,11 @@ class Running(Declaring):
 
         blocks = block if block is not None else not must_not_block()
         # Blocking outside of a kernel is a script's way; every other one has a face that shows it.
-        script = ScriptLog(self.caution(), chosen.said) if blocks and kernel() is None else None
+        script = (
+            ScriptLog(self.caution(), self.engine_said(engine, address))
+            if blocks and kernel() is None
+            else None
+        )
         listeners: list[Listener] = [script] if script is not None else []
         listeners += [event_subscriber] if event_subscriber is not None else []
 
@@ -154,6 +158,19 @@ class Running(Declaring):
         options, stack = self.options, self.place.stack
         said = (options.engine, options.ray_address)
         return chosen_engine([(engine, address), said, (stack.engine, stack.address)], os.environ)
+
+    def engine_said(self, engine: str | None = None, address: str | None = None) -> str:
+        """What is waited for when a run begins; "" if that is nothing.
+
+        Raises:
+            UsageError: there is no such engine, or it cannot be had at that address.
+        """
+        chosen = self.engine_choice(engine, address)
+        if chosen.name == RAY:
+            from buildflow_nb.runtime.ray.host import refuse
+
+            refuse(chosen.address, local=self.place.env().cloud == "local")
+        return chosen.said
 
     def caution(self) -> str:
         """What to know before the flow runs: that it is on the real cloud by default; "" if not."""

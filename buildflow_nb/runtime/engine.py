@@ -41,6 +41,11 @@ class Engine(Protocol):
         """Where routes are served, as `http://host:port`, if any are."""
         ...
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to close, also when all units have ended by themselves."""
+        ...
+
     async def open(self, specs: Sequence[ProcessorSpec]) -> None:
         """Get what units of these share.
 
@@ -87,5 +92,5 @@ class Engine(Protocol):
         ...
 
     async def close(self, grace_s: float) -> None:
-        """Let go of what units shared; what is under way has `grace_s` seconds."""
+        """Let go of what units shared, once; what is under way has `grace_s` seconds."""
         ...

@@ -37,6 +37,7 @@ _LOGGER = logging.getLogger(__name__)
 LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
+LEAVE_S = 20.0  # for what has begun, where a run could not
 
 
 class RunHandle:
@@ -67,7 +68,8 @@ class RunHandle:
         try:
             self._thread.run(self._begin(), START_TIMEOUT_S + self._supervisor.startup_s)
         except BaseException:  # also when interrupted: nothing of it may go on unseen
-            self._thread.spawn(self._supervisor.stop_all(drain=False, timeout_s=1.0))
+            # A process that ended meanwhile would leave what its engine has started.
+            self._thread.spawn(self._supervisor.stop_all(drain=False, timeout_s=1.0)).wait(LEAVE_S)
             raise
 
     @property

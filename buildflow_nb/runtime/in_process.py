@@ -41,6 +41,11 @@ class InProcess:
         self._server: Server | None = None
         self._shared = Instances()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens."""
+        return self._server is not None
+
     async def open(self, specs: Sequence[ProcessorSpec]) -> None:
         """Listen, if any of these is a route."""
         if any(not isinstance(spec, ConsumerSpec) for spec in specs):

@@ -28,6 +28,7 @@ from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("Supervisor",)
 
+ANSWERS_S = 5.0  # for requests under way, where a run ends by itself
 START_GRACE_S = 1.0  # most setups are done by then, and what is shown first is then true
 
 
@@ -354,14 +355,15 @@ class Supervisor:
             self._finish()
 
     def _finish(self) -> None:
-        """End, after what comes after a run."""
-        if not self._lifespan.has_end:
+        """End, once nothing of the engine is left, and after what comes after a run."""
+        if not self._lifespan.has_end and not self._engine.is_open:
             self._end()
         elif self._finishing is None:
             self._finishing = asyncio.create_task(self._end_well())
 
     async def _end_well(self) -> None:
         async with self._turn:
+            await self._engine.close(ANSWERS_S)
             await self._lifespan.end()
         self._end()
 

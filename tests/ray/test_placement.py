@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb.runtime.ray.messages import Machine
-from buildflow_nb.runtime.ray.placement import has_room, lacking
+from buildflow_nb.runtime.ray.placement import has_room, impossible, lacking
 from buildflow_nb.runtime.replicas.host import Wants
 
 
@@ -40,3 +40,11 @@ def test_what_is_lacking(wants, machines, said):
     assert lacking(wants, machines).startswith(said)
     assert bool(lacking(wants, machines)) == bool(said)
     assert has_room(wants, machines) == (not said)
+
+
+def test_what_this_machine_will_never_have_is_not_waited_for():
+    machines = [machine(0, here=True), machine(9, 9)]
+    assert impossible(Wants(8, here=True), machines) == "needs 8 CPUs, this machine has 4"
+    assert impossible(Wants(4, here=True), machines) == ""
+    assert impossible(Wants(12), machines) == ""  # a machine may join
+    assert impossible(Wants(8, here=True), []) == ""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
+import time
 
 import pytest
 
+from buildflow_nb.core.process_id import end
 from buildflow_nb.runtime.ray.addresses import Address, address_of
 from buildflow_nb.runtime.ray.settings import (
     environment,
     init_options,
+    left_in,
     make_folder,
     remove_folder,
 )
@@ -69,3 +75,22 @@ def test_nothing_is_printed_and_no_two_runs_share_names():
     assert "num_cpus" not in joined
     assert own["log_to_driver"] is joined["log_to_driver"] is False
     assert own["namespace"] != joined["namespace"]
+
+
+def test_a_folder_goes_with_what_is_put_there_meanwhile(tmp_path):
+    made = tmp_path / "ray"
+    made.mkdir()
+    code = "import os\nwhile True: os.makedirs('ray/session', exist_ok=True)"
+    env = {**os.environ, "RAY_TMPDIR": str(made)}
+    child = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env)
+    try:
+        deadline = time.monotonic() + 20.0
+        while not (made / "session").is_dir():
+            assert time.monotonic() < deadline
+        assert [one.pid for one in left_in(made)] == [child.pid]
+        end(left_in(made), 1.0)
+        remove_folder(made)
+        assert not made.exists()
+    finally:
+        child.kill()
+        child.wait()

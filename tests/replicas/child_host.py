@@ -114,7 +114,7 @@ class ChildHost:
         self._fence_s = fence_s
         self._beats = beats
         self._beating: asyncio.Task[None] | None = None
-        self.opened = 0
+        self.opened = self.closed = 0
 
     async def open(self, on_lost: Callable[[str], None]) -> None:
         self.on_lost = on_lost
@@ -133,6 +133,7 @@ class ChildHost:
         return hosted
 
     async def close(self) -> None:
+        self.closed += 1
         if self._beating is not None:
             self._beating.cancel()
         await asyncio.gather(*(one.kill() for one in self.hosted if one.process.poll() is None))

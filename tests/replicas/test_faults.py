@@ -9,11 +9,14 @@ import time
 
 import pytest
 
+import buildflow_nb.runtime.handle as handle_module
 import buildflow_nb.runtime.replicas.group as group_module
 import buildflow_nb.runtime.replicas.member as member_module
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import RunError
 from buildflow_nb.core.status.snapshot import State
+from buildflow_nb.io.local import File
+from buildflow_nb.runtime.replicas.engine import Replicated
 
 from .child_host import ChildHost
 from .shared_queue import SharedQueue, SharedRows, fill, stored
@@ -46,7 +49,7 @@ def test_a_successor_that_fails_leaves_the_old_one_at_work(host: ChildHost, tmp_
             declare(other, True)
         fill(path, [{"n": n} for n in range(50)])
         until(lambda: rows(path) == set(range(50)))
-        assert run.snapshot().processor("Price").state is State.RUNNING
+        until(lambda: run.snapshot().processor("Price").state is State.RUNNING)
         assert len(host.hosted) == 2
     finally:
         run.stop()
@@ -187,5 +190,54 @@ def test_code_that_holds_the_loop_of_its_replica_is_told(
         until(lambda: said in run.snapshot().processor("wait").reason)
         until(lambda: rows(path) == {1})
         until(lambda: run.snapshot().processor("wait").reason == "")
+    finally:
+        run.stop()
+
+
+def test_a_replica_that_was_frozen_hears_its_host_before_it_ends(tmp_path, monkeypatch) -> None:
+    host = ChildHost(fence_s=3.0)
+    monkeypatch.setattr(
+        handle_module, "engine_of", lambda plan, clock: Replicated(plan, lambda _: host, clock)
+    )
+    path, app = str(tmp_path / "queue.db"), Flow()
+    priced(app, path)
+    run = app.run(block=False)
+    try:
+        until(lambda: run.snapshot().processor("price").replicas == 1)
+        (one,) = host.alive()
+        os.kill(one.pid, signal.SIGSTOP)
+        time.sleep(4.5)
+        os.kill(one.pid, signal.SIGCONT)
+        fill(path, [{"n": n} for n in range(20)])
+        until(lambda: rows(path) == set(range(20)))
+        time.sleep(1.5)
+        assert host.alive() == [one]
+    finally:
+        run.stop()
+
+
+def test_a_run_that_ends_by_itself_leaves_nothing_of_its_host(host: ChildHost, tmp_path) -> None:
+    (tmp_path / "orders.csv").write_text("n\n1\n2\n")
+    path, app = str(tmp_path / "queue.db"), Flow()
+    app.consumer(source=File(str(tmp_path / "orders.csv"), "csv"), sink=SharedRows(path))(
+        price_two()
+    )
+    run = app.run(block=False)
+    assert run.wait(30.0) is State.DONE
+    assert host.closed == 1
+    assert host.alive() == []
+
+
+def test_replicas_that_are_to_have_more_are_replaced_one_by_one(host: ChildHost, tmp_path) -> None:
+    path, app = str(tmp_path / "queue.db"), Flow()
+    priced(app, path, num_replicas=2)
+    run = app.run(block=False)
+    try:
+        until(lambda: run.snapshot().processor("price").replicas == 2)
+        priced(app, path, num_replicas=2, num_cpus=2)
+        until(lambda: [wants.num_cpus for wants in host.wants] == [1, 1, 2, 2])
+        fill(path, [{"n": n} for n in range(30)])
+        until(lambda: rows(path) == set(range(30)))
+        until(lambda: run.snapshot().processor("price").replicas == 2)
     finally:
         run.stop()

@@ -67,6 +67,7 @@ class FakeEngine:
     open_s = 0.0
     start_s = 0.0
     address = "http://elsewhere:1"
+    is_open = False
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -122,6 +123,20 @@ def test_a_run_asks_its_engine_and_its_units_only():
         assert (await supervisor.retry("same", wanted, spec)).results == ("alone",)
         await supervisor.stop_all(drain=True, timeout_s=1.0)
         assert engine.asked == ["open", "ending", "close"]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_a_run_that_ends_by_itself_closes_an_engine_that_is_open_before_it_is_over():
+    async def main() -> None:
+        engine, clock = FakeEngine(), FakeClock()
+        engine.is_open = True
+        supervisor = Supervisor(RunPlan("flow", Env()), engine, clock, lambda _: None)
+        await supervisor.start([consumer_spec(same, FakeSource([[1]]), None, {})])
+        engine.units[0].finish()
+        assert not supervisor.ended.is_set()
+        await supervisor.ended.wait()
+        assert engine.asked == ["open", "close"]
 
     asyncio.run(asyncio.wait_for(main(), 20))
 

@@ -70,7 +70,7 @@ def _run(session: Session, values: Values) -> None:
     if before is None or not before.running:
         where = {"host": values["host"], "port": values["port"]}
         warn(flow.check(timeout=CHECK_S, start=True, **where))
-        if said := flow.engine_choice(values["engine"], values["address"]).said:
+        if said := flow.engine_said(values["engine"], values["address"]):
             say(f"buildflow: {said}")
     handle = flow.run(
         block=False,

@@ -63,9 +63,11 @@ class LoopThread:
 
         return self.run(work(), timeout)
 
-    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        """Run a coroutine there; does not wait."""
-        asyncio.run_coroutine_threadsafe(work, self.loop)
+    def spawn(self, work: Coroutine[Any, Any, object]) -> threading.Event:
+        """Run a coroutine there; does not wait. Gives what is set when it is done."""
+        done = threading.Event()
+        asyncio.run_coroutine_threadsafe(work, self.loop).add_done_callback(lambda _: done.set())
+        return done
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -17,7 +17,8 @@ from typing import Any
 
 from buildflow_nb.core.process_id import ProcessId
 from buildflow_nb.runtime.ray.cluster import KEEP, Cluster, arrived, blocking, reason
-from buildflow_nb.runtime.ray.placement import has_room, lacking
+from buildflow_nb.runtime.ray.messages import Machine
+from buildflow_nb.runtime.ray.placement import has_room, impossible, lacking
 from buildflow_nb.runtime.ray.versions import Versions, mismatch, our_versions
 from buildflow_nb.runtime.replicas.host import Wants
 
@@ -70,9 +71,12 @@ class Actors:
 
         Raises:
             GoneActorError: it ended before.
-            RefusedError: its machine cannot run it, or its replica cannot be made.
+            RefusedError: no machine that may run it can, or its replica cannot be made.
         """
-        room = await self._room(wants)
+        machines = await self._machines()
+        if why := impossible(wants, machines):
+            raise RefusedError(why)
+        room = has_room(wants, machines)
         handle = await blocking(lambda: self._cluster.actor(name, number, wants), ASK_S)
         actor = self._actors[number] = _Actor(name, handle)
         try:
@@ -143,10 +147,10 @@ class Actors:
             keep = actor.handle.end.options(concurrency_group=KEEP)
             await arrived(keep.remote(grace_s), grace_s + 5.0)
 
-    async def _room(self, wants: Wants) -> bool:
+    async def _machines(self) -> list[Machine]:
         with suppress(Exception):
-            return has_room(wants, await blocking(self._cluster.machines, ASK_S))
-        return False
+            return await blocking(self._cluster.machines, ASK_S)
+        return []
 
     async def _answers(self, actor: _Actor, wants: Wants, tell: Tell, *, room: bool) -> Any:
         """Its first answer; while there is no room for it, what is lacking is told."""

@@ -56,7 +56,7 @@ from buildflow_nb.runtime.ray.messages import (
     Spawned,
     Waits,
 )
-from buildflow_nb.runtime.ray.settings import remove_folder
+from buildflow_nb.runtime.ray.settings import left_in, remove_folder
 from buildflow_nb.runtime.replicas.host import GoneError, Wants
 
 __all__ = ("main",)
@@ -290,6 +290,7 @@ def _leave_nothing(driver: Driver) -> None:
     """End what Ray has started, and remove what it has written. A joined cluster stays."""
     if driver._task.address.own:  # noqa: SLF001
         end(driver.family, 2.0)
+        end(left_in(driver._task.folder), 1.0)  # noqa: SLF001
     remove_folder(driver._task.folder)  # noqa: SLF001
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from buildflow_nb.core.process_id import ProcessId, end
 from buildflow_nb.runtime.ray.addresses import Address
 from buildflow_nb.runtime.ray.messages import Channel, FromDriver
-from buildflow_nb.runtime.ray.settings import LOG, environment, make_folder, remove_folder
+from buildflow_nb.runtime.ray.settings import LOG, environment, left_in, make_folder, remove_folder
 
 __all__ = ("DriverProcess",)
 
@@ -138,6 +138,7 @@ class DriverProcess:
         self.channel.close()
         if self._address.own:
             await asyncio.to_thread(end, self._family, LEFT_S)
+            await asyncio.to_thread(end, left_in(self._folder), LEFT_S)
         await asyncio.to_thread(remove_folder, self._folder)
 
     def _descendants(self) -> list[ProcessId]:

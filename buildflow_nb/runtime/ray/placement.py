@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from buildflow_nb.runtime.ray.messages import Machine
 from buildflow_nb.runtime.replicas.host import Wants
 
-__all__ = ("has_room", "lacking")
+__all__ = ("has_room", "impossible", "lacking")
 
 _UNITS = {"CPU": "CPU", "GPU": "GPU", "memory": "GB of memory"}
 GB = 1e9
@@ -17,6 +17,13 @@ ENOUGH = 1e-4  # Ray counts in ten thousandths
 def has_room(wants: Wants, machines: Iterable[Machine]) -> bool:
     """Whether one of the machines has free what is wanted."""
     return any(not _short(wants, machine.free) for machine in _allowed(wants, machines))
+
+
+def impossible(wants: Wants, machines: Iterable[Machine]) -> str:
+    """What this machine, which alone is allowed, will never have; "" if there is nothing."""
+    allowed = _allowed(wants, machines) if wants.here else []
+    never = bool(allowed) and all(_short(wants, machine.total) for machine in allowed)
+    return lacking(wants, allowed) if never else ""
 
 
 def lacking(wants: Wants, machines: Iterable[Machine]) -> str:

@@ -12,10 +12,13 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from buildflow_nb.core.process_id import ProcessId
 from buildflow_nb.runtime.ray.addresses import Address
 
 __all__ = (
@@ -23,12 +26,15 @@ __all__ = (
     "OBJECT_STORE",
     "environment",
     "init_options",
+    "left_in",
     "make_folder",
     "remove_folder",
-    "temporary",
 )
 
 LOG = "driver.log"
+FOLDER = "RAY_TMPDIR"
+REMOVES = 5
+REMOVE_AGAIN_S = 0.1
 TOKEN = "token"  # noqa: S105  (a file's name)
 PREFIX = "buildflow-ray-"
 # The elements of a flow never pass through Ray; what does is kilobytes, and more goes to the disk.
@@ -65,9 +71,25 @@ def temporary() -> Path:
     return short if usable else Path(tempfile.gettempdir())
 
 
+def left_in(folder: Path) -> list[ProcessId]:
+    """The processes that Ray has started with this folder: some belong to nobody any more."""
+    import psutil
+
+    found = []
+    for one in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if one.pid != os.getpid() and one.environ().get(FOLDER) == str(folder):
+                found.append(ProcessId(one.pid, one.create_time()))
+    return found
+
+
 def remove_folder(folder: Path) -> None:
-    """Remove what `make_folder` made, with what Ray has put there."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove what `make_folder` made, with what Ray has put there, and puts there meanwhile."""
+    for _ in range(REMOVES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(REMOVE_AGAIN_S)
 
 
 def environment(address: Address, folder: Path) -> dict[str, str]:
@@ -79,7 +101,7 @@ def environment(address: Address, folder: Path) -> dict[str, str]:
     with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     kept = {name: value for name, value in made.items() if name not in _NOT_OWN}
-    return {**kept, **_OWN, "RAY_TMPDIR": str(folder), "RAY_AUTH_TOKEN_PATH": str(token)}
+    return {**kept, **_OWN, FOLDER: str(folder), "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
 def _path() -> str:

@@ -16,16 +16,17 @@ from dataclasses import replace
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec, uses_of
 from buildflow_nb.core.declaring.hooks import SHUTDOWN, STARTUP, Hooks, MiddlewareHook
-from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.in_process import InProcess
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.tracebacks import reason_of
 from buildflow_nb.runtime.plan import RunPlan, is_loopback
 from buildflow_nb.runtime.replicas.group import Group
-from buildflow_nb.runtime.replicas.host import Host
+from buildflow_nb.runtime.replicas.host import Host, Wants
 from buildflow_nb.runtime.replicas.messages import Opening
 from buildflow_nb.runtime.replicas.placement import Placement, place, together
 from buildflow_nb.runtime.replicas.sending import Sending
@@ -39,6 +40,7 @@ FRONTS = "http fronts"  # no processor can have that name
 LOOK_EVERY_S = 0.5
 LOOKS_PER_S = 100.0  # of all replicas together: a look costs the run about half a millisecond
 REOPENINGS = 3
+REOPENS_S = 15.0  # for a host that is opening to be left
 READINESS_S = 5.0  # in which a load balancer looks twice, as deploy/service.yaml has it
 
 
@@ -75,6 +77,11 @@ class Replicated:
         """Where routes are served, once a front is up."""
         fronts = self._groups.get(FRONTS)
         return None if fronts is None else fronts.address
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the host has been opened, and not closed."""
+        return self._host is not None and not self._closed
 
     @property
     def host(self) -> Host:
@@ -148,6 +155,7 @@ class Replicated:
         self._closed = True
         if self._reopening is not None:
             self._reopening.cancel()
+            await asyncio.wait({self._reopening}, timeout=grace_s + REOPENS_S)
         await asyncio.gather(*(group.close() for group in list(self._groups.values())))
         if self._host is not None:
             await self._host.close()
@@ -170,11 +178,17 @@ class Replicated:
         self._specs[spec.id] = spec
         group = self._groups.get(name)
         if group is None or group.closed:
-            wants = together([self.placed(each) for each in self._of(name, spec)]).wants
-            group = Group(name, self, self._opening(name), wants, 1)
+            group = Group(name, self, self._opening(name), self._wants(name, spec), 1)
             self._groups[name] = group
         self._homes[spec.id] = name
         return group
+
+    def works(self, spec: ProcessorSpec, group: Group) -> None:
+        """A processor has taken over in a group, whose replicas are to be as it wants."""
+        group.wants = self._wants(group.name, spec)
+
+    def _wants(self, name: str, spec: ProcessorSpec) -> Wants:
+        return together([self.placed(each) for each in self._of(name, spec)]).wants
 
     def wanted(self, group: Group) -> int:
         """How many replicas a group is to have: as many as most of its processors want."""
@@ -285,8 +299,8 @@ class Replicated:
                 await self.clock.sleep(backoff_s(tries))
                 try:
                     await self._open_host()
-                except RunError as error:
-                    why = str(error)
+                except Exception as error:  # noqa: BLE001  (whatever it is, processors wait for it)
+                    why = reason_of(error)
                 else:
                     return
             for group in list(self._groups.values()):

@@ -125,7 +125,7 @@ class Group:
         found = await asyncio.gather(*calls, return_exceptions=True)
         for member, answer in zip(members, found, strict=True):
             if isinstance(answer, GoneError):
-                member.gone = True
+                member.gone = answer
         return list(zip(members, found, strict=True))
 
     async def replace(self, member: Member, why: str) -> None:
@@ -176,8 +176,8 @@ class Group:
             for member in list(self.members):
                 try:
                     await self._listen(member)
-                except GoneError:
-                    member.gone = True
+                except GoneError as error:
+                    member.gone = error
 
     async def unready(self) -> None:
         """Have all replicas say that no more requests are to be sent to them."""
@@ -240,8 +240,8 @@ class Group:
             if missing < 0 and self._starting:
                 for task in list(self._starting):
                     task.cancel()
-            elif missing < 0 and self._shrinking is None:
-                self._shrinking = asyncio.create_task(self._shrink())
+            elif self._shrinking is None and (leaving := self._leaving(-missing)):
+                self._shrinking = asyncio.create_task(self._shrink(leaving))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), self._shared.pause_s)
 
@@ -255,15 +255,16 @@ class Group:
         if self._tries:
             await self._shared.clock.sleep(backoff_s(self._tries))
         await self._shared.ready()
+        wants = self.wants
         try:
-            hosted = await self._shared.host.spawn(self.name, self.wants, self._waits)
+            hosted = await self._shared.host.spawn(self.name, wants, self._waits)
         except GoneError as error:
-            self._ended(reason_of(error))
+            self._ended(_why(error))
             self._tell_first(error)
             return
         finally:
             self._waits("")
-        member = Member(self._number + 1, hosted, self._opening.env.folder)
+        member = Member(self._number + 1, hosted, wants, self._opening.env.folder)
         try:
             async with self._turn:
                 self._number += 1
@@ -276,7 +277,7 @@ class Group:
                     self._tries = 0
                     self._tell_first(None)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is told)
-            self._ended(reason_of(error))
+            self._ended(_why(error))
             self._tell_first(error)
         finally:
             if member not in self.members:
@@ -297,16 +298,23 @@ class Group:
         except Exception as error:  # noqa: BLE001  (the user's setup, or the replica's end)
             member.let_go(name, held.ledger)
             if held.came_up(error):
-                self._ended(reason_of(error))
+                self._ended(_why(error))
             return False
         await member.look(self._activity(), self._moved)
         held.came_up(None)
         return True
 
-    async def _shrink(self) -> None:
+    def _leaving(self, surplus: int) -> list[Member]:
+        """Those that are too many, or else one that has not what is wanted by now."""
+        if surplus > 0:
+            return self.members[self.wanted :]
+        if self._opening.serves or self._starting:
+            return []  # whoever sends requests is not to miss it, and one at a time is
+        return [member for member in self.members if member.wants != self.wants][:1]
+
+    async def _shrink(self, leaving: list[Member]) -> None:
         try:
             async with self._turn:
-                leaving = self.members[self.wanted :]
                 await asyncio.gather(*(self._drain(member) for member in leaving))
         finally:
             self._shrinking = None
@@ -323,7 +331,8 @@ class Group:
     def _lost(self, member: Member) -> None:
         self._forget(member)
         self._moved()  # what it had comes again
-        self._ended(f"{self._described(member)} has ended")
+        why = _why(member.gone) if member.gone else ""
+        self._ended(f"{self._described(member)} has ended" + (f": {why}" if why else ""))
 
     @staticmethod
     def _described(member: Member) -> str:
@@ -385,3 +394,8 @@ class Group:
             self._first.set_result(None)
         else:
             self._first.set_exception(error)
+
+
+def _why(error: Exception) -> str:
+    """What became of a replica; what a host says is a sentence."""
+    return str(error) if isinstance(error, GoneError | TimeoutError) else reason_of(error)

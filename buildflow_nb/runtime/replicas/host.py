@@ -85,7 +85,8 @@ class Host(Protocol):
         It waits as long as that takes; being cancelled, it asks for the process no more.
 
         Raises:
-            GoneError: the process ended before it answered, or the host did.
+            GoneError: the process ended before it answered, or the host did; or no machine can
+                ever have what is wanted.
         """
         ...
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.replicas.host import GoneError, Hosted
+from buildflow_nb.runtime.replicas.host import GoneError, Hosted, Wants
 from buildflow_nb.runtime.replicas.merge import absorb
 from buildflow_nb.runtime.replicas.messages import Look, LookRequest, UnitLook
 from buildflow_nb.runtime.replicas.mirror import Mirror
@@ -23,12 +23,13 @@ LOOK_S = 10.0  # code of the user's may hold the loop of a replica; its last num
 class Member:
     """A replica with processors in it; `number` counts up in its group, from 1."""
 
-    def __init__(self, number: int, hosted: Hosted, folder: Path) -> None:
+    def __init__(self, number: int, hosted: Hosted, wants: Wants, folder: Path) -> None:
         self.number = number
         self.hosted = hosted
+        self.wants = wants  # which it has
         self.looks: dict[str, UnitLook] = {}
         self.activity = -1  # of the run, as the last look was asked with
-        self.gone = False
+        self.gone: GoneError | None = None
         self.late = False  # it has not answered when it was looked at last
         self._folder = folder  # of modules that may lie beside the flow
         self._mirrors: dict[str, Mirror] = {}
@@ -71,8 +72,8 @@ class Member:
         asked = {name: mirror.asked() for name, mirror in self._mirrors.items()}
         try:
             found = await self.ask("look", LookRequest(activity, asked), timeout_s=LOOK_S)
-        except GoneError:
-            self.gone = True
+        except GoneError as error:
+            self.gone = error
             return
         except TimeoutError:
             self.late = True

@@ -84,6 +84,10 @@ class Places(Protocol):
         """A processor works in no group any more."""
         ...
 
+    def works(self, spec: ProcessorSpec, group: Group) -> None:
+        """A processor has taken over in a group."""
+        ...
+
     def stays(self, spec: ProcessorSpec, group: Group | None) -> None:
         """A processor goes on where it was, since its successor cannot begin."""
         ...

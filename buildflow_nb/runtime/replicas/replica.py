@@ -3,7 +3,8 @@
 A replica ends by itself, with a drain, when its host has not told it for `FENCE_S` that the run is
 still there: a machine that is cut off, or whose run was killed, goes on consuming otherwise, beside
 the replica that was started in its place. That watch is a thread of its own, since code of the
-user's may hold the loop.
+user's may hold the loop. It counts what it has seen of the silence: code that holds the
+interpreter, or a machine that slept, have kept it from hearing as well.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Replica:
         self._fence_s = fence_s
         self._loop = loop_thread()
         self._work = Work()
-        self._beaten = time.monotonic()
+        self._silent_s = 0.0
         self._captured = ExitStack()  # for as long as the process lives
         self._captured.enter_context(captured())
         threading.Thread(target=self._watch, name="buildflow fence", daemon=True).start()
@@ -55,7 +56,7 @@ class Replica:
 
     def beat(self) -> None:
         """Be told that the run is there."""
-        self._beaten = time.monotonic()
+        self._silent_s = 0.0
 
     def end(self, grace_s: float) -> None:
         """Finish what is in flight within `grace_s` seconds, give the rest back. Never raises."""
@@ -63,7 +64,10 @@ class Replica:
             self._loop.run(self._work.close(grace_s), grace_s + 5.0)
 
     def _watch(self) -> None:
-        while time.monotonic() - self._beaten < self._fence_s:
-            time.sleep(_LOOK_S)
+        look_s = min(_LOOK_S, self._fence_s)
+        while self._silent_s < self._fence_s:
+            began = time.monotonic()
+            time.sleep(look_s)
+            self._silent_s += min(time.monotonic() - began, 2 * look_s)
         self.end(END_S)
         os._exit(1)  # threads of the user's own must not keep it

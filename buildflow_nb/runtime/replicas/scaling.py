@@ -73,7 +73,8 @@ class Scaling:
 
     def begin(self) -> None:
         """Scale from now on, or no more, as the options of this moment say."""
-        if not scales(self.options, threads=False):
+        # A front answers thousands of requests a second, so it is told when one is not enough.
+        if not scales(self.options, threads=not isinstance(self._of.spec, ConsumerSpec)):
             self.end()
         elif self._task is None:
             self._meter = Meter(self._of.ledger.clock.now(), self._load().totals)

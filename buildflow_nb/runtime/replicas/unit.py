@@ -138,6 +138,7 @@ class ReplicatedUnit:
                 # One that has come up since `prepare` has the old code still.
                 if isinstance(answer, Exception):
                     await group.replace(member, f"it did not take over: {reason_of(answer)}")
+        self._places.works(self.spec, group)
         group.want(self._places.wanted(group))
         self._scale()
         await group.look()
@@ -285,6 +286,8 @@ class ReplicatedUnit:
                 self.live.remark("no replica, as nothing is to be done; one comes when there is")
             elif reason:
                 self.live.enter(State.WAITING, reason)
+            else:
+                self.live.remark(self._said(group, looks))
             return
         standing = state_of(looks)
         if standing.state not in ENDS:
@@ -304,10 +307,10 @@ class ReplicatedUnit:
     # -- inside --------------------------------------------------------------------------------
 
     def _said(self, group: Group, looks: list[UnitLook]) -> str:
-        late = sum(member.late for member in group.looks(self.spec.id))
+        late, there = sum(member.late for member in group.members), len(group.members)
         if late:
             what = "does" if late == 1 else "do"
-            return f"{late} of {len(looks)} replicas {what} not answer; {BLOCKED}"
+            return f"{late} of {there} replicas {what} not answer; {BLOCKED}"
         missing = group.wanted - len(looks)
         failed = [look.shot.reason for look in looks if look.shot.state is State.FAILED]
         if failed:
