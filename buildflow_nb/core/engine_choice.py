@@ -31,7 +31,7 @@ class EngineChoice:
     @property
     def said(self) -> str:
         """What is waited for when a run begins; "" if that is nothing."""
-        if self.name != RAY:
+        if self.name != RAY or "://" in (self.address or ""):  # jobs go there, and no replicas
             return ""
         if self.address:
             return f"replicas are started on the Ray cluster at {self.address}, which takes seconds"

@@ -52,7 +52,7 @@ class Watch:
         """
         log = asyncio.create_task(self._follow(), name="follow the log of a job")
         try:
-            job = await self._look(asked)
+            job = await self._look(asked, log)
             if job is not None:
                 await self._finish(log)
             return job
@@ -61,10 +61,12 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await log
 
-    async def _look(self, asked: Asked) -> Job | None:
+    async def _look(self, asked: Asked, log: asyncio.Task[None]) -> Job | None:
         loop = asyncio.get_running_loop()
         told, answered = False, loop.time()
         while not asked.leave.is_set():
+            if log.done():
+                log.result()  # whoever read it may be gone
             try:
                 if asked.stop.is_set() and not told:
                     await self._server.stop(self._name)

@@ -14,7 +14,7 @@ from buildflow_nb.export.project.container import PORT
 from buildflow_nb.export.project.ray_engine import RayEngine
 from buildflow_nb.export.report import ExportedProgram
 
-__all__ = ("DEPLOY", "RAY_JOB", "SERVICE", "deploy_files", "entrypoint", "name_of")
+__all__ = ("DEPLOY", "RAY_JOB", "SERVICE", "STOP_S", "deploy_files", "entrypoint", "name_of")
 
 DEPLOY = "deploy"
 RAY_JOB = f"{DEPLOY}/rayjob.yaml"

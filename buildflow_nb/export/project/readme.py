@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from buildflow_nb.core.config import Config
 from buildflow_nb.export.project.container import PORT
-from buildflow_nb.export.project.kubernetes import DEPLOY, RAY_JOB, entrypoint, name_of
+from buildflow_nb.export.project.kubernetes import (
+    DEPLOY,
+    RAY_JOB,
+    STOP_S,
+    entrypoint,
+    name_of,
+)
 from buildflow_nb.export.project.ray_engine import RayEngine
 from buildflow_nb.export.project.requirements import WHEELS, Requirements
 from buildflow_nb.export.project.requirements_text import REQUIREMENTS
@@ -15,6 +22,7 @@ from buildflow_nb.export.report import ExportedProgram
 __all__ = ("EXAMPLE", "README", "environment_text", "readme_text")
 
 README = "README.md"
+_DRAINS = json.dumps({"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_S)}})  # when it is stopped
 
 
 def readme_text(
@@ -97,7 +105,9 @@ def _ray(config: Config, program: ExportedProgram, ray: RayEngine) -> Iterator[s
         f"buildflow run --engine ray --address local{stack}    # a Ray of its own, here\n\n"
         "# a cluster whose dashboard is forwarded to this machine\n"
         f"buildflow run --engine ray --address http://127.0.0.1:8265{stack}\n"
-        f"ray job submit --address http://127.0.0.1:8265 --working-dir . -- {entrypoint(ray)}\n"
+        f"ray job submit --address http://127.0.0.1:8265 --working-dir . \\\n"
+        f"  --runtime-env-json '{_DRAINS}' \\\n"
+        f"  -- {entrypoint(ray)}\n"
         "```"
     )
     secret = f"kubectl create secret generic {image} --from-env-file=.env\n"

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from buildflow_nb.cli.jobs import package, watching
+from buildflow_nb.cli.jobs import package, submitting, watching
 from tests.cli.jobs.fake_server import FakeServer
 
 FLOW = """
@@ -117,8 +117,8 @@ def test_data_secrets_and_state_stay_here(project, server):
 
 
 def test_one_that_is_too_big_is_told_with_what_to_leave_out(project, server, monkeypatch):
-    monkeypatch.setattr(package, "MOST_BYTES", 2**20)
-    project.file("data/orders.csv", "x" * (2**20 + 1))
+    monkeypatch.setattr(package, "MOST_BYTES", 10**6)
+    project.file("data/orders.csv", "x" * (10**6 + 1))
     done = submitted(project, server)
     assert done.returncode == 2
     assert "a job takes 1 MB; the biggest is data/orders.csv (1 MB): leave out" in done.stderr
@@ -187,6 +187,16 @@ class TestEnds:
         assert done.stdout == '{"kind": "RunStarted"}\n'
         assert "Running entrypoint\n" in done.stderr
         assert "--json" in server.jobs[0]["entrypoint"]
+
+    def test_where_nobody_reads_its_log_it_is_left(self, project, server, monkeypatch):
+        server.status = "RUNNING"
+
+        def nobody(self, text):
+            raise BrokenPipeError
+
+        monkeypatch.setattr(submitting._Log, "say", nobody)
+        assert submitted(project, server).returncode == 1
+        assert server.stops == 0
 
     def test_detached_it_is_left_alone(self, project, server):
         server.status = "RUNNING"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 import re
+import shlex
 
 import pytest
 import yaml
@@ -239,7 +241,12 @@ class TestKubernetes:
 def test_the_readme_says_how_it_runs_in_each_place(tmp_path):
     text = files(tmp_path / "shop", program(ON_RAY, secrets=("TOKEN",)))["README.md"]
     assert "buildflow run --engine ray --address local  " in text
-    assert "ray job submit --address http://127.0.0.1:8265 --working-dir . -- buildflow run" in text
+    (line,) = re.findall(r"ray job submit (?:.*\\\n)+.*", text)
+    words = shlex.split(line.replace("\\\n", ""))
+    at = words.index("--")
+    assert words[3:at:2] == ["--address", "--working-dir", "--runtime-env-json"]
+    assert json.loads(words[at - 1]) == {"env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": "60"}}
+    assert words[at + 1 :][:6] == ["buildflow", "run", "--engine", "ray", "--address", "auto"]
     assert (
         "kubectl create secret generic shop --from-env-file=.env\nkubectl apply -f deploy/" in text
     )
