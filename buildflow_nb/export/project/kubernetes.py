@@ -2,8 +2,10 @@
 
 The job is submitted when all machines of its cluster are ready, and a worker is ready only while
 routes answer on it: so the cluster begins without workers, which come as replicas ask for room.
-A head that is not ready would be submitted nothing; no route is served there. Values of secrets are
-in no file: the containers read them from a Secret, by name.
+A head that is not ready would be submitted nothing; no route is served there. When all of it is
+deleted, KubeRay asks the job to stop and deletes the machines in the same moment: each of them
+waits until the job has drained. Values of secrets are in no file: the containers read them from a
+Secret, by name.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ DEPLOY = "deploy"
 RAY_JOB = f"{DEPLOY}/rayjob.yaml"
 SERVICE = f"{DEPLOY}/service.yaml"
 STOP_S = 60  # a drain takes up to 30
+DRAIN_S = 45  # with what it takes until the job hears of it
 _LONGEST = 40  # letters of a name, to which KubeRay adds some of its own
 
 _JOB = """\
@@ -63,6 +66,11 @@ spec:
                   name: dashboard
                 - containerPort: 10001
                   name: client
+              # What is deleted goes on until the job, which is asked to stop then, has drained.
+              lifecycle:
+                preStop:
+                  exec:
+                    command: ["sleep", "{drain}"]
 {environment}\
               resources:
                 requests:
@@ -88,6 +96,10 @@ spec:
             containers:
               - name: ray-worker
                 image: "{name}"
+                lifecycle:
+                  preStop:
+                    exec:
+                      command: ["sleep", "{drain}"]
 {probe}\
 {worker_environment}\
                 resources:
@@ -159,6 +171,7 @@ def deploy_files(program: ExportedProgram, app: str, engine: RayEngine) -> dict[
         name=name,
         entrypoint=entrypoint(engine),
         stop=STOP_S,
+        drain=DRAIN_S,
         ray=engine.version,
         head_cpus=_NO_CPUS if engine.routes and not local else "",
         head_role="\n            role: head" if head else "",

@@ -16,6 +16,7 @@ CONTAINER = {
     "ports": [{"containerPort": int, "name": str}],
     "env": [{"name": str, "value": str, "valueFrom": {"secretKeyRef": SECRET}}],
     "resources": {"requests": TEXTS, "limits": TEXTS},
+    "lifecycle": {"preStop": {"exec": {"command": [str]}}},
     "readinessProbe": {
         "httpGet": {"path": str, "port": int},
         "periodSeconds": int,

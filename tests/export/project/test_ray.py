@@ -166,7 +166,11 @@ class TestKubernetes:
         cluster = spec["rayClusterSpec"]
         assert cluster["rayVersion"] == "2.60.0"
         for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
-            assert group["template"]["spec"]["terminationGracePeriodSeconds"] == 60
+            pod = group["template"]["spec"]
+            (container,) = pod["containers"]
+            name, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+            assert name == "sleep"
+            assert 30 < int(seconds) < pod["terminationGracePeriodSeconds"]
 
     @pytest.mark.parametrize(
         ("how", "words"),
