@@ -26,6 +26,14 @@ def test_what_is_not_installed_is_named_with_its_cure(monkeypatch):
     assert one.cure == "pip install 'buildflow_nb[ray]'"
 
 
+def test_a_cluster_that_takes_jobs_needs_no_ray_here(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (one,) = found("http://head:8265")
+    assert (one.health, one.subject) == (Health.WARNING, "Ray cluster")
+    assert one.said.startswith("jobs are submitted to http://head:8265")
+    assert one.cure.startswith("buildflow run in a terminal does so")
+
+
 @pytest.mark.usefixtures("rig")
 class TestInstalled:
     def test_its_own_is_told_without_starting_it(self):

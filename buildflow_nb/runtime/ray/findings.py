@@ -11,7 +11,7 @@ import os
 
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.findings import Finding, Health
-from buildflow_nb.runtime.ray.addresses import Address, address_of
+from buildflow_nb.runtime.ray.addresses import Address, address_of, takes_jobs
 from buildflow_nb.runtime.ray.host import RayHost
 from buildflow_nb.runtime.ray.messages import Machine
 from buildflow_nb.runtime.ray.versions import cannot, our_versions
@@ -30,6 +30,10 @@ async def findings(
 
     Takes no longer than `timeout_s` seconds and what leaving takes. Never raises.
     """
+    if takes_jobs(address):
+        said = f"jobs are submitted to {address}, and no replica is started from here"
+        cure = "buildflow run in a terminal does so; to run it from here give auto, or host:port"
+        return [Finding(CLUSTER, Health.WARNING, said, cure)]
     if why := cannot():
         said, _, cure = why.rpartition(": ") if ": " in why else why.rpartition("; ")
         return [Finding(SUBJECT, Health.ERROR, said, cure)]
