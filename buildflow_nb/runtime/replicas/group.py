@@ -396,6 +396,5 @@ class Group:
             self._first.set_exception(error)
 
 
-def _why(error: Exception) -> str:
-    """What became of a replica; what a host says is a sentence."""
+def _why(error: Exception) -> str:  # what a host says is a sentence
     return str(error) if isinstance(error, GoneError | TimeoutError) else reason_of(error)
