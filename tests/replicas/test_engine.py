@@ -237,13 +237,17 @@ def test_what_only_one_process_can_have_open_is_in_one_replica(host: ChildHost, 
         assert db.execute("select count(*) from two").fetchall() == [(40,)]
 
 
-def test_fronts_share_one_port(host: ChildHost, tmp_path) -> None:
+def test_fronts_share_one_port(host: ChildHost, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
     app = Flow()
 
     def where(name: str) -> dict:
         import os
 
-        return {"pid": os.getpid(), "name": name}
+        import buildflow  # as BuildFlow's own programs say
+
+        about = {"is": buildflow.__name__, "in": os.getcwd()}  # noqa: PTH109
+        return {"pid": os.getpid(), "name": name, **about}
 
     app.endpoint("/where/{name}", "GET", num_replicas=2)(where)
     run = app.run(block=False, serve_port=0)
@@ -294,7 +298,9 @@ def asked(address: str, count: int) -> set[int]:
     found = set()
     for _ in range(count):
         with urlopen(f"{address}/where/x") as answer:  # noqa: S310
-            found.add(json.load(answer)["pid"])
+            told = json.load(answer)
+            assert (told["is"], told["in"]) == ("buildflow_nb", os.getcwd())  # noqa: PTH109
+            found.add(told["pid"])
     return found
 
 

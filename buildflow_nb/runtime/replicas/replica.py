@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 
+from buildflow_nb.core.alias import answer_to_buildflow
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.runtime.concurrency.loop import loop_thread
 from buildflow_nb.runtime.observability.logs import captured
@@ -40,6 +41,7 @@ class Replica:
         self._silent_s = 0.0
         self._captured = ExitStack()  # for as long as the process lives
         self._captured.enter_context(captured())
+        answer_to_buildflow()  # as the command and the kernel do whose programs come here
         threading.Thread(target=self._watch, name="buildflow fence", daemon=True).start()
 
     def call(self, method: str, payload: bytes) -> bytes:

@@ -7,7 +7,9 @@ over, and looks at them. What is decided (which, how many, when) is decided by t
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.declaring.hooks import Hooks
@@ -48,11 +50,15 @@ class Work:
         self._known = -1  # the run's activity, as the last look told it
 
     async def open(self, opening: Opening) -> None:
-        """Get ready for units.
+        """Get ready for units, in the flow's folder if this machine has it.
+
+        Code of a person's opens files by the names that they have there.
 
         Raises:
             ServeError: somebody else listens where routes are to be served.
         """
+        with suppress(OSError):
+            os.chdir(opening.env.folder)
         if opening.serves and opening.first:
             refuse_taken(opening.host, opening.port)
         self._hooks = opening.hooks
