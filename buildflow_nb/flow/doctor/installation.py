@@ -134,6 +134,12 @@ def _extras() -> Iterator[Finding]:
             yield Finding(f"extra {name}", Health.WARNING, said, cure)
         else:
             yield Finding(f"extra {name}", Health.OK, "installed")
+    from buildflow_nb.runtime.ray.findings import installed
+
+    ray = installed()
+    if ray.health is not Health.OK:  # who does not ask for it does not need it
+        ray = Finding(ray.subject, Health.OK, f"not used: {ray.said}", ray.cure)
+    yield ray
 
 
 def _autoload() -> Iterator[Finding]:

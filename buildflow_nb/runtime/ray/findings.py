@@ -17,7 +17,7 @@ from buildflow_nb.runtime.ray.messages import Machine
 from buildflow_nb.runtime.ray.versions import cannot, our_versions
 from buildflow_nb.runtime.replicas.host import GoneError
 
-__all__ = ("findings",)
+__all__ = ("findings", "installed")
 
 SUBJECT = "Ray"
 CLUSTER = "Ray cluster"
@@ -34,19 +34,26 @@ async def findings(
         said = f"jobs are submitted to {address}, and no replica is started from here"
         cure = "buildflow run in a terminal does so; to run it from here give auto, or host:port"
         return [Finding(CLUSTER, Health.WARNING, said, cure)]
-    if why := cannot():
-        said, _, cure = why.rpartition(": ") if ": " in why else why.rpartition("; ")
-        return [Finding(SUBJECT, Health.ERROR, said, cure)]
-    ours = our_versions()
-    installed = Finding(SUBJECT, Health.OK, f"{ours.ray}, with Python {ours.python}")
+    there = installed()
+    if there.health is Health.ERROR:
+        return [there]
     try:
         cluster = address_of(address)
     except UsageError as error:
         said, _, cure = str(error).rpartition("; ")
-        return [installed, Finding(CLUSTER, Health.ERROR, said, cure)]
+        return [there, Finding(CLUSTER, Health.ERROR, said, cure)]
     if cluster.own:
-        return [installed, _own(cpus)]
-    return [installed, await _joined(cluster, cpus, timeout_s)]
+        return [there, _own(cpus)]
+    return [there, await _joined(cluster, cpus, timeout_s)]
+
+
+def installed() -> Finding:
+    """Whether Ray is here, and which."""
+    if why := cannot():
+        said, _, cure = why.rpartition(": ") if ": " in why else why.rpartition("; ")
+        return Finding(SUBJECT, Health.ERROR, said, cure)
+    ours = our_versions()
+    return Finding(SUBJECT, Health.OK, f"{ours.ray}, with Python {ours.python}")
 
 
 def _own(cpus: float) -> Finding:
