@@ -42,7 +42,7 @@ class Watch:
     def __init__(self, server: JobServer, name: str, say: Callable[[str], None]) -> None:
         self._server, self._name, self._say = server, name, say
         self._said = 0  # letters of the log
-        self._whole = False
+        self._open = self._whole = False  # whether the line to it is, and came to its end
 
     async def until_ended(self, asked: Asked) -> Job | None:
         """How the job ended; `None` if it was left before.
@@ -95,19 +95,22 @@ class Watch:
             begun = 0
             try:
                 async for text in self._server.follow(self._name):
+                    self._open = True
                     begun, pause = begun + len(text), LOOK_S
                     self._tell(text, begun)
                 self._whole = True
             except SilentError:
+                self._open = False
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MOST_PAUSE_S)  # the whole log is asked for each time
                 with suppress(RunError):  # something between may let no open line through
                     await self._catch_up()
 
     async def _finish(self, log: asyncio.Task[None]) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_S):
-                await asyncio.shield(log)
+        if self._open:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LAST_S):
+                    await asyncio.shield(log)
         if not self._whole:
             with suppress(RunError):
                 await self._catch_up()

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from buildflow_nb.runtime.concurrency.loop import loop_thread
 
+MOST_LOOKS = 1000  # a test does not wait for ever
+
 
 @dataclass
 class FakeServer:
@@ -25,6 +27,7 @@ class FakeServer:
     on_stop: str = "STOPPED"
     tail: bool = True
     cut: int = 0  # how often the open line breaks off, after a line of the log
+    ends_when_read: bool = False  # a job ends once all of its log was asked for
     slow: bool = False  # it does not say its version
     silent: int = 0  # how often the status is no answer
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -33,7 +36,7 @@ class FakeServer:
         self.packages: dict[str, bytes] = {}
         self.jobs: list[dict[str, object]] = []
         self.asked: list[str] = []
-        self.stops = 0
+        self.stops = self.looks = 0
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._stopped = asyncio.Event()
@@ -111,6 +114,9 @@ class FakeServer:
         if self.silent:
             self.silent -= 1
             request.transport.abort()
+        self.looks += 1
+        if self.looks > MOST_LOOKS:
+            self.status = "STOPPED"
         about = {"status": self.status, "message": self.message, "driver_exit_code": self.exit_code}
         return web.json_response(about)
 
@@ -122,6 +128,8 @@ class FakeServer:
         return web.json_response({"stopped": True})
 
     async def _log(self, request: web.Request) -> web.Response:
+        if self.ends_when_read:
+            self.status = "SUCCEEDED"
         return web.Response(text=json.dumps({"logs": self.log}), content_type="application/json")
 
     async def _tail(self, request: web.Request) -> web.StreamResponse:

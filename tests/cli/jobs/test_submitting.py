@@ -165,8 +165,9 @@ class TestEnds:
         assert submitted(project, server).stdout == server.log
 
     def test_a_log_comes_also_where_no_line_stays_open(self, project, server):
-        server.tail = False
-        assert submitted(project, server).stdout == server.log
+        server.tail, server.status, server.ends_when_read = False, "RUNNING", True
+        done = submitted(project, server)
+        assert (done.returncode, done.stdout) == (0, server.log)
 
     def test_a_server_that_is_silent_for_a_moment_is_waited_for(self, project, server):
         server.silent = 3
