@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any, ClassVar, Self, TypeVar
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
@@ -33,6 +34,8 @@ __all__ = (
 SPELLINGS = {"num_concurrent_tasks": "num_concurrency", "min_replics": "min_replicas"}
 DELIVERIES = ("at-least-once", "exactly-once")
 MAX_REPLICAS = 1000  # BuildFlow's default ceiling
+SMALLEST_SHARE = 0.0001  # of a CPU or GPU, as Ray counts them
+MOST_MEMORY = 2**49  # bytes; Ray takes more for less than nothing
 
 _PROCESSES_ONLY = frozenset(
     {
@@ -129,6 +132,7 @@ class Options:
             if low is not None and value < low:
                 msg = f"{owner}: {f.name} must be at least {low}, got {value!r}"
                 raise DeclarationError(msg)
+        self._check_amounts(owner)
         delivery = getattr(self, "delivery", DELIVERIES[0])
         if delivery not in DELIVERIES:
             msg = f"{owner}: delivery must be one of {', '.join(DELIVERIES)}, got {delivery!r}"
@@ -143,6 +147,20 @@ class Options:
             raise DeclarationError(msg)
         if self.num_replicas < self.min_replicas:
             msg = f"{owner}: num_replicas must be at least min_replicas ({self.min_replicas})"
+            raise DeclarationError(msg)
+
+    def _check_amounts(self, owner: str) -> None:
+        if not (isfinite(self.num_cpus) and isfinite(self.num_gpus)):
+            msg = f"{owner}: num_cpus and num_gpus must be finite numbers"
+            raise DeclarationError(msg)
+        if self.num_gpus > 1 and self.num_gpus % 1:
+            msg = f"{owner}: num_gpus above 1 must be whole, got {self.num_gpus!r}"
+            raise DeclarationError(msg)
+        if 0 < min(self.num_cpus or 1, self.num_gpus or 1) < SMALLEST_SHARE:
+            msg = f"{owner}: num_cpus and num_gpus are 0, or at least {SMALLEST_SHARE}"
+            raise DeclarationError(msg)
+        if self.memory > MOST_MEMORY:
+            msg = f"{owner}: memory is in bytes, and at most {MOST_MEMORY}, got {self.memory}"
             raise DeclarationError(msg)
 
 

@@ -53,6 +53,11 @@ def test_memory_that_was_short_is_told_with_what_to_do(exceptions):
             "Worker exit detail: End of file. Some common causes include: (1) memory",
             "its process has ended: End of file.",
         ),
+        (
+            "The actor died. Worker exit detail: Worker unexpectedly exits with a connection error "
+            "code 2. End of file. Some common causes include: (1) memory",
+            "its process has ended by itself: it crashed, called os._exit, or was killed",
+        ),
         ("x" * 400, "x" * 300 + "…"),
     ],
 )

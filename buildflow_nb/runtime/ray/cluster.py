@@ -31,6 +31,7 @@ LOW_MEMORY = (
     "Ray ended its process since the memory of its machine was nearly full; ask for what it needs "
     "by memory=, or run fewer replicas"
 )
+SUDDEN = "its process has ended by itself: it crashed, called os._exit, or was killed"
 LONGEST = 300  # letters of a reason
 
 
@@ -197,7 +198,9 @@ def reason(error: BaseException) -> str:
     told = [line for line in lines if not line.startswith(_FIELDS)]
     said = told[-1] if told else type(error).__name__
     if detail := _EXIT.search(said):
-        said = f"its process has ended: {detail[1].strip()}"
+        said = (
+            SUDDEN if "unexpectedly" in detail[1] else f"its process has ended: {detail[1].strip()}"
+        )
     return said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
 
 

@@ -28,6 +28,7 @@ __all__ = ("Group",)
 DEATHS = 5
 DEATHS_WITHIN_S = 300.0
 AT_ONCE_S = 2.0
+STARTS = 32  # at once
 DRAIN_S = 30.0
 SETUP_S = 1_800.0  # code of the user's may load a model, or a table
 PATIENCE_S = 5.0  # for replicas that come or go, before what is to be done to all is done
@@ -180,7 +181,7 @@ class Group:
                     member.gone = error
 
     async def unready(self) -> None:
-        """Have all replicas say that no more requests are to be sent to them."""
+        """Have all replicas say so to whoever asks whether to send requests."""
         await self.each("unready", pack(()), ASK_S)
 
     def give_up(self, why: str) -> None:
@@ -235,7 +236,7 @@ class Group:
             self._woken.clear()
             await self.look()
             missing = self.wanted - len(self.members) - len(self._starting)
-            for _ in range(missing):
+            for _ in range(min(missing, STARTS - len(self._starting))):
                 self._start_one()
             if missing < 0 and self._starting:
                 for task in list(self._starting):
@@ -362,7 +363,7 @@ class Group:
             held.ledger.log.add("WARNING", text)
 
     def _called(self, member: Member) -> str:
-        return f"replica {member.number}" if self.wanted > 1 or member.number > 1 else ""
+        return f"replica {member.number}" if max(self.wanted, member.number) > 1 else ""
 
     def _waits(self, reason: str) -> None:
         self.waits_for = reason
@@ -373,9 +374,8 @@ class Group:
         return next((held.ledger.activity.count for held in self.held.values()), 0)
 
     def _moved(self) -> None:
-        for held in self.held.values():
+        for held in list(self.held.values())[:1]:
             held.ledger.activity.stir()
-            return
 
     async def up(self) -> None:
         """Wait until a replica is there.

@@ -137,6 +137,22 @@ def _declare(app, line: str) -> None:
             "consumer 'f': unknown option 'retrys'; did you mean 'retries'?",
         ),
         (
+            "@app.consumer(source=source, num_cpus=float('inf'))\ndef f(x): ...",
+            "num_cpus and num_gpus must be finite numbers",
+        ),
+        (
+            "@app.consumer(source=source, num_gpus=1.5)\ndef f(x): ...",
+            "num_gpus above 1 must be whole, got 1.5",
+        ),
+        (
+            "@app.consumer(source=source, num_cpus=0.00001)\ndef f(x): ...",
+            "num_cpus and num_gpus are 0, or at least 0.0001",
+        ),
+        (
+            "@app.consumer(source=source, memory=10**18)\ndef f(x): ...",
+            "memory is in bytes, and at most",
+        ),
+        (
             "@app.consumer(source=source, num_replicas=0)\ndef f(x): ...",
             "num_replicas must be at least 1, got 0",
         ),
