@@ -197,7 +197,7 @@ class TestEnds:
 
         monkeypatch.setattr(submitting._Log, "say", nobody)
         assert submitted(project, server).returncode == 1
-        assert server.stops == 0
+        assert (server.status, server.stops) == ("RUNNING", 0)
 
     def test_detached_it_is_left_alone(self, project, server):
         server.status = "RUNNING"
