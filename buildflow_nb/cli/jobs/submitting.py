@@ -94,7 +94,7 @@ class _Submission:
             self._give()
             return 0
         self._note(f"job {self._name} is at {self._server.address}; Ctrl-C asks it to stop")
-        watch = Watch(self._server, self._name, _Log(self._terminal).say)
+        watch = Watch(self._server, self._name, _Log(self._terminal).say, self._note)
         job = await watch.until_ended(asked)
         if job is None:
             self._note(f"job {self._name} was asked to stop, and is left alone; {self._stop_it}")

@@ -37,10 +37,19 @@ class Asked:
 
 
 class Watch:
-    """Looks at one job; `say` gets its log, whole lines and parts of them as they come."""
+    """Looks at one job; `say` gets its log, whole lines and parts of them as they come.
 
-    def __init__(self, server: JobServer, name: str, say: Callable[[str], None]) -> None:
-        self._server, self._name, self._say = server, name, say
+    `note` hears what a person should know meanwhile.
+    """
+
+    def __init__(
+        self,
+        server: JobServer,
+        name: str,
+        say: Callable[[str], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self._server, self._name, self._say, self._note = server, name, say, note
         self._said = 0  # letters of the log
         self._open = self._whole = False  # whether the line to it is, and came to its end
 
@@ -63,7 +72,7 @@ class Watch:
 
     async def _look(self, asked: Asked, log: asyncio.Task[None]) -> Job | None:
         loop = asyncio.get_running_loop()
-        told, answered = False, loop.time()
+        told, answered, silent = False, loop.time(), False
         while not asked.leave.is_set():
             if log.done():
                 log.result()  # whoever read it may be gone
@@ -72,8 +81,11 @@ class Watch:
                     await self._server.stop(self._name)
                     told = True
                 job = await self._server.job(self._name)
-                answered = loop.time()
+                answered, silent = loop.time(), False
             except SilentError as error:
+                if not silent:
+                    silent = True
+                    self._note(f"{error}; it is waited for, the job goes on meanwhile")
                 if loop.time() - answered > PATIENCE_S:
                     msg = f"job {self._name} was lost sight of, and may go on: {error}"
                     raise RunError(msg) from error

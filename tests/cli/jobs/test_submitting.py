@@ -171,7 +171,9 @@ class TestEnds:
 
     def test_a_server_that_is_silent_for_a_moment_is_waited_for(self, project, server):
         server.silent = 3
-        assert submitted(project, server).returncode == 0
+        done = submitted(project, server)
+        assert done.returncode == 0
+        assert done.stderr.count("it is waited for, the job goes on meanwhile\n") == 1
 
     def test_one_that_is_silent_for_long_is_left_with_what_may_be(
         self, project, server, monkeypatch
