@@ -22,7 +22,7 @@ DEPLOY = "deploy"
 RAY_JOB = f"{DEPLOY}/rayjob.yaml"
 SERVICE = f"{DEPLOY}/service.yaml"
 STOP_S = 60  # a drain takes up to 30
-DRAIN_S = 45  # with what it takes until the job hears of it
+DRAIN_S = 50  # with what it takes until the job has heard of it, and until its replicas are gone
 _LONGEST = 40  # letters of a name, to which KubeRay adds some of its own
 
 _JOB = """\
