@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -13,10 +14,11 @@ import buildflow_nb.runtime.handle as handle_module
 import buildflow_nb.runtime.replicas.group as group_module
 import buildflow_nb.runtime.replicas.member as member_module
 from buildflow_nb import Flow
-from buildflow_nb.core.errors import RunError
+from buildflow_nb.core.errors import RunError, ServeError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.local import File
 from buildflow_nb.runtime.replicas.engine import Replicated
+from buildflow_nb.runtime.replicas.mirror import Mirror
 
 from .child_host import ChildHost
 from .shared_queue import SharedQueue, SharedRows, fill, stored
@@ -239,5 +241,43 @@ def test_replicas_that_are_to_have_more_are_replaced_one_by_one(host: ChildHost,
         fill(path, [{"n": n} for n in range(30)])
         until(lambda: rows(path) == set(range(30)))
         until(lambda: run.snapshot().processor("price").replicas == 2)
+    finally:
+        run.stop()
+
+
+def test_a_port_that_is_taken_is_told_before_the_host_is_opened(host: ChildHost) -> None:
+    app = Flow()
+
+    def where() -> dict:
+        return {}
+
+    app.endpoint("/where", "GET")(where)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServeError, match=f"port {port} of 127.0.0.1 is taken"):
+            app.run(block=False, serve_port=port)
+    assert host.opened == 0
+
+
+def test_what_cannot_be_made_of_a_look_is_told_and_looked_at_again(
+    host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, app = str(tmp_path / "queue.db"), Flow()
+    priced(app, path)
+    run = app.run(block=False)
+    try:
+        until(lambda: run.snapshot().processor("price").replicas == 1)
+        take = Mirror.take
+
+        def refuse(*_: object) -> None:
+            raise ValueError("not a look")  # noqa: EM101
+
+        monkeypatch.setattr(Mirror, "take", refuse)
+        said = "1 of 1 replicas does not answer; ValueError: not a look"
+        until(lambda: run.snapshot().processor("price").reason == said)
+        monkeypatch.setattr(Mirror, "take", take)
+        fill(path, [{"n": n} for n in range(20)])
+        run.wait_until(drained=True, timeout=30.0)
+        until(lambda: run.snapshot().processor("price").reason == "")
     finally:
         run.stop()

@@ -20,6 +20,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env, Managed
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
 from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.http.listener import refuse_taken
 from buildflow_nb.runtime.in_process import InProcess
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -108,8 +109,10 @@ class Replicated:
         pack(_of_requests(self._plan.hooks()), folder=self._plan.env.folder)
         self._plan_homes(specs)
         self._cpus = sum(spec.options.num_cpus * self.declared(spec) for spec in specs)
-        await self._open_host()
         routes = [spec for spec in specs if self.placed(spec).routes]
+        if any(self.placed(spec).wants.here for spec in routes):
+            refuse_taken(self._plan.host, self._plan.port)  # which is told before a host starts
+        await self._open_host()
         self._awaited = {spec.id for spec in routes}
         if routes:
             fronts = self.group_for(routes[0], self.placed(routes[0]))

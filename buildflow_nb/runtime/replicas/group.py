@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from buildflow_nb.core.errors import BuildFlowError
+from buildflow_nb.core.errors import BuildFlowError, RunError
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
 from buildflow_nb.runtime.observability.tracebacks import reason_of
 from buildflow_nb.runtime.replicas.host import GoneError, Wants
-from buildflow_nb.runtime.replicas.member import ASK_S, Member
+from buildflow_nb.runtime.replicas.member import ASK_S, Member, why_of
 from buildflow_nb.runtime.replicas.messages import Opening
 from buildflow_nb.runtime.replicas.places import Held, Replicas
 from buildflow_nb.runtime.shipping import pack
@@ -260,7 +260,7 @@ class Group:
         try:
             hosted = await self._shared.host.spawn(self.name, wants, self._waits)
         except GoneError as error:
-            self._ended(_why(error))
+            self._ended(why_of(error))
             self._tell_first(error)
             return
         finally:
@@ -278,7 +278,7 @@ class Group:
                     self._tries = 0
                     self._tell_first(None)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is told)
-            self._ended(_why(error))
+            self._ended(why_of(error))
             self._tell_first(error)
         finally:
             if member not in self.members:
@@ -299,7 +299,7 @@ class Group:
         except Exception as error:  # noqa: BLE001  (the user's setup, or the replica's end)
             member.let_go(name, held.ledger)
             if held.came_up(error):
-                self._ended(_why(error))
+                self._ended(why_of(error))
             return False
         await member.look(self._activity(), self._moved)
         held.came_up(None)
@@ -332,7 +332,7 @@ class Group:
     def _lost(self, member: Member) -> None:
         self._forget(member)
         self._moved()  # what it had comes again
-        why = _why(member.gone) if member.gone else ""
+        why = why_of(member.gone) if member.gone else ""
         self._ended(f"{self._described(member)} has ended" + (f": {why}" if why else ""))
 
     @staticmethod
@@ -393,8 +393,5 @@ class Group:
         if error is None:
             self._first.set_result(None)
         else:
-            self._first.set_exception(error)
-
-
-def _why(error: Exception) -> str:  # what a host says is a sentence
-    return str(error) if isinstance(error, GoneError | TimeoutError) else reason_of(error)
+            gone = isinstance(error, GoneError)
+            self._first.set_exception(RunError(str(error)) if gone else error)

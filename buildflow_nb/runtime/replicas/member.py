@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.tracebacks import reason_of
 from buildflow_nb.runtime.replicas.host import GoneError, Hosted, Wants
 from buildflow_nb.runtime.replicas.merge import absorb
 from buildflow_nb.runtime.replicas.messages import Look, LookRequest, UnitLook
@@ -14,9 +15,10 @@ from buildflow_nb.runtime.replicas.mirror import Mirror
 from buildflow_nb.runtime.replicas.reply import opened
 from buildflow_nb.runtime.shipping import pack
 
-__all__ = ("ASK_S", "Member")
+__all__ = ("ASK_S", "Member", "why_of")
 
 ASK_S = 60.0  # for what takes as long as code of the user's does
+BLOCKED = "code that blocks its loop (time.sleep in async code) is the usual reason"
 LOOK_S = 10.0  # code of the user's may hold the loop of a replica; its last numbers stand
 
 
@@ -30,7 +32,7 @@ class Member:
         self.looks: dict[str, UnitLook] = {}
         self.activity = -1  # of the run, as the last look was asked with
         self.gone: GoneError | None = None
-        self.late = False  # it has not answered when it was looked at last
+        self.late = ""  # why it could not be looked at last
         self._folder = folder  # of modules that may lie beside the flow
         self._mirrors: dict[str, Mirror] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -72,15 +74,18 @@ class Member:
         asked = {name: mirror.asked() for name, mirror in self._mirrors.items()}
         try:
             found = await self.ask("look", LookRequest(activity, asked), timeout_s=LOOK_S)
+            assert isinstance(found, Look)  # noqa: S101  (what Work.look gives)
+            self._take(found.units)
         except GoneError as error:
             self.gone = error
             return
         except TimeoutError:
-            self.late = True
+            self.late = BLOCKED
             return
-        self.late = False
-        assert isinstance(found, Look)  # noqa: S101  (what Work.look gives)
-        self._take(found.units)
+        except Exception as error:  # noqa: BLE001  (it is told, and looked at again)
+            self.late = reason_of(error)
+            return
+        self.late = ""
         self.activity = found.activity
         if found.moved:
             on_moved()
@@ -91,3 +96,8 @@ class Member:
             if mirror is not None:  # else it was let go meanwhile
                 self.looks[name] = look
                 mirror.take(look)
+
+
+def why_of(error: Exception) -> str:
+    """What became of a replica, for people; what a host says is a sentence."""
+    return str(error) if isinstance(error, GoneError | TimeoutError) else reason_of(error)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
-from buildflow_nb.core.errors import ServeError
+from buildflow_nb.core.errors import RunError, ServeError
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.autoscale.sample import Load
@@ -35,7 +35,6 @@ from buildflow_nb.runtime.unit import Unit, not_ready
 __all__ = ("ReplicatedUnit",)
 
 LATE_S = 15.0  # beyond its own deadline, for a replica to answer
-BLOCKED = "code that blocks its loop (time.sleep in async code) is the usual reason"
 CALM_S = 1.0  # for replicas that come or go, when all of them are to end
 
 
@@ -300,17 +299,17 @@ class ReplicatedUnit:
         """Fail."""
         first = self._first
         if first is not None and not first.done():
-            first.set_exception(GoneError(why))
+            first.set_exception(RunError(why))
         elif self._leaving is None:
             self._end(State.FAILED, why)
 
     # -- inside --------------------------------------------------------------------------------
 
     def _said(self, group: Group, looks: list[UnitLook]) -> str:
-        late, there = sum(member.late for member in group.members), len(group.members)
+        late = [member.late for member in group.members if member.late]
         if late:
-            what = "does" if late == 1 else "do"
-            return f"{late} of {there} replicas {what} not answer; {BLOCKED}"
+            what = "does" if len(late) == 1 else "do"
+            return f"{len(late)} of {len(group.members)} replicas {what} not answer; {late[0]}"
         missing = group.wanted - len(looks)
         failed = [look.shot.reason for look in looks if look.shot.state is State.FAILED]
         if failed:
