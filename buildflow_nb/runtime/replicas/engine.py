@@ -64,6 +64,8 @@ class Replicated:
         self._groups: dict[str, Group] = {}
         self._homes: dict[str, str] = {}  # groups of processors, as planned at the beginning
         self._specs: dict[str, ProcessorSpec] = {}  # what works in some group, or is about to
+        self._placements: dict[str, tuple[ProcessorSpec, Placement]] = {}
+        self._asks_stack = False  # some primitive asks where the stack's servers are
         self._sending = Sending(plan.env)
         self._here = InProcess(plan)  # for what has ended
         self._cpus = 0.0
@@ -172,8 +174,14 @@ class Replicated:
     # -- which group ---------------------------------------------------------------------------
 
     def placed(self, spec: ProcessorSpec) -> Placement:
-        """What a processor asks for."""
-        return place(spec, self._plan.env, loopback=is_loopback(self._plan.host))
+        """What a processor asks for; found once, since each asks it of all others."""
+        known = self._placements.get(spec.id)
+        if known is None or known[0] is not spec:
+            placement = place(spec, self._plan.env, loopback=is_loopback(self._plan.host))
+            known = self._placements[spec.id] = (spec, placement)
+            if any(isinstance(use.primitive, Managed) for use in uses_of(spec)):
+                self._asks_stack = True
+        return known[1]
 
     def group_for(self, spec: ProcessorSpec, placement: Placement) -> Group:
         """The replicas in which a processor is to work."""
@@ -250,7 +258,7 @@ class Replicated:
             alike = {
                 self._homes[name]
                 for name, other in self._specs.items()
-                if self.placed(other).exclusive & placement.exclusive
+                if placement.exclusive and self.placed(other).exclusive & placement.exclusive
             }
             own = FRONTS if placement.routes else spec.id
             merging = {own, *alike}
@@ -277,7 +285,7 @@ class Replicated:
         return Opening(
             flow_id=plan.flow_id,
             run_id=plan.run_id,
-            env=_sendable(plan.env, self._specs.values()),
+            env=_sendable(plan.env) if self._asks_stack else plan.env,
             serves=serves,
             host=plan.host,
             port=plan.port,
@@ -312,12 +320,9 @@ class Replicated:
             self._reopening = None
 
 
-def _sendable(env: Env, specs: Iterable[ProcessorSpec]) -> Env:
+def _sendable(env: Env) -> Env:
     """The environment as replicas get it: what this process looks up is looked up."""
-    used = (use.primitive for spec in specs for use in uses_of(spec))
-    if any(isinstance(primitive, Managed) for primitive in used):
-        return replace(env, endpoints=dict(env.endpoints))
-    return env
+    return replace(env, endpoints=dict(env.endpoints))
 
 
 def _of_requests(hooks: Hooks) -> Hooks:
