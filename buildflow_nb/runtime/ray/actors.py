@@ -22,9 +22,11 @@ from buildflow_nb.runtime.ray.placement import has_room, impossible, lacking
 from buildflow_nb.runtime.ray.versions import Versions, mismatch, our_versions
 from buildflow_nb.runtime.replicas.host import Wants
 
-__all__ = ("Actors", "GoneActorError", "RaisedError", "RefusedError")
+__all__ = ("BEAT_S", "Actors", "GoneActorError", "RaisedError", "RefusedError", "beat_every_s")
 
 BEAT_S = 2.0
+BEATS_PER_S = 50.0  # of all actors together: a beat costs the driver about 3 ms
+LONGEST_BEAT_S = 8.0  # a beat that is late comes within FENCE_S all the same
 BEAT_LATE_S = 10.0
 ASK_S = 20.0  # for what Ray answers within a second on an idle machine
 LOOK_S = 1.0
@@ -198,7 +200,7 @@ class Actors:
         while not actor.gone:
             with suppress(TimeoutError, GoneActorError):
                 await self._asked(actor, beat.remote(), BEAT_LATE_S)
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(beat_every_s(len(self._actors)))
 
     async def _end(self, actor: _Actor) -> None:
         _stop(actor.beats)
@@ -206,6 +208,11 @@ class Actors:
         with suppress(Exception):
             await blocking(lambda: self._cluster.kill(actor.handle), ASK_S)
         _end_process(actor)
+
+
+def beat_every_s(actors: int) -> float:
+    """Seconds between two beats of each of so many actors: longer, the more there are."""
+    return min(LONGEST_BEAT_S, max(BEAT_S, actors / BEATS_PER_S))
 
 
 def _stop(task: asyncio.Task[None] | None) -> None:
