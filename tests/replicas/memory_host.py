@@ -63,17 +63,26 @@ class MemoryHosted:
             new = self.host.per_look
             self.taken[name] += new
             seen = tuple(self.host.passages[: min(new, asked.passages)])
-            found[name] = UnitLook(self._shot(name), self.host.counts, not new,
-                                   Load(Totals(), 1), seen)  # fmt: skip
+            found[name] = UnitLook(
+                self._shot(name), self.host.counts, not new, Load(Totals(), 1), seen
+            )
         return Look(request.activity, bool(self.host.per_look), found)
 
     def _shot(self, name: str) -> ProcessorSnapshot:
         count = self.taken[name]
         return ProcessorSnapshot(
-            processor_id=name, kind="consumer", state=State.RUNNING, elements_in=count, elements_out=count,
-            in_per_s=60.0, out_per_s=60.0, p50_s=0.004, p95_s=0.009, p99_s=0.011,
+            processor_id=name,
+            kind="consumer",
+            state=State.RUNNING,
+            elements_in=count,
+            elements_out=count,
+            in_per_s=60.0,
+            out_per_s=60.0,
+            p50_s=0.004,
+            p95_s=0.009,
+            p99_s=0.011,
             history=(60,) * HISTORY_S,
-        )  # fmt: skip
+        )
 
 
 class MemoryHost:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from buildflow_nb.core.status.snapshot import State
+from buildflow_nb.runtime.replicas import engine
 from buildflow_nb.runtime.replicas.engine import LOOKS_PER_S
 
 from .fleet import Fleet
@@ -49,3 +50,23 @@ def test_a_minute_of_many_replicas(groups, monkeypatch):
     for each in times[:7] + times[8:SIZE]:
         ends = [began, *each, ended]
         assert max(b - a for a, b in pairwise(ends)) <= NEXT_LOOK_S
+
+
+def test_a_start_asks_each_processor_once_what_it_needs(monkeypatch):
+    asked = []
+    place = engine.place
+
+    def counted(spec, *env, **words):
+        asked.append(spec)
+        return place(spec, *env, **words)
+
+    monkeypatch.setattr(engine, "place", counted)
+
+    async def start() -> None:
+        fleet = Fleet(40, 1, LoopClock())
+        await fleet.open()
+        await fleet.start()
+        await fleet.close()
+
+    hurried(start(), monkeypatch)
+    assert len(asked) == 40
