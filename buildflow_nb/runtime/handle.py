@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ("RunHandle",)
 
 _LOGGER = logging.getLogger(__name__)
-LOOK_EVERY_S = 0.05  # how often a wait looks at numbers that nothing announces
+LOOK_EVERY_S = 0.05  # how often a wait looks at what nothing announces; seldom if that is long
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
 LEAVE_S = 20.0  # for what has begun, where a run could not
@@ -301,11 +301,12 @@ class RunHandle:
             TimeoutError: nothing of that happened within `timeout` seconds.
             RunError: a processor failed.
         """
-        began = time.monotonic()
-        while not self._ended.wait(LOOK_EVERY_S):
-            snapshot = self.snapshot()
-            self._raise_failed(snapshot)
+        began, pause_s = time.monotonic(), LOOK_EVERY_S
+        while not self._ended.wait(pause_s):
             spent = time.monotonic() - began
+            snapshot = self.snapshot()
+            pause_s = max(LOOK_EVERY_S, 4 * (time.monotonic() - began - spent))
+            self._raise_failed(snapshot)
             if drained and snapshot.drained:
                 return snapshot
             if duration is not None and spent >= duration:

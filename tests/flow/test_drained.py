@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections import deque
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
 from buildflow_nb.core.primitive import Batch, Wire
 from buildflow_nb.core.status.snapshot import State
+from buildflow_nb.runtime import handle
 from tests.fakes import PATIENCE_S, FakeSink, FakeSource
 
 TOO_SHORT_S = 0.7  # longer than the silence that once was taken for emptiness
@@ -184,3 +186,24 @@ def test_a_source_that_never_answers_is_never_drained(app):
     with pytest.raises(TimeoutError):
         drained(app, TOO_SHORT_S)
     queue.answers.set()
+
+
+def test_a_look_that_takes_long_is_taken_seldom(app, monkeypatch):
+    @app.consumer(source=Queue("one", [1]), sink=FakeSink())
+    def same(x: int) -> int:
+        return x
+
+    run = app.run(block=False)
+    ticks, pauses = iter([0.0, 0.1, 0.3, 1.0, 1.0]), []
+
+    class Ended:
+        def wait(self, seconds):
+            pauses.append(seconds)
+            return len(pauses) == 3
+
+    monkeypatch.setattr(run, "_ended", Ended())
+    monkeypatch.setattr(handle, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    run.wait_until(count=1_000)
+    monkeypatch.undo()
+    run.stop()
+    assert pauses == pytest.approx([handle.LOOK_EVERY_S, 0.8, handle.LOOK_EVERY_S])
