@@ -7,19 +7,25 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 
 import buildflow_nb.runtime.handle as handle_module
 import buildflow_nb.runtime.replicas.group as group_module
 import buildflow_nb.runtime.replicas.member as member_module
+import buildflow_nb.runtime.replicas.unit as unit_module
 from buildflow_nb import Flow
 from buildflow_nb.core.errors import RunError, ServeError
+from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.local import File
 from buildflow_nb.runtime.replicas.engine import Replicated
 from buildflow_nb.runtime.replicas.mirror import Mirror
 
+from . import shared_queue
 from .child_host import ChildHost
 from .shared_queue import SharedQueue, SharedRows, fill, stored
 from .test_engine import priced, until
@@ -197,7 +203,7 @@ def test_code_that_holds_the_loop_of_its_replica_is_told(
 
 
 def test_a_replica_that_was_frozen_hears_its_host_before_it_ends(tmp_path, monkeypatch) -> None:
-    host = ChildHost(fence_s=3.0)
+    host = ChildHost(fence_s=5.0)
     monkeypatch.setattr(
         handle_module, "engine_of", lambda plan, clock: Replicated(plan, lambda _: host, clock)
     )
@@ -208,7 +214,7 @@ def test_a_replica_that_was_frozen_hears_its_host_before_it_ends(tmp_path, monke
         until(lambda: run.snapshot().processor("price").replicas == 1)
         (one,) = host.alive()
         os.kill(one.pid, signal.SIGSTOP)
-        time.sleep(4.5)
+        time.sleep(6.5)
         os.kill(one.pid, signal.SIGCONT)
         fill(path, [{"n": n} for n in range(20)])
         until(lambda: rows(path) == set(range(20)))
@@ -279,5 +285,45 @@ def test_what_cannot_be_made_of_a_look_is_told_and_looked_at_again(
         fill(path, [{"n": n} for n in range(20)])
         run.wait_until(drained=True, timeout=30.0)
         until(lambda: run.snapshot().processor("price").reason == "")
+    finally:
+        run.stop()
+
+
+@dataclass(frozen=True)
+class SilentQueue(SharedQueue):
+    """It cannot tell what others have leased, for longer than another replica takes to come."""
+
+    @asynccontextmanager
+    async def source(self, env: Env) -> AsyncIterator[object]:
+        shared_queue.LEASE_S = 8.0  # in its replica
+        async with super().source(env) as leases:
+            leases.backlog = unknown
+            yield leases
+
+
+async def unknown() -> None:
+    """Nothing is known."""
+
+
+def test_what_a_lost_replica_had_leased_is_waited_for(
+    host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_module, "RETURNS_S", 10.0)
+    path, app = str(tmp_path / "queue.db"), Flow()
+
+    def slow(order: dict) -> dict:
+        import time
+
+        time.sleep(0.05)
+        return order
+
+    app.consumer(source=SilentQueue(path, 200), sink=SharedRows(path))(slow)
+    fill(path, [{"n": n} for n in range(100)])
+    run = app.run(block=False)
+    try:
+        until(lambda: len(stored(path)) > 5)
+        os.kill(host.alive()[0].pid, signal.SIGKILL)
+        run.wait_until(drained=True, timeout=40.0)
+        assert rows(path) == set(range(100))
     finally:
         run.stop()

@@ -330,6 +330,8 @@ class Group:
         await member.hosted.kill()
 
     def _lost(self, member: Member) -> None:
+        for name, held in self.held.items():
+            held.lost(member.looks.get(name))
         self._forget(member)
         self._moved()  # what it had comes again
         why = why_of(member.gone) if member.gone else ""

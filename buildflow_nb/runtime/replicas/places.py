@@ -8,6 +8,7 @@ from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.runtime.concurrency.clock import Clock
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.replicas.host import Host
+from buildflow_nb.runtime.replicas.messages import UnitLook
 from buildflow_nb.runtime.replicas.placement import Placement
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Held(Protocol):
 
     def came_up(self, error: Exception | None) -> bool:
         """A replica has begun with it, or could not; whether it is worth trying again."""
+        ...
+
+    def lost(self, look: UnitLook | None) -> None:
+        """A replica has ended by itself; this is what it looked like last."""
         ...
 
     def looked(self) -> None:

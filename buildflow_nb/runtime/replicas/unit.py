@@ -8,6 +8,7 @@ one of them cannot set it up, the others are set back.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -34,6 +35,7 @@ from buildflow_nb.runtime.unit import Unit, not_ready
 
 __all__ = ("ReplicatedUnit",)
 
+RETURNS_S = 60.0  # for what a replica that is gone had leased, where a source cannot tell of it
 LATE_S = 15.0  # beyond its own deadline, for a replica to answer
 CALM_S = 1.0  # for replicas that come or go, when all of them are to end
 
@@ -60,6 +62,7 @@ class ReplicatedUnit:
         self._first: asyncio.Future[None] | None = None
         self._stopping = False
         self._ended = False
+        self._returns_at = -math.inf  # until then, what was in flight elsewhere may come again
         self._next = 0  # which replica is asked next
         self._leaving: asyncio.Task[None] | None = None
         self._scaling = Scaling(self, env)
@@ -215,6 +218,8 @@ class ReplicatedUnit:
         """Whether every replica says so, knowing of everything that has happened in the run."""
         if self._group is None or self._ended:
             return self._ended
+        if self.ledger.clock.now() < self._returns_at:
+            return False
         name, now = self.spec.id, self.ledger.activity.count
         members = list(self._group.looks(name))
         if not members and not self.wanted:
@@ -271,6 +276,11 @@ class ReplicatedUnit:
         elif error is not None:
             self.ledger.log.add("ERROR", f"a replica could not be set up: {describe(error)}")
         return True
+
+    def lost(self, look: UnitLook | None) -> None:
+        """What it had in flight comes again, also where the source cannot tell that it will."""
+        if isinstance(self.spec, ConsumerSpec) and (look is None or look.shot.backlog is None):
+            self._returns_at = self.ledger.clock.now() + RETURNS_S
 
     def looked(self) -> None:
         """Show the state that its replicas have."""
