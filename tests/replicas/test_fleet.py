@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -70,3 +71,11 @@ def test_a_start_asks_each_processor_once_what_it_needs(monkeypatch):
 
     hurried(start(), monkeypatch)
     assert len(asked) == 40
+
+
+def test_a_front_of_many_routes_is_looked_at_less_often():
+    made = engine.Replicated(Fleet(1, 1, LoopClock()).plan, lambda _: None, LoopClock())
+    for routes, pause_s in ((1, 0.5), (100, 0.71875), (1_000, 6.34375)):
+        fronts = SimpleNamespace(members=[None] * 10, held=range(routes))
+        made._groups = {"fronts": fronts}
+        assert made.pause_s == pause_s
