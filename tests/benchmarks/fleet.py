@@ -128,7 +128,7 @@ async def in_memory(processors: int, replicas: int, seconds: float) -> tuple[Tol
     held = psutil.Process().memory_info().rss - held
     host = fleet.host
     calls, own, sent, got = host.calls, host.own_s, host.bytes_sent, host.bytes_received
-    spent = await _cost(asyncio.sleep(seconds))
+    spent = await _cost(asyncio.sleep(max(seconds, 2 * fleet.engine.pause_s)))  # two rounds
     calls, own = host.calls - calls, host.own_s - own
     began = time.process_time()
     shots = tuple(unit.snapshot() for unit in fleet.units)
