@@ -86,15 +86,15 @@ class InProcess:
             await self._server.stop(grace_s)
             self._server = None
 
-    async def serve(self) -> Server:
-        """Listen, unless it does.
+    async def serve(self, port: int | None = None) -> Server:
+        """Listen, unless it does; on this port if it is another than the plan's by now.
 
         Raises:
             ServeError: the port cannot be had.
         """
         server = self.server()
         if server.address is None:
-            self.address = await server.start()
+            self.address = await server.start(port)
         return server
 
     def server(self) -> Server:

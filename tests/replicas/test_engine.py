@@ -415,3 +415,50 @@ def test_a_consumer_without_work_sleeps_and_is_woken(
         assert any("0 → 1" in line.text for line in app.logs("price"))
     finally:
         run.stop()
+
+
+def test_an_endpoint_that_replaces_a_consumer_is_served(host: ChildHost, tmp_path) -> None:
+    path, app = str(tmp_path / "queue.db"), Flow()
+    priced(app, path)
+    run = app.run(block=False, serve_port=0)
+    try:
+        until(lambda: len(host.alive()) == 1)
+
+        def price(name: str) -> str:
+            return name
+
+        app.endpoint("/price/{name}", "GET")(price)
+        until(lambda: run.address is not None)
+        with urlopen(f"{run.address}/price/x") as answer:  # noqa: S310
+            assert json.load(answer) == "x"
+    finally:
+        run.stop()
+
+
+def test_replicas_of_a_slow_setup_come_beside_each_other(host: ChildHost, tmp_path) -> None:
+    path, app = str(tmp_path / "queue.db"), Flow()
+
+    class Price:
+        def setup(self) -> None:
+            import os
+            import time
+            from pathlib import Path
+
+            begun = Path(f"{path}.begun")
+            begun.mkdir(exist_ok=True)
+            (begun / str(os.getpid())).touch()
+            deadline = time.monotonic() + 20.0
+            while len(list(begun.iterdir())) < 3:
+                assert time.monotonic() < deadline, "nobody came meanwhile"
+                time.sleep(0.01)
+
+        def process(self, order: dict) -> dict:
+            return order
+
+    app.consumer(source=SharedQueue(path), sink=SharedRows(path), num_replicas=3)(Price)
+    run = app.run(block=False)
+    try:
+        until(lambda: run.snapshot().processor("Price").replicas == 3)
+        assert len(host.hosted) == 3
+    finally:
+        run.stop()

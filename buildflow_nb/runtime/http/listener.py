@@ -66,13 +66,14 @@ class HttpListener:
         self.address: str | None = None
         """Where it listens, "http://127.0.0.1:8000", while it does."""
 
-    async def start(self) -> str:
-        """Listen; the address.
+    async def start(self, port: int | None = None) -> str:
+        """Listen, on this port if it is another by now; the address.
 
         Raises:
             ServeError: the port is taken, or the host is not one of this machine's.
         """
         loop = asyncio.get_running_loop()
+        self._port = self._port if port is None else port
         self._server = _LowServer(self._answering, request_factory=self._request)
         try:
             self._listener = await loop.create_server(

@@ -128,15 +128,15 @@ class Server:
         """Bytes of bodies that requests hold at this moment."""
         return self._listener.bodies.bytes
 
-    async def start(self) -> str:
-        """Listen; the address.
+    async def start(self, port: int | None = None) -> str:
+        """Listen, on this port if it is another by now; the address.
 
         Raises:
             ServeError: the port is taken, or the host is not one of this machine's.
             DeclarationError: middleware cannot be made; a UsageError if it lacks something.
         """
         self.refresh()
-        return await self._listener.start()
+        return await self._listener.start(port)
 
     def refresh(self) -> None:
         """Put the middleware that is declared now around requests that come from now on.

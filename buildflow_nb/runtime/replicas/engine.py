@@ -108,9 +108,10 @@ class Replicated:
             RunError: the host cannot be had.
             ServeError: the port cannot be had.
         """
+        folder = self._plan.env.folder
         for spec in specs:
-            pack_spec(self._sending.without_values(spec), folder=self._plan.env.folder)
-        pack(_of_requests(self._plan.hooks()), folder=self._plan.env.folder)
+            await asyncio.to_thread(pack_spec, self._sending.without_values(spec), folder=folder)
+        pack(_of_requests(self._plan.hooks()), folder=folder)
         self._plan_homes(specs)
         self._cpus = sum(spec.options.num_cpus * self.declared(spec) for spec in specs)
         routes = [spec for spec in specs if self.placed(spec).routes]

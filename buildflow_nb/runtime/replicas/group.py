@@ -21,6 +21,7 @@ from buildflow_nb.runtime.replicas.host import GoneError, Wants
 from buildflow_nb.runtime.replicas.member import ASK_S, Member, why_of
 from buildflow_nb.runtime.replicas.messages import Opening
 from buildflow_nb.runtime.replicas.places import Held, Replicas
+from buildflow_nb.runtime.replicas.turn import PATIENCE_S, Turn
 from buildflow_nb.runtime.shipping import pack
 
 __all__ = ("Group",)
@@ -31,7 +32,6 @@ AT_ONCE_S = 2.0
 STARTS = 32  # at once
 DRAIN_S = 30.0
 SETUP_S = 1_800.0  # code of the user's may load a model, or a table
-PATIENCE_S = 5.0  # for replicas that come or go, before what is to be done to all is done
 
 
 class Group:
@@ -48,10 +48,11 @@ class Group:
         self.last_end = ""
         self.members: list[Member] = []
         self.held: dict[str, Held] = {}
-        self._turn = asyncio.Lock()  # held while processors or replicas come and go
+        self._turn = Turn(self._calm)
         self._shared = shared
         self._opening = opening
         self._number = 0
+        self._listening = False
         self._ends: deque[float] = deque(maxlen=DEATHS)
         self._tries = 0
         self._starting: set[asyncio.Task[None]] = set()
@@ -68,7 +69,7 @@ class Group:
 
         `came_up` tells of each.
         """
-        async with self._turn:
+        async with self._turn.alone():
             self.held[held.spec.id] = held
             await asyncio.gather(*(self._begin(member, held) for member in self.members))
         self._keep()
@@ -102,15 +103,9 @@ class Group:
         A replica that is being set up or drained may take its time; it begins anew afterwards.
         """
         try:
-            async with asyncio.timeout(patience_s):
-                await self._turn.acquire()
-        except TimeoutError:
-            await self._calm()
-            await self._turn.acquire()
-        try:
-            yield
+            async with self._turn.alone(patience_s):
+                yield
         finally:
-            self._turn.release()
             if self.held:
                 self._keep()
 
@@ -174,6 +169,7 @@ class Group:
             ServeError: the port cannot be had.
         """
         async with self.turn():
+            self._listening = True
             for member in list(self.members):
                 try:
                     await self._listen(member)
@@ -265,14 +261,14 @@ class Group:
             return
         finally:
             self._waits("")
-        member = Member(self._number + 1, hosted, wants, self._opening.env.folder)
+        self._number += 1
+        member = Member(self._number, hosted, wants, self._opening.env.folder)
         try:
-            async with self._turn:
-                self._number += 1
+            async with self._turn.beside():
                 await member.ask("open", self._opening)
                 begun = [await self._begin(member, held) for held in list(self.held.values())]
                 if all(begun):
-                    if self._opening.serves and self.held:
+                    if self._listening:
                         await self._listen(member)
                     self.members.append(member)
                     self._tries = 0
@@ -285,7 +281,7 @@ class Group:
                 await hosted.kill()
 
     async def _listen(self, member: Member) -> None:
-        address = await member.ask("listen")
+        address = await member.ask("listen", self._opening.port)
         if isinstance(address, str) and self.address is None:
             self.address = address
             port = int(address.rpartition(":")[2])
@@ -315,7 +311,7 @@ class Group:
 
     async def _shrink(self, leaving: list[Member]) -> None:
         try:
-            async with self._turn:
+            async with self._turn.alone():
                 await asyncio.gather(*(self._drain(member) for member in leaving))
         finally:
             self._shrinking = None

@@ -141,6 +141,7 @@ class ReplicatedUnit:
                 if isinstance(answer, Exception):
                     await group.replace(member, f"it did not take over: {reason_of(answer)}")
         self._places.works(self.spec, group)
+        await self._places.begun(self.spec)
         group.want(self._places.wanted(group))
         self._scale()
         await group.look()

@@ -74,13 +74,13 @@ class Work:
         )
         self._engine = InProcess(plan)
 
-    async def listen(self) -> str:
-        """Serve routes, now that they are there; the address.
+    async def listen(self, port: int) -> str:
+        """Serve routes, now that they are there, where other replicas do; the address.
 
         Raises:
             ServeError: the port cannot be had.
         """
-        await self._made.serve()
+        await self._made.serve(port)
         return self._made.address or ""
 
     async def refresh(self, hooks: Hooks) -> None:
