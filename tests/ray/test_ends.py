@@ -169,7 +169,7 @@ class TestOwn:
         )
         with pytest.raises(RunError, match=said):
             Opened(RayHost())
-        assert len(folders) == 2
+        assert len(folders) == 3
         for one in folders:
             assert living(one) == []
             assert not one.exists()

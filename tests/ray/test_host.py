@@ -228,8 +228,8 @@ class TestAddresses:
     def test_auto_is_the_cluster_of_this_machine(self, rig, opened, monkeypatch):
         monkeypatch.setenv("RAY_TMPDIR", str(rig.folder))  # where that one says that it is there
         opened.append(one := Opened(RayHost("auto", replica=STAND_IN)))
-        (machine,) = loop_thread().run(one.host.machines())
-        assert machine.total["CPU"] == 4.0
+        machines = loop_thread().run(one.host.machines())  # tests before may have left some
+        assert [machine.total["CPU"] for machine in machines if machine.here] == [4.0]
 
     def test_a_host_that_is_closed_makes_nothing(self, rig):
         host = RayHost(rig.address, replica=STAND_IN)
