@@ -394,6 +394,38 @@ def test_a_host_that_is_lost_is_opened_again(host: ChildHost, tmp_path) -> None:
         run.stop()
 
 
+def test_replicas_come_and_go_under_load_and_nothing_is_lost(
+    host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaler_module, "LOOK_S", 0.2)
+    path, app = str(tmp_path / "queue.db"), Flow()
+
+    def wait(order: dict) -> dict:
+        import time
+
+        time.sleep(0.02)
+        return order
+
+    app.consumer(
+        source=SharedQueue(path),
+        sink=SharedRows(path),
+        max_replicas=4,
+        autoscale_frequency_secs=1,
+        consumer_backlog_burn_threshold=2,
+    )(wait)
+    fill(path, [{"n": n} for n in range(1_500)])
+    run = app.run(block=False)
+    try:
+        until(lambda: run.snapshot().processor("wait").replicas == 4)
+        until(lambda: {row["n"] for row in stored(path)} == set(range(1_500)))
+        until(lambda: len(host.alive()) == 1)
+        fill(path, [{"n": n} for n in range(1_500, 1_550)])
+        until(lambda: {row["n"] for row in stored(path)} == set(range(1_550)))
+        assert any("→ 4" in line.text for line in app.logs("wait"))
+    finally:
+        run.stop()
+
+
 def test_a_consumer_without_work_sleeps_and_is_woken(
     host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
