@@ -74,7 +74,7 @@ class Work:
         )
         self._engine = InProcess(plan)
 
-    async def listen(self, port: int) -> str:
+    async def listen(self, port: int | None = None) -> str:
         """Serve routes, now that they are there, where other replicas do; the address.
 
         Raises:
