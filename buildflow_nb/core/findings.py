@@ -39,6 +39,12 @@ class Finding:
     cure: str = ""
     role: str = ""
 
+    @classmethod
+    def of_error(cls, subject: str, error: Exception) -> Finding:
+        """What an error of ours says: what is wrong; and behind the last semicolon, the cure."""
+        said, _, cure = str(error).rpartition("; ")
+        return cls(subject, Health.ERROR, said, cure) if said else cls(subject, Health.ERROR, cure)
+
 
 def worst(findings: Iterable[Finding]) -> Health:
     """How the worst of them is; nothing at all is well."""

@@ -25,8 +25,7 @@ def look_at_replicas(
     try:
         choice = flow.engine_choice()
     except UsageError as error:
-        said, _, cure = str(error).rpartition("; ")
-        yield Finding("engine", Health.ERROR, said or cure, cure if said else "")
+        yield Finding.of_error("engine", error)
         return
     if choice.name != RAY:
         return
@@ -46,8 +45,7 @@ def _sendable(specs: Sequence[ProcessorSpec], env: Env) -> Iterator[Finding]:
         try:
             size = len(pack_spec(Sending.without_values(spec), folder=env.folder))
         except CannotShipError as error:
-            said, _, cure = str(error).rpartition("; ")
-            yield Finding(spec.id, Health.ERROR, said, cure)
+            yield Finding.of_error(spec.id, error)
         else:
             yield Finding(spec.id, Health.OK, f"goes to replicas in {size / 1024:,.1f} kB")
 

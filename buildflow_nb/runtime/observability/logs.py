@@ -90,10 +90,7 @@ class LogRing:
 
     def take(self, lines: Iterable[tuple[float, str, str]]) -> None:
         """Append lines that were made elsewhere: time, level, text."""
-        self.recent.extend(lines if self.hidden is None else [])
-        if self.hidden is not None:
-            for line in lines:
-                self.recent.append(line)
+        self.recent.extend([(at, level, self.told(text)) for at, level, text in lines])
         if len(self.recent) > LOG_LINES:
             self.turn()
 

@@ -40,8 +40,7 @@ async def findings(
     try:
         cluster = address_of(address)
     except UsageError as error:
-        said, _, cure = str(error).rpartition("; ")
-        return [there, Finding(CLUSTER, Health.ERROR, said, cure)]
+        return [there, Finding.of_error(CLUSTER, error)]
     if cluster.own:
         return [there, _own(cpus)]
     return [there, await _joined(cluster, cpus, timeout_s)]
@@ -79,8 +78,7 @@ async def _joined(cluster: Address, cpus: float, timeout_s: float) -> Finding:
         said = f"{cluster} does not answer within {timeout_s:g} s"
         return Finding(CLUSTER, Health.ERROR, said, "see whether its head works: ray status")
     except (RunError, GoneError) as error:
-        said, _, cure = str(error).rpartition("; ")
-        return Finding(CLUSTER, Health.ERROR, said or cure, cure if said else "")
+        return Finding.of_error(CLUSTER, error)
     finally:
         await host.close()
     return _free(cluster, machines, cpus)
