@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
 import time
-import urllib.request
 from collections import Counter
-from collections.abc import Callable
-from urllib.request import urlopen
 
 import duckdb
 import pytest
 
-import buildflow_nb.runtime.autoscale.scaler as scaler_module
 import buildflow_nb.runtime.handle as handle_module
-from buildflow_nb import Flow, middleware
-from buildflow_nb.core.errors import RunError, UsageError
+from buildflow_nb import Flow
+from buildflow_nb.core.errors import RunError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.duckdb import DuckDBTable
 from buildflow_nb.io.local import File
-from buildflow_nb.requests import Request
 from buildflow_nb.runtime.concurrency.loop import loop_thread
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.replicas.engine import Replicated
 
 from .child_host import ChildHost
+from .declared import PATIENCE_S, named, priced, until
 from .shared_queue import SharedQueue, SharedRows, fill, stored, writers
-
-PATIENCE_S = 30.0
-
-
-def until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def priced(app: Flow, path: str, **options) -> None:
-    def price(order: dict) -> dict:
-        print("priced", order["n"])  # noqa: T201
-        if order["n"] < 0:
-            raise ValueError("no such order")  # noqa: EM101
-        return {**order, "v": 1}
-
-    app.consumer(source=SharedQueue(path), sink=SharedRows(path), **options)(price)
 
 
 def test_replicas_share_a_queue(host: ChildHost, tmp_path) -> None:
@@ -237,81 +213,6 @@ def test_what_only_one_process_can_have_open_is_in_one_replica(host: ChildHost, 
         assert db.execute("select count(*) from two").fetchall() == [(40,)]
 
 
-def test_fronts_share_one_port(host: ChildHost, tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    app = Flow()
-
-    def where(name: str) -> dict:
-        import os
-
-        import buildflow  # as BuildFlow's own programs say
-
-        about = {"is": buildflow.__name__, "in": os.getcwd()}  # noqa: PTH109
-        return {"pid": os.getpid(), "name": name, **about}
-
-    app.endpoint("/where/{name}", "GET", num_replicas=2)(where)
-    run = app.run(block=False, serve_port=0)
-    try:
-        until(lambda: len(run.snapshot().processors) == 1 and len(host.alive()) == 2)
-        until(lambda: len(asked(run.address, 60)) == 2)
-        assert run.snapshot().processor("where").codes[0][0] == 200
-        address = run.address
-        with urlopen(f"{address}/healthz") as answer:  # noqa: S310
-            assert answer.status == 200
-    finally:
-        run.stop()
-    with pytest.raises(OSError, match="refused"):
-        urlopen(f"{address}/healthz")  # noqa: S310
-
-
-def test_fronts_sign_sessions_with_the_key_of_the_run(host: ChildHost, monkeypatch) -> None:
-    app = Flow()
-    monkeypatch.delenv(middleware.SECRET_VARIABLE, raising=False)
-    app.add_middleware(middleware.SessionMiddleware)
-
-    def count(request: Request) -> dict:
-        import os
-
-        request.session["n"] = request.session.get("n", 0) + 1
-        return {"pid": os.getpid(), "n": request.session["n"]}
-
-    app.endpoint("/count", "GET", num_replicas=2)(count)
-    with pytest.raises(UsageError, match="no key to sign sessions with"):
-        app.run(block=False, serve_port=0)
-    assert host.hosted == []
-    monkeypatch.setattr(middleware, "kernel", object)  # which has a key of its own
-    run = app.run(block=False, serve_port=0)
-    try:
-        cookie, seen, deadline = "", [], time.monotonic() + PATIENCE_S
-        while len({one["pid"] for one in seen}) < 2:
-            assert time.monotonic() < deadline
-            request = urllib.request.Request(f"{run.address}/count", headers={"Cookie": cookie})  # noqa: S310
-            with urlopen(request) as answer:  # noqa: S310
-                cookie = answer.headers["set-cookie"].partition(";")[0]
-                seen.append(json.load(answer))
-        assert [one["n"] for one in seen] == list(range(1, len(seen) + 1))
-    finally:
-        run.stop()
-
-
-def asked(address: str, count: int) -> set[int]:
-    found = set()
-    for _ in range(count):
-        with urlopen(f"{address}/where/x") as answer:  # noqa: S310
-            told = json.load(answer)
-            assert (told["is"], told["in"]) == ("buildflow_nb", os.getcwd())  # noqa: PTH109
-            found.add(told["pid"])
-    return found
-
-
-def named(name: str) -> Callable[[dict], dict]:
-    def code(order: dict) -> dict:
-        return order
-
-    code.__name__ = code.__qualname__ = name
-    return code
-
-
 def test_a_replica_whose_host_is_silent_drains_and_ends(tmp_path, monkeypatch) -> None:
     host = ChildHost(fence_s=1.0, beats=False)
     monkeypatch.setattr(
@@ -390,107 +291,5 @@ def test_a_host_that_is_lost_is_opened_again(host: ChildHost, tmp_path) -> None:
         fill(path, [{"n": n} for n in range(30, 60)])
         until(lambda: {row["n"] for row in stored(path)} == set(range(60)))
         assert host.opened == 2
-    finally:
-        run.stop()
-
-
-def test_replicas_come_and_go_under_load_and_nothing_is_lost(
-    host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scaler_module, "LOOK_S", 0.2)
-    path, app = str(tmp_path / "queue.db"), Flow()
-
-    def wait(order: dict) -> dict:
-        import time
-
-        time.sleep(0.02)
-        return order
-
-    app.consumer(
-        source=SharedQueue(path),
-        sink=SharedRows(path),
-        max_replicas=4,
-        autoscale_frequency_secs=1,
-        consumer_backlog_burn_threshold=2,
-    )(wait)
-    fill(path, [{"n": n} for n in range(1_500)])
-    run = app.run(block=False)
-    try:
-        until(lambda: run.snapshot().processor("wait").replicas == 4)
-        until(lambda: {row["n"] for row in stored(path)} == set(range(1_500)))
-        until(lambda: len(host.alive()) == 1)
-        fill(path, [{"n": n} for n in range(1_500, 1_550)])
-        until(lambda: {row["n"] for row in stored(path)} == set(range(1_550)))
-        assert any("→ 4" in line.text for line in app.logs("wait"))
-    finally:
-        run.stop()
-
-
-def test_a_consumer_without_work_sleeps_and_is_woken(
-    host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scaler_module, "LOOK_S", 0.2)
-    path, app = str(tmp_path / "queue.db"), Flow()
-    priced(app, path, min_replicas=0, autoscale_frequency_secs=1, num_replicas=2)
-    fill(path, [{"n": n} for n in range(30)])
-    run = app.run(block=False)
-    try:
-        until(lambda: len(stored(path)) == 30)
-        until(lambda: len(host.hosted) == 2 and host.alive() == [])
-        shot = run.snapshot().processor("price")
-        assert (shot.replicas, shot.wanted, shot.elements_in) == (0, 0, 30)
-        until(lambda: "one comes when" in run.snapshot().processor("price").reason)
-        assert run.snapshot().drained
-        fill(path, [{"n": n} for n in range(30, 50)])
-        until(lambda: len(stored(path)) == 50)
-        until(lambda: run.snapshot().processor("price").elements_in == 50)
-        assert any("0 → 1" in line.text for line in app.logs("price"))
-    finally:
-        run.stop()
-
-
-def test_an_endpoint_that_replaces_a_consumer_is_served(host: ChildHost, tmp_path) -> None:
-    path, app = str(tmp_path / "queue.db"), Flow()
-    priced(app, path)
-    run = app.run(block=False, serve_port=0)
-    try:
-        until(lambda: len(host.alive()) == 1)
-
-        def price(name: str) -> str:
-            return name
-
-        app.endpoint("/price/{name}", "GET")(price)
-        until(lambda: run.address is not None)
-        with urlopen(f"{run.address}/price/x") as answer:  # noqa: S310
-            assert json.load(answer) == "x"
-    finally:
-        run.stop()
-
-
-def test_replicas_of_a_slow_setup_come_beside_each_other(host: ChildHost, tmp_path) -> None:
-    path, app = str(tmp_path / "queue.db"), Flow()
-
-    class Price:
-        def setup(self) -> None:
-            import os
-            import time
-            from pathlib import Path
-
-            begun = Path(f"{path}.begun")
-            begun.mkdir(exist_ok=True)
-            (begun / str(os.getpid())).touch()
-            deadline = time.monotonic() + 20.0
-            while len(list(begun.iterdir())) < 3:
-                assert time.monotonic() < deadline, "nobody came meanwhile"
-                time.sleep(0.01)
-
-        def process(self, order: dict) -> dict:
-            return order
-
-    app.consumer(source=SharedQueue(path), sink=SharedRows(path), num_replicas=3)(Price)
-    run = app.run(block=False)
-    try:
-        until(lambda: run.snapshot().processor("Price").replicas == 3)
-        assert len(host.hosted) == 3
     finally:
         run.stop()

@@ -27,8 +27,8 @@ from buildflow_nb.runtime.replicas.mirror import Mirror
 
 from . import shared_queue
 from .child_host import ChildHost
+from .declared import priced, until
 from .shared_queue import SharedQueue, SharedRows, fill, stored
-from .test_engine import priced, until
 
 
 def rows(path: str) -> set[int]:
