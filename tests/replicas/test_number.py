@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 
 import pytest
 
 import buildflow_nb.runtime.autoscale.scaler as scaler_module
 from buildflow_nb import Flow
 
+from . import shared_queue
 from .child_host import ChildHost
 from .declared import priced, until
 from .shared_queue import SharedQueue, SharedRows, fill, stored
 
 
-def test_replicas_come_and_go_under_load_and_nothing_is_lost(
+def test_replicas_come_and_go_under_load_and_nothing_is_lost_or_taken_twice(
     host: ChildHost, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scaler_module, "LOOK_S", 0.2)
+    monkeypatch.setattr(shared_queue, "LEASE_S", 60.0)  # nothing comes again for being slow
     path, app = str(tmp_path / "queue.db"), Flow()
 
     def wait(order: dict) -> dict:
@@ -41,6 +44,7 @@ def test_replicas_come_and_go_under_load_and_nothing_is_lost(
         until(lambda: len(host.alive()) == 1)
         fill(path, [{"n": n} for n in range(1_500, 1_550)])
         until(lambda: {row["n"] for row in stored(path)} == set(range(1_550)))
+        assert Counter(row["n"] for row in stored(path)) == Counter(range(1_550))
         assert any("→ 4" in line.text for line in app.logs("wait"))
     finally:
         run.stop()
