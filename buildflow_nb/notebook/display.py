@@ -18,9 +18,9 @@ from buildflow_nb.core.declaring.flow_spec import (
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 
 if TYPE_CHECKING:
+    from buildflow_nb.cockpit.views.listings import Declared
+    from buildflow_nb.cockpit.views.replayed import SideBySide
     from buildflow_nb.flow import Flow
-    from buildflow_nb.notebook.listings import Declared
-    from buildflow_nb.notebook.replayed import SideBySide
     from buildflow_nb.runtime.handle import RunHandle
     from buildflow_nb.runtime.replay import Replay
 
@@ -39,7 +39,7 @@ _DATA = (
 
 def html(value: Shown) -> str:
     """HTML of a snapshot, a spec or a replay."""
-    from buildflow_nb.notebook import snapshot_view
+    from buildflow_nb.cockpit.views import snapshot_view
 
     if isinstance(value, FlowSnapshot):
         return snapshot_view.html(value)
@@ -48,7 +48,7 @@ def html(value: Shown) -> str:
 
 def text(value: Shown) -> str:
     """Plain text of a snapshot, a spec or a replay."""
-    from buildflow_nb.notebook import snapshot_view
+    from buildflow_nb.cockpit.views import snapshot_view
 
     if isinstance(value, FlowSnapshot):
         return snapshot_view.text(value)
@@ -56,8 +56,8 @@ def text(value: Shown) -> str:
 
 
 def _listed(value: ProcessorSpec | Replay) -> Declared | SideBySide:
-    from buildflow_nb.notebook.listings import Declared
-    from buildflow_nb.notebook.replayed import SideBySide
+    from buildflow_nb.cockpit.views.listings import Declared
+    from buildflow_nb.cockpit.views.replayed import SideBySide
 
     if isinstance(value, (ConsumerSpec, CollectorSpec, EndpointSpec)):
         return Declared([value], value.kind)

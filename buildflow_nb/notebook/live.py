@@ -19,11 +19,11 @@ import time
 import weakref
 from collections.abc import Callable
 
+from buildflow_nb.cockpit.panel.panel import VOLATILE, Panel, twin_html
+from buildflow_nb.cockpit.views import snapshot_view
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import snapshot_view
-from buildflow_nb.notebook.panel import VOLATILE, Panel, twin_html
 from buildflow_nb.notebook.view import View
 from buildflow_nb.runtime.trial import pending
 
@@ -74,7 +74,7 @@ class Live:
         """Put a panel into the output of the cell that runs."""
         from IPython.display import display
 
-        flow = panel.flow()
+        flow = panel.cockpit.flow()
         snapshot = self._look(flow) or self._seen.get(flow) or _unseen(flow)
         view = self._view_of(panel, snapshot) if live and self.updates else None
         if view is not None:
@@ -159,13 +159,13 @@ class Live:
                 return False
             if view.watched:
                 self._put(panel, view)
-            handle = panel.flow().handle
-            return panel.operations.busy or (handle is not None and handle.running)
+            handle = panel.cockpit.flow().handle
+            return panel.cockpit.operations.busy or (handle is not None and handle.running)
 
     def _put(self, panel: Panel, view: View) -> None:
         """Send the parts where something is new, and a sign of life now and then."""
         try:
-            snapshot = panel.flow().snapshot(LOOK_S)
+            snapshot = panel.cockpit.flow().snapshot(LOOK_S)
             label, parts = snapshot_view.title(snapshot), panel.parts(snapshot)
         except TimeoutError:
             label, parts = self._label, self._parts | panel.without_flow(BLOCKED)

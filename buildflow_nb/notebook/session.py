@@ -11,7 +11,7 @@ import shlex
 import sys
 import threading
 import weakref
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import BuildFlowError, UsageError
@@ -20,12 +20,9 @@ from buildflow_nb.flow import Flow
 from buildflow_nb.notebook.cells import CellInfo, Cells
 
 if TYPE_CHECKING:  # what shows the panel and does its clicks is loaded with the panel
-    from buildflow_nb.notebook.click_queue import ClickQueue
-    from buildflow_nb.notebook.form import Sent
+    from buildflow_nb.cockpit.cockpit import Cockpit
+    from buildflow_nb.cockpit.panel.view_state import ViewState
     from buildflow_nb.notebook.live import Live
-    from buildflow_nb.notebook.operation_box import OperationBox
-    from buildflow_nb.notebook.panel import Found
-    from buildflow_nb.notebook.view_state import ViewState
 
 __all__ = ("NAME", "Session", "say")
 
@@ -43,7 +40,6 @@ class Session:
         self.shell = shell
         self.cells = Cells(say)
         self.between_cells = threading.Event()
-        self.results: dict[str, str] = {}  # what the last element sent to each processor gave
         self.cell_id: str | None = None
         self.cell_running = ""  # as a person finds it, "" between cells
         self._numbers: dict[str, int] = {}  # of cells, by id: what stands in their brackets
@@ -60,32 +56,23 @@ class Session:
         return Live(updates=updates, hears=self.between_cells.is_set)
 
     @cached_property
-    def clicks(self) -> ClickQueue:
-        """What does the clicks."""
-        from buildflow_nb.notebook.click_handlers import handlers
-        from buildflow_nb.notebook.click_queue import ClickQueue
+    def cockpit(self) -> Cockpit:
+        """What all views of the kernel's flow share."""
+        from buildflow_nb.cockpit.cockpit import Cockpit
+        from buildflow_nb.notebook.verbs.export import exported
 
-        made = ClickQueue(self.live.wake, self.between_cells, lambda: self.cell_running)
-        made.handlers = handlers(self)
-        return made
-
-    @cached_property
-    def operations(self) -> OperationBox:
-        """The operations that buttons begin."""
-        from buildflow_nb.notebook.operation_box import OperationBox
-
-        return OperationBox(self.live.wake)
-
-    @cached_property
-    def sent(self) -> Sent:
-        """What was sent to processors."""
-        from buildflow_nb.notebook.form import Sent
-
-        return Sent()
+        return Cockpit(
+            self.flow,
+            self.live.wake,
+            self.between_cells,
+            lambda: self.cell_running,
+            self.cell_of,
+            partial(exported, self),
+        )
 
     def cancel(self) -> bool:
         """End the operation that a button began; whether there was anything."""
-        return "operations" in vars(self) and self.operations.cancel()
+        return "cockpit" in vars(self) and self.cockpit.operations.cancel()
 
     @property
     def names(self) -> dict[str, Any]:
@@ -167,22 +154,12 @@ class Session:
 
     def show_panel(self, state: ViewState | None = None) -> None:
         """Show the panel under the cell that runs; an older one becomes quiet."""
-        from buildflow_nb.notebook.panel import Panel
-        from buildflow_nb.notebook.view_state import ViewState
+        from buildflow_nb.cockpit.panel.panel import Panel
+        from buildflow_nb.cockpit.panel.view_state import ViewState
 
         self.flow()  # says so if there is none
-        panel = Panel(
-            self.flow,
-            self.clicks,
-            self.operations,
-            self.sent,
-            self.results,
-            f"cell [{len(self.shell.history_manager.input_hist_parsed) - 1}]",
-            self.cell_of,
-            self.live.wake,
-            lambda: self.cell_running,
-            state=state or ViewState(),
-        )
+        where = f"cell [{len(self.shell.history_manager.input_hist_parsed) - 1}]"
+        panel = Panel(self.cockpit, where, self.live.wake, state=state or ViewState())
         self.live.show(panel, live=self.live_here)
 
     def show_if_its_own(self, value: object) -> bool:
@@ -192,13 +169,6 @@ class Session:
             return False
         self.show_panel()
         return True
-
-    def show_found(self, found: Found) -> None:
-        """Show a table in the live panel, if there is one; from any thread."""
-        panel = self.live.panel
-        if panel is not None:
-            panel.found = found
-        self.live.wake()
 
     def cell_of(self, processor_id: str) -> str:
         """Which cell a processor stands in, as a person finds it; "" where that is not known."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Self
 
+from buildflow_nb.cockpit.views import formats, markup, snapshot_view
+from buildflow_nb.cockpit.views.markup import Cell, quote
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.stack_text import stack_facts, stack_text
-from buildflow_nb.notebook import formats, markup, snapshot_view
-from buildflow_nb.notebook.markup import Cell, quote
 
 __all__ = ("Status",)
 

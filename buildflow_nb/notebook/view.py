@@ -22,7 +22,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from buildflow_nb.notebook.markup import style_sheet
+from buildflow_nb.cockpit.views.markup import style_sheet
 from buildflow_nb.notebook.subshell import hear_where_sent
 
 __all__ = ("WIDGET_VIEW", "View")
@@ -136,7 +136,7 @@ def _widget_class() -> Any:
     from traitlets import Dict, Unicode
 
     class Cockpit(anywidget.AnyWidget):
-        _esm = files(__package__).joinpath("static", "view.js").read_text("utf-8")
+        _esm = files("buildflow_nb.cockpit").joinpath("static", "view.js").read_text("utf-8")
         _css = style_sheet()
         label = Unicode().tag(sync=True)
         twin = Unicode().tag(sync=True)

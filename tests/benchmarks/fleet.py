@@ -21,11 +21,9 @@ from dataclasses import dataclass, replace
 import psutil
 
 from buildflow_nb import Flow
+from buildflow_nb.cockpit.cockpit import Cockpit
+from buildflow_nb.cockpit.panel.panel import Panel
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
-from buildflow_nb.notebook.click_queue import ClickQueue
-from buildflow_nb.notebook.form import Sent
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.panel import Panel
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.ray.actors import BEAT_S, beat_every_s
 from buildflow_nb.runtime.replicas import engine
@@ -161,8 +159,7 @@ def panel_of(count: int, shot: FlowSnapshot) -> tuple[float, float, float, int]:
     app = Flow(flow_id="fleet")
     for i in range(count):
         app.consumer(source=Endless(10), sink=Nowhere())(_named(f"p{i}"))
-    panel = Panel(lambda: app, ClickQueue(_none), OperationBox(_none), Sent(), {}, "cell [1]",
-                  lambda _: "", _none)  # fmt: skip
+    panel = Panel(Cockpit(lambda: app, _none), "cell [1]", _none)
     one = shot.processors[0]
     shots = tuple(replace(one, processor_id=f"p{i}") for i in range(count))
     times = []

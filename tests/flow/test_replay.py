@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from buildflow_nb import Flow
+from buildflow_nb.cockpit.views.formats import NOTHING
+from buildflow_nb.cockpit.views.replayed import SideBySide
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.notebook.formats import NOTHING
-from buildflow_nb.notebook.replayed import SideBySide
 from tests.fakes import PATIENCE_S, FakeSink
 from tests.flow.fed import Fed, Order, Priced, price_flow, record_in_background, recorded, texts
 

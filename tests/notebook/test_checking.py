@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from buildflow_nb.cockpit.views.findings_view import Findings, warn
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.status.snapshot import FlowSnapshot
-from buildflow_nb.notebook.findings_view import Findings, warn
 from buildflow_nb.notebook.verbs import checking as verbs
 from tests.notebook.test_snapshot_view import read
 

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
+from buildflow_nb.cockpit.panel import click_queue as desk_module
+from buildflow_nb.cockpit.panel.click_queue import ClickQueue, Said
 from buildflow_nb.core.errors import InfraError, RejectedError, UsageError
-from buildflow_nb.notebook import click_queue as desk_module
-from buildflow_nb.notebook.click_queue import ClickQueue, Said
 
 DEADLINE_S = 10
 

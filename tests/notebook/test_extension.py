@@ -129,7 +129,7 @@ HEAVY = (
     "buildflow_nb.export.exporting",
     "buildflow_nb.infra.operation",
     "buildflow_nb.io",
-    "buildflow_nb.notebook.panel",
+    "buildflow_nb.cockpit.panel.panel",
     "buildflow_nb.runtime.http",
     "buildflow_nb.runtime.supervisor",
 )

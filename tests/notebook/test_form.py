@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
+from buildflow_nb.cockpit.views.form import Sent, fields_of, form_html, line_of, samples_of
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.flow import Flow
 from buildflow_nb.io.local import Pulse
-from buildflow_nb.notebook.form import Sent, fields_of, form_html, line_of, samples_of
 from tests.notebook.test_snapshot_view import read
 
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 
+from buildflow_nb.cockpit.views.graph import graph_of
+from buildflow_nb.cockpit.views.graph_svg import drawn
 from buildflow_nb.flow import Flow
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.duckdb import DuckDBTable
 from buildflow_nb.io.local import Empty, File, Pulse
-from buildflow_nb.notebook.graph import graph_of
-from buildflow_nb.notebook.graph_svg import drawn
 from tests.notebook.shots import PRICE, WORST, shot
 
 

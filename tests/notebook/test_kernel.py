@@ -133,7 +133,7 @@ def test_an_interrupt_between_cells_ends_what_a_button_began_and_nothing_else(ce
     cells(
         "import gc\n"
         "from buildflow_nb.infra.stop import Stop\n"
-        "from buildflow_nb.notebook.operation_box import OperationBox\n"
+        "from buildflow_nb.cockpit.panel.operation_box import OperationBox\n"
         "box = next(x for x in gc.get_objects() if isinstance(x, OperationBox))\n"
         "box.stop = Stop()"
     )

@@ -1,9 +1,16 @@
+from buildflow_nb.cockpit.views.listings import (
+    MOST_ROWS,
+    Declared,
+    Failures,
+    Lines,
+    Passages,
+    Traceback,
+)
 from buildflow_nb.core.declaring.declarations import Service
 from buildflow_nb.core.declaring.declare import consumer_spec, endpoint_spec
 from buildflow_nb.core.status.snapshot import Failure, Passage
 from buildflow_nb.io.local.pulse import Pulse
 from buildflow_nb.notebook import display
-from buildflow_nb.notebook.listings import MOST_ROWS, Declared, Failures, Lines, Passages, Traceback
 from buildflow_nb.runtime.observability.logs import LogLine
 from tests.notebook.test_snapshot_view import read
 

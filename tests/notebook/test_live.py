@@ -5,15 +5,13 @@ import threading
 import pytest
 from IPython.utils.capture import capture_output
 
+from buildflow_nb.cockpit.cockpit import Cockpit
+from buildflow_nb.cockpit.panel.panel import Panel
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.notebook import live as live_module
 from buildflow_nb.notebook import view as view_module
-from buildflow_nb.notebook.click_queue import ClickQueue
-from buildflow_nb.notebook.form import Sent
 from buildflow_nb.notebook.live import Live
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.panel import Panel
 from buildflow_nb.notebook.view import WIDGET_VIEW, View
 from tests.notebook.shots import fake_flow
 
@@ -35,10 +33,7 @@ def live(monkeypatch):
 
 
 def panel_of(flow, live, cell="cell [4]"):
-    none = live.wake
-    return Panel(
-        lambda: flow, ClickQueue(none), OperationBox(none), Sent(), {}, cell, lambda _: "", none
-    )
+    return Panel(Cockpit(lambda: flow, live.wake), cell, live.wake)
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from buildflow_nb.notebook import log_view
-from buildflow_nb.notebook.log_view import LogView, as_file, lines_of
-from buildflow_nb.notebook.view_state import ALL, ViewState
+from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
+from buildflow_nb.cockpit.views import log_view
+from buildflow_nb.cockpit.views.log_view import LogView, as_file, lines_of
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogRing
 
 AT = 1_700_000_000.0

@@ -5,6 +5,10 @@ import threading
 
 import pytest
 
+from buildflow_nb.cockpit.panel import operation_box
+from buildflow_nb.cockpit.panel.operation_box import OperationBox
+from buildflow_nb.cockpit.views.operation_html import operation_html
+from buildflow_nb.cockpit.views.operation_view import OperationView
 from buildflow_nb.core.errors import InfraError, RejectedError
 from buildflow_nb.core.status.operations import (
     Op,
@@ -18,10 +22,6 @@ from buildflow_nb.core.status.operations import (
     StepStarted,
     Summary,
 )
-from buildflow_nb.notebook import operation_box
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.operation_html import operation_html
-from buildflow_nb.notebook.operation_view import OperationView
 
 DEADLINE_S = 10
 QUEUE = Step("urn:queue", Op.CREATE, "aws:sqs/queue:Queue", "orders", "SQSQueue orders")

@@ -5,17 +5,14 @@ from typing import Annotated
 
 import pytest
 
+from buildflow_nb.cockpit.cockpit import Cockpit
+from buildflow_nb.cockpit.panel.panel import Panel
+from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
 from buildflow_nb.commands.parsing import parse
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.io.aws import SQSQueue
 from buildflow_nb.io.local import Empty, Pulse
-from buildflow_nb.notebook.click_handlers import handlers
-from buildflow_nb.notebook.click_queue import ClickQueue
-from buildflow_nb.notebook.form import Sent
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.panel import Panel
-from buildflow_nb.notebook.view_state import ALL, ViewState
 from tests.notebook.shots import PRICE, WORST, fake_flow, shot
 from tests.notebook.test_form import void
 from tests.notebook.test_snapshot_view import read
@@ -42,19 +39,13 @@ class Made:
 
     def __init__(self, flow):
         self.changes, self.told = [], []
-        clicks = ClickQueue(lambda: None)
-        session = SimpleNamespace(operations=None)
-        clicks.handlers = handlers(session)
+        self.cockpit = Cockpit(lambda: flow, lambda: None, cell_of=lambda _: "cell [2]")
+        self.clicks = self.cockpit.clicks
         self.lines = []
-        clicks.click = lambda line, shown="": self.lines.append((line, shown or line))
+        self.clicks.click = lambda line, shown="": self.lines.append((line, shown or line))
         self.panel = Panel(
-            lambda: flow,
-            clicks,
-            OperationBox(lambda: None),
-            Sent(),
-            {},
+            self.cockpit,
             "cell [4]",
-            lambda _: "cell [2]",
             lambda: self.changes.append(1),
             tell=lambda **message: self.told.append(message),
         )
@@ -76,7 +67,7 @@ def made(flow):
 
 
 def test_every_button_that_does_something_is_a_line_that_the_magic_takes(made):
-    known = handlers(SimpleNamespace(operations=None))
+    known = made.cockpit.clicks.handlers
     lines = set()
     for tab in ("elements", "failures", "log", "code", "send"):
         made.panel.state = ViewState(selected="price", tab=tab)
@@ -142,7 +133,7 @@ def test_a_form_becomes_a_line_and_a_wrong_one_a_message(made):
     assert "is no int" in made.panel.state.wrong[1]
     made.act("send", "price", element="5")
     assert made.lines == [("%buildflow send price 5", "%buildflow send price 5")]
-    assert made.panel.sent.of("price") == ["5"]
+    assert made.cockpit.sent.of("price") == ["5"]
 
 
 def test_a_secret_of_a_form_is_sent_and_seen_nowhere(made, flow):
@@ -152,7 +143,7 @@ def test_a_secret_of_a_form_is_sent_and_seen_nowhere(made, flow):
     made.act("send", "pay", element="4111")
     ((line, shown),) = made.lines
     assert "4111" in line
-    assert "4111" not in shown + made.html() + "".join(made.panel.sent.of("pay"))
+    assert "4111" not in shown + made.html() + "".join(made.cockpit.sent.of("pay"))
 
 
 def test_the_log_of_all_opens_and_is_taken_as_a_file(made, flow, monkeypatch):
@@ -170,8 +161,8 @@ def test_the_log_of_all_opens_and_is_taken_as_a_file(made, flow, monkeypatch):
 
 
 def test_what_was_said_and_found_can_be_closed(made):
-    made.panel.clicks.say("it <failed>", "err")
-    made.panel.found = SimpleNamespace(_repr_html_=lambda: "<p>found</p>")
+    made.clicks.say("it <failed>", "err")
+    made.cockpit.found = SimpleNamespace(_repr_html_=lambda: "<p>found</p>")
     html = made.html()
     assert "✕ it &lt;failed&gt;" in html
     assert "<p>found</p>" in html
@@ -191,7 +182,7 @@ def test_codes_of_a_route_stand_with_its_state(made):
 def test_a_flow_that_is_no_longer_bound_is_said_and_breaks_nothing(made):
     made.act("select", "price")
     made.act("send", "nobody")
-    assert "no processor 'nobody'" in made.panel.clicks.said
+    assert "no processor 'nobody'" in made.clicks.said
 
 
 def test_a_field_that_does_not_fit_is_told_at_the_field_and_nothing_is_sent(made):
@@ -199,7 +190,7 @@ def test_a_field_that_does_not_fit_is_told_at_the_field_and_nothing_is_sent(made
     made.act("tab", "send")
     made.act("send", "price", element="")
     assert made.lines == []
-    assert made.panel.clicks.said == ""
+    assert made.clicks.said == ""
     assert "✕ it is missing" in made.panel.parts(shot())["details"]
     made.act("send", "price", element="5")
     assert [line for line, _ in made.lines] == ["%buildflow send price 5"]

@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from buildflow_nb.cockpit.views import formats, markup, snapshot_view
 from buildflow_nb.core.status.snapshot import State
-from buildflow_nb.notebook import formats, markup, snapshot_view
 from tests.notebook.shots import PRICE, WORST, shot
 
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from buildflow_nb.cockpit.panel import actions
+from buildflow_nb.cockpit.panel.actions import ended
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.notebook.verbs import running
-from buildflow_nb.notebook.verbs.running import ended
 from tests.notebook.shots import PRICE, WORST, shot
 
 VALUES = {"ids": [], "no_drain": False, "timeout": 30.0}
@@ -36,7 +36,7 @@ class SlowRun:
     ],
 )
 def test_a_slow_stop_says_what_it_waits_for_and_how_to_cut_it_short(monkeypatch, ids, said):
-    monkeypatch.setattr(running, "SILENT_S", 0.0)
+    monkeypatch.setattr(actions, "SILENT_S", 0.0)
     run, told = SlowRun(), []
 
     def tell(text):

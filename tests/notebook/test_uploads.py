@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from buildflow_nb.cockpit.panel.uploads import kept, with_files
+from buildflow_nb.cockpit.views.form import example_line, fields_of, form_html, line_of
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook.form import example_line, fields_of, form_html, line_of
-from buildflow_nb.notebook.uploads import kept, with_files
 from buildflow_nb.notebook.verbs.elements import sent
 from buildflow_nb.requests import File, Form, Header, Request, UploadFile
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from buildflow_nb.cockpit.views.findings_view import Findings
 from buildflow_nb.flow.doctor.doctor import examine
-from buildflow_nb.notebook.findings_view import Findings
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 

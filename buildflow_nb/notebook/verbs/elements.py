@@ -8,23 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from buildflow_nb.cockpit.panel.actions import discarded, retried, sent
+from buildflow_nb.cockpit.panel.view_state import ViewState
+from buildflow_nb.cockpit.views.form import example_line
+from buildflow_nb.cockpit.views.listings import WELL, Dealt, Failures, Traceback
+from buildflow_nb.cockpit.views.replayed import SideBySide
 from buildflow_nb.commands.parsing import LINE
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.nearest import cut
-from buildflow_nb.flow import Flow
-from buildflow_nb.notebook.form import example_line
-from buildflow_nb.notebook.listings import WELL, Deal, Dealt, Failures, Traceback
-from buildflow_nb.notebook.replayed import SideBySide
 from buildflow_nb.notebook.session import Session, say
-from buildflow_nb.notebook.uploads import with_files
 from buildflow_nb.notebook.verbs.verb import Values, Verb
-from buildflow_nb.notebook.view_state import ViewState
 from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.recording import read_recording
-from buildflow_nb.runtime.observability.redaction import redaction_of
-from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("VERBS", "discarded", "retried", "sent", "value_of")
+__all__ = ("VERBS", "value_of")
 
 
 def _send(session: Session, values: Values) -> list[object] | None:
@@ -37,26 +34,8 @@ def _send(session: Session, values: Values) -> list[object] | None:
         msg = f"%buildflow send {chosen}: the element is missing; like {example_line(spec)}"
         raise UsageError(msg)
     element = value_of(values["element"], session.names)
-    session.sent.add_element(spec, element)
+    session.cockpit.sent.add_element(spec, element)
     return sent(flow, chosen, element)
-
-
-def sent(flow: Flow, chosen: str, element: object) -> list[object]:
-    """What a processor makes of an element, with secrets masked in results and errors.
-
-    Raises:
-        UsageError: the code of a processor with secrets failed; its own error may quote them.
-        Exception: whatever the code of another processor raised.
-    """
-    redaction = redaction_of(flow.processor(chosen))
-    try:
-        results = flow.send(chosen, with_files(flow.processor(chosen), element, flow.config.folder))
-    except Exception as error:  # whatever the user's code raises
-        if not redaction.secret:
-            raise
-        said = str(error) if isinstance(error, UsageError) else describe(error)
-        raise UsageError(redaction.text(said, element)) from None
-    return [redaction.result(result) for result in results]
 
 
 def value_of(text: str, names: Mapping[str, Any]) -> object:
@@ -114,43 +93,6 @@ def _numbered(found: list[FailureRecord], number: int) -> FailureRecord:
         msg = f"number {number} is one of each of {owners}; name the processor too"
         raise UsageError(msg)
     return match[0]
-
-
-def retried(found: list[FailureRecord]) -> list[Deal]:
-    """Retry failures, past those that fail again, until one does not answer in time."""
-    deals: list[Deal] = []
-    late = ""
-    for failure in found:
-        if late:
-            deals.append(Deal(failure, "not tried", late))
-            continue
-        try:
-            results = failure.retry()
-        except TimeoutError as error:
-            late = f"number {failure.number} of {failure.processor_id} did not answer in time"
-            deals.append(Deal(failure, "failed again", str(error)))
-        except UsageError as error:
-            deals.append(Deal(failure, "not tried", str(error)))
-        except Exception:  # noqa: BLE001  (whatever the user's code raises)
-            deals.append(Deal(failure, "failed again", failure.error))
-        else:
-            deals.append(
-                Deal(failure, "passed", f"{len(results)} written" if results else "dropped")
-            )
-    return deals
-
-
-def discarded(found: list[FailureRecord]) -> list[Deal]:
-    """Forget failures; one that somebody else has dealt with meanwhile says so."""
-    deals = []
-    for failure in found:
-        try:
-            failure.discard()
-        except UsageError as error:
-            deals.append(Deal(failure, "not there", str(error)))
-        else:
-            deals.append(Deal(failure, "discarded", failure.error))
-    return deals
 
 
 def _tap(session: Session, values: Values) -> object:

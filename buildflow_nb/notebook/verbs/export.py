@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from buildflow_nb.cockpit.views import markup
+from buildflow_nb.cockpit.views.markup import Cell, quote
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.surroundings import SavedFile, saved_file
 from buildflow_nb.export import ExportReport, RanCell, export_flow, ran_of, report_text
 from buildflow_nb.export.report import BEFORE, warnings_text
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import markup
 from buildflow_nb.notebook.cell_sources import sources_of
-from buildflow_nb.notebook.markup import Cell, quote
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
@@ -31,6 +31,11 @@ class Exported:
 
     def __init__(self, report: ExportReport) -> None:
         self.report = report
+
+    @property
+    def title(self) -> str:
+        """What was written, and where."""
+        return str(self.report)
 
     def __repr__(self) -> str:
         told = [warnings_text(self.report.warnings)] if self.report.warnings else []

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+from buildflow_nb.cockpit.panel.actions import removed
+from buildflow_nb.cockpit.views import formats
 from buildflow_nb.commands.help_text import manual
-from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import formats
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
-__all__ = ("VERBS", "removed")
+__all__ = ("VERBS",)
 
 _NEST_WARNING = (
     "nest_asyncio is applied: every event loop of this kernel is patched until it restarts. "
     "On ipykernel 7, a cell that calls asyncio.run can then make queued cells vanish unrun; "
     "prefer `await` in the cell, which needs no patch"
 )
-
-
-def removed(flow: Flow, ids: Sequence[str]) -> str:
-    """Remove processors, all of them or, where one is not there, none; says which.
-
-    Raises:
-        UsageError: there is no such processor.
-    """
-    for each in ids:
-        flow.processor(each)
-    for each in dict.fromkeys(ids):
-        flow.remove(each)
-    return f"removed {', '.join(dict.fromkeys(ids))}"
 
 
 def _remove(session: Session, values: Values) -> None:
@@ -52,11 +39,11 @@ def _panel(session: Session, values: Values) -> None:  # noqa: ARG001
 
 
 def _history(session: Session, values: Values) -> None:
-    clicks = session.clicks.history.clicks
+    clicks = session.cockpit.clicks.history.clicks
     if not clicks:
         say("nothing was clicked yet")
     elif values["cell"]:
-        session.shell.set_next_input(session.clicks.history.cell(), replace=False)
+        session.shell.set_next_input(session.cockpit.clicks.history.cell(), replace=False)
     else:
         say("\n".join(f"{formats.clock(click.at)}  {click.line}" for click in clicks))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from buildflow_nb.notebook.listings import Declared, Lines, Passages, passed
-from buildflow_nb.notebook.log_view import lines_of
+from buildflow_nb.cockpit.panel.view_state import ALL
+from buildflow_nb.cockpit.views.listings import Declared, Lines, Passages, passed
+from buildflow_nb.cockpit.views.log_view import lines_of
 from buildflow_nb.notebook.session import Session
 from buildflow_nb.notebook.stack_status import Status
 from buildflow_nb.notebook.verbs.verb import Values, Verb
-from buildflow_nb.notebook.view_state import ALL
 
 __all__ = ("VERBS",)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from buildflow_nb.cockpit.views.operation_view import OperationView
 from buildflow_nb.core.errors import InfraError
 from buildflow_nb.core.status.operations import Operation, Outcome
 from buildflow_nb.infra.ask import answer
 from buildflow_nb.infra.report import headline
 from buildflow_nb.local_cloud.steer import steer
-from buildflow_nb.notebook.operation_view import OperationView
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 

@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
+from buildflow_nb.cockpit.panel.actions import CHECK_S, ended
+from buildflow_nb.cockpit.views.findings_view import warn
 from buildflow_nb.core.errors import RunError, UsageError
-from buildflow_nb.notebook.findings_view import warn
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 from buildflow_nb.runtime.handle import RunHandle
 
-__all__ = ("CHECK_S", "VERBS", "ended")
-
-CHECK_S = 1.5  # what cannot be looked at within that is left to the run, which says it as well
-
-
-SILENT_S = 2.0  # for which a stop needs no word
-
-
-def ended(handle: RunHandle, values: Values, tell: Callable[[str], None]) -> str:
-    """Stop a run, or some of it, and `tell` what is waited for where that takes a while.
-
-    Raises:
-        UsageError: there is no such processor.
-    """
-    ids, failed, done = values["ids"] or None, list[BaseException](), threading.Event()
-
-    def stop() -> None:
-        try:
-            handle.stop(ids, drain=not values["no_drain"], timeout=values["timeout"])
-        except BaseException as error:  # noqa: BLE001  (raised where it is waited for)
-            failed.append(error)
-        finally:
-            done.set()
-
-    threading.Thread(target=stop, name="buildflow stop", daemon=True).start()
-    if not done.wait(SILENT_S):
-        tell(_waited_for(handle, ids, values["timeout"]))
-        done.wait(values["timeout"] + 60.0)  # the stop has a deadline of its own, before that
-    if failed:
-        raise failed[0]
-    return f"stopped {', '.join(ids) if ids else f'flow {handle.flow_id!r}'}"
-
-
-def _waited_for(handle: RunHandle, ids: Sequence[str] | None, timeout: float) -> str:
-    try:
-        found = [p for p in handle.snapshot().processors if not p.state.ended]
-    except TimeoutError:
-        return "stop waits for the flow's loop, which an async processor holds"
-    names = [
-        f"{p.processor_id} ({p.in_flight:,} in flight{f'; {p.reason}' if p.reason else ''})"
-        for p in found
-        if ids is None or p.processor_id in ids
-    ]
-    return (
-        f"stop waits up to {timeout:g} s for {', '.join(names) or 'open requests'}; --timeout and "
-        "--no-drain give what is not finished back sooner"
-    )
+__all__ = ("VERBS",)
 
 
 def _run(session: Session, values: Values) -> None:

@@ -12,12 +12,12 @@ import pydantic.dataclasses
 import pytest
 from typing_extensions import TypedDict
 
+from buildflow_nb.cockpit.views.form import _with_defaults
 from buildflow_nb.core.conversion.decode import compile_decoder
 from buildflow_nb.core.conversion.encode import json_bytes, to_record
 from buildflow_nb.core.conversion.secret_nodes import with_fields
 from buildflow_nb.core.errors import ConversionError, DeclarationError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.notebook.form import _with_defaults
 from buildflow_nb.runtime.observability.tagged_json import tagged
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildflow_nb import Flow, FlowOptions
+from buildflow_nb.cockpit.views.graph import graph_of
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.portable import declared_as, placed, with_origin
 from buildflow_nb.core.primitive import Env
@@ -18,7 +19,6 @@ from buildflow_nb.io.gcp import (
 )
 from buildflow_nb.io.local import LocalFileChangeStream
 from buildflow_nb.io.portable import AnalysisTable, Bucket, FileChangeStream, Queue, Topic
-from buildflow_nb.notebook.graph import graph_of
 from buildflow_nb.types.portable import FileFormat, PortableFileChangeEventType
 
 TOPIC = GCPPubSubTopic(None, "orders")

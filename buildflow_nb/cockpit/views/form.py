@@ -16,6 +16,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.commands.parsing import LINE
 from buildflow_nb.core.conversion.annotations import (
     is_pydantic,
@@ -33,8 +35,6 @@ from buildflow_nb.core.declaring.parameter_marks import ParameterSource
 from buildflow_nb.core.declaring.processor import Parameter, element_parameter
 from buildflow_nb.core.errors import ConversionError, UsageError
 from buildflow_nb.core.nearest import cut
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.markup import quote
 
 __all__ = (
     "Field",

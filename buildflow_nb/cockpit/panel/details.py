@@ -7,18 +7,18 @@ names the line that shows the same in a cell.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from buildflow_nb.cockpit.cockpit import Cockpit
+from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.form import form_html, samples_of
+from buildflow_nb.cockpit.views.listings import Passages, passed
+from buildflow_nb.cockpit.views.log_view import LogView
+from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.form import Sent, form_html, samples_of
-from buildflow_nb.notebook.listings import Passages, passed
-from buildflow_nb.notebook.log_view import LogView
-from buildflow_nb.notebook.markup import quote
-from buildflow_nb.notebook.view_state import ALL, ViewState
 from buildflow_nb.runtime.observability.failures import FailureRecord
 
 __all__ = ("Details",)
@@ -33,18 +33,12 @@ _TABS = {
     "send": "Send",
 }
 
-Off = Callable[[str], str]
-
 
 @dataclass
 class Details:
-    """The open details of a panel; `cell_of` says which cell a processor stands in."""
+    """The open details of a panel."""
 
-    sent: Sent
-    results: Mapping[str, str]  # what the last element sent to each processor gave
-    cell_of: Callable[[str], str]
-    off: Off
-    sending: Off  # why no element can be sent to a processor now
+    cockpit: Cockpit
     _log: LogView = field(default_factory=LogView)
     _samples: tuple[object, list[str]] | None = None
 
@@ -73,13 +67,13 @@ class Details:
         lines.insert(1, ("Replay", f"%buildflow replay {spec.id}"))
         made = "".join(self._do(label, line) for label, line in lines)
         record = f"%buildflow record {spec.id} 100"
-        if self.off(record):
+        if self.cockpit.clicks.off(record):
             return markup.button("End the recording", "end-recording", spec.id) + made
         return made if ended else self._do("Record 100", record) + made
 
     def _do(self, label: str, line: str) -> str:
         """A button that is a line."""
-        return markup.button(label, "do", line, title=line, off=self.off(line))
+        return markup.button(label, "do", line, title=line, off=self.cockpit.clicks.off(line))
 
     def _body(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> str:
         if state.tab == "log":
@@ -87,11 +81,11 @@ class Details:
         if state.tab == "failures":
             return self._failures(flow, spec)
         if state.tab == "code":
-            return _code(spec, self.cell_of(spec.id))
+            return _code(spec, self.cockpit.cell_of(spec.id))
         if state.tab == "send":
-            given = self.results.get(spec.id)
+            given = self.cockpit.results.get(spec.id)
             said = f'<pre class="wrap">{quote(given)}</pre>' if given else ""
-            busy = self.sending(spec.id)
+            busy = self.cockpit.clicks.sending(spec.id)
             samples, (field, wrong) = self._samples_of(flow, spec, state), state.wrong
             return form_html(spec, samples, state.fill, busy, {field: wrong}) + said
         return _elements(flow, spec)
@@ -101,7 +95,7 @@ class Details:
 
         Elements that pass meanwhile must not change what a person is typing.
         """
-        sent = self.sent.of(spec.id)
+        sent = self.cockpit.sent.of(spec.id)
         key = (spec, state.opened, tuple(sent))
         if self._samples is None or self._samples[0] != key:
             passed = [passage.element for passage in reversed(flow.peek(spec.id, ROWS))]

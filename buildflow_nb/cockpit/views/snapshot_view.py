@@ -5,9 +5,9 @@ The text is what terminals, screen readers and diffs of saved notebooks see.
 
 from __future__ import annotations
 
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.markup import Cell, quote
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.markup import Cell, quote
 
 __all__ = ("aligned", "facts", "framed", "head", "html", "table", "text", "title", "undated")
 

@@ -13,35 +13,28 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
+from buildflow_nb.cockpit.cockpit import Cockpit
+from buildflow_nb.cockpit.panel.details import Details
+from buildflow_nb.cockpit.panel.uploads import kept
+from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
+from buildflow_nb.cockpit.views import formats, markup, snapshot_view
+from buildflow_nb.cockpit.views.form import FieldError, line_of
+from buildflow_nb.cockpit.views.graph import Graph, Node, graph_of
+from buildflow_nb.cockpit.views.graph_svg import Badge, drawn
+from buildflow_nb.cockpit.views.log_view import as_file, lines_of
+from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.cockpit.views.operation_html import operation_html
 from buildflow_nb.core.declaring.flow_spec import FlowSpec
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import formats, markup, snapshot_view
-from buildflow_nb.notebook.click_queue import ClickQueue
-from buildflow_nb.notebook.details import Details
-from buildflow_nb.notebook.form import FieldError, Sent, line_of
-from buildflow_nb.notebook.graph import Graph, Node, graph_of
-from buildflow_nb.notebook.graph_svg import Badge, drawn
-from buildflow_nb.notebook.log_view import as_file, lines_of
-from buildflow_nb.notebook.markup import quote
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.operation_html import operation_html
-from buildflow_nb.notebook.uploads import kept
-from buildflow_nb.notebook.view_state import ALL, ViewState
 
-__all__ = ("VOLATILE", "Found", "Panel", "graph_html", "twin_html")
+__all__ = ("VOLATILE", "Panel", "graph_html", "twin_html")
 
 STACK_S = 2.0  # between two looks at the stack's state
 VOLATILE = ("silent", "foot")  # parts that hold the time of the look, and nothing else that is new
-
-
-class Found(Protocol):
-    """A list that looks like a table."""
-
-    def _repr_html_(self) -> str: ...
 
 
 _BUTTONS = (
@@ -59,39 +52,30 @@ _BUTTONS = (
 class Panel:
     """What one view shows; `cell` says where it stands, `tell` sends a message to the page."""
 
-    flow: Callable[[], Flow]
-    clicks: ClickQueue
-    operations: OperationBox
-    sent: Sent
-    results: dict[str, str]
+    cockpit: Cockpit
     cell: str
-    cell_of: Callable[[str], str]
     changed: Callable[[], None]
-    running: Callable[[], str] = lambda: ""  # the cell that runs now
     tell: Callable[..., None] = lambda **_: None
     state: ViewState = field(default_factory=ViewState)
-    found: Found | None = None
     _graph: tuple[tuple[object, ...], Graph] | None = None
     _badge: tuple[float, Badge] | None = None
 
     def __post_init__(self) -> None:
         self._acting = threading.Lock()
-        self.details = Details(
-            self.sent, self.results, self.cell_of, self.clicks.off, self.clicks.sending
-        )
+        self.details = Details(self.cockpit)
 
     # -- what it shows ---------------------------------------------------------------------------
 
     def parts(self, snapshot: FlowSnapshot) -> dict[str, str]:
         """Every part's HTML, in order."""
-        flow, state = self.flow(), self.state
+        flow, state = self.cockpit.flow(), self.state
         graph = drawn(self._graph_of(flow.spec()), snapshot, self._badges(flow), live=True)
         table = snapshot_view.table(snapshot, live=True, selected=state.selected)
         return {
             "silent": _silent(snapshot.at),
             "head": self._head(flow, snapshot),
             "said": self._said(),
-            "operation": operation_html(self.operations),
+            "operation": operation_html(self.cockpit.operations),
             "found": self._found(),
             "graph": snapshot_view.framed(graph),
             "table": f'<div class="box">{table}</div>',
@@ -123,16 +107,16 @@ class Panel:
         made = ""
         for label, text in _BUTTONS:
             line = text.format(folder=shlex.quote(_folder(flow.flow_id)))
-            off = self.clicks.off(line) or _idle(label, runs=runs)
+            off = self.cockpit.clicks.off(line) or _idle(label, runs=runs)
             made += markup.button(label, "do", line, title=line, off=off)
         pressed = str(self.state.selected == ALL).lower()
         log = markup.button("Log", "log", aria_pressed=pressed, title="%buildflow logs")
         bar = f'<div class="bar pad under">{made}{log}</div>'
-        cell = markup.attributes(data_cell=self.running() or None)
+        cell = markup.attributes(data_cell=self.cockpit.cell() or None)
         return f"<header{cell}>{snapshot_view.head(snapshot)}</header>{bar}"
 
     def _said(self) -> str:
-        clicks = self.clicks
+        clicks = self.cockpit.clicks
         said = clicks.news
         if not said:
             return ""
@@ -147,19 +131,20 @@ class Panel:
 
     def _found(self) -> str:
         """What the last check or replay gave."""
-        if self.found is None:
+        found = self.cockpit.found
+        if found is None:
             return ""
         close = markup.button("✕", "close-found", class_="text", aria_label="close the table")
         return (
             f'<div class="box pad"><div class="row"><span class="grow"></span>{close}</div>'
-            f'<div class="tall" tabindex="0">{markup.without_style(self.found._repr_html_())}</div>'
+            f'<div class="tall" tabindex="0">{markup.without_style(found._repr_html_())}</div>'
             "</div>"
         )
 
     def _foot(self, snapshot: FlowSnapshot) -> str:
         last = (
-            markup.live("copy the last click as a cell", self.clicks.last)
-            if self.clicks.last
+            markup.live("copy the last click as a cell", self.cockpit.clicks.last)
+            if self.cockpit.clicks.last
             else ""
         )
         return (
@@ -178,21 +163,22 @@ class Panel:
             with self._acting:
                 self._take(act, arg, str(message.get("value", "")), typed)
         except BuildFlowError as error:
-            self.clicks.say(str(error), "err")
+            self.cockpit.clicks.say(str(error), "err")
         self.changed()
 
     def _take(self, act: str, arg: str, value: str, typed: Mapping[str, Any]) -> None:
+        operations = self.cockpit.operations
         acts: Mapping[str, Callable[[], object]] = {
-            "do": lambda: self.clicks.click(arg),
+            "do": lambda: self.cockpit.clicks.click(arg),
             "send": lambda: self._send(arg, typed),
-            "yes": lambda: self.operations.answer(yes=True, typed=str(typed.get("typed", ""))),
-            "no": lambda: self.operations.answer(yes=False),
-            "cancel": self.operations.end_soon,
-            "kill": self.operations.cancel,
+            "yes": lambda: operations.answer(yes=True, typed=str(typed.get("typed", ""))),
+            "no": lambda: operations.answer(yes=False),
+            "cancel": operations.end_soon,
+            "kill": operations.cancel,
             "end-recording": lambda: self._end_recording(arg),
-            "close-operation": self.operations.close,
-            "close-said": lambda: self.clicks.say(""),
-            "close-found": lambda: setattr(self, "found", None),
+            "close-operation": operations.close,
+            "close-said": lambda: self.cockpit.clicks.say(""),
+            "close-found": lambda: self.cockpit.show(None),
             "download": lambda: self._download(arg),
         }
         if act in acts:
@@ -201,7 +187,7 @@ class Panel:
             self.state = self.state.after(act, arg, value)
 
     def _send(self, processor_id: str, typed: Mapping[str, Any]) -> None:
-        flow = self.flow()
+        flow = self.cockpit.flow()
         found = {
             name: kept(flow.config.folder, value) if isinstance(value, dict) else value
             for name, value in typed.items()
@@ -212,17 +198,17 @@ class Panel:
             self.state = self.state.refused(error.field, error.said)
             return
         text = shown.split(maxsplit=3)[3]
-        self.sent.add(processor_id, text)
+        self.cockpit.sent.add(processor_id, text)
         self.state = self.state.sent(text)
-        self.clicks.click(line, shown)
+        self.cockpit.clicks.click(line, shown)
 
     def _end_recording(self, processor_id: str) -> None:
-        handle = self.flow().handle
+        handle = self.cockpit.flow().handle
         if handle is not None and handle.has(processor_id):
             handle.end_recording(processor_id)
 
     def _download(self, processor_id: str) -> None:
-        lines = lines_of(self.flow(), processor_id, self.state.level, self.state.text)
+        lines = lines_of(self.cockpit.flow(), processor_id, self.state.level, self.state.text)
         name = "flow" if processor_id == ALL else processor_id
         self.tell(save=f"{name}.log", text=as_file(lines))
 

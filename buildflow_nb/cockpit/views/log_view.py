@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.markup import quote
-from buildflow_nb.notebook.view_state import ALL, ViewState
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogLine
 
 __all__ = ("LogView", "as_file", "lines_of", "rank")

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.markup import Cell, quote
+from buildflow_nb.cockpit.views.snapshot_view import aligned
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.portable import with_origin
 from buildflow_nb.core.primitive import Readable, Writable
 from buildflow_nb.core.status.snapshot import Failure, Passage
 from buildflow_nb.flow import Flow
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.markup import Cell, quote
-from buildflow_nb.notebook.snapshot_view import aligned
 from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.logs import LogLine
 

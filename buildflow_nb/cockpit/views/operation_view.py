@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from buildflow_nb.cockpit.views import markup
+from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.status.operations import (
     Op,
     Operation,
@@ -31,8 +33,6 @@ from buildflow_nb.infra.report import (
     plan_text,
     warnings,
 )
-from buildflow_nb.notebook import markup
-from buildflow_nb.notebook.markup import quote
 
 __all__ = ("OperationView",)
 

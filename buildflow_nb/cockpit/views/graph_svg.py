@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.graph import Edge, Graph, Node
+from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.graph import Edge, Graph, Node
-from buildflow_nb.notebook.markup import quote
 
 __all__ = ("Badge", "drawn")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.markup import Cell, quote
 from buildflow_nb.core.findings import SHAPES, Finding, Health, counted, told
-from buildflow_nb.notebook import formats, markup
-from buildflow_nb.notebook.markup import Cell, quote
 
 __all__ = ("Findings", "findings_table", "warn")
 

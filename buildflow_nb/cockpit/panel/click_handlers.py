@@ -10,22 +10,28 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from buildflow_nb.cockpit.panel.actions import (
+    CHECK_S,
+    discarded,
+    ended,
+    removed,
+    retried,
+    sent,
+)
+from buildflow_nb.cockpit.panel.click_queue import Handler, Said
+from buildflow_nb.cockpit.views import formats
+from buildflow_nb.cockpit.views.findings_view import Findings
+from buildflow_nb.cockpit.views.listings import WELL, Dealt
+from buildflow_nb.cockpit.views.replayed import SideBySide
 from buildflow_nb.core.errors import BuildFlowError, UsageError
 from buildflow_nb.core.findings import Health, counted, worst
 from buildflow_nb.core.status.operations import Operation
-from buildflow_nb.notebook import formats
-from buildflow_nb.notebook.click_queue import Handler, Said
-from buildflow_nb.notebook.findings_view import Findings
-from buildflow_nb.notebook.listings import WELL, Dealt
-from buildflow_nb.notebook.replayed import SideBySide
-from buildflow_nb.notebook.session import Session
-from buildflow_nb.notebook.verbs.elements import discarded, retried, sent
-from buildflow_nb.notebook.verbs.export import exported
-from buildflow_nb.notebook.verbs.kernel import removed
-from buildflow_nb.notebook.verbs.running import CHECK_S, ended
 from buildflow_nb.runtime.observability.tracebacks import describe
+
+if TYPE_CHECKING:
+    from buildflow_nb.cockpit.cockpit import Cockpit
 
 __all__ = ("handlers",)
 
@@ -33,31 +39,31 @@ Values = Mapping[str, Any]
 _TONES = {Health.OK: "ok", Health.WARNING: "warn", Health.ERROR: "err"}
 
 
-def handlers(session: Session) -> dict[str, Handler]:
+def handlers(cockpit: Cockpit) -> dict[str, Handler]:
     """Every verb that can be clicked, by its word."""
     found: dict[str, Handler] = {
-        operation.value: _operation(session, operation) for operation in Operation
+        operation.value: _operation(cockpit, operation) for operation in Operation
     }
     verbs = (_run, _stop, _start, _remove, _send, _failures, _record, _replay, _check, _export)
-    return found | {verb.__name__.removeprefix("_"): partial(verb, session) for verb in verbs}
+    return found | {verb.__name__.removeprefix("_"): partial(verb, cockpit) for verb in verbs}
 
 
-def _operation(session: Session, operation: Operation) -> Handler:
+def _operation(cockpit: Cockpit, operation: Operation) -> Handler:
     def handler(values: Values) -> str:
-        return session.operations.carry_out(operation, session.flow(), values)
+        return cockpit.operations.carry_out(operation, cockpit.flow(), values)
 
     return handler
 
 
-def _run(session: Session, values: Values) -> Said:
-    flow, where = session.flow(), {"host": values["host"], "port": values["port"]}
+def _run(cockpit: Cockpit, values: Values) -> Said:
+    flow, where = cockpit.flow(), {"host": values["host"], "port": values["port"]}
     tone = "ok"
     if flow.handle is None or not flow.handle.running:
         found = flow.check(timeout=CHECK_S, start=True, **where)
         bad = [finding for finding in found if finding.health is not Health.OK]
         if bad:
             tone = _TONES[worst(bad)]
-            session.show_found(Findings(bad, "before the run"))
+            cockpit.show(Findings(bad, "before the run"))
     handle = flow.run(
         block=False,
         serve_host=values["host"],
@@ -69,16 +75,16 @@ def _run(session: Session, values: Values) -> Said:
     return Said(f"flow {flow.flow_id} runs{serving}", tone)
 
 
-def _stop(session: Session, values: Values) -> str:
-    flow = session.flow()
+def _stop(cockpit: Cockpit, values: Values) -> str:
+    flow = cockpit.flow()
     if flow.handle is None or not flow.handle.running:
         msg = f"flow {flow.flow_id!r} does not run"
         raise UsageError(msg)
-    return ended(flow.handle, values, session.clicks.say)
+    return ended(flow.handle, values, cockpit.clicks.say)
 
 
-def _start(session: Session, values: Values) -> str:
-    flow = session.flow()
+def _start(cockpit: Cockpit, values: Values) -> str:
+    flow = cockpit.flow()
     if flow.handle is None or not flow.handle.running:
         flow.run(block=False)
         return f"flow {flow.flow_id} runs"
@@ -86,26 +92,26 @@ def _start(session: Session, values: Values) -> str:
     return f"started {', '.join(values['ids']) or 'all'}"
 
 
-def _remove(session: Session, values: Values) -> str:
-    return removed(session.flow(), values["ids"])
+def _remove(cockpit: Cockpit, values: Values) -> str:
+    return removed(cockpit.flow(), values["ids"])
 
 
-def _send(session: Session, values: Values) -> Said:
-    flow, chosen = session.flow(), values["id"]
+def _send(cockpit: Cockpit, values: Values) -> Said:
+    flow, chosen = cockpit.flow(), values["id"]
     try:
         results = sent(flow, chosen, json.loads(values["element"]))
     except Exception as error:  # noqa: BLE001  (whatever the user's code raises)
         said = str(error) if isinstance(error, BuildFlowError) else describe(error)
-        session.results[chosen] = f"✕ {said}"
+        cockpit.results[chosen] = f"✕ {said}"
         return Said(f"{chosen}: {said}", "err")
     shown = "\n".join(map(formats.shown, results))
-    session.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
+    cockpit.results[chosen] = f"→ {shown or 'nothing: it is dropped'}"
     return Said(f"{chosen} gave {len(results)} result{'' if len(results) == 1 else 's'}")
 
 
-def _failures(session: Session, values: Values) -> Said:
+def _failures(cockpit: Cockpit, values: Values) -> Said:
     number = values["number"]
-    found = session.flow().failures(values["id"])
+    found = cockpit.flow().failures(values["id"])
     chosen = [failed for failed in found if number is None or failed.number == number]
     deals = discarded(chosen) if values["discard"] else retried(chosen)
     well = sum(deal.went in WELL for deal in deals)
@@ -113,26 +119,26 @@ def _failures(session: Session, values: Values) -> Said:
     if len(deals) == 1:
         return Said(f"no. {deals[0].failure.number}: {deals[0].went}, {deals[0].said}", tone)
     if well < len(deals):
-        session.show_found(Dealt(deals, values["id"]))
+        cockpit.show(Dealt(deals, values["id"]))
     word = "discarded" if values["discard"] else "passed"
     return Said(f"{values['id']}: {well:,} of {len(deals):,} {word}", tone)
 
 
-def _replay(session: Session, values: Values) -> str:
-    found = SideBySide(session.flow().replay(values["id"], values["file"]))
-    session.show_found(found)
+def _replay(cockpit: Cockpit, values: Values) -> str:
+    found = SideBySide(cockpit.flow().replay(values["id"], values["file"]))
+    cockpit.show(found)
     return found.title
 
 
-def _record(session: Session, values: Values) -> str:
-    flow = session.flow()
+def _record(cockpit: Cockpit, values: Values) -> str:
+    flow = cockpit.flow()
     path = flow.record(values["id"], values["count"], to=values["to"], timeout=values["timeout"])
     return f"recorded into {_near(path)}; %buildflow replay {values['id']} runs the code on it"
 
 
-def _check(session: Session, values: Values) -> Said:
-    found = Findings(session.flow().check(values["ids"] or None), "check")
-    session.show_found(found)
+def _check(cockpit: Cockpit, values: Values) -> Said:
+    found = Findings(cockpit.flow().check(values["ids"] or None), "check")
+    cockpit.show(found)
     tone = _TONES[worst(found)]
     return Said("all is well" if tone == "ok" else counted(found), tone)
 
@@ -144,7 +150,10 @@ def _near(path: Path) -> str:
         return str(path)
 
 
-def _export(session: Session, values: Values) -> str:
-    found = exported(session, values)
-    session.show_found(found)
-    return str(found.report)
+def _export(cockpit: Cockpit, values: Values) -> str:
+    if cockpit.export is None:
+        msg = "there are no cells here to export; buildflow export NOTEBOOK FOLDER does"
+        raise UsageError(msg)
+    found = cockpit.export(values)
+    cockpit.show(found)
+    return found.title

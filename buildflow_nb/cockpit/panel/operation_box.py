@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from buildflow_nb.cockpit.views.operation_view import OperationView
 from buildflow_nb.core.errors import RejectedError
 from buildflow_nb.core.status.operations import (
     Operation,
@@ -22,7 +23,6 @@ from buildflow_nb.core.status.operations import (
 )
 from buildflow_nb.flow import Flow
 from buildflow_nb.infra.stop import Stop
-from buildflow_nb.notebook.operation_view import OperationView
 
 __all__ = ("OperationBox",)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from buildflow_nb.notebook import formats
-from buildflow_nb.notebook.listings import MOST_ROWS, Listing
-from buildflow_nb.notebook.markup import Cell
+from buildflow_nb.cockpit.views import formats
+from buildflow_nb.cockpit.views.listings import MOST_ROWS, Listing
+from buildflow_nb.cockpit.views.markup import Cell
 from buildflow_nb.runtime.replay import Replay, Replayed
 
 __all__ = ("SideBySide",)

@@ -5,12 +5,12 @@ A change is told by a sign and a word as well as by its colour.
 
 from __future__ import annotations
 
+from buildflow_nb.cockpit.panel.operation_box import OperationBox
+from buildflow_nb.cockpit.views import markup
+from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.cockpit.views.operation_view import OperationView
 from buildflow_nb.core.status.operations import Op, Operation, Outcome
 from buildflow_nb.infra.report import SIGNS, headline
-from buildflow_nb.notebook import markup
-from buildflow_nb.notebook.markup import quote
-from buildflow_nb.notebook.operation_box import OperationBox
-from buildflow_nb.notebook.operation_view import OperationView
 
 __all__ = ("operation_html",)
 

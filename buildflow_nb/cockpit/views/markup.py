@@ -13,8 +13,8 @@ from html import escape
 from itertools import repeat
 from pathlib import Path
 
+from buildflow_nb.cockpit.views.formats import NOTHING, clean, mark
 from buildflow_nb.core.status.snapshot import HISTORY_S, State
-from buildflow_nb.notebook.formats import NOTHING, clean, mark
 
 __all__ = (
     "Cell",
@@ -41,7 +41,7 @@ def style_sheet() -> str:
 
     JupyterLab styles tables in outputs with two classes and a tag; three classes win over that.
     """
-    text = (Path(__file__).parent / "static" / "cockpit.css").read_text("utf-8")
+    text = (Path(__file__).parents[1] / "static" / "cockpit.css").read_text("utf-8")
     bare = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return re.sub(r"\.bf(?=[ .])", ".bf.bf.bf", "".join(bare.splitlines()))
 

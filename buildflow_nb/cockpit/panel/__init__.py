@@ -1,0 +1,1 @@
+"""The panel: its parts, what is open in it, and what a click does."""

@@ -1,0 +1,1 @@
+"""How data looks: pure functions that give HTML and text."""
