@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from buildflow_nb.commands.command import Command, Option, count, port, seconds
+from buildflow_nb.commands.panel_options import PANEL_OPTIONS
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.nearest import LOG_LEVELS
 
@@ -32,8 +33,10 @@ _VERBOSE = Option(
 _TABLE = (
     Command(
         "panel",
-        "show the flow as a graph, with buttons and the live numbers; %buildflow alone does too",
-        example="panel",
+        "show the flow as a graph, with buttons and the live numbers; %buildflow alone does too; "
+        "options say what is open in it",
+        PANEL_OPTIONS,
+        example="panel --open price --tab failures",
     ),
     Command(
         "run",
@@ -70,6 +73,12 @@ _TABLE = (
             Option("flow", "a flow that app no longer is, and that still runs", ("--flow",)),
         ),
         example="stop price --timeout 10s",
+    ),
+    Command(
+        "cancel",
+        "end the change of cloud resources that is under way, after its step",
+        (Option("now", "at once, in the middle of a step", ("--now",), flag=True),),
+        example="cancel",
     ),
     Command(
         "status",
@@ -128,6 +137,14 @@ _TABLE = (
             _processor("one processor; none means all", "?"),
             Option("traceback", "show failure number N in full", ("--traceback",), count),
             Option("number", "only failure number N", ("--number",), count),
+            Option("type", "only errors of this type", ("--type",)),
+            Option("at", 'only errors raised there, like "cell [5] line 4"', ("--at",)),
+            Option(
+                "attempt",
+                "try the last one with the code of now, write nothing",
+                ("--try",),
+                flag=True,
+            ),
             Option("retry", "send them again, to the sink too", ("--retry",), flag=True),
             Option("discard", "forget them", ("--discard",), flag=True),
         ),
@@ -151,6 +168,9 @@ _TABLE = (
             Option("count", "how many inputs", parse=count, default=100, many="?"),
             Option("to", "file to write; one in .buildflow/recordings otherwise", ("--to",)),
             Option("timeout", "give up after this long", ("--timeout",), seconds, 60.0),
+            Option(
+                "end", "end the recording that is under way, with what came", ("--end",), flag=True
+            ),
         ),
         example="record price 100",
     ),
@@ -170,6 +190,8 @@ _TABLE = (
             _processor("one processor; none means all", "?"),
             Option("n", "how many lines", ("-n", "--lines"), count, 50),
             Option("level", "this level and above", ("--level",), choices=LOG_LEVELS),
+            Option("grep", "only lines that hold this text", ("--grep",)),
+            Option("to", "write all that is kept into this file", ("--to",)),
         ),
         example="logs price --level WARNING",
     ),

@@ -46,6 +46,7 @@ __all__ = (
     "Columned",
     "Composite",
     "Dependent",
+    "Ending",
     "Env",
     "IdempotentSink",
     "Incomplete",
@@ -142,6 +143,16 @@ class Source(Protocol):
         Those that are hidden for a while (leased by a consumer that was killed, or given back with
         a pause) count, too, where the source can tell.
         """
+        ...
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """A source that may be read once, from beginning to end: its backlog is what is left then."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether it does."""
         ...
 
 

@@ -140,6 +140,8 @@ class BlockingSource:
     fault was that it could not be opened, or it `goes_on`. `label` names it in messages.
     """
 
+    ends = True  # so what is left of it says how far it is
+
     def __init__(self, reader: Reader, label: str = "the source") -> None:
         self._reader = reader
         self._label = label

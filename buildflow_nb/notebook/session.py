@@ -70,9 +70,15 @@ class Session:
             partial(exported, self),
         )
 
-    def cancel(self) -> bool:
-        """End the operation that a button began; whether there was anything."""
-        return "cockpit" in vars(self) and self.cockpit.operations.cancel()
+    def cancel(self, *, now: bool = True) -> bool:
+        """End the operation that a button began; whether there was anything.
+
+        The first time it ends after its step, the second time (with `now`) at once.
+        """
+        if "cockpit" not in vars(self):
+            return False
+        operations = self.cockpit.operations
+        return operations.cancel() if now else operations.end_soon()
 
     @property
     def names(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from buildflow_nb.cockpit.panel.pieces import Pieces
 from buildflow_nb.cockpit.views.markup import style_sheet
 from buildflow_nb.notebook.subshell import hear_where_sent
 
@@ -59,6 +60,10 @@ class View:
         self._asked: set[str] = set()  # pages that have not answered yet
         self._beside = False  # whether the page's last message came on another thread than cells do
         self._widget = _widget_class()(label=label, parts=dict(parts), twin=self.twin)
+        # What is told is the widget's state: a page that is loaded again is given all of it.
+        self._pieces = Pieces({})
+        self._pieces.told = self._widget.parts
+        self._pieces.label = label
         self._widget.on_msg(self._hear)
         hear_where_sent(self._widget.comm)
 
@@ -87,11 +92,9 @@ class View:
 
     def put(self, label: str, parts: Mapping[str, str]) -> None:
         """Show other parts; what is the same is not sent."""
-        widget = self._widget
-        if widget.parts == parts and widget.label == label:
-            return
-        with widget.hold_sync():
-            widget.label, widget.parts = label, dict(parts)
+        message = self._pieces.news(label, parts)
+        if message is not None:
+            self._widget.send(message)
 
     def keep(self, bundle: Mapping[str, str]) -> None:
         """Let the pages that show it put this in the place of its twin, where that is another."""
@@ -127,6 +130,8 @@ class View:
         if act == "gone":
             self._pages.discard(page)
         elif len(self._pages) < MOST_PAGES:
+            if page not in self._pages:
+                self._widget.send(self._pieces.whole())  # it may have missed what was told last
             self._pages.add(page)
 
 

@@ -1,5 +1,6 @@
 """The graph of a flow: what feeds what, and where it stands."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -7,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from buildflow_nb.cockpit.views.graph import graph_of
-from buildflow_nb.cockpit.views.graph_svg import drawn
+from buildflow_nb.cockpit.views.graph_view import FOLDS_AT, Folds, graph_html, group_of
 from buildflow_nb.flow import Flow
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.duckdb import DuckDBTable
@@ -65,6 +66,7 @@ def test_a_cycle_is_drawn_and_ends(flow):
     consumer(flow, "a", there, back)
     consumer(flow, "b", back, there)
     graph = graph_of(flow.spec())
+    assert len(graph.lanes) == 1
     assert len(graph.nodes) == 4
     assert len(graph.edges) == 4
     assert len({(n.column, n.row) for n in graph.nodes.values()}) == 4
@@ -74,21 +76,29 @@ def test_a_long_chain_does_not_run_out_of_stack(flow):
     queues = [SQSQueue(f"q{i}") for i in range(1_500)]
     for i, (start, end) in enumerate(pairwise(queues)):
         consumer(flow, f"p{i}", start, end)
-    assert graph_of(flow.spec()).columns == 2 * 1_499 + 1
+    (lane,) = graph_of(flow.spec()).lanes
+    assert lane.columns == 2 * 1_499 + 1
 
 
-def test_managed_resources_stand_below_and_say_whether_the_stack_has_them(flow):
+def test_managed_resources_have_a_lane_of_their_own_and_say_whether_the_stack_has_them(flow):
     consumer(flow, "price", Pulse([1], 1), SQSQueue("priced"))
     flow.manage(SQSQueue("priced"), S3Bucket("mine"), S3Bucket("other"))
     graph = graph_of(flow.spec())
-    assert {n.title: n.row for n in graph.nodes.values() if n.managed} == {
-        "priced": 0,
-        "mine": 1,
-        "other": 1,
-    }
-    html = drawn(graph, shot(), lambda node: ("applied" if node.title == "priced" else "no", "ok"))
-    assert html.count("· applied") == 1
-    assert html.count("· no<") == 2
+    lanes = [[node.title for node in lane.nodes if node.managed] for lane in graph.lanes]
+    assert lanes == [["priced"], ["mine", "other"]]
+    html = graph_html(
+        graph, shot(), lambda n: ("applied", "ok") if n.title == "priced" else ("no", "warn")
+    )
+    assert html.count("SQS · applied") == 1
+    assert html.count("S3 · no<") == 2
+
+
+def test_what_is_not_joined_stands_in_lanes_of_its_own_and_what_is_shared_joins_them(flow):
+    consumer(flow, "a", SQSQueue("one"), Empty())
+    consumer(flow, "b", SQSQueue("two"), File("out.jsonl"))
+    assert [lane.processors for lane in graph_of(flow.spec()).lanes] == [["a"], ["b"]]
+    consumer(flow, "c", SQSQueue("one"), File("out.jsonl"))
+    assert [lane.processors for lane in graph_of(flow.spec()).lanes] == [["a", "b", "c"]]
 
 
 def test_what_a_stream_brings_along_is_joined_to_it(flow):
@@ -128,8 +138,8 @@ def test_the_picture_has_states_rates_and_totals_and_a_name(flow):
     @flow.endpoint("/worst", method="GET")
     def worst(): ...
 
-    html = drawn(graph_of(flow.spec()), shot(PRICE, WORST), lambda _: ("", ""), live=True)
-    for said in ("9 failed", "2,140/s", "513k in", "2,131/s", "513k out", "●", "◐", "running · v1"):
+    html = graph_html(graph_of(flow.spec()), shot(PRICE, WORST), lambda _: ("", ""), folds=Folds())
+    for said in ("&lt;1 % fail · 9", "2,140/s", "512,906 in", "2,131/s", "▲", "◐", "v1"):
         assert said in html
     page = Tags()
     page.feed(html)
@@ -140,27 +150,76 @@ def test_the_picture_has_states_rates_and_totals_and_a_name(flow):
     assert acts == {"price", "worst"}
 
 
+def labels(html):
+    page = Tags()
+    page.feed(html)
+    return [a for _, a in page.found if a.get("class", "").startswith("lab")]
+
+
 def test_numbers_of_processors_that_share_a_source_stand_apart(flow):
     shared = Pulse([1], 1)
     names = [f"p{i}" for i in range(5)]
     for name in names:
-        consumer(flow, name, shared, Empty())
+        consumer(flow, name, shared, File(f"{name}.csv"))
     shots = [replace(PRICE, processor_id=name) for name in names]
-    html = drawn(graph_of(flow.spec()), shot(*shots), lambda _: ("", ""))
-    page = Tags()
-    page.feed(html)
-    places = [(a["x"], a["y"]) for t, a in page.found if t == "text" and a.get("class") == "rate"]
-    assert len(places) == 5 * 5
+    html = graph_html(graph_of(flow.spec()), shot(*shots), lambda _: ("", ""))
+    places = [a["style"] for a in labels(html)]
+    assert len(places) == 5 * 2
     assert len(set(places)) == len(places)
+
+
+def test_an_edge_past_a_node_goes_below_it_and_so_does_one_that_leads_back(flow):
+    there, back = SQSQueue("there"), SQSQueue("back")
+    consumer(flow, "a", there, back)
+    consumer(flow, "b", back, there)
+    html = graph_html(graph_of(flow.spec()), shot(), lambda _: ("", ""))
+    assert re.findall(r"L-?\d+ (\d+)C", html) == ["54"]
+
+
+def test_from_ten_processors_on_they_are_grouped_by_name_with_a_mark_each(flow):
+    for i in range(FOLDS_AT):
+        consumer(flow, f"step_{i}", Pulse([1], i + 1), File(f"{i}.csv"))
+    shots = [replace(PRICE, processor_id=f"step_{i}", failed=0) for i in range(FOLDS_AT)]
+    shots[3] = replace(shots[3], failed=PRICE.elements_in)
+    graph = graph_of(flow.spec())
+    html = graph_html(graph, shot(*shots), lambda _: ("", ""), folds=Folds(query="step_3"))
+    assert html.count("ggrid") == 1
+    assert html.count('<i class=""') + html.count('<i class="f hit"') == FOLDS_AT
+    assert "10 processors" in html
+    assert "1 fail" in html
+    assert "10 of them" in html
+    unfolded = graph_html(graph, shot(*shots), lambda _: ("", ""), folds=Folds(unfolded=True))
+    assert "ggrid" not in unfolded
+    assert unfolded.count('class="map"') == FOLDS_AT
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [("step_07", "step"), ("load_eu", "load"), ("load", "load"), ("p12", "p"), ("12", "12")],
+)
+def test_a_group_is_called_by_what_its_names_begin_with(name, group):
+    assert group_of(name) == group
+
+
+def test_a_lane_that_is_folded_says_its_facts_in_a_line(flow):
+    consumer(flow, "price", SQSQueue("orders"), Empty())
+    graph = graph_of(flow.spec())
+    (lane,) = graph.lanes
+    folded = Folds(lanes=frozenset({lane.name}))
+    html = graph_html(graph, shot(), lambda _: ("", ""), folds=folded)
+    assert 'class="map"' not in html
+    assert "orders → price → Empty" in html
+    assert 'aria-expanded="false"' in html
 
 
 def test_names_of_users_are_escaped(flow):
     flow.manage(SQSQueue("x"))
     consumer(flow, "price", File("<script>.csv"), Empty())
-    html = drawn(graph_of(flow.spec()), shot(), lambda _: ("<b>", ""))
+    html = graph_html(graph_of(flow.spec()), shot(), lambda _: ("<b>", ""), folds=Folds())
     assert "<script>" not in html
-    assert "<b>" not in html
+    assert "<b>&lt;" not in html
+    assert "· <b>" not in html
 
 
 def test_a_flow_without_anything_has_no_picture(flow):
-    assert drawn(graph_of(flow.spec()), shot(), lambda _: ("", "")) == ""
+    assert graph_html(graph_of(flow.spec()), shot(), lambda _: ("", "")) == ""

@@ -97,7 +97,9 @@ def page_shows(cells, view):
     cells.client.shell_channel.send(cells.client.session.msg("comm_msg", content))
 
 
-def test_the_panel_is_a_widget_with_one_trait_beside_a_twin_that_ends_as_the_run_does(cells):
+def test_the_panel_is_a_widget_told_what_is_new_beside_a_twin_that_ends_as_the_run_does(
+    cells,
+):
     cells(PRICE.format(1), "c1")
     twin, widget = cells("%buildflow run --port 0", "c2").bundles
     assert set(twin) == {"text/html", "text/plain"}
@@ -105,9 +107,10 @@ def test_the_panel_is_a_widget_with_one_trait_beside_a_twin_that_ends_as_the_run
     assert passed(cells, 400).traits == []  # nobody looks at it
     page_shows(cells, widget[WIDGET_VIEW])
     later = passed(cells, 400)
-    updates = [data for data in later.traits if data["method"] == "update"]
+    told = [data["content"] for data in later.traits if data["method"] == "custom"]
+    updates = [content for content in told if "put" in content]
     assert updates
-    assert all(set(data["state"]) == {"parts"} for data in updates)
+    assert all(set(content) <= {"put", "order", "label"} for content in updates)
     ended = cells("%buildflow stop", "c3")
     assert "■ stopped" in ended.updates[-1]["text/plain"]
     assert cells("x = 1", "c4").updates == []

@@ -90,14 +90,17 @@ def test_nothing_is_sent_before_a_page_looks_and_after_it_no_longer_does(flow, l
     live.publish()
     assert told == []
     live._view._hear(None, {"act": "here", "arg": "page"}, [])
-    flow.put(elements_in=777_777)
+    flow.put(in_per_s=777_777)
     live.publish()
-    assert [set(sent) for sent in told] == [{"ask"}, {"parts"}]
-    assert "777,777" in told[1]["parts"]["table"]
+    assert [set(sent) for sent in told] == [
+        {"put", "order", "label"}, {"ask"}, {"put", "label"}
+    ]  # fmt: skip
+    assert "777,777" in told[2]["put"]["rows/price"]
+    assert "rows/worst" not in told[2]["put"]
     live._view._hear(None, {"act": "gone", "arg": "page"}, [])
-    flow.put(elements_in=888_888)
+    flow.put(in_per_s=888_888)
     live.publish()
-    assert len(told) == 2
+    assert len(told) == 3
 
 
 def test_what_is_the_same_is_not_sent_but_for_a_sign_of_life(flow, live, told, monkeypatch):
@@ -111,7 +114,8 @@ def test_what_is_the_same_is_not_sent_but_for_a_sign_of_life(flow, live, told, m
     monkeypatch.setattr(live, "_put_at", live._put_at - live_module.BEAT_S)
     flow.now = type(flow.now)(**{**fields(flow.now), "at": flow.now.at + 60})
     live.publish()
-    assert [set(sent) for sent in told] == [{"parts"}]
+    assert [set(sent) for sent in told] == [{"put", "label"}]
+    assert set(told[0]["put"]) == {"silent", "foot"}
 
 
 def fields(snapshot):
@@ -133,9 +137,8 @@ def test_a_flow_that_is_gone_or_does_not_answer_is_said_and_the_rest_stays(
     live.publish()
     flow.snapshot = fail
     live.publish()
-    parts = told[-1]["parts"]
-    assert said in parts["said"]
-    assert "512,906" in parts["table"]
+    assert said in told[-1]["put"]["health"]
+    assert "2,140" in live._view._pieces.told["rows/price"]
 
 
 class Clock:

@@ -164,12 +164,6 @@ def test_a_long_reason_stands_in_a_row_of_its_own_beneath_and_a_long_name_is_cut
     assert any(t == "b" and a.get("class") == "name" and name in a["title"] for t, a in page.tags)
 
 
-def test_every_row_is_told_apart_by_its_key_also_the_ones_beneath():
-    tags = read(snapshot_view.table(shot(), live=True)).tags
-    keys = [a["data-key"] for t, a in tags if t == "tr" and "data-key" in a]
-    assert keys == ["price", "worst", "worst why"]
-
-
 @pytest.mark.parametrize(
     ("state", "failed", "shown"),
     [

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from buildflow_nb.cockpit.panel.uploads import with_files
+from buildflow_nb.cockpit.views.formats import shown
 from buildflow_nb.cockpit.views.listings import Deal
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.flow import Flow
@@ -15,7 +16,7 @@ from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
 
-__all__ = ("CHECK_S", "discarded", "ended", "removed", "retried", "sent")
+__all__ = ("CHECK_S", "discarded", "end_recording", "ended", "removed", "retried", "sent", "tried")
 
 CHECK_S = 1.5  # what cannot be looked at within that is left to the run, which says it as well
 SILENT_S = 2.0  # for which a stop needs no word
@@ -74,6 +75,38 @@ def discarded(found: list[FailureRecord]) -> list[Deal]:
         else:
             deals.append(Deal(failure, "discarded", failure.error))
     return deals
+
+
+def tried(flow: Flow, found: Sequence[FailureRecord]) -> list[Deal]:
+    """Run the newest failure through the code of this moment; nothing is written.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not found:
+        msg = "nothing failed like that, so there is nothing to try"
+        raise UsageError(msg)
+    failure = found[-1]
+    try:
+        results = sent(flow, failure.processor_id, failure.input)
+    except Exception as error:  # noqa: BLE001  (whatever the user's code raises)
+        said = str(error) if isinstance(error, UsageError) else describe(error)
+        return [Deal(failure, "fails still", said)]
+    return [Deal(failure, "would pass", f"gives {', '.join(map(shown, results)) or 'nothing'}")]
+
+
+def end_recording(flow: Flow, processor_id: str) -> str:
+    """End the recording of a processor, with what came.
+
+    Raises:
+        UsageError: there is no such processor, or it does not run.
+    """
+    flow.processor(processor_id)
+    if flow.handle is None or not flow.handle.has(processor_id):
+        msg = f"{processor_id!r} does not run, so nothing of it is recorded"
+        raise UsageError(msg)
+    flow.handle.end_recording(processor_id)
+    return f"the recording of {processor_id} ends, with what came"
 
 
 def removed(flow: Flow, ids: Sequence[str]) -> str:

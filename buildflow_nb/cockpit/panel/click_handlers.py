@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 from buildflow_nb.cockpit.panel.actions import (
     CHECK_S,
     discarded,
+    end_recording,
     ended,
     removed,
     retried,
     sent,
+    tried,
 )
 from buildflow_nb.cockpit.panel.click_queue import Handler, Said
 from buildflow_nb.cockpit.views import formats
+from buildflow_nb.cockpit.views.failure_groups import matching
 from buildflow_nb.cockpit.views.findings_view import Findings
 from buildflow_nb.cockpit.views.listings import WELL, Dealt
 from buildflow_nb.cockpit.views.replayed import SideBySide
@@ -111,9 +114,13 @@ def _send(cockpit: Cockpit, values: Values) -> Said:
 
 def _failures(cockpit: Cockpit, values: Values) -> Said:
     number = values["number"]
-    found = cockpit.flow().failures(values["id"])
-    chosen = [failed for failed in found if number is None or failed.number == number]
-    deals = discarded(chosen) if values["discard"] else retried(chosen)
+    flow = cockpit.flow()
+    found = [f for f in flow.failures(values["id"]) if number is None or f.number == number]
+    chosen = matching(found, values["type"], values["at"])
+    if values["attempt"]:
+        deals = tried(flow, chosen)
+    else:
+        deals = discarded(chosen) if values["discard"] else retried(chosen)
     well = sum(deal.went in WELL for deal in deals)
     tone = "ok" if well == len(deals) else "warn"
     if len(deals) == 1:
@@ -132,6 +139,8 @@ def _replay(cockpit: Cockpit, values: Values) -> str:
 
 def _record(cockpit: Cockpit, values: Values) -> str:
     flow = cockpit.flow()
+    if values["end"]:
+        return end_recording(flow, values["id"])
     path = flow.record(values["id"], values["count"], to=values["to"], timeout=values["timeout"])
     return f"recorded into {_near(path)}; %buildflow replay {values['id']} runs the code on it"
 

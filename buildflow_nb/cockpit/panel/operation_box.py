@@ -88,10 +88,14 @@ class OperationBox:
             self.view.take(outcome, show=False)
         return ""  # the box itself tells how it ended
 
-    def end_soon(self) -> None:
-        """End what is under way after its step; asked twice (a double click), it stays at that."""
-        if self.stop is not None and not self.stop.asked:
-            self.cancel()
+    def end_soon(self) -> bool:
+        """End what is under way after its step; asked twice (a double click), it stays at that.
+
+        Says whether there was anything.
+        """
+        if self.stop is None:
+            return False
+        return self.stop.asked or self.cancel()
 
     def cancel(self) -> bool:
         """End what is under way, the second time at once; whether there was anything."""

@@ -1,8 +1,10 @@
-"""The panel: one view of the kernel's flow, with its graph, its numbers and its buttons.
+"""The panel: one page's view of a flow, with its graph, its numbers, its drawer and its buttons.
 
-It is a list of named parts, each a pure function of the flow's snapshot and of what a person has
-opened. Clicks arrive on the kernel's message loop, or on a subshell's beside the cell that runs,
-and return at once: looking changes what is open, doing puts a line into the click queue.
+It is a list of named pieces of HTML, each a pure function of the flow's snapshot and of what a
+person has opened; a piece named `slot/key` stands in the slot of that name of another piece, in
+order. Whoever shows it sends the pieces that are new, and no others. Clicks arrive on the kernel's
+message loop, on a subshell's beside the cell that runs, or from a socket, and return at once:
+looking changes what is open, doing puts a line into the click queue.
 """
 
 from __future__ import annotations
@@ -16,35 +18,43 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from buildflow_nb.cockpit.cockpit import Cockpit
-from buildflow_nb.cockpit.panel.details import Details
+from buildflow_nb.cockpit.panel.drawer import Drawer
+from buildflow_nb.cockpit.panel.rows import Rows
 from buildflow_nb.cockpit.panel.uploads import kept
 from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
 from buildflow_nb.cockpit.views import formats, markup, snapshot_view
 from buildflow_nb.cockpit.views.form import FieldError, line_of
 from buildflow_nb.cockpit.views.graph import Graph, Node, graph_of
-from buildflow_nb.cockpit.views.graph_svg import Badge, drawn
+from buildflow_nb.cockpit.views.graph_view import Badge, graph_html
+from buildflow_nb.cockpit.views.head_view import (
+    HeadFacts,
+    Toast,
+    head_html,
+    health_html,
+    how_it_is,
+    keys_html,
+)
 from buildflow_nb.cockpit.views.log_view import as_file, lines_of
 from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.cockpit.views.operation_html import operation_html
 from buildflow_nb.core.declaring.flow_spec import FlowSpec
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.status.snapshot import FlowSnapshot
+from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.flow import Flow
 
-__all__ = ("VOLATILE", "Panel", "graph_html", "twin_html")
+__all__ = ("KEYS", "VOLATILE", "Panel", "badge", "graph_of_flow", "twin_html")
 
 STACK_S = 2.0  # between two looks at the stack's state
 VOLATILE = ("silent", "foot")  # parts that hold the time of the look, and nothing else that is new
-
-
-_BUTTONS = (
-    ("Preview", "%buildflow preview"),
-    ("Apply", "%buildflow apply"),
-    ("Run", "%buildflow run"),
-    ("Stop", "%buildflow stop"),
-    ("Check", "%buildflow check"),
-    ("Export", "%buildflow export {folder}"),
-    ("Destroy …", "%buildflow destroy"),
+KEYS = (
+    ("Tab", "to the next name, node, head or button"),
+    ("Enter", "opens what has the focus"),
+    ("Escape", "closes the drawer, and goes back to its row"),
+    ("← →", "the tabs of a drawer"),
+    ("/", "search"),
+    ("n", "the next processor that fails"),
+    ("?", "these keys"),
 )
 
 
@@ -58,35 +68,47 @@ class Panel:
     tell: Callable[..., None] = lambda **_: None
     state: ViewState = field(default_factory=ViewState)
     _graph: tuple[tuple[object, ...], Graph] | None = None
-    _badge: tuple[float, Badge] | None = None
+    _stack: tuple[float, StackView] | None = None
 
     def __post_init__(self) -> None:
         self._acting = threading.Lock()
-        self.details = Details(self.cockpit)
+        self.drawer = Drawer(self.cockpit)
+        self._rows = Rows(self.cockpit)
 
     # -- what it shows ---------------------------------------------------------------------------
 
     def parts(self, snapshot: FlowSnapshot) -> dict[str, str]:
-        """Every part's HTML, in order."""
+        """Every piece's HTML, in order."""
         flow, state = self.cockpit.flow(), self.state
-        graph = drawn(self._graph_of(flow.spec()), snapshot, self._badges(flow), live=True)
-        table = snapshot_view.table(snapshot, live=True, selected=state.selected)
-        return {
+        self.drawer.note_code(flow)
+        graph = graph_html(
+            self._graph_of(flow.spec()),
+            snapshot,
+            badge_of(self._stack_of(flow)),
+            folds=state.folds,
+        )
+        parts = {
             "silent": _silent(snapshot.at),
             "head": self._head(flow, snapshot),
-            "said": self._said(),
+            "health": self._health(snapshot),
+            "keys": keys_html(KEYS) if state.keys else "",
             "operation": operation_html(self.cockpit.operations),
             "found": self._found(),
-            "graph": snapshot_view.framed(graph),
-            "table": f'<div class="box">{table}</div>',
-            "details": self.details.html(flow, state, snapshot),
-            "foot": self._foot(snapshot),
+            "log": self.drawer.log_of_all(flow, state),
+            "tools": "",
+            "graph": graph,
         }
+        parts |= self._rows.parts(snapshot, state)
+        spec = flow.processors.get(state.selected)
+        if spec is not None and "rows/ drawer" in parts:
+            parts |= self.drawer.parts(flow, spec, state, snapshot.processor(spec.id))
+        parts["foot"] = self._foot(snapshot)
+        return parts
 
     def without_flow(self, why: str) -> dict[str, str]:
         """The parts that say why there is no flow to show now; the others stay as they were."""
-        said = f'<div class="box pad" role="status"><span class="err">✕ {quote(why)}</span></div>'
-        return {"silent": _silent(time.time()), "said": said}
+        said = health_html("err", "no flow", why, ("", ""), None)
+        return {"silent": _silent(time.time()), "health": said}
 
     def _graph_of(self, spec: FlowSpec) -> Graph:
         """The graph, laid out anew only when another thing is declared."""
@@ -95,61 +117,54 @@ class Panel:
             self._graph = (key, graph_of(spec))
         return self._graph[1]
 
-    def _badges(self, flow: Flow) -> Badge:
+    def _stack_of(self, flow: Flow) -> StackView:
         """What the stack has; read from the disk now and then, not four times a second."""
         now = time.monotonic()
-        if self._badge is None or now - self._badge[0] > STACK_S:
-            self._badge = (now, badge(flow))
-        return self._badge[1]
+        if self._stack is None or now - self._stack[0] > STACK_S:
+            self._stack = (now, flow.stack_view())
+        return self._stack[1]
 
     def _head(self, flow: Flow, snapshot: FlowSnapshot) -> str:
         runs = flow.handle is not None and flow.handle.running
-        made = ""
-        for label, text in _BUTTONS:
-            line = text.format(folder=shlex.quote(_folder(flow.flow_id)))
-            off = self.cockpit.clicks.off(line) or _idle(label, runs=runs)
-            made += markup.button(label, "do", line, title=line, off=off)
-        pressed = str(self.state.selected == ALL).lower()
-        log = markup.button("Log", "log", aria_pressed=pressed, title="%buildflow logs")
-        bar = f'<div class="bar pad under">{made}{log}</div>'
-        cell = markup.attributes(data_cell=self.cockpit.cell() or None)
-        return f"<header{cell}>{snapshot_view.head(snapshot)}</header>{bar}"
-
-    def _said(self) -> str:
-        clicks = self.cockpit.clicks
-        said = clicks.news
-        if not said:
-            return ""
-        shape = {"ok": "✓", "warn": "▲", "err": "✕"}.get(clicks.tone, "·")
-        lines = said.splitlines()
-        text = "<br>".join(quote(line, 400) for line in lines[:12])
-        close = markup.button("✕", "close-said", class_="text", aria_label="close this message")
-        return (
-            f'<div class="box pad row" role="status"><span class="{clicks.tone}">{shape} {text}'
-            f'</span><span class="grow"></span>{close}</div>'
+        view = self._stack_of(flow)
+        changes = None if view.unknown else len(view.missing) + len(view.undeclared)
+        facts = HeadFacts(
+            owner=flow.identity,
+            folder="" if self.cockpit.export is None else shlex.quote(_folder(flow.flow_id)),
+            runs=runs,
+            changes=changes,
+            logs=self.state.selected == ALL,
+            cell=self.cockpit.cell(),
         )
+        return head_html(snapshot, facts, self.cockpit.clicks.off)
+
+    def _health(self, snapshot: FlowSnapshot) -> str:
+        clicks = self.cockpit.clicks
+        toast = Toast(clicks.news, clicks.tone) if clicks.news else None
+        tone, subject, said = how_it_is(snapshot)
+        return health_html(tone, subject, said, ("", ""), toast)
 
     def _found(self) -> str:
         """What the last check or replay gave."""
         found = self.cockpit.found
         if found is None:
             return ""
-        close = markup.button("✕", "close-found", class_="text", aria_label="close the table")
+        close = markup.button("✕", "close-found", class_="s quiet", aria_label="close the table")
         return (
-            f'<div class="box pad"><div class="row"><span class="grow"></span>{close}</div>'
-            f'<div class="tall" tabindex="0">{markup.without_style(found._repr_html_())}</div>'
-            "</div>"
+            f'<div class="box pad" data-view><div class="row"><span class="grow"></span>{close}'
+            f'</div><div class="tall" tabindex="0">{markup.without_style(found._repr_html_())}'
+            "</div></div>"
         )
 
     def _foot(self, snapshot: FlowSnapshot) -> str:
-        last = (
-            markup.live("copy the last click as a cell", self.cockpit.clicks.last)
-            if self.cockpit.clicks.last
-            else ""
-        )
+        clicks = self.cockpit.clicks
+        last = markup.live("copy the last click as a cell", clicks.last) if clicks.last else ""
+        view = markup.live("copy this view as a cell", self.state.line)
+        keys = markup.button("? keys", "keys", class_="text link")
         return (
-            f"<footer><span>updated {formats.clock(snapshot.at)}</span>"
-            f'<span>live in {quote(self.cell)}</span><span class="grow"></span>{last}</footer>'
+            f'<footer><span>{last or view}</span><span class="grow"></span>'
+            f"<span>live in {quote(self.cell)}</span><span>updated {formats.clock(snapshot.at)}"
+            f"</span>{keys}</footer>"
         )
 
     # -- what is clicked -------------------------------------------------------------------------
@@ -175,16 +190,24 @@ class Panel:
             "no": lambda: operations.answer(yes=False),
             "cancel": operations.end_soon,
             "kill": operations.cancel,
-            "end-recording": lambda: self._end_recording(arg),
             "close-operation": operations.close,
             "close-said": lambda: self.cockpit.clicks.say(""),
             "close-found": lambda: self.cockpit.show(None),
             "download": lambda: self._download(arg),
+            "next": self._next_failing,
         }
         if act in acts:
             acts[act]()
         else:
             self.state = self.state.after(act, arg, value)
+
+    def _next_failing(self) -> None:
+        """Open the failures of the next processor that fails."""
+        failing = self._rows.failing
+        if failing:
+            here = self.state.selected
+            at = failing.index(here) + 1 if here in failing else 0
+            self.state = self.state.after("failures", failing[at % len(failing)], "")
 
     def _send(self, processor_id: str, typed: Mapping[str, Any]) -> None:
         flow = self.cockpit.flow()
@@ -202,11 +225,6 @@ class Panel:
         self.state = self.state.sent(text)
         self.cockpit.clicks.click(line, shown)
 
-    def _end_recording(self, processor_id: str) -> None:
-        handle = self.cockpit.flow().handle
-        if handle is not None and handle.has(processor_id):
-            handle.end_recording(processor_id)
-
     def _download(self, processor_id: str) -> None:
         lines = lines_of(self.cockpit.flow(), processor_id, self.state.level, self.state.text)
         name = "flow" if processor_id == ALL else processor_id
@@ -215,13 +233,6 @@ class Panel:
 
 def _same(before: tuple[object, ...], now: tuple[object, ...]) -> bool:
     return len(before) == len(now) and all(a is b for a, b in zip(before, now, strict=True))
-
-
-def _idle(label: str, *, runs: bool) -> str:
-    """Why a button has nothing to do now."""
-    if label == "Run" and runs:
-        return "it runs"
-    return "it does not run" if label == "Stop" and not runs else ""
 
 
 def _silent(at: float) -> str:
@@ -233,9 +244,8 @@ def _silent(at: float) -> str:
     )
 
 
-def badge(flow: Flow) -> Badge:
+def badge_of(view: StackView) -> Badge:
     """What is said of a managed node: whether the stack has it."""
-    view = flow.stack_view()
     there = {resource.owner for resource in view.resources}
 
     def of(node: Node) -> tuple[str, str]:
@@ -246,14 +256,19 @@ def badge(flow: Flow) -> Badge:
     return of
 
 
-def graph_html(flow: Flow, snapshot: FlowSnapshot) -> str:
+def badge(flow: Flow) -> Badge:
+    """The same, of a flow."""
+    return badge_of(flow.stack_view())
+
+
+def graph_of_flow(flow: Flow, snapshot: FlowSnapshot) -> str:
     """The graph of a flow that is not live."""
-    return drawn(graph_of(flow.spec()), snapshot, badge(flow))
+    return graph_html(graph_of(flow.spec()), snapshot, badge(flow))
 
 
 def twin_html(flow: Flow, snapshot: FlowSnapshot, *, note: str, twin: str) -> str:
     """The true table that stands for a panel where nothing is live."""
-    return snapshot_view.html(snapshot, graph_html(flow, snapshot), note=note, twin=twin)
+    return snapshot_view.html(snapshot, graph_of_flow(flow, snapshot), note=note, twin=twin)
 
 
 def _folder(flow_id: str) -> str:

@@ -6,8 +6,10 @@ const TYPING_MS = 250; // between two keys of a person who goes on typing
 const EVERY_MS = 250; // the kernel sends what is new at most so often
 const SILENT_MS = 15_000; // after which a page says again that it is there
 const WAIT_MS = 300; // after which a click that the kernel has not heard says what it waits for
+const SCROLL_MS = 60; // between two looks at what is in sight
+const SCROLLED = 4; // rows, before others are asked for
 const TOLD_MS = 2_500; // how long a button says what came of it
-const KEPT = new Set(["open", "style", "data-sent", "data-told"]); // the page's own: not the kernel's
+const KEPT = new Set(["open", "style", "data-sent", "data-told", "data-viewed"]); // the page's own: not the kernel's
 const FIELDS = new Set(["INPUT", "TEXTAREA", "SELECT"]);
 
 function attributes(old, next) {
@@ -33,7 +35,7 @@ function morph(old, next) {
     return;
   }
   attributes(old, next);
-  children(old, next);
+  if (!old.dataset.slot) children(old, next); // what stands in a slot comes piece by piece
   if (old.nodeName === "SELECT" && old !== document.activeElement) old.value = next.value;
 }
 
@@ -60,18 +62,98 @@ function children(old, next) {
   }
 }
 
-function update(place, html) {
+function parsed(html) {
+  const made = document.createElement("template");
+  made.innerHTML = html;
+  return made.content;
+}
+
+// Puts a piece's HTML into its place, then sees to what scrolls, has the focus, or is to be seen.
+function update(place, put) {
   const tails = [...place.querySelectorAll("[data-tail]")].filter(
     (e) => e.scrollHeight - e.scrollTop - e.clientHeight < 24,
   );
-  const made = document.createElement("template");
-  made.innerHTML = html;
-  children(place, made.content);
+  put();
   const fresh = place.querySelectorAll("[data-tail]:not([data-seen])");
   for (const e of [...tails, ...fresh]) e.scrollTop = e.scrollHeight;
   for (const e of fresh) KEPT.add("data-seen"), e.setAttribute("data-seen", "");
   const wanted = place.querySelector("[data-focus]:not([data-focused])");
   if (wanted) KEPT.add("data-focused"), wanted.setAttribute("data-focused", ""), wanted.focus();
+}
+
+// What was opened is in view, once.
+function bringIntoView(root) {
+  for (const e of root.querySelectorAll("[data-view]")) {
+    if (e.dataset.viewed === e.dataset.view) continue;
+    e.dataset.viewed = e.dataset.view;
+    e.scrollIntoView?.({ block: "nearest" });
+  }
+}
+
+// The pieces of a view. One that is named "slot/key" is one element in the slot of that name.
+class Pieces {
+  constructor(root) {
+    this.root = root;
+    this.html = new Map();
+    this.places = new Map();
+    this.order = [];
+  }
+
+  take(put, order) {
+    for (const [name, html] of Object.entries(put)) this.html.set(name, html);
+    if (order) {
+      this.order = order;
+      const known = new Set(order);
+      for (const name of [...this.html.keys()]) {
+        if (known.has(name)) continue;
+        this.html.delete(name);
+        this.places.get(name)?.remove();
+        this.places.delete(name);
+      }
+    }
+    const last = new Map(); // the last element that was put in order, by slot
+    for (const name of this.order) {
+      const cut = name.indexOf("/");
+      if (cut < 0) this.part(name, put);
+      else this.piece(name, name.slice(0, cut), put, last);
+    }
+    bringIntoView(this.root);
+  }
+
+  part(name, put) {
+    let place = this.places.get(name);
+    if (!place) {
+      place = document.createElement("div");
+      place.dataset.part = name;
+      this.root.append(place);
+      this.places.set(name, place);
+    } else if (!(name in put)) return;
+    update(place, () => children(place, parsed(this.html.get(name))));
+  }
+
+  piece(name, slotName, put, last) {
+    const slot = this.root.querySelector(`[data-slot="${slotName}"]`);
+    if (!slot) return;
+    let place = this.places.get(name);
+    const there = place?.parentNode === slot;
+    const before = last.has(slot) ? last.get(slot).nextSibling : slot.firstChild;
+    if (!there) {
+      place?.remove();
+      place = parsed(this.html.get(name)).firstElementChild;
+      if (!place) return;
+      this.places.set(name, place);
+      update(slot, () => slot.insertBefore(place, before));
+    } else {
+      if (place !== before) slot.insertBefore(place, before);
+      if (name in put) {
+        const next = parsed(this.html.get(name)).firstElementChild;
+        update(slot, () => morph(place, next));
+        if (!place.isConnected) this.places.set(name, next);
+        place = this.places.get(name);
+      }
+    }
+    last.set(slot, place);
+  }
 }
 
 async function copy(text) {
@@ -150,7 +232,7 @@ function render({ model, el }) {
   const said = document.createElement("div");
   said.className = "said";
   said.setAttribute("role", "status");
-  const shown = new Map();
+  const pieces = new Pieces(root);
   const showTwin = hideTwin(model.get("twin"));
 
   let heard = Date.now();
@@ -175,22 +257,11 @@ function render({ model, el }) {
     delete one.element.dataset.sent;
     delete one.element.dataset.told;
   };
-  const draw = () => {
+  const draw = ({ put, order, label }) => {
     heard = Date.now();
-    const parts = model.get("parts");
-    root.setAttribute("aria-label", model.get("label"));
+    root.setAttribute("aria-label", label);
     root.classList.toggle("bf-odd"); // restarts the wait for the next sign of life
-    for (const [name, html] of Object.entries(parts)) {
-      if (!shown.has(name)) {
-        const place = document.createElement("div");
-        place.dataset.part = name;
-        root.append(place);
-        shown.set(name, { place, html: "" });
-      }
-      const part = shown.get(name);
-      if (part.html !== html) update(part.place, html);
-      part.html = html;
-    }
+    pieces.take(put, order);
     for (const [n, one] of [...sent]) if (one.heard) take(n);
   };
 
@@ -224,10 +295,10 @@ function render({ model, el }) {
     if (tooLarge(element.closest("[data-form]"))) {
       return void tell(button, "a file is longer than 16 MiB; send it over HTTP instead");
     }
-    const { act, arg = "" } = element.dataset;
+    const { act, arg = "", value = "" } = element.dataset;
     const n = (number += 1);
     mark(n, button);
-    send({ act, arg, n, fields: await fieldsOf(element), ...extra });
+    send({ act, arg, value, n, fields: await fieldsOf(element), ...extra });
   };
 
   root.addEventListener("click", async (event) => {
@@ -247,8 +318,48 @@ function render({ model, el }) {
     clearTimeout(typing);
     typing = setTimeout(() => act(event.target, { value: event.target.value }), TYPING_MS);
   });
+  // Rows hold still under a pointer, and only those in sight are made.
+  let held = false;
+  const hold = (event) => {
+    const over = event.type === "pointerover" && Boolean(event.target.closest("[data-hold]"));
+    if (over !== held) send({ act: "hold", value: over ? "1" : "" });
+    held = over;
+  };
+  root.addEventListener("pointerover", hold);
+  root.addEventListener("pointerleave", hold);
+  let rows = 0;
+  let scrolling = 0;
+  root.addEventListener(
+    "scroll",
+    ({ target }) => {
+      if (!target.dataset?.scroll || scrolling) return;
+      scrolling = setTimeout(() => {
+        scrolling = 0;
+        const first = Math.floor(target.scrollTop / Number(target.dataset.scroll));
+        if (Math.abs(first - rows) < SCROLLED) return;
+        rows = first;
+        send({ act: "rows", value: String(first) });
+      }, SCROLL_MS);
+    },
+    true,
+  );
+  const typed = (event) => {
+    const field = FIELDS.has(event.target.nodeName);
+    if (event.key === "Escape") {
+      const open = root.querySelector("[data-drawer]")?.dataset.drawer;
+      send({ act: "close" });
+      const name = [...root.querySelectorAll("button.nm")].find((e) => e.dataset.arg === open);
+      name?.focus();
+    } else if (field || event.ctrlKey || event.metaKey || event.altKey) return;
+    else if (event.key === "/") {
+      const found = root.querySelector("[data-find]");
+      if (found) event.preventDefault(), found.focus();
+    } else if (event.key === "n") send({ act: "next" });
+    else if (event.key === "?") send({ act: "keys" });
+  };
   root.addEventListener("keydown", (event) => {
     event.stopPropagation(); // the notebook would take Enter and letters for its own commands
+    typed(event);
     if (event.key === "Enter" && event.target.nodeName === "INPUT") {
       event.target.closest("[data-form]")?.querySelector("button.default")?.click();
     }
@@ -262,23 +373,23 @@ function render({ model, el }) {
   });
 
   const told = (message) => {
+    if (message.put) draw(message);
     if (message.save) save(message.save, message.text);
     if (message.ask) here();
     if (message.keep) keep(model.widget_manager, model.get("twin"), message.keep);
     if (message.heard) heardOf(message.heard);
   };
-  model.on("change:parts", draw);
   model.on("msg:custom", told);
   root.append(said);
   el.append(root);
-  draw();
+  const parts = model.get("parts");
+  draw({ put: parts, order: Object.keys(parts), label: model.get("label") });
   here();
   return () => {
     showTwin();
     clearInterval(calling);
     send({ act: "gone", arg: page });
     clearTimeout(typing);
-    model.off("change:parts", draw);
     model.off("msg:custom", told);
   };
 }

@@ -237,10 +237,10 @@ def form_html(
         _row(spec.id, field, values.get(field.name), wrong.get(field.name, ""))
         for field in fields_of(spec)
     )
-    send = markup.button("Send", "send", spec.id, off=off, class_="primary default")
+    send = markup.button("Try", "send", spec.id, off=off, class_="primary default")
     note = '<span class="mute">through the real code; nothing is written</span>'
     return (
-        f'<div class="pad" data-form>{_samples(samples, chosen)}<div class="fields">{rows}</div>'
+        f'<div data-form>{_samples(samples, chosen)}<div class="fields">{rows}</div>'
         f'<div class="row" style="padding-top:8px">{send}{note}</div></div>'
     )
 

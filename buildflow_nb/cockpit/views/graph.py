@@ -1,8 +1,10 @@
-"""The graph of a flow as data: what feeds what, laid out in columns from left to right.
+"""The graph of a flow as data: what feeds what, in lanes, laid out in columns from left to right.
 
-A primitive that one processor writes and another reads is one node between them, and one that is
-shared stands once. What is managed but neither read nor written stands below the rest. Cycles are
-allowed: an edge that would lead back is drawn, but moves nothing.
+A lane holds what is joined; what is shared by two flows of elements joins their lanes. A primitive
+that one processor writes and another reads is one node between them, and one that is shared stands
+once. What is injected and is no primitive is a word under its processor. What is managed but
+neither read nor written stands in a last lane. Cycles are allowed: an edge that would lead back is
+drawn, but moves nothing.
 """
 
 from __future__ import annotations
@@ -15,22 +17,57 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, FlowSpec, Proces
 from buildflow_nb.core.portable import declared_as
 from buildflow_nb.core.primitive import Managed, label_of, owned_by, parents_of
 
-__all__ = ("Edge", "Graph", "Node", "graph_of")
+__all__ = ("Edge", "Graph", "Lane", "Node", "graph_of")
 
-LOOSE_ACROSS = 3  # nodes that nothing joins stand beside one another, this many at least
+LOOSE_ACROSS = 5  # nodes that nothing joins stand beside one another, this many at most
 
 
 @dataclass(slots=True)
 class Node:
-    """One box, of `kind` "primitive", "route", "processor" or "dependency"; where it stands."""
+    """One box, of `kind` "primitive", "route" or "processor"; where it stands in its lane.
+
+    `note` is what kind of thing it is, a class or "consumer"; `declared` as what portable one it
+    was declared. `uses` are names of what is injected into it.
+    """
 
     key: str
     kind: str
     title: str
     note: str
     managed: bool = False
+    declared: str = ""
+    uses: tuple[str, ...] = ()
     column: int = 0
     row: int = 0
+
+
+@dataclass(slots=True)
+class Lane:
+    """Nodes that are joined, in order of declaration, with the edges between them."""
+
+    nodes: list[Node] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+
+    @property
+    def columns(self) -> int:
+        """How many columns there are."""
+        return 1 + max((node.column for node in self.nodes), default=-1)
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return 1 + max((node.row for node in self.nodes), default=-1)
+
+    @property
+    def processors(self) -> list[str]:
+        """Ids of its processors."""
+        return [node.title for node in self.nodes if node.kind == "processor"]
+
+    @property
+    def name(self) -> str:
+        """What it is called: by the first thing that is in it and is no pulse."""
+        named = [node.title for node in self.nodes if node.kind == "primitive" and node.managed]
+        return next(iter((*named, *self.processors, *(node.title for node in self.nodes))), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +86,17 @@ class Edge:
 
 @dataclass(slots=True)
 class Graph:
-    """Nodes by key, in order of declaration, and the edges between them."""
+    """Nodes by key, in order of declaration, the edges between them, and both by lanes."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+    lanes: list[Lane] = field(default_factory=list)
 
     def join(self, start: str, end: str) -> None:
         """Draw an edge of no processor's, once."""
         edge = Edge(start, end)
         if edge not in self.edges:
             self.edges.append(edge)
-
-    @property
-    def columns(self) -> int:
-        """How many columns there are."""
-        return 1 + max((node.column for node in self.nodes.values()), default=-1)
-
-    @property
-    def rows(self) -> int:
-        """How many rows there are."""
-        return 1 + max((node.row for node in self.nodes.values()), default=-1)
 
 
 def graph_of(spec: FlowSpec) -> Graph:
@@ -83,7 +111,7 @@ def graph_of(spec: FlowSpec) -> Graph:
         for feeder in (*parents_of(primitive), *owned_by(primitive)):
             start = _add_primitive(graph, feeder, managed)
             graph.edges.append(Edge(start, _key(primitive)))
-    _place(graph)
+    graph.lanes = _lanes(graph)
     return graph
 
 
@@ -104,10 +132,8 @@ def _add_primitive(graph: Graph, primitive: object, managed: set[str]) -> str:
     if key not in graph.nodes:
         kind = type(primitive).__name__
         title = label_of(primitive).removeprefix(kind).strip() or kind
-        note = kind if title != kind else ""
-        if declared := declared_as(primitive):
-            note = f"{note}, declared as {declared}"
-        graph.nodes[key] = Node(key, "primitive", title, note, key in managed)
+        declared = declared_as(primitive) or ""
+        graph.nodes[key] = Node(key, "primitive", title, kind, key in managed, declared)
     return key
 
 
@@ -128,36 +154,21 @@ def _add_processor(graph: Graph, spec: ProcessorSpec, managed: set[str]) -> None
 
 
 def _add_dependencies(graph: Graph, spec: ProcessorSpec, managed: set[str]) -> None:
-    """What is injected: from what it stands on to the processor, and on to what it pushes to."""
+    """What is injected: primitives are joined to it, the rest are words below it."""
+    key, uses = f"processor {spec.id}", list[str]()
     for provider in spec.processor.providers:
-        key = _dependency(graph, provider, managed)
-        for argument in provider.arguments:
-            if isinstance(argument.source, Provider):
-                graph.join(_dependency(graph, argument.source, managed), key)
-    for argument in spec.processor.arguments:
-        if not isinstance(argument.source, Provider):
+        primitive = provider.dependency.primitive
+        if not isinstance(provider.dependency, PrimitiveDependency):
+            uses.append(provider.name)
+        if primitive is None or (provider.given is not None and not _own(provider)):
             continue
-        key, processor = _dependency(graph, argument.source, managed), f"processor {spec.id}"
-        if argument.source.needs(Ambient.SINK):
-            graph.join(processor, key)
-        else:
-            graph.join(key, processor)
+        other = _add_primitive(graph, primitive, managed)
+        graph.join(*((key, other) if provider.needs(Ambient.SINK) else (other, key)))
+    graph.nodes[key].uses = tuple(uses)
 
 
-def _dependency(graph: Graph, provider: Provider, managed: set[str]) -> str:
-    """The node of a dependency; of one that is nothing but a primitive, that primitive's."""
-    made, primitive = provider.dependency, provider.dependency.primitive
-    if isinstance(made, PrimitiveDependency):
-        return _add_primitive(graph, primitive, managed)
-    key = f"dependency {provider.name} {id(made)}"
-    if key not in graph.nodes:
-        note = f"dependency · {made.scope.name.lower()}"
-        graph.nodes[key] = Node(key, "dependency", provider.name, note)
-        if primitive is not None and provider.given is None:
-            other = _add_primitive(graph, primitive, managed)
-            ends = (key, other) if provider.needs(Ambient.SINK) else (other, key)
-            graph.join(*ends)
-    return key
+def _own(provider: Provider) -> bool:
+    return isinstance(provider.dependency, PrimitiveDependency)
 
 
 def _dead(spec: ProcessorSpec) -> object | None:
@@ -165,17 +176,45 @@ def _dead(spec: ProcessorSpec) -> object | None:
     return found
 
 
-def _place(graph: Graph) -> None:
-    """Columns by the longest way to a node, rows so that what is joined stands close together."""
-    after: dict[str, list[str]] = {key: [] for key in graph.nodes}
+def _lanes(graph: Graph) -> list[Lane]:
+    """Lanes in order of declaration; what nothing joins stands in the last one."""
+    parent = {key: key for key in graph.nodes}
+
+    def root(key: str) -> str:
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
     for edge in graph.edges:
+        parent[root(edge.end)] = root(edge.start)
+    joined = {key for edge in graph.edges for key in (edge.start, edge.end)}
+    lanes: dict[str, Lane] = {}
+    loose = Lane()
+    for key, node in graph.nodes.items():
+        known = key in joined or node.kind == "processor"
+        (lanes.setdefault(root(key), Lane()) if known else loose).nodes.append(node)
+    for edge in graph.edges:
+        lanes[root(edge.start)].edges.append(edge)
+    for lane in lanes.values():
+        _place(lane)
+    for i, node in enumerate(loose.nodes):
+        node.column, node.row = i % LOOSE_ACROSS, i // LOOSE_ACROSS
+    return [*lanes.values(), *([loose] if loose.nodes else [])]
+
+
+def _place(lane: Lane) -> None:
+    """Columns by the longest way to a node, rows so that what is joined stands close together."""
+    nodes = {node.key: node for node in lane.nodes}
+    after: dict[str, list[str]] = {key: [] for key in nodes}
+    for edge in lane.edges:
         after[edge.start].append(edge.end)
     order = _topological(after)
     for key in order:
         for end in after[key]:
             if order[end] > order[key]:
-                graph.nodes[end].column = max(graph.nodes[end].column, graph.nodes[key].column + 1)
-    _rows(graph, after)
+                nodes[end].column = max(nodes[end].column, nodes[key].column + 1)
+    _rows(nodes, after)
 
 
 def _topological(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -199,22 +238,19 @@ def _topological(after: Mapping[str, Sequence[str]]) -> dict[str, int]:
     return {key: i for i, key in enumerate(reversed(finished))}
 
 
-def _rows(graph: Graph, after: Mapping[str, Sequence[str]]) -> None:
+def _rows(nodes: Mapping[str, Node], after: Mapping[str, Sequence[str]]) -> None:
     """Each node in the row of what leads to it, or in the next that is free in its column."""
-    joined = {key for edge in graph.edges for key in (edge.start, edge.end)}
     taken: set[tuple[int, int]] = set()
+    free: dict[int, int] = {}  # the first row of each column that nothing has asked for
     wanted: dict[str, int] = {}
-    for node in sorted(graph.nodes.values(), key=lambda node: node.column):
-        if node.key not in joined:
-            continue
+    for node in sorted(nodes.values(), key=lambda node: node.column):
         row = wanted.get(node.key, 0)
+        if (node.column, row) in taken:
+            row = max(row, free.get(node.column, 0))
         while (node.column, row) in taken:
             row += 1
         node.row = row
         taken.add((node.column, row))
+        free[node.column] = max(free.get(node.column, 0), row + 1)
         for end in after[node.key]:
             wanted.setdefault(end, row)
-    below = 1 + max((row for _, row in taken), default=-1)
-    across = max(graph.columns, LOOSE_ACROSS)
-    for i, node in enumerate(node for node in graph.nodes.values() if node.key not in joined):
-        node.column, node.row = i % across, below + i // across

@@ -39,8 +39,17 @@ Record = TypeVar("Record")
 MOST_ROWS = 200  # rows shown; the list itself is whole
 _LONGEST_NAME = 120  # characters of a primitive's name
 _TEXT_WIDTH = 70  # characters of a value in plain text
-_WENT = {"passed": "✓", "failed again": "✕", "not tried": "○", "discarded": formats.NOTHING}
-WELL = frozenset({"passed", "discarded"})  # how a failure went that needs nothing more
+_WENT = {
+    "passed": "✓",
+    "failed again": "✕",
+    "not tried": "○",
+    "would pass": "✓",
+    "fails still": "✕",
+    "discarded": formats.NOTHING,
+}
+WELL = frozenset(
+    {"passed", "discarded", "would pass"}
+)  # how a failure went that needs nothing more
 _TONES = {"WARNING": "warn", "ERROR": "err", "CRITICAL": "err", "STDERR": "warn"}
 
 

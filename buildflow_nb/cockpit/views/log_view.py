@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.options import LOG_LEVELS
+from buildflow_nb.core.project_folder import write_whole
 from buildflow_nb.flow import Flow
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogLine
 
-__all__ = ("LogView", "as_file", "lines_of", "rank")
+__all__ = ("LogView", "as_file", "lines_of", "rank", "saved")
 
 SHOWN = 200  # lines on the page
 LONGEST = 500  # characters of a line on the page; the file has all of it
@@ -73,6 +76,19 @@ def as_file(lines: Sequence[Named]) -> str:
         f"{formats.dated(line.at)} {line.level:<8} {name}  {formats.clean(line.text)}\n"
         for name, line in lines
     )
+
+
+def saved(lines: Sequence[Named], path: str) -> None:
+    """Write lines into a file, for its owner alone.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        write_whole(Path(path).expanduser(), as_file(lines).encode("utf-8", "replace"))
+    except (OSError, RuntimeError) as error:
+        msg = f"the log cannot be written to {path}: {error}"
+        raise UsageError(msg) from error
 
 
 def _bar(state: ViewState, matched: int) -> str:

@@ -120,8 +120,12 @@ def attributes(**words: object) -> str:
     )
 
 
-def button(label: str, act: str, arg: str = "", *, off: str = "", **words: object) -> str:
+def button(
+    label: str, act: str, arg: str = "", *, off: str = "", html: str = "", **words: object
+) -> str:
     """A button that asks the kernel for `act`; `words` are further attributes.
+
+    What it shows is its label, or `html` with the label for screen readers.
 
     `off` says why it cannot be pressed now; a screen reader still finds it, and reads why. What a
     button waits for stands on it.
@@ -131,8 +135,10 @@ def button(label: str, act: str, arg: str = "", *, off: str = "", **words: objec
     if off:
         title = words.get("title")
         words |= {"title": f"{title} ({off})" if title else off, "aria_disabled": "true"}
+    if html:
+        words.setdefault("aria_label", label)
     named = attributes(type="button", data_act=act, data_arg=arg or None, **words)
-    return f"<button{named}>{quote(label)}</button>"
+    return f"<button{named}>{html or quote(label)}</button>"
 
 
 def live(label: str, line: str) -> str:

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.markup import Cell, quote
-from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
+from buildflow_nb.cockpit.views.processor_words import state_html, word_of
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 
-__all__ = ("aligned", "facts", "framed", "head", "html", "table", "text", "title", "undated")
+__all__ = ("aligned", "facts", "head", "html", "table", "text", "title", "undated")
 
 _LEFT = 2  # the first columns, name and state, are text
 _COLUMNS = {  # and from which width on a narrow page they go
     "processor": "l",
     "state": "l",
     "in/s": "",
-    "out/s": "hide1",
-    "total": "hide1",
-    "in flight": "hide2",
+    "out/s": "h6",
+    "total": "h6",
+    "in flight": "h7",
     "backlog": "",
     "failed": "",
-    "retries": "hide3",
-    "p50": "hide3",
-    "p95": "hide3",
+    "retries": "h8",
+    "p50": "h8",
+    "p95": "h8",
     "p99": "",
 }
 _SPARK = "trend"
@@ -55,17 +56,11 @@ def facts(snapshot: FlowSnapshot) -> object:
 
 def html(snapshot: FlowSnapshot, graph: str = "", *, note: str = "", twin: str = "") -> str:
     """One card: head, graph, a row a processor, date."""
-    body = f'{framed(graph)}<div class="box">{table(snapshot)}</div>'
+    body = f'{graph}<div class="box">{table(snapshot)}</div>'
     as_of = f'<span class="mute">as of {formats.dated(snapshot.at)}</span>'
     return markup.card(
         title(snapshot), head(snapshot) + as_of, body, _footer(snapshot, note), twin=twin
     )
-
-
-def framed(graph: str) -> str:
-    """A graph in its place, which scrolls (by keys too) where the page is narrow."""
-    named = markup.attributes(class_="box graph", role="group", tabindex=0, aria_label="graph")
-    return f"<div{named}>{graph}</div>" if graph else ""
 
 
 def title(snapshot: FlowSnapshot) -> str:
@@ -97,31 +92,24 @@ def _address(address: str | None) -> str:
     return f"<a{named}><code>{quote(address)}</code></a>"
 
 
-def table(snapshot: FlowSnapshot, *, live: bool = False, selected: str = "") -> str:
-    """A row a processor, as HTML; in a `live` one rows can be clicked."""
+def table(snapshot: FlowSnapshot) -> str:
+    """A row a processor, as HTML."""
     if not snapshot.processors:
         return (
             '<pre class="mute">no processors yet; write one in a cell under '
             "%%buildflow consumer source=…</pre>"
         )
     heads: list[Cell] = [_head(name, kind) for name, kind in _COLUMNS.items()]
-    heads.append(_head(_SPARK, "l hide2"))
+    heads.append(_head(_SPARK, "l h9"))
     rows: list[list[Cell]] = []
     marks: list[str] = []
     for p in snapshot.processors:
         why = _why(p)
-        named = {
-            "data_act": "select" if live else None,
-            "data_arg": p.processor_id if live else None,
-            "aria_current": "true" if p.processor_id == selected else None,
-        }
-        rows.append(_row(p, live=live))
-        marks.append(
-            markup.attributes(data_key=p.processor_id, class_="has-why" if why else None, **named)
-        )
+        rows.append(_row(p))
+        marks.append(markup.attributes(class_="has-why" if why else None))
         if why:
             rows.append([(why, "w why")])
-            marks.append(markup.attributes(data_key=f"{p.processor_id} why", **named))
+            marks.append(markup.attributes(class_="why"))
     made = markup.table("Processors", heads, rows, marks)
     return f'<div class="wide" role="group" aria-label="numbers" tabindex="0">{made}</div>'
 
@@ -150,26 +138,17 @@ def _footer(snapshot: FlowSnapshot, note: str) -> str:
     return f'<span>{said}</span><span class="grow"></span>{hint}'
 
 
-def _row(processor: ProcessorSnapshot, *, live: bool) -> list[Cell]:
-    failed = formats.count(processor.failed)
+def _row(processor: ProcessorSnapshot) -> list[Cell]:
     named = processor.processor_id
     title = f"{named}: {_path(processor)}"
     shown = f"<b{markup.attributes(class_='name', title=title)}>{quote(named, 200)}</b>"
-    if live:
-        shown = markup.button(named, "select", named, class_="text name", title=title)
-        shown = f"<b>{shown}</b>"
-    bad = formats.bad(processor)
-    cells: list[Cell] = [(shown, "l"), (markup.chip(processor.state, bad), "l")]
+    cells: list[Cell] = [(shown, "l"), (state_html(processor), "l")]
     cells += zip(_values(processor), list(_COLUMNS.values())[_LEFT:], strict=True)
     if processor.failed:
-        if live:
-            failed = markup.button(
-                f"{failed} ▸", "failures", processor.processor_id, class_="text",
-                aria_label=f"{failed} failed, show them",
-            )  # fmt: skip
-        cells[_LEFT + _FAILED] = (failed, "err")
-    tone = "err" if processor.state is State.FAILED else bad or "ok"
-    return [*cells, (markup.sparkline(processor.history, named, tone), "l hide2")]
+        cells[_LEFT + _FAILED] = (formats.count(processor.failed), "err strong")
+    tone = word_of(processor).tone
+    spark = markup.sparkline(processor.history, named, "err" if tone == "err" else "mute")
+    return [*cells, (spark, "l h9")]
 
 
 def _values(p: ProcessorSnapshot) -> tuple[str, ...]:

@@ -84,7 +84,8 @@ class ProcessorSnapshot:
     Latencies are seconds from pull to ack for consumers and from request to response for routes.
     `history` holds elements in per second, oldest first, at most `HISTORY_S` of them. `failed`
     counts elements that failed for good; one that passes when it is retried counts as out instead.
-    `failures_kept` of them can be looked at and retried. `replicas` are there, `wanted` there shall
+    `failures_kept` of them can be looked at and retried. A source that `ends` is read once, and its
+    backlog is what is left of it. `replicas` are there, `wanted` there shall
     be; `scaling` is why, for people.
     """
 
@@ -115,6 +116,21 @@ class ProcessorSnapshot:
     replicas: int = 1
     wanted: int = 1
     scaling: str = ""
+    ends: bool = False
+
+    @property
+    def progress(self) -> float | None:
+        """How much of a source that ends is read, from 0 to 1; None where that cannot be told."""
+        if not self.ends or self.backlog is None:
+            return None
+        return self.elements_in / max(self.elements_in + self.backlog, 1)
+
+    @property
+    def left_s(self) -> float | None:
+        """In how many seconds it is read at this pace; None where that cannot be told."""
+        if not self.ends or not self.backlog or self.in_per_s <= 0:
+            return None
+        return self.backlog / self.in_per_s
 
     @property
     def replicas_said(self) -> str:

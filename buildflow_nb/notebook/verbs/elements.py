@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from buildflow_nb.cockpit.panel.actions import discarded, retried, sent
+from buildflow_nb.cockpit.panel.actions import discarded, end_recording, retried, sent, tried
 from buildflow_nb.cockpit.panel.view_state import ViewState
+from buildflow_nb.cockpit.views.failure_groups import matching
 from buildflow_nb.cockpit.views.form import example_line
 from buildflow_nb.cockpit.views.listings import WELL, Dealt, Failures, Traceback
 from buildflow_nb.cockpit.views.replayed import SideBySide
@@ -29,7 +30,7 @@ def _send(session: Session, values: Values) -> list[object] | None:
     spec = flow.processor(chosen)
     if not values["element"]:
         if session.live_here:
-            session.show_panel(ViewState(selected=chosen, tab="send"))
+            session.show_panel(ViewState(selected=chosen, tab="try"))
             return None
         msg = f"%buildflow send {chosen}: the element is missing; like {example_line(spec)}"
         raise UsageError(msg)
@@ -72,6 +73,9 @@ def _failures(session: Session, values: Values) -> Failures | Traceback | Dealt 
         return Traceback(_numbered(found, values["traceback"]).traceback)
     if values["number"] is not None:
         found = [_numbered(found, values["number"])]
+    found = matching(found, values["type"], values["at"])
+    if values["attempt"]:
+        return Dealt(tried(session.flow(), found), f"{who} · tried, nothing written")
     if values["retry"]:
         return Dealt(retried(found), f"{who} · retried")
     if values["discard"]:
@@ -99,8 +103,11 @@ def _tap(session: Session, values: Values) -> object:
     return session.flow().tap(values["id"], values["n"], edge=values["edge"])
 
 
-def _record(session: Session, values: Values) -> Path:
+def _record(session: Session, values: Values) -> Path | None:
     flow, wanted = session.flow(), values["count"]
+    if values["end"]:
+        say(end_recording(flow, values["id"]))
+        return None
     path = flow.record(values["id"], wanted, values["to"], values["timeout"])
     came = len(read_recording(path)[1])
     say(f"recorded {came:,} of {wanted:,} inputs of {values['id']}")

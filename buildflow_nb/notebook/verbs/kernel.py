@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from buildflow_nb.cockpit.panel.actions import removed
 from buildflow_nb.cockpit.views import formats
 from buildflow_nb.commands.help_text import manual
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
@@ -34,8 +35,17 @@ def _help(session: Session, values: Values) -> None:  # noqa: ARG001
     say(manual(values["topic"]))
 
 
-def _panel(session: Session, values: Values) -> None:  # noqa: ARG001
-    session.show_panel()
+def _panel(session: Session, values: Values) -> None:
+    from buildflow_nb.cockpit.panel.view_state import state_of
+
+    session.show_panel(state_of(values))
+
+
+def _cancel(session: Session, values: Values) -> None:
+    if not session.cancel(now=values["now"]):
+        msg = "no change of cloud resources is under way that a button began"
+        raise UsageError(msg)
+    say("ends at once" if values["now"] else "ends after the step under way")
 
 
 def _history(session: Session, values: Values) -> None:
@@ -50,6 +60,7 @@ def _history(session: Session, values: Values) -> None:
 
 VERBS: Mapping[str, Verb] = {
     "panel": _panel,
+    "cancel": _cancel,
     "history": _history,
     "remove": _remove,
     "nest_asyncio": _nest_asyncio,

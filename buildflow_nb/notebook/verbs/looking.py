@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from buildflow_nb.cockpit.panel.view_state import ALL
 from buildflow_nb.cockpit.views.listings import Declared, Lines, Passages, passed
-from buildflow_nb.cockpit.views.log_view import lines_of
-from buildflow_nb.notebook.session import Session
+from buildflow_nb.cockpit.views.log_view import lines_of, saved
+from buildflow_nb.notebook.session import Session, say
 from buildflow_nb.notebook.stack_status import Status
 from buildflow_nb.notebook.verbs.verb import Values, Verb
 
@@ -32,9 +32,13 @@ def _peek(session: Session, values: Values) -> Passages:
     return Passages(found, f"{head} · {needs}" if needs else head)
 
 
-def _logs(session: Session, values: Values) -> Lines:
+def _logs(session: Session, values: Values) -> Lines | None:
     chosen = values["id"] or ALL
-    found = lines_of(session.flow(), chosen, values["level"] or "")
+    found = lines_of(session.flow(), chosen, values["level"] or "", values["grep"] or "")
+    if values["to"]:
+        saved(found, values["to"])
+        say(f"{len(found):,} lines are in {values['to']}")
+        return None
     return Lines(found[-values["n"] :], f"{values['id'] or 'all processors'} · log")
 
 

@@ -221,7 +221,8 @@ class Consumer:
         self.ledger.metrics.in_flight = self._in_flight.count
         shot = self.ledger.snapshot(self.spec, self._backlog())
         replicas, wanted = self._threads.replicas, self._threads.wanted
-        return replace(shot, replicas=replicas, wanted=wanted, scaling=self._scaler.why)
+        ends = self._pulls is not None and self._pulls.ends
+        return replace(shot, replicas=replicas, wanted=wanted, scaling=self._scaler.why, ends=ends)
 
     def load(self) -> Load:
         """What its workers have done up to this moment."""

@@ -18,7 +18,7 @@ import math
 from typing import Protocol
 
 from buildflow_nb.core.errors import PermanentError, told
-from buildflow_nb.core.primitive import Batch, Source
+from buildflow_nb.core.primitive import Batch, Ending, Source
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.concurrency.clock import Clock
@@ -61,6 +61,7 @@ class Pulls:
         self, source: Source, label: str, taker: Taker, activity: Activity, clock: Clock
     ) -> None:
         self.backlog: int | None = None
+        self.ends = isinstance(source, Ending) and source.ends
         self._source = source
         self._label = label
         self._taker = taker

@@ -1,0 +1,69 @@
+"""An element as columns: its fields with their values, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.markup import Cell, quote
+
+__all__ = ("fields_of_element", "fields_table", "heads_of")
+
+MOST = 12  # fields that have a column; the rest stand in one
+LONGEST = 80
+
+
+def fields_of_element(element: object) -> dict[str, object]:
+    """The fields of an element, {"": element} where it has none."""
+    if isinstance(element, Mapping):
+        return {str(name): value for name, value in element.items()}
+    names = _names(element)
+    if names:
+        return {name: getattr(element, name, None) for name in names}
+    return {"": element}
+
+
+def _names(element: object) -> Sequence[str]:
+    if is_dataclass(element) and not isinstance(element, type):
+        return [field.name for field in fields(element)]
+    for attribute in ("__struct_fields__", "_fields"):  # msgspec; named tuples
+        found = getattr(element, attribute, None)
+        if isinstance(found, tuple):
+            return found
+    found = getattr(type(element), "model_fields", None)  # pydantic
+    return list(found) if isinstance(found, dict) else ()
+
+
+def heads_of(elements: Iterable[Mapping[str, object]]) -> list[str]:
+    """The columns of elements: each field once, in the order in which they came."""
+    found: dict[str, None] = {}
+    for each in elements:
+        found |= dict.fromkeys(each)
+    return list(found)[:MOST]
+
+
+def cells_of(element: Mapping[str, object], heads: Sequence[str]) -> list[Cell]:
+    """The values below those heads; numbers stand to the right."""
+    return [_cell(element[head]) if head in element else ("", "") for head in heads]
+
+
+def _cell(value: object) -> Cell:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    text = formats.shown(value, LONGEST)
+    if isinstance(value, str):
+        text = formats.clean(value, LONGEST).replace("\n", " ")
+    return quote(text), "" if number else "l"
+
+
+def fields_table(label: str, element: object) -> str:
+    """One element as a table of one row; one without fields as a line of code."""
+    found = fields_of_element(element)
+    if list(found) == [""]:
+        return f'<pre class="wrap">{quote(formats.shown(element))}</pre>'
+    heads = heads_of([found])
+    cells = cells_of(found, heads)
+    made = markup.table(
+        label, [(quote(h, 40), kind) for h, (_, kind) in zip(heads, cells, strict=True)], [cells]
+    )
+    return f'<div class="inset scroll" tabindex="0">{made}</div>'

@@ -1,0 +1,414 @@
+"""A flow's graph as HTML: a lane for what is joined, words that are never scaled, edges behind.
+
+Words are HTML, placed by per cent, so that they are cut by the style sheet and stay legible at any
+width; edges are one SVG that is stretched behind them. From ten processors on a lane is folded to
+groups by name, with a mark for each processor. The table repeats every fact for screen readers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.graph import Edge, Graph, Lane, Node
+from buildflow_nb.cockpit.views.icons import icon, kind_of, symbol
+from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.cockpit.views.processor_words import badness, left, word_of
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
+
+__all__ = ("FOLDS_AT", "Badge", "Folds", "graph_html", "group_of")
+
+FOLDS_AT = 10  # processors, from which on they are grouped by name
+WIDE = 14.4  # per cent of a lane that a node takes, where at most five stand in a row
+FIVE = 5
+HIGH, DOWN = 44, 64  # pixels of a node, and from one row to the next
+LONGEST = 40  # characters of a name that are sent; the style sheet cuts what does not fit
+MOST_MARKS = 1_000  # of processors in a group
+MOST_LANES = 15  # that are drawn; a search brings the others
+_WIDEST = 10.0  # pixels of an edge
+
+Badge = Callable[[Node], tuple[str, str]]  # of a managed node: what is said of it, and its tone
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """What a person has folded or unfolded: lanes by name, and whether groups are open.
+
+    `query` is what the search holds, whose finds are framed; `selected` the open processor.
+    """
+
+    lanes: frozenset[str] = frozenset()
+    unfolded: bool = False
+    query: str = ""
+    selected: str = ""
+
+
+@dataclass(slots=True)
+class _Drawing:
+    """What all parts of one picture share."""
+
+    found: Mapping[str, ProcessorSnapshot]
+    badge: Badge
+    live: bool
+    folds: Folds
+    counts: Mapping[str, str] = field(default_factory=dict)
+
+
+def graph_html(
+    graph: Graph,
+    snapshot: FlowSnapshot,
+    badge: Badge,
+    *,
+    folds: Folds | None = None,
+    counts: Mapping[str, str] | None = None,
+) -> str:
+    """The graph with the numbers of a snapshot; "" where there is nothing to draw.
+
+    `counts` says of primitives, by key, how much is in them. With `folds` it is live: nodes can be
+    clicked.
+    """
+    if not graph.nodes:
+        return ""
+    found = {p.processor_id: p for p in snapshot.processors}
+    drawing = _Drawing(found, badge, folds is not None, folds or Folds(), counts or {})
+    folds = drawing.folds
+    many = sum(len(lane.processors) for lane in graph.lanes)
+    grouped = many >= FOLDS_AT and not folds.unfolded
+    lanes = _groups(graph, drawing) if grouped else _lanes(graph.lanes, drawing)
+    joined = [f"{_title(graph, edge.start)} to {_title(graph, edge.end)}" for edge in graph.edges]
+    said = f"graph of the flow: {'; '.join(joined[:40]) or ', '.join(map(_name, graph.lanes))}"
+    named = markup.attributes(class_="graph", role="group", tabindex=0, aria_label=said)
+    return f"<div{named}>{''.join(lanes)}</div>"
+
+
+def _lanes(lanes: Sequence[Lane], drawing: _Drawing) -> list[str]:
+    """Those that hold what is searched for first, and no more than can be looked at."""
+    query = drawing.folds.query.casefold()
+    if query and len(lanes) > MOST_LANES:
+        lanes = [
+            lane for lane in lanes if any(query in node.title.casefold() for node in lane.nodes)
+        ]
+    made = [_lane(lane, drawing) for lane in lanes[:MOST_LANES]]
+    if len(lanes) > MOST_LANES:
+        more = f"{len(lanes) - MOST_LANES:,} more lanes; a search brings those that you look for"
+        made.append(f'<div class="lane more mute">{more}</div>')
+    return made
+
+
+def _title(graph: Graph, key: str) -> str:
+    return graph.nodes[key].title
+
+
+def _name(lane: Lane) -> str:
+    return lane.name
+
+
+# -- a lane --------------------------------------------------------------------------------------
+
+
+def _lane(lane: Lane, drawing: _Drawing) -> str:
+    name = lane.name
+    folded = name in drawing.folds.lanes
+    fold = ""
+    if drawing.live:
+        mark = symbol("open" if folded else "fold")
+        opens = markup.attributes(
+            type="button", class_="fold text", data_act="lane", data_arg=name,
+            aria_expanded=str(not folded).lower(), aria_label=f"lane {name}",
+        )  # fmt: skip
+        fold = f'<button{opens}>{mark}<span class="cut">{quote(name, LONGEST)}</span></button>'
+    else:
+        fold = f'<span class="fold"><span class="cut">{quote(name, LONGEST)}</span></span>'
+    worst = _worst(lane, drawing)
+    map_ = "" if folded else _map(lane, drawing)
+    classes = "lane" + (" folded" if folded else "") + (" bad" if worst == "err" else "")
+    key = markup.attributes(class_=classes, data_key=f"lane {name}")
+    return f"<div{key}>{fold}{_summary(lane, drawing)}{map_}</div>"
+
+
+def _worst(lane: Lane, drawing: _Drawing) -> str:
+    shots = [drawing.found[name] for name in lane.processors if name in drawing.found]
+    return word_of(min(shots, key=badness)).tone if shots else "mute"
+
+
+def _summary(lane: Lane, drawing: _Drawing) -> str:
+    """The facts of a lane in one line, which stands where it is folded or the page is narrow."""
+    shots = [drawing.found[name] for name in lane.processors if name in drawing.found]
+    way = " → ".join(node.title for node in sorted(lane.nodes, key=lambda n: (n.column, n.row))[:6])
+    if not shots:
+        return f'<div class="sum"><span class="mute cut">{quote(way, 120)}</span></div>'
+    worst = min(shots, key=badness)
+    word = word_of(worst)
+    said = (
+        ""
+        if word.tone in ("ok", "mute")
+        else f' <span class="{word.tone}">{quote(word.text)}</span>'
+    )
+    rate = formats.rate(sum(p.in_per_s for p in shots))
+    return (
+        f'<div class="sum">{word.icon}<b>{quote(worst.processor_id, LONGEST)}</b>{said}'
+        f'<span class="mute cut">{quote(way, 120)}</span><span class="grow"></span>'
+        f"<span>{rate}/s</span></div>"
+    )
+
+
+def _map(lane: Lane, drawing: _Drawing) -> str:
+    wide = WIDE if lane.columns <= FIVE else 72 / lane.columns
+    step = (100 - wide) / (max(lane.columns, 3) - 1)
+    nodes = {node.key: node for node in lane.nodes}
+    taken = {(node.column, node.row) for node in lane.nodes}
+    height = lane.rows * DOWN - (DOWN - HIGH)
+    paths, labels = "", ""
+    uses = any(node.uses for node in lane.nodes if node.row == lane.rows - 1)
+    bends = False
+    for edge in lane.edges:
+        start, end = nodes[edge.start], nodes[edge.end]
+        bend = _blocked(start, end, taken)
+        bends |= bend and max(start.row, end.row) == lane.rows - 1
+        path, x, y = _path(start, end, wide, step, bend=bend)
+        shot = drawing.found.get(edge.processor)
+        paths += _edge(path, edge, shot)
+        labels += _label(edge, shot, x, y)
+    height += 20 if uses or bends else 0
+    boxes = "".join(_node(node, node.column * step, drawing, lane) for node in lane.nodes)
+    least = "" if lane.columns <= FIVE else f";min-width:{lane.columns * 168}px"
+    style = f"--h:{height};--nw:{wide:.2f}%{least}"
+    svg = (
+        f'<svg class="edges" viewBox="0 0 1000 {height}" preserveAspectRatio="none" '
+        f'aria-hidden="true">{paths}</svg>'
+    )
+    return f'<div class="map" style="{style}">{svg}{labels}{boxes}</div>'
+
+
+def _blocked(start: Node, end: Node, taken: Collection[tuple[int, int]]) -> bool:
+    """Whether the straight way leads through another node, or back."""
+    if end.column <= start.column:
+        return True
+    row = end.row if start.row == end.row else start.row
+    return any((column, row) in taken for column in range(start.column + 1, end.column))
+
+
+def _path(
+    start: Node, end: Node, wide: float, step: float, *, bend: bool
+) -> tuple[str, float, float]:
+    """The way of an edge (x in thousandths, y in pixels), and where its label stands."""
+    x1, x2 = (start.column * step + wide) * 10, end.column * step * 10
+    y1, y2 = start.row * DOWN + 22, end.row * DOWN + 22
+    if bend:  # below the nodes in between
+        low = max(start.row, end.row) * DOWN + HIGH + 10
+        near = 40
+        path = (
+            f"M{x1:.0f} {y1}C{x1 + near:.0f} {y1} {x1 + near:.0f} {low} {x1 + near / 2:.0f} {low}"
+            f"L{x2 - near / 2:.0f} {low}C{x2 - near:.0f} {low} {x2 - near:.0f} {y2} {x2:.0f} {y2}"
+        )
+        return path, (x1 + x2) / 20, low
+    if y1 == y2:
+        return f"M{x1:.0f} {y1}H{x2:.0f}", (x1 + x2) / 20, y1
+    half = (x2 - x1) / 2
+    path = f"M{x1:.0f} {y1}C{x1 + half:.0f} {y1} {x1 + half:.0f} {y2} {x2:.0f} {y2}"
+    return path, (x1 + x2) / 20, (y1 + y2) / 2
+
+
+def _edge(path: str, edge: Edge, shot: ProcessorSnapshot | None) -> str:
+    if edge.side == "failed":
+        return f'<path class="bad" stroke-width="2" d="{path}"/>'
+    per_s = _per_s(edge, shot)
+    if per_s <= 0:
+        return f'<path class="idle" stroke-width="1.5" d="{path}"/>'
+    width = min(1.5 + 2.0 * math.log10(1 + per_s), _WIDEST)
+    pace = max(0.6, 3.0 - 0.6 * math.log10(1 + per_s))
+    return (
+        f'<path stroke-width="{width:.0f}" d="{path}"/>'
+        f'<path class="mv" style="--d:{pace:.1f}s" d="{path}"/>'
+    )
+
+
+def _per_s(edge: Edge, shot: ProcessorSnapshot | None) -> float:
+    if shot is None:
+        return 0.0
+    return shot.in_per_s if edge.side == "in" else shot.out_per_s
+
+
+def _label(edge: Edge, shot: ProcessorSnapshot | None, x: float, y: float) -> str:
+    """The rate on its edge; on that of dead letters how many failed."""
+    if shot is None or not edge.side:
+        return ""
+    place = f'style="--x:{x:.1f};--y:{y:.0f}"'
+    if edge.side == "failed":
+        if not shot.failed:
+            return ""
+        return f'<span class="lab err" {place}>{formats.brief(shot.failed)}</span>'
+    per_s = _per_s(edge, shot)
+    total = shot.elements_in if edge.side == "in" else shot.elements_out
+    title = markup.attributes(title=f"{formats.count(total)} {edge.side} since it was started")
+    tone = "" if per_s else " mute"
+    return f'<span class="lab{tone}" {place}{title}>{formats.rate(per_s)}/s</span>'
+
+
+def _node(node: Node, x: float, drawing: _Drawing, lane: Lane) -> str:
+    if node.kind == "processor":
+        face, classes = _processor(node, drawing)
+    elif node.kind == "route":
+        face, classes = _face(symbol("route"), node.title, "route"), "res"
+    else:
+        face, classes = _resource(node, drawing)
+    ends = {edge.end for edge in lane.edges}
+    dead = {edge.end for edge in lane.edges if edge.side == "failed"}
+    classes += " to" if node.key in ends else ""
+    classes += " deadto" if node.key in dead else ""
+    act: dict[str, object] = {}
+    if drawing.live and node.kind == "processor":
+        act = {"data_act": "select", "data_arg": node.title}
+        classes += " on" if node.title == drawing.folds.selected else ""
+    elif drawing.live and node.kind == "primitive":
+        act = {"data_act": "look", "data_arg": node.key}
+    tag = "button" if act else "span"
+    titled = f"{node.title} · {node.note}"
+    titled += f", declared as {node.declared}" if node.declared else ""
+    place = f"--x:{x:.2f};--y:{node.row * DOWN}"
+    words = markup.attributes(
+        class_=f"n {classes}", style=place, title=titled, data_key=f"node {node.key}",
+        type="button" if act else None, **act,
+    )  # fmt: skip
+    box = f"<{tag}{words}>{face}</{tag}>"
+    if not node.uses:
+        return box
+    below = f"--x:{x:.2f};--y:{node.row * DOWN + HIGH + 3}"
+    names = " ".join(f"<span>{quote(name, 24)}</span>" for name in node.uses[:4])
+    return f'{box}<span class="uses" style="{below}">uses {names}</span>'
+
+
+def _processor(node: Node, drawing: _Drawing) -> tuple[str, str]:
+    shot = drawing.found.get(node.title)
+    if shot is None:
+        return _face(icon("none", "mute"), node.title, node.note), ""
+    word = word_of(shot)
+    version = f"<em>v{shot.version}</em>"
+    if shot.failed and word.shape == "fail":
+        sub = f"{word.text} · {formats.brief(shot.failed)}"
+    elif shot.state is State.WAITING or shot.state is State.FAILED:
+        sub = shot.reason or word.text
+    elif shot.state is State.RUNNING:
+        time_ = formats.latency(shot.p50_s) if shot.p50_s is not None else ""
+        sub = " · ".join(filter(None, (node.note, left(shot) or time_)))
+    else:
+        sub = f"{node.note} · {word.text}"
+    tone = {"err": "bad", "warn": "wait"}.get(word.tone, "")
+    return _face(word.icon, node.title, sub, version), tone
+
+
+def _resource(node: Node, drawing: _Drawing) -> tuple[str, str]:
+    picture, called = kind_of(node.note)
+    count, classes, mark = drawing.counts.get(node.key, ""), "res", symbol(picture)
+    sub = " · ".join(filter(None, (called, count)))
+    if node.managed:
+        said, tone = drawing.badge(node)
+        if tone == "warn":
+            classes, mark = "res new", icon("none", "mute")
+            sub = f"{called} · {said}"
+        elif not count:
+            sub = f"{called} · {said}"
+    return _face(mark, node.title, sub), classes
+
+
+def _face(mark: str, title: str, sub: str, end: str = "") -> str:
+    return (
+        f'<span class="t">{mark}<span class="cut">{quote(title, LONGEST)}</span>{end}</span>'
+        f'<span class="s cut">{quote(sub, 60)}</span>'
+    )
+
+
+# -- groups --------------------------------------------------------------------------------------
+
+
+def group_of(processor_id: str) -> str:
+    """The name of the group of a processor: what stands before its number, or its first word."""
+    numbered = re.match(r"^(.*?)[_-]?\d+$", processor_id)
+    if numbered and numbered[1]:
+        return numbered[1]
+    return processor_id.split("_", 1)[0]
+
+
+def _groups(graph: Graph, drawing: _Drawing) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for node in graph.nodes.values():
+        if node.kind == "processor":
+            groups.setdefault(group_of(node.title), []).append(node.title)
+    ins, outs = dict[str, list[Node]](), dict[str, list[Node]]()
+    for edge in graph.edges:
+        if edge.side == "in":
+            ins.setdefault(edge.processor, []).append(graph.nodes[edge.start])
+        elif edge.side == "out":
+            outs.setdefault(edge.processor, []).append(graph.nodes[edge.end])
+    made = []
+    for name, members in groups.items():
+        shots = [drawing.found[m] for m in members if m in drawing.found]
+        before = _end([node for m in members for node in ins.get(m, ())], drawing)
+        after = _end([node for m in members for node in outs.get(m, ())], drawing, to=True)
+        into = _pipe(sum(p.in_per_s for p in shots))
+        out = _pipe(sum(p.out_per_s for p in shots))
+        box = _group(name, members, drawing)
+        key = markup.attributes(class_="ggrid", data_key=f"group {name}")
+        made.append(f"<div{key}>{before}{into}{box}{out}{after}</div>")
+    return made
+
+
+def _end(nodes: Sequence[Node], drawing: _Drawing, *, to: bool = False) -> str:
+    """What a group reads, or writes: the one thing, or how many."""
+    each = {node.key: node for node in nodes}
+    arrow = " to" if to else ""
+    if not each:
+        return '<span class="none"></span>'
+    if len(each) == 1:
+        node = next(iter(each.values()))
+        face, classes = (
+            (_face(symbol("route"), node.title, "route"), "res")
+            if node.kind == "route"
+            else _resource(node, drawing)
+        )
+        return f'<span class="n {classes}{arrow}" title="{quote(node.title)}">{face}</span>'
+    kinds = {kind_of(node.note)[1] if node.kind == "primitive" else "route" for node in nodes}
+    title = next(iter(kinds)) if len(kinds) == 1 else f"{len(kinds)} kinds"
+    return f'<span class="n res{arrow}">{_face("", title, f"{len(each):,} of them")}</span>'
+
+
+def _pipe(per_s: float) -> str:
+    width = min(1.5 + 2.0 * math.log10(1 + per_s), _WIDEST)
+    return (
+        f'<span class="pipe" style="--w:{width:.0f}px"><span>{formats.rate(per_s)}/s</span></span>'
+    )
+
+
+def _group(name: str, members: Sequence[str], drawing: _Drawing) -> str:
+    shots = [drawing.found.get(member) for member in members]
+    words = [word_of(shot) if shot else None for shot in shots]
+    fails = sum(word is not None and word.tone == "err" for word in words)
+    waits = sum(word is not None and word.tone == "warn" for word in words)
+    query = drawing.folds.query.casefold()
+    marks = "".join(
+        f'<i class="{_MARKS.get(word.tone, "") if word else ""}'
+        f'{" hit" if query and query in member.casefold() else ""}"></i>'
+        for member, word in zip(members[:MOST_MARKS], words, strict=False)
+    )
+    said = [f"{len(members):,} processor{'' if len(members) == 1 else 's'}"]
+    said += [f'<span class="err">{fails:,} fail</span>'] if fails else []
+    said += [f'<span class="warn">{waits:,} wait</span>'] if waits else []
+    mark = icon("fail", "err") if fails else icon("wait", "warn") if waits else icon("run", "ok")
+    called = members[0] if len(members) == 1 else f"{name}*"
+    act = {"data_act": "query", "data_value": name} if drawing.live else {}
+    tag = "button" if act else "span"
+    words_ = markup.attributes(
+        class_=f"n to{' bad' if fails else ''}", title=", ".join(members[:20]),
+        type="button" if act else None, **act,
+    )  # fmt: skip
+    return (
+        f'<{tag}{words_}><span class="t">{mark}<span class="cut">{quote(called, LONGEST)}</span>'
+        f'<em>{" · ".join(said)}</em></span><span class="dots" aria-hidden="true">{marks}</span>'
+        f"</{tag}>"
+    )
+
+
+_MARKS = {"err": "f", "warn": "w", "mute": "x", "info": "w"}

@@ -1,0 +1,74 @@
+"""What is said of one processor wherever it is shown: its state, its failures, what is left.
+
+A processor that fails elements is never "running" in green, nor is one that waits: the worst that
+can be said of it comes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from buildflow_nb.cockpit.views import formats
+from buildflow_nb.cockpit.views.icons import STATES, icon
+from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
+
+__all__ = ("Word", "badness", "left", "share_failed", "state_html", "word_of")
+
+SERVES = frozenset({"endpoint", "collector"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word with its shape and tone."""
+
+    shape: str
+    tone: str
+    text: str
+
+    @property
+    def icon(self) -> str:
+        """The shape, as HTML."""
+        return icon(self.shape, self.tone)
+
+
+def word_of(p: ProcessorSnapshot) -> Word:
+    """The worst that can be said of a processor, as a state."""
+    tone, ends = formats.TONES[p.state], p.state.ended
+    if p.failed and (p.state is State.RUNNING or p.state is State.DONE):
+        said = f"{share_failed(p)} {'failed' if ends else 'fail'}"
+        return Word("fail", formats.bad(p) or "warn", said)
+    if p.state is State.RUNNING and p.kind in SERVES:
+        return Word("run", tone, "serving")
+    return Word(STATES[p.state], tone, p.state.value)
+
+
+def state_html(p: ProcessorSnapshot) -> str:
+    """A state as shape, word and colour."""
+    word = word_of(p)
+    return f'<span class="st {word.tone}">{word.icon}{quote(word.text)}</span>'
+
+
+def share_failed(p: ProcessorSnapshot) -> str:
+    """How many of the elements that are done with have failed, in per cent."""
+    settled = max(p.elements_in - p.in_flight, p.failed, 1)
+    share = 100 * p.failed / settled
+    if share >= 1:
+        return f"{share:.0f} %" if p.failed == settled or share < 99.5 else "99 %"  # noqa: PLR2004
+    return "<1 %"
+
+
+def badness(p: ProcessorSnapshot) -> int:
+    """Where it stands among others, the worst first: it failed, fails, waits, works, has ended."""
+    if p.state is State.FAILED:
+        return 0
+    if p.failed:
+        return 1
+    if p.state is State.WAITING:
+        return 2
+    return 4 if p.state.ended else 3
+
+
+def left(p: ProcessorSnapshot) -> str:
+    """How much waits at its source, "" where nobody can tell or nothing does."""
+    return f"{formats.count(p.backlog)} left" if p.backlog and not p.state.ended else ""
