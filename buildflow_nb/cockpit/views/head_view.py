@@ -32,8 +32,8 @@ class HeadFacts:
     """What the head says beside the snapshot.
 
     `owner` is whose the state of the stack is; `folder` where an export goes, ready quoted, ""
-    where there is nothing to export; `changes` how many primitives an apply would change, None where
-    that is not known; `cell` the one that runs now.
+    where there is nothing to export; `changes` how many primitives an apply would change, None
+    where that is not known; `cell` the one that runs now.
     """
 
     owner: str
