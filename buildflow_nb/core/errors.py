@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = (
+    "AbsentError",
     "BuildFlowError",
     "CannotShipError",
     "ConfigError",
@@ -86,6 +87,10 @@ class ConversionError(BuildFlowError):
 
 class TemporaryError(BuildFlowError):
     """A source or sink cannot work for now; the pipeline waits and tries again."""
+
+
+class AbsentError(TemporaryError):
+    """What is read or written is not there: it was not made yet, or it is gone."""
 
 
 class PermanentError(BuildFlowError):

@@ -6,6 +6,8 @@ visibility timeout: a message that is sent right after Ctrl-C and `buildflow run
 call is given up as soon as its connection has been closed. Nothing else is, since a change that was
 begun is better finished.
 
+It also tells what is in a queue, to whoever only looks (`queue_look.py`).
+
 Run as `python -m buildflow_nb.local_cloud.ministack`, with ministack's own environment. The
 interface between the two is ASGI (specification 2.4, "HTTP & WebSocket protocol").
 """
@@ -16,6 +18,8 @@ import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from buildflow_nb.local_cloud import queue_look
 
 __all__ = ("Receiving", "main")
 
@@ -35,6 +39,9 @@ class Receiving:
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "http" and scope["path"] == queue_look.PATH:
+            await queue_look.answer(scope, send)
+            return
         if scope["type"] != "http" or RECEIVE not in dict(scope["headers"]).values():
             await self._app(scope, receive, send)
             return

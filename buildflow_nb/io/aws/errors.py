@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from buildflow_nb.core.errors import BuildFlowError, DeniedError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import (
+    AbsentError,
+    BuildFlowError,
+    DeniedError,
+    PermanentError,
+    TemporaryError,
+)
 
 __all__ = ("THROTTLED", "Target")
 
@@ -27,7 +33,9 @@ MISSING = frozenset(
 THROTTLED = frozenset(
     {
         "KmsThrottled",
+        "AWS.SimpleQueueService.PurgeQueueInProgress",
         "OverLimit",
+        "PurgeQueueInProgress",
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestTimeout",
@@ -112,7 +120,7 @@ class Target:
         said = f"{code}: {text}" if text else code
         if code in MISSING:
             msg = f"{self} does not exist in stack {self.stack} (run %buildflow apply)"
-            return TemporaryError(msg)
+            return AbsentError(msg)
         if code in THROTTLED:
             return TemporaryError(f"{self} is asked too often for now ({said})")
         if isinstance(status, int) and status >= SERVER_FAULT:

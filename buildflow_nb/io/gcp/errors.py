@@ -12,7 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from buildflow_nb.core.errors import BuildFlowError, DeniedError, PermanentError, TemporaryError
+from buildflow_nb.core.errors import (
+    AbsentError,
+    BuildFlowError,
+    DeniedError,
+    PermanentError,
+    TemporaryError,
+)
 
 if TYPE_CHECKING:
     from google.auth.exceptions import GoogleAuthError
@@ -105,7 +111,7 @@ class Target:
         said = f"{code}: {' '.join(text.split())}".rstrip(": ")
         if code == "NOT_FOUND":
             msg = f"{self} does not exist in stack {self.stack} (run %buildflow apply)"
-            return TemporaryError(msg)
+            return AbsentError(msg)
         if code == "RESOURCE_EXHAUSTED":
             return TemporaryError(f"{self} is asked too often for now ({said})")
         if code == "UNAVAILABLE":

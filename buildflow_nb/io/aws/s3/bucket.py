@@ -20,13 +20,17 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.aws.clients import bucket_resource, connect, default_region
 from buildflow_nb.io.aws.errors import Target
+from buildflow_nb.io.aws.s3.lister import S3Lister
 from buildflow_nb.io.blocking import BlockingSink
+from buildflow_nb.io.bucket_look import look_into_bucket
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.files.parts import PartWriter, parts_of
 from buildflow_nb.io.files.paths import format_of
+from buildflow_nb.io.looks import seen
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("AWSBucket", "S3Bucket")
@@ -116,6 +120,26 @@ class S3Bucket(Injectable):
             unseen="s3:ListBucket",
         )
 
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """What is in the bucket, one page of names by a prefix, and an object's first rows."""
+        lister = self._lister(env)
+        return await seen(
+            self,
+            "S3 bucket",
+            lambda empty: on_thread(
+                lambda: look_into_bucket(
+                    lister, replace(empty, name=self.bucket_name, place=self.bucket_url), asked
+                )
+            ),
+            load=lambda: on_thread(self._store(env).open),
+            within_s=asked.within_s,
+        )
+
+    async def download(self, env: Env, key: str, take: Callable[[bytes], object]) -> None:
+        """Hand an object's bytes to `take`, as `Browsable` says."""
+        lister = self._lister(env)
+        await on_thread(lambda: lister.fetch(key, take))
+
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The bucket; gives `arn`, `url` and `name`."""
         from pulumi_aws import s3
@@ -136,6 +160,10 @@ class S3Bucket(Injectable):
     def _store(self, env: Env) -> _Store:
         target = Target("bucket", self.bucket_name, env.stack_said)
         return _Store(lambda: connect(env, "s3", self.aws_region), target)
+
+    def _lister(self, env: Env) -> S3Lister:
+        target = Target("bucket", self.bucket_name, env.stack_said)
+        return S3Lister(lambda: connect(env, "s3", self.aws_region), target)
 
     @property
     def _folder(self) -> str:

@@ -166,6 +166,36 @@ class QueueClient:
         reply = await self._call("GetQueueAttributes", _ATTRIBUTES, AttributeNames=list(COUNTS))
         return Counts(*(int(reply["Attributes"].get(name, 0)) for name in COUNTS))
 
+    async def attributes(self) -> tuple[Mapping[str, str], str]:
+        """All that SQS tells of the queue, and its URL. Raises as `receive`."""
+        reply = await self._call("GetQueueAttributes", _ATTRIBUTES, AttributeNames=["All"])
+        return reply["Attributes"], (await self._facts()).url
+
+    async def peek(self, most: int) -> list[Mapping[str, Any]]:
+        """Up to so many messages, each once, received and visible again at once. Raises as it.
+
+        Each one's receive count rises by 1: it is for queues without a redrive policy alone.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        for _ in range(2 * -(-most // BATCH)):  # SQS may give the same again
+            reply = await self._call(
+                "ReceiveMessage",
+                "sqs:ReceiveMessage",
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=0,
+                VisibilityTimeout=0,
+                AttributeNames=[TIMES, "SentTimestamp", "MessageGroupId"],
+            )
+            got = {m["MessageId"]: m for m in reply.get("Messages") or ()}
+            if len(found) >= most or not got.keys() - found.keys():
+                break
+            found.update(got)
+        return list(found.values())[:most]
+
+    async def purge(self) -> None:
+        """Delete all messages; SQS takes up to a minute for it. Raises as `receive`."""
+        await self._call("PurgeQueue", "sqs:PurgeQueue")
+
     async def close(self) -> None:
         """Close the connections."""
         if self._looking is not None:

@@ -18,14 +18,17 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Source, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.aws.clients import access, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.sqs.client import QueueClient
+from buildflow_nb.io.aws.sqs.look import look_into_queue
 from buildflow_nb.io.aws.sqs.sink import Fifo, SqsSink
 from buildflow_nb.io.aws.sqs.source import SqsSource
 from buildflow_nb.io.checks import looked
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.input_types import comes_from_elsewhere
+from buildflow_nb.io.looks import seen
 
 __all__ = ("SQSQueue",)
 
@@ -126,6 +129,33 @@ class SQSQueue(Injectable):
 
         try:
             return await looked(self, look, load=client.load)
+        finally:
+            await client.close()
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """How much waits in the queue, and what; nothing is consumed (see `look.py`)."""
+        client = self._client(env)
+        try:
+            return await seen(
+                self,
+                "SQS queue",
+                lambda empty: look_into_queue(client, empty, asked, env.endpoints.get("sqs")),
+                load=client.load,
+                within_s=asked.within_s,
+            )
+        finally:
+            await client.close()
+
+    async def purge(self, env: Env) -> None:
+        """Delete all messages.
+
+        Raises:
+            TemporaryError: it is missing or out of reach, or was purged in the last minute.
+            PermanentError: it refuses us.
+        """
+        client = self._client(env)
+        try:
+            await client.purge()
         finally:
             await client.close()
 

@@ -19,7 +19,9 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.blocking import BlockingSink
+from buildflow_nb.io.bucket_look import look_into_bucket
 from buildflow_nb.io.checks import CHECK_S, looked, on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.files.parts import PartWriter, parts_of
@@ -32,6 +34,8 @@ from buildflow_nb.io.gcp.clients import (
     storage_client,
 )
 from buildflow_nb.io.gcp.errors import Target
+from buildflow_nb.io.gcp.gcs.lister import GCSLister
+from buildflow_nb.io.looks import seen
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("GCSBucket",)
@@ -157,6 +161,26 @@ class GCSBucket(Injectable):
             unseen=LOOK_ROLE,
         )
 
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """What is in the bucket, one page of names by a prefix, and an object's first rows."""
+        lister = self._lister(env)
+        return await seen(
+            self,
+            "Cloud Storage bucket",
+            lambda empty: on_thread(
+                lambda: look_into_bucket(
+                    lister, replace(empty, name=self.bucket_name, place=self.bucket_url), asked
+                )
+            ),
+            load=lambda: on_thread(self._store(env).open),
+            within_s=asked.within_s,
+        )
+
+    async def download(self, env: Env, key: str, take: Callable[[bytes], object]) -> None:
+        """Hand an object's bytes to `take`, as `Browsable` says."""
+        lister = self._lister(env)
+        await on_thread(lambda: lister.fetch(key, take))
+
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The bucket; gives `url` and `name`."""
         from pulumi_gcp import storage
@@ -178,6 +202,10 @@ class GCSBucket(Injectable):
     def _store(self, env: Env) -> _Store:
         target = Target("bucket", self.bucket_name, env.stack_said)
         return _Store(lambda: storage_client(env, self.project_id), target)
+
+    def _lister(self, env: Env) -> GCSLister:
+        target = Target("bucket", self.bucket_name, env.stack_said)
+        return GCSLister(lambda: storage_client(env, self.project_id), target)
 
     @property
     def _folder(self) -> str:
