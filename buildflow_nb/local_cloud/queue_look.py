@@ -35,7 +35,8 @@ def messages_of(queues: Mapping[Any, Any], url: str, most: int) -> dict[str, Any
 
 
 def _told(messages: list[dict[str, Any]], most: int) -> dict[str, Any]:
-    now, size, shown = time.time(), 0, []
+    now, size = time.time(), 0
+    shown: list[dict[str, Any]] = []
     for one in messages[: min(most, MOST)]:
         size += len(one.get("body") or "")
         if shown and size > MOST_BYTES:

@@ -13,10 +13,14 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding, Health
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Wire, label_of
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import looked
 from buildflow_nb.io.clickhouse.client import Server, connected, described, told_in_the_clear
+from buildflow_nb.io.clickhouse.look import table_found
 from buildflow_nb.io.clickhouse.sink import opened
 from buildflow_nb.io.fields import check_texts
+from buildflow_nb.io.looks import seen
+from buildflow_nb.io.table_look import look_into_table, table_rows
 
 __all__ = ("ClickhouseTable",)
 
@@ -152,6 +156,17 @@ class ClickhouseTable(Injectable):
         async with connected(self._server(), env) as client:
             found = await described(client, self._server())
         return Columns(tuple(found)) if found else None
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """The columns of the table, how many rows it has, and the first of them."""
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            async with connected(self._server(), env) as client:
+                found = await table_found(client, self._server(), table_rows(asked))
+            named = replace(empty, place=self.host or f"stack {env.stack_said}")
+            return look_into_table(named, asked, replace(found, key=tuple(self.key or ())))
+
+        return await seen(self, "ClickHouse table", look, within_s=asked.within_s)
 
     def _server(self) -> Server:
         password = self.password if isinstance(self.password, Secret) else None

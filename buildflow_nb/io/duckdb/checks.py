@@ -20,7 +20,7 @@ from buildflow_nb.core.process_id import process_name
 from buildflow_nb.io.duckdb.connection import CLOUD, OPENING, fault, quoted
 from buildflow_nb.io.files.checks import look_to_write
 
-__all__ = ("columns", "look_to_read", "look_to_write_table")
+__all__ = ("columns", "look_to_read", "look_to_write_table", "opened_to_look")
 
 LOCKS = Path("/proc/locks")
 _LOCK = re.compile(r"POSIX +\S+ +\S+ +(?P<pid>\d+) +\S+:(?P<inode>\d+) ")
@@ -37,7 +37,7 @@ def columns(database: str, table: str, query: str | None) -> tuple[str, ...] | N
 
     if database.startswith(CLOUD) or not Path(database).exists():
         return None
-    with _opened(database) as connection:
+    with opened_to_look(database) as connection:
         try:
             return tuple(connection.sql(_select(connection, table, query)).columns)
         except duckdb.CatalogException:
@@ -83,7 +83,7 @@ def _unseen(database: str) -> str:
 
 
 @contextmanager
-def _opened(database: str) -> Iterator[Any]:
+def opened_to_look(database: str) -> Iterator[Any]:
     """A connection that writes nothing; while it is there, nobody here opens the file to write.
 
     Where this process has the file open already, it is a connection of the same kind.

@@ -13,21 +13,25 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.duckdb.checks import columns, look_to_read, look_to_write_table
 from buildflow_nb.io.duckdb.connection import CLOUD, connect
+from buildflow_nb.io.duckdb.look import table_found
 from buildflow_nb.io.duckdb.sink import DuckDBWriter
 from buildflow_nb.io.duckdb.source import DuckDBReader
 from buildflow_nb.io.files.paths import absolute
+from buildflow_nb.io.looks import seen
 from buildflow_nb.io.resuming.source import source_over
+from buildflow_nb.io.table_look import look_into_table, table_rows
 
 __all__ = ("DuckDB", "DuckDBQuery", "DuckDBTable")
 
@@ -120,6 +124,17 @@ class DuckDBTable(Injectable):
         """The columns of the table, if it is there."""
         names = await on_thread(lambda: columns(str(self.database), self.table, None))
         return None if names is None else Columns(names)
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:  # noqa: ARG002
+        """The columns of the table, how many rows it has, and the first of them."""
+        database, rows = str(self.database), table_rows(asked)
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            found = await on_thread(lambda: table_found(database, self.table, rows))
+            named = replace(empty, name=self.table, place=_shown(database))
+            return look_into_table(named, asked, replace(found, key=tuple(self.key or ())))
+
+        return await seen(self, "DuckDB table", look, load=_load, within_s=asked.within_s)
 
     def connect(self) -> Any:
         """A DuckDB connection to the file that gets along with a running flow; close it."""

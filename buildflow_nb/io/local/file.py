@@ -9,7 +9,7 @@ meanwhile.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +19,17 @@ from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.blocking import BlockingSink, Writer
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.files.checks import first_of, look_to_read, look_to_write, names_in
 from buildflow_nb.io.files.csv import CsvFormat, CsvWriter
 from buildflow_nb.io.files.json_lines import JsonLinesFormat, JsonLinesWriter
+from buildflow_nb.io.files.look import look_into_file
 from buildflow_nb.io.files.parquet import ParquetReader, ParquetWriter
 from buildflow_nb.io.files.paths import absolute, format_of
 from buildflow_nb.io.files.text_file import TextReader
+from buildflow_nb.io.looks import seen
 from buildflow_nb.io.resuming.offset import ResumableReader
 from buildflow_nb.io.resuming.source import source_over
 from buildflow_nb.types.portable import FileFormat
@@ -134,6 +137,16 @@ class File(Injectable):
         names = names_in(first)
         return Columns(names, exact=True) if names else None
 
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:  # noqa: ARG002
+        """How large the file is, since when, and its first rows."""
+        ending = _ENDINGS.get(self.file_format, "")
+        return await seen(
+            self,
+            "file",
+            lambda empty: on_thread(lambda: look_into_file(self.path, ending, empty, asked)),
+            within_s=asked.within_s,
+        )
+
     def _reader(self) -> ResumableReader:
         path = str(self.file_path)
         if self.file_format is FileFormat.CSV:
@@ -149,3 +162,6 @@ class File(Injectable):
         if self.file_format is FileFormat.JSON:
             return JsonLinesWriter(path)
         return ParquetWriter(path, element)
+
+
+_ENDINGS: Mapping[object, str] = {FileFormat.CSV: ".csv", FileFormat.JSON: ".jsonl"}

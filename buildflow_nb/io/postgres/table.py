@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.errors import DeclarationError, TemporaryError
+from buildflow_nb.core.errors import BuildFlowError, DeclarationError, TemporaryError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Source, Wire
 from buildflow_nb.core.primitive_clients import DatabasePrimitive
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import looked
+from buildflow_nb.io.looks import seen
 from buildflow_nb.io.postgres.columns import existing
 from buildflow_nb.io.postgres.database import Database, closed, database_of
+from buildflow_nb.io.postgres.errors import fault
+from buildflow_nb.io.postgres.look import table_found
 from buildflow_nb.io.postgres.names import named_table
 from buildflow_nb.io.postgres.sink import PostgresSink
 from buildflow_nb.io.postgres.source import QuerySource, Reading
 from buildflow_nb.io.postgres.target import Target
+from buildflow_nb.io.table_look import look_into_table, table_rows
 
 __all__ = ("PostgresTable",)
 
@@ -119,6 +124,27 @@ class PostgresTable(Injectable):
         """The columns of the table, if it is there."""
         names = await self._columns(env)
         return None if names is None else Columns(names)
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """The columns of the table, how many rows it has, and the first of them."""
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            connection = await self._database.connect(env)
+            try:
+                what = f"table {self._name!r}"
+                table, rows = self._target(None).table, table_rows(asked)
+                found = await table_found(connection, table, what, rows)
+            except (BuildFlowError, TimeoutError):
+                raise
+            except Exception as error:
+                raise fault(error, self._database.shown) from error
+            finally:
+                await closed(connection)
+            named = replace(empty, name=self.label, place=self._database.shown)
+            return look_into_table(named, asked, found)
+
+        load = lambda: self._database.load(env)  # noqa: E731  (as a check has it)
+        return await seen(self, "Postgres table", look, load=load, within_s=asked.within_s)
 
     async def _columns(self, env: Env) -> tuple[str, ...] | None:
         connection = await self._database.connect(env)

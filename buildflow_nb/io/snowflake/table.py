@@ -13,13 +13,16 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Sink, Site, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.blocking import BlockingSink
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.columns.element_columns import columns_of
 from buildflow_nb.io.fields import check_texts
+from buildflow_nb.io.looks import seen
 from buildflow_nb.io.snowflake.client import Account, connect, described
 from buildflow_nb.io.snowflake.column_types import column_type, copy_into, quoted
 from buildflow_nb.io.snowflake.existing_types import ExistingColumn
+from buildflow_nb.io.snowflake.look import table_found
 from buildflow_nb.io.snowflake.places import (
     SnowflakeDatabase,
     SnowflakeSchema,
@@ -27,6 +30,7 @@ from buildflow_nb.io.snowflake.places import (
     login_of,
 )
 from buildflow_nb.io.snowflake.sink import STAGE, SnowflakeWriter
+from buildflow_nb.io.table_look import look_into_table
 
 __all__ = ("SnowflakeTable",)
 
@@ -210,6 +214,16 @@ class SnowflakeTable(Injectable):
         """The columns of the table, if it is there."""
         found = await on_thread(lambda: self._described(env))
         return Columns(tuple(found)) if found else None
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """The columns of the table, how many rows it has, and, where that is free, the first."""
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            found = await on_thread(lambda: table_found(self._account(), env, asked))
+            place = self.account if env.services is None else f"stack {env.stack_said}"
+            return look_into_table(replace(empty, place=place or ""), asked, found)
+
+        return await seen(self, "Snowflake table", look, within_s=asked.within_s)
 
     def _described(self, env: Env) -> dict[str, ExistingColumn]:
         with closing(connect(self._account(), env)) as connection:

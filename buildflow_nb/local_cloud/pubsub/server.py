@@ -27,6 +27,7 @@ from buildflow_nb.local_cloud.pubsub.calls import (
 )
 from buildflow_nb.local_cloud.pubsub.clock import Clock
 from buildflow_nb.local_cloud.pubsub.iam import Policies
+from buildflow_nb.local_cloud.pubsub.look import SERVICE, Looks
 from buildflow_nb.local_cloud.pubsub.message import check_messages
 from buildflow_nb.local_cloud.pubsub.options import PubSubOptions
 from buildflow_nb.local_cloud.pubsub.proto import Pb
@@ -157,6 +158,7 @@ class PubSubServer:
         return (
             service("google.pubsub.v1.Publisher", _handlers(Publisher(broker).calls())),
             service("google.pubsub.v1.Subscriber", subscriber),
+            service(SERVICE, Looks(broker).handlers()),
             service("google.iam.v1.IAMPolicy", _handlers(Policies(broker).calls())),
         )
 

@@ -11,6 +11,7 @@ waits for messages should look again.
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
@@ -154,6 +155,12 @@ class Subscription:
     def unacknowledged(self) -> list[Message]:
         """Give all messages, waiting or out, oldest first."""
         return sorted([*self._leases.messages(), *self._plain, *self._ordered], key=_seq)
+
+    def first(self, most: int) -> tuple[int, int, list[Message]]:
+        """How many messages wait, how many are out, and the oldest of all."""
+        out = list(self._leases.messages())
+        waiting = [*self._plain, *self._ordered]
+        return len(waiting), len(out), heapq.nsmallest(most, [*out, *waiting], key=_seq)
 
     def failures(self) -> dict[int, int]:
         """Give how often messages failed, by `seq`, where they did."""

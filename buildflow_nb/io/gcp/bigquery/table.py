@@ -17,12 +17,14 @@ from buildflow_nb.core.errors import BuildFlowError, DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Managed, PrimitiveId, Sink, Site, Source, Wire
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.columns.element_columns import ElementColumns, columns_of
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.bigquery.access import demand_installed
 from buildflow_nb.io.gcp.bigquery.dataset import BigQueryDataset
 from buildflow_nb.io.gcp.bigquery.existing import Existing
+from buildflow_nb.io.gcp.bigquery.look import table_found
 from buildflow_nb.io.gcp.bigquery.names import TableName, check_table
 from buildflow_nb.io.gcp.bigquery.rest_sinks import InsertAllSink, LoadSink
 from buildflow_nb.io.gcp.bigquery.schema import check_columns, schema_json
@@ -30,6 +32,8 @@ from buildflow_nb.io.gcp.bigquery.sink import StorageWriteOnceSink, StorageWrite
 from buildflow_nb.io.gcp.bigquery.source import Reading, RowSource
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
 from buildflow_nb.io.gcp.errors import Target
+from buildflow_nb.io.looks import seen
+from buildflow_nb.io.table_look import look_into_table, table_rows
 
 __all__ = ("BigQueryTable",)
 
@@ -195,6 +199,17 @@ class BigQueryTable(Injectable):
             return None
         names = tuple(str(one["name"]) for one in there.fields or ())
         return Columns(names) if names else None
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """The columns of the table, how many rows it has, and the first; no query is made."""
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            name = self.name_in(env)
+            target = Target("table", str(name), env.stack_said)
+            found = await on_thread(lambda: table_found(env, name, target, table_rows(asked)))
+            return look_into_table(replace(empty, place=str(name)), asked, found)
+
+        return await seen(self, "BigQuery table", look, load=_load, within_s=asked.within_s)
 
     def cloud_console_url(self) -> str:
         """Where the table is in Google's console."""

@@ -76,6 +76,10 @@ class Messages:
     Topic: Pb
     GetSubscriptionRequest: Pb
     Subscription: Pb
+    ListTopicSubscriptionsRequest: Pb
+    ListTopicSubscriptionsResponse: Pb
+    SeekRequest: Pb
+    SeekResponse: Pb
     Empty: Pb
 
 
@@ -167,6 +171,21 @@ class PubSubClient:
             return await self.call(method, request, answer, deadline_s)
         except AioRpcError as error:
             raise self.refused(error) from error
+
+    async def raw(self, path: str, request: bytes, deadline_s: float) -> bytes | None:
+        """Make a unary call of bytes; None where the server has no such method. Raises as `look`."""
+        from grpc import StatusCode
+        from grpc.aio import AioRpcError
+
+        await self.open()
+        try:
+            with self._cut():
+                answer: bytes = await self._channel.unary_unary(path)(request, timeout=deadline_s)
+        except AioRpcError as error:
+            if error.code() is StatusCode.UNIMPLEMENTED:
+                return None
+            raise self.refused(error) from error
+        return answer
 
     async def stream(self, method: str, request: Pb, answer: Pb) -> Any:
         """Open a call with streams both ways and write the first request. Raises as `call`."""

@@ -15,14 +15,17 @@ from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
-from buildflow_nb.io.checks import CHECK_S
+from buildflow_nb.core.resource_look import Asked, ResourceLook
+from buildflow_nb.io.checks import CHECK_S, on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
 from buildflow_nb.io.gcp.errors import Target
 from buildflow_nb.io.gcp.pubsub.client import PubSubClient, looked_at, messages, pubsub_address
+from buildflow_nb.io.gcp.pubsub.look import look_into_subscription, purge_subscription
 from buildflow_nb.io.gcp.pubsub.source import PubSubSource, Reading
 from buildflow_nb.io.gcp.pubsub.topic import GCPPubSubTopic, check_name
 from buildflow_nb.io.input_types import comes_from_elsewhere, never_becomes, only_of
+from buildflow_nb.io.looks import seen
 from buildflow_nb.types.gcp import PubsubMessage
 
 __all__ = ("GCPPubSubSubscription", "PubSubSubscription")
@@ -158,6 +161,32 @@ class GCPPubSubSubscription(Injectable):
             return "is there"
 
         return await looked_at(self, lambda: self._client(env), look)
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """How much waits in the subscription, and what; nothing is pulled (see `look.py`)."""
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            client = self._client(env)
+            try:
+                return await look_into_subscription(client, env, empty, asked)
+            finally:
+                await client.close()
+
+        load = lambda: on_thread(messages)  # noqa: E731  (as a check has it)
+        return await seen(self, "Pub/Sub subscription", look, load=load, within_s=asked.within_s)
+
+    async def purge(self, env: Env) -> None:
+        """Acknowledge all messages, unread.
+
+        Raises:
+            TemporaryError: it is missing or out of reach.
+            PermanentError: it refuses us.
+        """
+        client = self._client(env)
+        try:
+            await purge_subscription(client)
+        finally:
+            await client.close()
 
     def cloud_console_url(self) -> str:
         """Where the subscription is in Google's console."""

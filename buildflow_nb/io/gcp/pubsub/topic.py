@@ -15,12 +15,15 @@ from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
-from buildflow_nb.io.checks import CHECK_S
+from buildflow_nb.core.resource_look import Asked, ResourceLook
+from buildflow_nb.io.checks import CHECK_S, on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, default_project, own_name, resolved_project
 from buildflow_nb.io.gcp.errors import Target
 from buildflow_nb.io.gcp.pubsub.client import PubSubClient, looked_at, messages, pubsub_address
+from buildflow_nb.io.gcp.pubsub.look import look_into_topic
 from buildflow_nb.io.gcp.pubsub.sink import PubSubSink
+from buildflow_nb.io.looks import seen
 
 __all__ = ("GCPPubSubTopic", "PubSubTopic", "check_name")
 
@@ -107,6 +110,19 @@ class GCPPubSubTopic(Injectable):
             return "is there"
 
         return await looked_at(self, lambda: self._client(env), look)
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """Who has subscribed to the topic; nothing is published, and a topic shows no messages."""
+
+        async def look(empty: ResourceLook) -> ResourceLook:
+            client = self._client(env)
+            try:
+                return await look_into_topic(client, empty, asked)
+            finally:
+                await client.close()
+
+        load = lambda: on_thread(messages)  # noqa: E731  (as a check has it)
+        return await seen(self, "Pub/Sub topic", look, load=load, within_s=asked.within_s)
 
     def cloud_console_url(self) -> str:
         """Where the topic is in Google's console."""
