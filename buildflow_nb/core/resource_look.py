@@ -31,7 +31,7 @@ __all__ = (
     "size_said",
 )
 
-MOST_ROWS = 1_000  # of one look; a table of more is no picture
+MOST_ROWS = 100_000  # of one look; who wants more reads the table itself
 
 
 class Standing(Enum):
@@ -89,12 +89,14 @@ class Content:
     """Rows of values: messages, objects, rows, the columns of a table.
 
     A value is plain (text, number, time, None, a list, a dict) or `Binary`. `said` stands below.
+    `elements` tells whether the rows are elements, in which there may be secrets.
     """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[object, ...], ...] = ()
     said: str = ""
+    elements: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """`Flow`: collects what a program or a notebook declares, and delegates the verbs.
 
 Declaring is apart from doing (`declaring.py`; `running.py`, `inspecting.py`, `checking.py`,
-`provisioning.py`): a flow is the sum of the five over one registry, one stack and at most one run
-at a time.
+`provisioning.py`, `resources.py`): a flow is the sum of these over one registry, one stack and at
+most one run at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.flow.checking import Checking
 from buildflow_nb.flow.inspecting import Inspecting
 from buildflow_nb.flow.provisioning import Provisioning
+from buildflow_nb.flow.resources import Resources
 
 if TYPE_CHECKING:
     from buildflow_nb.runtime.handle import RunHandle
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("Flow",)
 
 
-class Flow(Inspecting, Checking, Provisioning):
+class Flow(Inspecting, Checking, Provisioning, Resources):
     """A streaming backend: processors, services and the resources that it owns.
 
     Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`. Without a

@@ -102,7 +102,7 @@ def _listed(page: Page) -> Content:
     rows += [(one.key, one.size, _clock(one.written)) for one in page.objects]
     said = "" if rows else "There is nothing of that name." if page.token else "It is empty."
     columns = (Column("key"), Column("size", "bytes"), Column("written"))
-    return Content("Objects", columns, tuple(rows), said)
+    return Content("Objects", columns, tuple(rows), said, elements=False)
 
 
 def _previewed(lister: BucketLister, key: str, most: int) -> Content:

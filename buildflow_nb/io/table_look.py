@@ -52,7 +52,9 @@ def look_into_table(empty: ResourceLook, asked: Asked, found: TableFound) -> Res
     contents: list[Content] = []
     if most:
         schema = tuple((column.name, column.type) for column in names)
-        contents.append(Content("Columns", (Column("column"), Column("type")), schema))
+        contents.append(
+            Content("Columns", (Column("column"), Column("type")), schema, elements=False)
+        )
         contents.append(Content("Rows", tuple(names), rows, _said(found, len(rows))))
     return replace(
         empty,

@@ -51,14 +51,15 @@ class Looks:
             message = f"not a request for a look: {error}"
             raise invalid(message) from error
         waiting, out, first = self._broker.subscription(name).first(max(1, min(most, MOST)))
-        shown, size = [], 0
-        for message in first[: max(0, most)]:
-            size += message.size
-            if shown and size > MOST_BYTES:
+        size = 0
+        told: list[dict[str, Any]] = []
+        for one in first[: max(0, most)]:
+            size += one.size
+            if told and size > MOST_BYTES:
                 break
-            shown.append(_shown(message))
+            told.append(_shown(one))
         oldest = first[0].published if first else None
-        return {"waiting": waiting, "out": out, "oldest": oldest, "messages": shown}
+        return {"waiting": waiting, "out": out, "oldest": oldest, "messages": told}
 
 
 def _shown(message: Message) -> dict[str, Any]:

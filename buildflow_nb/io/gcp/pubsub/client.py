@@ -173,7 +173,7 @@ class PubSubClient:
             raise self.refused(error) from error
 
     async def raw(self, path: str, request: bytes, deadline_s: float) -> bytes | None:
-        """Make a unary call of bytes; None where the server has no such method. Raises as `look`."""
+        """Make a unary call of bytes; None where there is no such method. Raises as `look`."""
         from grpc import StatusCode
         from grpc.aio import AioRpcError
 

@@ -43,9 +43,7 @@ NOT_SHOWN = (
     "back counts as a failed delivery. %buildflow failures and peek show what the flow has seen."
 )
 LATE = "How much waits is told by Cloud Monitoring, as it was some minutes ago."
-UNTOLD = (
-    "How much waits is not known: Cloud Monitoring does not tell; allow roles/monitoring.viewer."
-)
+UNTOLD = "How much waits is not known: Cloud Monitoring does not say; allow monitoring.viewer."
 
 
 async def look_into_subscription(
@@ -177,7 +175,7 @@ async def look_into_topic(client: PubSubClient, empty: ResourceLook, asked: Aske
     about = "at least" if listed.next_page_token else ""
     rows = tuple((name,) for name in sorted(names)[: rows_asked(asked, MOST_LISTED)])
     said = "" if names else "What is published now is lost: nobody has subscribed."
-    content = Content("Subscriptions", (Column("subscription"),), rows, said)
+    content = Content("Subscriptions", (Column("subscription"),), rows, said, elements=False)
     return replace(
         empty,
         place=client.name,

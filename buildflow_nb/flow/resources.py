@@ -1,0 +1,103 @@
+"""The resources that a flow knows, each of which can be looked into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from buildflow_nb.core.env import Env
+from buildflow_nb.core.primitive import key_of
+from buildflow_nb.core.status.stack_view import StackView
+from buildflow_nb.flow.declaring import Declaring
+from buildflow_nb.flow.resource_names import KnownResource, found_resource, known_resources
+from buildflow_nb.flow.standing_env import standing_env
+
+if TYPE_CHECKING:
+    from buildflow_nb.core.config import Config
+    from buildflow_nb.flow.resource import Resource
+
+__all__ = ("ResourceState", "Resources")
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceState:
+    """A resource that a flow knows.
+
+    `key` is class and id, `name` what lines call it, `roles` what the flow does with it. `state` is
+    "applied", "not applied" or "not declared" for what is managed, "" for what is not.
+    """
+
+    key: str
+    name: str
+    roles: tuple[str, ...]
+    state: str
+
+
+class Resources(Declaring):
+    """A flow whose resources can be looked into."""
+
+    config: Config
+
+    def resource(self, named: object) -> Resource:
+        """A resource: the primitive itself, its id, or class and id ("SQSQueue orders").
+
+        Raises:
+            UsageError: the flow has no such resource, or several of that name.
+        """
+        from buildflow_nb.flow.resource import Resource
+
+        known = self.known_resources()
+        if isinstance(named, str):
+            return Resource(_Known(self), found_resource(known, named))
+        (first, *_) = self._all_placed(named)
+        found = known.get(key_of(first)) or found_resource(
+            known_resources((), [first], ()), key_of(first)
+        )
+        return Resource(_Known(self), found)
+
+    def resources(self) -> list[ResourceState]:
+        """All resources that the flow uses or manages, and how they stand; no cloud is asked."""
+        view = self.place.view(self.registry.managed)
+        return [
+            ResourceState(one.key, one.name, one.roles, state_of(view, one.key))
+            for one in self.known_resources().values()
+        ]
+
+    def known_resources(self) -> dict[str, KnownResource]:
+        """The same with their primitives, by class and id."""
+        registry = self.registry
+        return known_resources(registry.processors.values(), registry.primitives, registry.managed)
+
+    def _all_placed(self, primitive: object) -> tuple[object, ...]:
+        from buildflow_nb.core.portable import placed
+
+        return placed(primitive, self.place.env(), "source")
+
+
+def state_of(view: StackView, key: str) -> str:
+    """How a primitive stands in its stack."""
+    if key in view.missing:
+        return "not applied"
+    if key in view.undeclared:
+        return "not declared"
+    return "applied" if any(one.owner == key for one in view.resources) else ""
+
+
+class _Known:
+    """What a resource wants to know of its flow, asked when it is looked into."""
+
+    def __init__(self, flow: Resources) -> None:
+        self._flow = flow
+
+    def reached(self, primitive: object) -> tuple[Env, str]:
+        """Where clients connect, and why this one cannot be looked at there."""
+        return standing_env(self._flow.place, self._flow.config.folder, primitive)
+
+    def known(self) -> Mapping[str, KnownResource]:
+        """All that the flow knows."""
+        return self._flow.known_resources()
+
+    def standing(self, key: str) -> str:
+        """How it stands in the stack."""
+        return state_of(self._flow.place.view(self._flow.registry.managed), key)
