@@ -39,6 +39,7 @@ _HOMES = {
     "status": "looking:status",
     "check": "looking:check",
     "inspect": "looking:inspect",
+    "look": "resource:look",
     "build": "building:build",
     "export": "building:export",
     "cloud": "looking:cloud",

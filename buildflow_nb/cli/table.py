@@ -192,6 +192,7 @@ TERMINAL: Mapping[str, Command] = {
         _shared("destroy", _APP, _JSON),
         _shared("status", _APP, _JSON),
         _shared("check", _STACK, _APP, _JSON),
+        _shared("look", _APP, _JSON),
         _INSPECT,
         _BUILD,
         _export(),

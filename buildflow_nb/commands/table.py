@@ -16,6 +16,10 @@ def _processor(help_: str, many: str | None = None) -> Option:
     return Option("id", help_, many=many, wants="processor")
 
 
+def _resource(help_: str, many: str | None = "+") -> Option:
+    return Option("name", help_, many=many, wants="resource")
+
+
 _STACK = Option("stack", "another stack of buildflow.yaml", ("--stack",), wants="stack")
 _TIMEOUT = Option("timeout", "give up after this long", ("--timeout",), seconds)
 
@@ -182,6 +186,59 @@ _TABLE = (
             Option("file", "a recording; the latest one of the processor otherwise", many="?"),
         ),
         example="replay price price.jsonl",
+    ),
+    Command(
+        "look",
+        "look into a queue, a topic, a bucket, a table or a file: how much is there, and what; "
+        "nothing is taken out; without a name, list what there is",
+        (
+            _resource("id, or class and id", "*"),
+            Option("prefix", "of a bucket, names that begin with this", ("--prefix",), default=""),
+            Option("object", "of a bucket, an object to look into", ("--object",), default=""),
+            Option("rows", "how many rows, messages or names", ("--rows",), count, 20),
+            Option("page", "the page after this one", ("--page",), default=""),
+            Option(
+                "peek",
+                "receive messages and give them back at once, where nothing else shows them",
+                ("--peek",),
+                flag=True,
+            ),
+            Option("count", "count all objects, within --timeout", ("--count",), flag=True),
+            Option("download", "write --object to a file", ("--download",), flag=True),
+            Option("to", "the file to write; named as the object otherwise", ("--to",)),
+            Option("force", "write over a file that is there", ("--force",), flag=True),
+            Option("timeout", "give up after this long", ("--timeout",), seconds, 8.0),
+            _STACK,
+        ),
+        example="look orders --rows 5",
+    ),
+    Command(
+        "put",
+        "put a message into a queue or a topic: JSON, a Python value or text",
+        (Option("name", "the queue or topic", wants="resource"),),
+        rest="element",
+        example='put orders {"id": 1, "qty": 2}',
+    ),
+    Command(
+        "redrive",
+        "take dead letters out, and put what failed back into the source that it came from",
+        (
+            _resource("what holds the dead letters"),
+            Option("to", "another queue or topic that they go to", ("--to",), wants="resource"),
+            Option("number", "at most so many", ("--number",), count),
+            Option("timeout", "give up after this long", ("--timeout",), seconds, 60.0),
+        ),
+        example="redrive orders-dead --number 10",
+    ),
+    Command(
+        "purge",
+        "delete all messages of a queue or subscription; asks for its name, with how many there "
+        "are",
+        (
+            _resource("the queue or subscription"),
+            Option("yes", "its name, typed again, so that nothing is asked", ("--yes",)),
+        ),
+        example="purge orders-dead --yes orders-dead",
     ),
     Command(
         "logs",

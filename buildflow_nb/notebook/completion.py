@@ -78,6 +78,7 @@ class Scope:
     processors: Mapping[str, str] = field(default_factory=dict)
     stacks: Mapping[str, str] = field(default_factory=dict)
     managed: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = field(default_factory=Path)
 
@@ -91,6 +92,7 @@ class Scope:
             {spec.id: spec.kind for spec in flow.processors.values()},
             {stack.name: f"{stack.cloud} stack" for stack in flow.config.stacks.values()},
             {getattr(p, "primitive_id", ""): type(p).__name__ for p in flow.registry.managed},
+            {one.name: one.key for one in flow.known_resources().values()},
             session.names,
             flow.config.folder,
         )
@@ -201,6 +203,8 @@ def _values_of(
         yield from (Offer(name, cloud) for name, cloud in scope.stacks.items())
     elif option.wants == "managed":
         known = scope.managed.items()
+    elif option.wants == "resource":
+        known = scope.resources.items()
         yield from (Offer(name, kind) for name, kind in known if name not in given)
     elif option.wants == "topic":
         yield from (Offer(topic, "topic") for topic in TOPICS)

@@ -15,7 +15,7 @@ from buildflow_nb.commands.table import COMMANDS
 
 PROMISED = (
     *("init", "run", "preview", "apply", "refresh", "destroy", "inspect", "build", "export"),
-    *("cloud", "doctor", "jupyter", "status", "check", "help"),
+    *("cloud", "doctor", "jupyter", "status", "check", "look", "help"),
 )
 OWN = {"host", "port", "notebook", "folder", "topic"}  # a terminal says more, or it other words
 
