@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -21,6 +21,7 @@ from buildflow_nb.core.resource_look import (
     MOST_ROWS,
     Asked,
     Browsable,
+    Figure,
     Lookable,
     Purgeable,
     ResourceLook,
@@ -28,6 +29,7 @@ from buildflow_nb.core.resource_look import (
 )
 from buildflow_nb.flow.redriving import Redriven, redriven
 from buildflow_nb.flow.resource_actions import actions_of, sink_of
+from buildflow_nb.flow.resource_letters import with_elements
 from buildflow_nb.flow.resource_masks import masked_look
 from buildflow_nb.flow.resource_names import KnownResource
 
@@ -55,6 +57,10 @@ class ResourceFlow(Protocol):
 
     def known(self) -> Mapping[str, KnownResource]:
         """All that the flow knows, by class and id."""
+        ...
+
+    def rates(self, known: KnownResource) -> Sequence[Figure]:
+        """What the run reads from it and writes to it, as figures; none where it does not run."""
         ...
 
     def standing(self, key: str) -> str:
@@ -127,6 +133,11 @@ class Resource:
         else:
             look = await self._of(primitive, env, asked)
         look = masked_look(look, known.uses)
+        if any(role == "dead letter" for role, _ in known.uses):
+            look = with_elements(look)
+        if look.there:
+            rates = await asyncio.to_thread(self._flow.rates, known)
+            look = replace(look, figures=(*look.figures, *rates))
         look = self._mended(replace(look, name=known.name, roles=known.roles))
         return replace(look, actions=actions_of(known, look))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.env import Env
 from buildflow_nb.core.primitive import key_of
+from buildflow_nb.core.resource_look import Figure
 from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.flow.resource_names import KnownResource, found_resource, known_resources
@@ -16,8 +17,11 @@ from buildflow_nb.flow.standing_env import standing_env
 if TYPE_CHECKING:
     from buildflow_nb.core.config import Config
     from buildflow_nb.flow.resource import Resource
+    from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("ResourceState", "Resources")
+
+RATES_S = 0.5  # for the run's answer; a look does not wait for a loop that is held
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Resources(Declaring):
     """A flow whose resources can be looked into."""
 
     config: Config
+    handle: RunHandle | None
 
     def resource(self, named: object) -> Resource:
         """A resource: the primitive itself, its id, or class and id ("SQSQueue orders").
@@ -97,6 +102,26 @@ class _Known:
     def known(self) -> Mapping[str, KnownResource]:
         """All that the flow knows."""
         return self._flow.known_resources()
+
+    def rates(self, known: KnownResource) -> list[Figure]:
+        """What the run reads from it and writes to it; the loop is asked, and may be held."""
+        handle = self._flow.handle
+        if handle is None or not handle.running:
+            return []
+        try:
+            shot = handle.snapshot(RATES_S)
+        except TimeoutError:
+            return []
+        found: list[Figure] = []
+        for role, spec in known.uses:
+            one = shot.processor(spec.id)
+            if one is None or one.state.ended:
+                continue
+            if role == "source":
+                found.append(Figure(f"read by {spec.id}", one.in_per_s, "/s"))
+            elif role == "sink":
+                found.append(Figure(f"written by {spec.id}", one.out_per_s, "/s"))
+        return found
 
     def standing(self, key: str) -> str:
         """How it stands in the stack."""
