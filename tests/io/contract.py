@@ -7,7 +7,16 @@ says how to make the primitive; the rest is inherited.
 from tests.io.contract_config import ConfigContract
 from tests.io.contract_sinks import SinkContract
 from tests.io.contract_sources import SourceContract
-from tests.io.driving import DEADLINE_S, checked, drain, lying_there, pulled, pushed, run
+from tests.io.driving import (
+    DEADLINE_S,
+    checked,
+    drain,
+    glanced,
+    lying_there,
+    pulled,
+    pushed,
+    run,
+)
 
 __all__ = (
     "DEADLINE_S",
@@ -16,6 +25,7 @@ __all__ = (
     "SourceContract",
     "checked",
     "drain",
+    "glanced",
     "lying_there",
     "pulled",
     "pushed",

@@ -16,8 +16,9 @@ from buildflow_nb.core.errors import PartialPushError, PermanentError
 from buildflow_nb.core.exactly_once import stores_once
 from buildflow_nb.core.findings import Health
 from buildflow_nb.core.primitive import Env, PushId, Wire, Writable
+from buildflow_nb.core.resource_look import Standing
 from tests.io.contract_config import ConfigContract
-from tests.io.driving import checked, lying_there, pushed, run
+from tests.io.driving import checked, glanced, lying_there, pushed, run
 
 # Files of others, none of which ends with a line feed.
 FOREIGN = {
@@ -83,6 +84,26 @@ class SinkContract(ConfigContract):
         assert [f for f in checked(primitive, "sink") if f.health is not Health.OK] == []
         assert lying_there(tmp_path) == before
         assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_a_look_before_anything_was_written_makes_nothing(self, tmp_path):
+        primitive = self.make(tmp_path)
+        before = lying_there(tmp_path)
+        look = glanced(primitive)
+        if look is not None:
+            assert look.standing in (Standing.THERE, Standing.ABSENT), look
+            assert look.there or (look.said and look.cure), look
+            assert lying_there(tmp_path) == before
+
+    def test_a_look_shows_what_was_written_and_leaves_it(self, tmp_path):
+        primitive = self.make(tmp_path)
+        self.write(primitive, self.samples)
+        look = glanced(primitive)
+        if look is not None:
+            assert look.there, look
+            if look.held is not None and look.held.noun != "objects":
+                assert look.held.count == len(self.samples)
+            assert glanced(primitive).contents == look.contents
+            assert self.read(tmp_path) == self.expect(self.samples)
 
     def test_pushes_keep_their_order(self, tmp_path):
         self.write(self.make(tmp_path), *[[item] for item in self.samples])

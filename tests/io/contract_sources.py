@@ -14,7 +14,7 @@ from buildflow_nb.core.primitive import Batch, Env, Readable, Wire
 from tests.io.contract_config import ConfigContract
 from tests.io.contract_runs import RunContract
 from tests.io.contract_sharing import SharingContract
-from tests.io.driving import checked, drain, lying_there, pulled, run
+from tests.io.driving import checked, drain, glanced, lying_there, pulled, run
 
 PATIENCE = 3  # pulls that have failed, after which a source is taken to have failed for good
 TEMPORARY = (TemporaryError, ConnectionError, TimeoutError)
@@ -112,6 +112,18 @@ class SourceContract(RunContract, SharingContract, ConfigContract):
 
     def test_yields_all_in_order(self, tmp_path):
         primitive = self.prepare(tmp_path)
+        assert pulled(primitive, len(self.expected)) == self.expected
+
+    def test_a_look_takes_nothing(self, tmp_path):
+        primitive = self.prepare(tmp_path)
+        look = glanced(primitive, rows=3)
+        if look is None:
+            return
+        assert look.there, look
+        again = glanced(primitive, rows=3)
+        assert (again.held, again.contents) == (look.held, look.contents)
+        if look.held is not None and look.held.noun != "objects":
+            assert look.held.count == len(self.expected)
         assert pulled(primitive, len(self.expected)) == self.expected
 
     def test_can_be_opened_again(self, tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.primitive import Checkable, Env, Readable, Source, Writable
+from buildflow_nb.core.resource_look import Asked, Lookable, ResourceLook
 
 DEADLINE_S = 20.0  # far more than any test needs; only a hang reaches it
 
@@ -64,6 +65,16 @@ def checked(primitive: Any, role: str) -> list[Finding]:
     assert found
     assert all(finding.subject.startswith(type(primitive).__name__) for finding in found)
     return [finding for finding in found if finding.role in ("", role)]
+
+
+def glanced(primitive: Any, **words: Any) -> ResourceLook | None:
+    """A look at a primitive, if it has one."""
+    if not isinstance(primitive, Lookable):
+        return None
+    look = run(primitive.look(Env(), Asked(**words)))
+    assert look.key.startswith(type(primitive).__name__)
+    assert look.kind
+    return look
 
 
 def lying_there(folder: Path) -> dict[str, tuple[int, bytes]]:

@@ -57,6 +57,9 @@ class TestSink(SinkContract):
             "buildflow_nb.io.snowflake.sink.connect", lambda account, _: real(account, shop.env)
         )
         monkeypatch.setattr(
+            "buildflow_nb.io.snowflake.look.connect", lambda account, _: real(account, shop.env)
+        )
+        monkeypatch.setattr(
             "buildflow_nb.io.snowflake.table.connect", lambda account, _: real(account, shop.env)
         )
 
