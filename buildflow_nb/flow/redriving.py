@@ -17,7 +17,15 @@ from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.env import Env
 from buildflow_nb.core.errors import UsageError
-from buildflow_nb.core.primitive import Malformed, Readable, Releasing, Sink, Source, Writable
+from buildflow_nb.core.primitive import (
+    Malformed,
+    Readable,
+    Releasing,
+    Sink,
+    Source,
+    Writable,
+    label_of,
+)
 from buildflow_nb.core.resource_look import Asked, Lookable
 from buildflow_nb.flow.resource_actions import sink_of
 from buildflow_nb.flow.resource_names import KnownResource, found_resource
@@ -162,7 +170,7 @@ class _Ways:
                 known_source = KnownResource(spec.id, spec.source)
                 sink = sink_of(known_source)
                 if sink is not None:
-                    where = str(getattr(sink, "label", spec.id))
+                    where = _called(sink)
                     self._by_processor[spec.id] = self._add((where, sink))
 
     def _add(self, target: tuple[str, Writable]) -> str:
@@ -205,7 +213,11 @@ def _target(known: Mapping[str, KnownResource], to: object) -> tuple[str, Writab
     if sink is None:
         msg = f"redrive: {to!r} takes no messages; name a queue or a topic"
         raise UsageError(msg)
-    return str(getattr(sink, "label", to)), sink
+    return _called(sink), sink
+
+
+def _called(sink: Writable) -> str:
+    return label_of(sink).partition(" ")[2]
 
 
 def _letter(body: object) -> Mapping[str, object] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from buildflow_nb.core.primitive import Readable, Wire, Writable
+from buildflow_nb.core.primitive import Readable, Wire, Writable, label_of
 from buildflow_nb.core.resource_look import Action, Browsable, Purgeable, ResourceLook
 from buildflow_nb.flow.resource_names import KnownResource
 
@@ -52,7 +52,7 @@ def actions_of(known: KnownResource, look: ResourceLook) -> tuple[Action, ...]:
 
 def _back(known: KnownResource) -> str:
     sources = [
-        getattr(spec.source, "label", spec.id)
+        label_of(spec.source).partition(" ")[2]
         for role, spec in known.uses
         if role == "dead letter" and hasattr(spec, "source")
     ]
