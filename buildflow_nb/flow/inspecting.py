@@ -62,6 +62,24 @@ class Inspecting(Running):
         passages = [] if run is None else run.peek(processor_id, count)
         return table(spec, passages, edge, count)
 
+    def history(self, processor_id: str | None = None) -> pd.DataFrame:
+        """What a processor, or each of them, has done in the last day, as a DataFrame by time.
+
+        A row is of one second in the last ten minutes of a run, of ten seconds before (`step_s`);
+        there is none for a time in which it did not run. `in_per_s`, `out_per_s` and `failed_per_s`
+        are elements a second; `p50_s` and `p99_s` latencies in seconds of the elements that were
+        done with in that time; `backlog` and `in_flight` the most elements that were seen.
+        `frame.attrs["marks"]` tells what was started, swapped, stopped and applied when.
+
+        Raises:
+            UsageError: there is no such processor, or pandas is not installed.
+            TimeoutError: the run's loop does not answer.
+        """
+        from buildflow_nb.flow.history_table import history_table
+
+        names = list(self.processors) if processor_id is None else [processor_id]
+        return history_table(list(map(self.history_of, names)), named=processor_id is None)
+
     def record(
         self,
         processor_id: str,

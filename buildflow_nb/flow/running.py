@@ -27,8 +27,10 @@ from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 
 if TYPE_CHECKING:  # what runs is loaded when something is to run
+    from buildflow_nb.core.status.history import History
     from buildflow_nb.runtime.handle import RunHandle
     from buildflow_nb.runtime.observability.failures import FailureRecord
+    from buildflow_nb.runtime.observability.history_keeper import HistoryPlace
     from buildflow_nb.runtime.observability.logs import LogLine
     from buildflow_nb.runtime.plan import RunPlan
 
@@ -141,6 +143,7 @@ class Running(Declaring):
                         serve_body_bytes,
                         lambda: self.registry.hooks_in_force,
                         engine=chosen,
+                        history=self.history_place(),
                     )
                     self.handle = self._begin(plan, listeners)
                 return self.handle
@@ -185,7 +188,7 @@ class Running(Declaring):
         if kernel() is not None:
             _drain_older(self.flow_id)
         self.place.need(_primitives(self.registry.processors.values()))
-        handle = RunHandle(plan, self.registry)
+        handle = RunHandle(plan, self.registry, self.handle)
         for listener in listeners:
             handle.subscribe(listener)
         handle.begin()
@@ -257,6 +260,23 @@ class Running(Declaring):
         """What processors printed and logged, oldest first."""
         run = self._run_of(processor_id)
         return [] if run is None else run.logs(processor_id, after)
+
+    def history_of(self, processor_id: str) -> History:
+        """What a processor has done in the last day, in this and in earlier runs and kernels.
+
+        Raises:
+            UsageError: there is no such processor.
+            TimeoutError: the run's loop does not answer.
+        """
+        run = self._run_of(processor_id)
+        place = self.history_place()
+        return place.kept(processor_id) if run is None else run.history.of(processor_id)
+
+    def history_place(self) -> HistoryPlace:
+        """Where the histories of its processors are kept."""
+        from buildflow_nb.runtime.observability.history_keeper import HistoryPlace
+
+        return HistoryPlace(self.config.folder, self.flow_id, self.stack)
 
     def _changed(self, changes: Changes) -> None:
         if self.handle is not None and self.handle.running:

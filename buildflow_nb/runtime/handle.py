@@ -21,7 +21,9 @@ from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Pass
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
 from buildflow_nb.runtime.engines import engine_of
+from buildflow_nb.runtime.listening import LOOK_EVERY_S, record, tap
 from buildflow_nb.runtime.observability.failures import FailureRecord, RetryInput, RetryResult
+from buildflow_nb.runtime.observability.history_keeper import HistoryKeeper
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import LogLine
 from buildflow_nb.runtime.observability.recording import Recorder
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ("RunHandle",)
 
 _LOGGER = logging.getLogger(__name__)
-LOOK_EVERY_S = 0.05  # how often a wait looks at what nothing announces; seldom if that is long
 START_TIMEOUT_S = 60.0
 SEND_TIMEOUT_S = 60.0
 LEAVE_S = 20.0  # for what has begun, where a run could not
@@ -43,7 +44,7 @@ LEAVE_S = 20.0  # for what has begun, where a run could not
 class RunHandle:
     """A running flow, or one that has ended."""
 
-    def __init__(self, plan: RunPlan, registry: Registry) -> None:
+    def __init__(self, plan: RunPlan, registry: Registry, earlier: RunHandle | None = None) -> None:
         self.flow_id = plan.flow_id
         self._plan = plan
         self._registry = registry
@@ -54,6 +55,11 @@ class RunHandle:
         self._supervisor = self._thread.call(
             lambda: Supervisor(plan, engine_of(plan, SYSTEM), SYSTEM, self._tell, self)
         )
+        self.history = HistoryKeeper(
+            lambda: self._supervisor.units, plan.history, SYSTEM, self._thread.call
+        )
+        if earlier is not None:
+            self.history.recorder.go_on(earlier.history.recorder)
         self._server: RuntimeServer | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -121,11 +127,7 @@ class RunHandle:
         `enough` is asked again and again, with how many there are, until it says so or the
         processor has ended.
         """
-        ledger = self._ledger(processor_id)
-        self._thread.call(lambda: ledger.keep_last(count), LOOK_TIMEOUT_S)
-        while not enough(len(ledger.passages)) and not ledger.state.ended:
-            if self._ended.wait(LOOK_EVERY_S / 2):
-                return
+        tap(self._ledger(processor_id), count, enough, self._thread, self._ended)
 
     def record(self, processor_id: str, recorder: Recorder, timeout_s: float) -> None:
         """Let a recorder hear of the next inputs, until it is full or the time is up.
@@ -135,19 +137,7 @@ class RunHandle:
         Raises:
             UsageError: the processor does not run, or is being recorded.
         """
-        ledger = self._ledger(processor_id)
-
-        def end() -> None:
-            ledger.recorder = None
-
-        self._thread.call(lambda: ledger.listen(recorder), LOOK_TIMEOUT_S)
-        deadline = time.monotonic() + timeout_s
-        try:
-            while not recorder.full.wait(LOOK_EVERY_S):
-                if time.monotonic() >= deadline or ledger.state.ended or self._ended.is_set():
-                    break
-        finally:
-            self._thread.call(end, LOOK_TIMEOUT_S)
+        record(self._ledger(processor_id), recorder, timeout_s, self._thread, self._ended)
 
     def recorder(self, processor_id: str) -> Recorder | None:
         """Who listens to a processor at this moment, if it is being recorded."""
@@ -327,8 +317,10 @@ class RunHandle:
         return run_text(self.snapshot())
 
     def _tell(self, event: Event) -> None:
+        self.history.hear(event)
         if isinstance(event, StateChanged) and event.processor_id is None:
             AT_EXIT.discard(self._drain_at_exit)
+            self.history.end()
             if self._server is not None:
                 self._closing = asyncio.create_task(self._server.stop())
             self._ended.set()
@@ -345,6 +337,7 @@ class RunHandle:
             server = RuntimeServer(self._plan.runtime_server, self._supervisor)
             await server.start()
             self._server = server
+        self.history.begin()
         await self._supervisor.start(list(self._registry.processors.values()))
 
     async def _send(self, processor_id: str, element: object) -> list[object]:

@@ -14,6 +14,7 @@ from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.engine_choice import EngineChoice
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env
+from buildflow_nb.runtime.observability.history_keeper import HistoryPlace
 
 __all__ = ("TOKEN_VARIABLE", "RunPlan", "RuntimeServerPlan", "is_loopback")
 
@@ -71,6 +72,8 @@ class RunPlan:
     """Whether other processes of this run may listen on the port, too, each once it is ready to."""
     engine: EngineChoice = field(default_factory=EngineChoice)
     """Where processors work."""
+    history: HistoryPlace | None = None
+    """Where the histories of processors are kept; in memory only where it is None."""
 
 
 def is_loopback(host: str) -> bool:

@@ -15,6 +15,7 @@ from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.metrics import Counted
 
 __all__ = ("Unit", "not_ready")
 
@@ -102,6 +103,10 @@ class Unit(Protocol):
 
     def snapshot(self) -> ProcessorSnapshot:
         """The unit at this moment."""
+        ...
+
+    def counted(self) -> Counted:
+        """What it has counted until this moment; asked each second, so it has to be cheap."""
         ...
 
     def load(self) -> Load:

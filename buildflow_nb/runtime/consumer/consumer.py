@@ -50,6 +50,7 @@ from buildflow_nb.runtime.consumer.worker_pool import CLOSE_S, WorkerPool, quiet
 from buildflow_nb.runtime.liveness import Liveness, Waits
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.metrics import Counted
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import reason_of
 from buildflow_nb.runtime.scopes import Supply
@@ -223,6 +224,13 @@ class Consumer:
         replicas, wanted = self._threads.replicas, self._threads.wanted
         ends = self._pulls is not None and self._pulls.ends
         return replace(shot, replicas=replicas, wanted=wanted, scaling=self._scaler.why, ends=ends)
+
+    def counted(self) -> Counted:
+        """What it has counted until now."""
+        self._intake.count_in()
+        metrics = self.ledger.metrics
+        metrics.in_flight = self._in_flight.count
+        return metrics.counted(self._backlog())
 
     def load(self) -> Load:
         """What its workers have done up to this moment."""

@@ -20,8 +20,7 @@ from aiohttp import web
 
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec, ProcessorSpec
 from buildflow_nb.core.errors import TemporaryError, UsageError
-from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
-from buildflow_nb.runtime.autoscale.sample import Load, Totals
+from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.http.binding import Arguments
 from buildflow_nb.runtime.http.code import RouteCode, RouteSpec, UnderWay, same_way_out
@@ -37,6 +36,7 @@ from buildflow_nb.runtime.http.response import (
     own_answer,
 )
 from buildflow_nb.runtime.http.route_failures import RouteFailures
+from buildflow_nb.runtime.http.route_numbers import RouteNumbers
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
 from buildflow_nb.runtime.injection import injector_for
@@ -56,7 +56,7 @@ OPEN_S = 2.0  # that a request waits for the code and the sink of a route that s
 TEARDOWN_S = 10.0  # seconds for the teardown of code that was swapped out
 
 
-class HttpRoute:
+class HttpRoute(RouteNumbers):
     """The unit of one route; made, used and stopped on the loop of its server."""
 
     read_to_end: ClassVar[object | None] = None
@@ -236,15 +236,6 @@ class HttpRoute:
             raise TemporaryError(msg) from None
         finally:
             self._requests.discard(cast("asyncio.Task[object]", task))
-
-    def snapshot(self) -> ProcessorSnapshot:
-        """The route at this moment."""
-        return self.ledger.snapshot(self.spec, None)
-
-    def load(self) -> Load:
-        """What it has answered; requests under way are in its snapshot."""
-        m = self.ledger.metrics
-        return Load(Totals(done=m.taken.total, failed=m.failed, faults=m.failed))
 
     async def handle(
         self, request: BoundedRequest, values: Mapping[str, str]

@@ -187,6 +187,7 @@ class Ledger:
         """Remember a failure that happened then, in a replica, and count it."""
         self._failure_number += 1
         self.metrics.failed += 1
+        self.metrics.failures += 1
         record = FailureRecord(self, self._failure_number, at, fault, fate)
         self.failures.append(record)
         self._keep_exception(record)

@@ -2,6 +2,7 @@
 
 Rates come from one-second buckets. Latencies go into a histogram with logarithmic steps, weighted
 by the elements of a batch, over the last minute or two; a quantile is exact to one step (7 %).
+Those since somebody took them last are kept apart, which is how a second has its own.
 
 Not thread-safe: written and read on the loop thread only.
 """
@@ -10,12 +11,22 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import add
+from typing import NamedTuple
 
 from buildflow_nb.core.status.snapshot import HISTORY_S
 
-__all__ = ("Activity", "Histogram", "Metrics", "Rate", "quantiles_of")
+__all__ = (
+    "Activity",
+    "Counted",
+    "Histogram",
+    "Metrics",
+    "Rate",
+    "bound_s",
+    "quantiles_in",
+    "quantiles_of",
+)
 
 RATE_WINDOW_S = 5  # seconds over which a displayed rate is averaged
 _STEP = math.log(1.07)
@@ -62,6 +73,9 @@ class Histogram:
         self._current = [0] * _STEPS
         self._previous = [0] * _STEPS
         self._turned: float | None = None
+        self._fresh: dict[int, int] = {}
+        self.sum_s = 0.0  # of all latencies that there ever were
+        self._taken: dict[int, int] = {}  # how many there were in each step, but for the fresh
 
     def add(self, seconds: float, count: int, now: float) -> None:
         """Record a latency that `count` elements had."""
@@ -72,7 +86,28 @@ class Histogram:
             self._current = [0] * _STEPS
             self._turned = now
         step = int(math.log(seconds / _LOWEST_S) / _STEP) + 1 if seconds > _LOWEST_S else 0
-        self._current[min(step, _STEPS - 1)] += count
+        step = min(step, _STEPS - 1)
+        self._current[step] += count
+        self._fresh[step] = self._fresh.get(step, 0) + count
+        self.sum_s += seconds * count
+
+    def add_fresh(self, steps: Mapping[int, int], sum_s: float) -> None:
+        """Add what a replica has taken, for whoever takes it here."""
+        for step, count in steps.items():
+            self._fresh[step] = self._fresh.get(step, 0) + count
+        self.sum_s += sum_s
+
+    def take_fresh(self) -> dict[int, int]:
+        """How many were added in each step since this was asked last."""
+        fresh, self._fresh = self._fresh, {}
+        for step, count in fresh.items():
+            self._taken[step] = self._taken.get(step, 0) + count
+        return fresh
+
+    def totals(self) -> dict[int, int]:
+        """How many there ever were in each step, in no order."""
+        steps = {*self._taken, *self._fresh}
+        return {step: self._taken.get(step, 0) + self._fresh.get(step, 0) for step in steps}
 
     def quantiles(self, *wanted: float) -> tuple[float | None, ...]:
         """The latency, in seconds, below which each wanted share (0..1) lies."""
@@ -92,6 +127,27 @@ def quantiles_of(counts: Iterable[Sequence[int]], *wanted: float) -> tuple[float
     return tuple(_at_share(both, total * share) for share in wanted)
 
 
+def quantiles_in(steps: Mapping[int, int]) -> tuple[float, float]:
+    """The median and the 99th percentile, in seconds, of a few latencies; NaN of none."""
+    if not steps:
+        return math.nan, math.nan
+    total, seen, middle = sum(steps.values()), 0, -1
+    last = 0
+    for step in sorted(steps):
+        seen += steps[step]
+        if middle < 0 and seen >= total * 0.5:
+            middle = step
+        last = step
+        if seen >= total * 0.99:
+            break
+    return bound_s(middle), bound_s(last)
+
+
+def bound_s(step: int) -> float:
+    """The latency in seconds that a step of a histogram reaches up to."""
+    return _LOWEST_S * math.exp(step * _STEP)
+
+
 def _at_share(counts: list[int], limit: float) -> float:
     seen = 0
     for step, count in enumerate(counts):
@@ -99,6 +155,16 @@ def _at_share(counts: list[int], limit: float) -> float:
         if seen >= limit and count:
             return _LOWEST_S * math.exp(step * _STEP)
     return _LOWEST_S * math.exp(len(counts) * _STEP)
+
+
+class Counted(NamedTuple):
+    """What a unit has counted until now; the first three only grow."""
+
+    taken: int
+    given: int
+    failed: int
+    in_flight: int
+    backlog: int | None
 
 
 class Metrics:
@@ -111,11 +177,17 @@ class Metrics:
         self.latency = Histogram()
         self.dropped = 0
         self.failed = 0
+        self.failures = 0  # as `failed`, but that those retried stay counted: it only grows
         self.retried = 0
         self.in_flight = 0
         self.busy_s = 0.0  # of workers in code, over all of them
         self.push_s = 0.0  # of workers that waited for the sink
         self.codes: dict[int, int] = {}
+
+    def counted(self, backlog: int | None = None) -> Counted:
+        """What was counted until now, by a unit whose source has that left."""
+        counts = self.taken.total, self.given.total, self.failures
+        return Counted(*counts, self.in_flight, backlog)
 
 
 class Activity:

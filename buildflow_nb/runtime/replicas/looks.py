@@ -27,6 +27,7 @@ class News:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._last: Passage | None = None
+        self._latency_s = 0.0
 
     def of(self, unit: Unit, asked: Asked) -> UnitLook:
         """The processor at this moment, with what is new."""
@@ -35,6 +36,7 @@ class News:
         recorded = self._recorded(asked.inputs)
         failures, number = self._failures(asked.failures)
         lines = ledger.log.lines(asked.lines)[-LINES:]
+        known_s, self._latency_s = self._latency_s, ledger.metrics.latency.sum_s
         return UnitLook(
             shot=unit.snapshot(),
             counts=ledger.metrics.latency.counts(),
@@ -46,6 +48,8 @@ class News:
             lines=tuple((line.at, line.level, line.text) for line in lines),
             lines_at=lines[-1].number if lines else asked.lines,
             recorded=recorded,
+            fresh=ledger.metrics.latency.take_fresh(),
+            fresh_s=self._latency_s - known_s,
         )
 
     def _passages(self, most: int) -> tuple[PassageSeen, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -15,7 +15,7 @@ from buildflow_nb.runtime.replicas.mirror import Mirror
 from buildflow_nb.runtime.replicas.reply import opened
 from buildflow_nb.runtime.shipping import pack
 
-__all__ = ("ASK_S", "Member", "why_of")
+__all__ = ("ASK_S", "Member", "raise_first", "why_of", "wrong")
 
 ASK_S = 60.0  # for what takes as long as code of the user's does
 BLOCKED = "code that blocks its loop (time.sleep in async code) is the usual reason"
@@ -101,3 +101,15 @@ class Member:
 def why_of(error: Exception) -> str:
     """What became of a replica, for people; what a host says is a sentence."""
     return str(error) if isinstance(error, GoneError | TimeoutError) else reason_of(error)
+
+
+def wrong(answers: Iterable[tuple[Member, object]]) -> list[Exception]:
+    """What replicas have raised that are still there."""
+    errors = [answer for _, answer in answers if isinstance(answer, Exception)]
+    return [error for error in errors if not isinstance(error, GoneError)]
+
+
+def raise_first(answers: Iterable[tuple[Member, object]]) -> None:
+    """Raise the first of them."""
+    for error in wrong(answers):
+        raise error

@@ -13,10 +13,10 @@ from itertools import zip_longest
 from typing import Any
 
 from buildflow_nb.core.status.snapshot import HISTORY_S, ProcessorSnapshot, State
-from buildflow_nb.runtime.observability.metrics import Metrics, quantiles_of
+from buildflow_nb.runtime.observability.metrics import Counted, Metrics, quantiles_of
 from buildflow_nb.runtime.replicas.messages import UnitLook
 
-__all__ = ("ENDS", "absorb", "merged", "state_of")
+__all__ = ("ENDS", "absorb", "counted", "merged", "state_of")
 
 _BEST_FIRST = (
     *(State.RUNNING, State.WAITING, State.STARTING, State.DRAINING, State.PENDING),
@@ -69,6 +69,24 @@ def merged(own: ProcessorSnapshot, looks: Sequence[UnitLook]) -> ProcessorSnapsh
         p99_s=p99,
         codes=tuple(sorted(codes.items())),
         history=history[::-1],
+    )
+
+
+def counted(own: Counted, looks: Sequence[UnitLook]) -> Counted:
+    """What a processor has counted: the run's own part, with that of its replicas.
+
+    What has failed is in the run's own, which keeps every failure.
+    """
+    if not looks:
+        return own._replace(in_flight=0)
+    shots = [look.shot for look in looks]
+    backlogs = [shot.backlog for shot in shots if shot.backlog is not None]
+    return Counted(
+        own.taken + sum(shot.elements_in for shot in shots),
+        own.given + sum(shot.elements_out for shot in shots),
+        own.failed,
+        sum(shot.in_flight for shot in shots),
+        max(backlogs, default=None),
     )
 
 

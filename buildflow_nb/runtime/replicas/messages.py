@@ -82,8 +82,9 @@ class FailureSeen:
 class UnitLook:
     """One processor in one replica.
 
-    `counts` are the steps of its histogram of latencies. `drained` holds for the activity that the
-    look was asked with.
+    `counts` are the steps of its histogram of latencies; `fresh` of those since the last look,
+    which took `fresh_s` seconds together. `drained` holds for the activity that the look was asked
+    with.
     """
 
     shot: ProcessorSnapshot
@@ -96,6 +97,8 @@ class UnitLook:
     lines: tuple[tuple[float, str, str], ...] = ()
     lines_at: int = 0
     recorded: tuple[str, ...] = ()
+    fresh: Mapping[int, int] = field(default_factory=dict)
+    fresh_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

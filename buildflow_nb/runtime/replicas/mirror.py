@@ -46,7 +46,10 @@ class Mirror:
         for failure in look.failures:
             ledger.adopt(self._fault(failure), failure.at, failure.fate)
         self._failures = look.failures_at
-        ledger.metrics.failed += look.shot.failed - self._failed - len(look.failures)
+        unseen = look.shot.failed - self._failed - len(look.failures)
+        ledger.metrics.failed += unseen
+        ledger.metrics.failures += max(unseen, 0)
+        ledger.metrics.latency.add_fresh(look.fresh, look.fresh_s)
         self._failed = look.shot.failed
         if ledger.recorder is not None:
             ledger.recorder.take_lines(look.recorded)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -21,12 +21,13 @@ from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.metrics import Counted
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe, reason_of
 from buildflow_nb.runtime.replicas.group import Group
 from buildflow_nb.runtime.replicas.host import GoneError
-from buildflow_nb.runtime.replicas.member import ASK_S, Member
-from buildflow_nb.runtime.replicas.merge import ENDS, merged, state_of
+from buildflow_nb.runtime.replicas.member import ASK_S, Member, raise_first, wrong
+from buildflow_nb.runtime.replicas.merge import ENDS, counted, merged, state_of
 from buildflow_nb.runtime.replicas.messages import UnitLook
 from buildflow_nb.runtime.replicas.places import Places
 from buildflow_nb.runtime.replicas.scaling import Scaling
@@ -108,7 +109,7 @@ class ReplicatedUnit:
             await group.up()
         async with group.turn():
             try:
-                _raise_first(await group.each("prepare", self._arguments, ASK_S))
+                raise_first(await group.each("prepare", self._arguments, ASK_S))
             except BaseException:
                 self._group = None
                 await asyncio.shield(self._dropped(group, before, old))
@@ -155,9 +156,9 @@ class ReplicatedUnit:
         async with group.turn():
             answers = await group.each("swap", arguments, ASK_S)
             found = [answer for _, answer in answers]
-            if _wrong(answers) or False in found:
+            if wrong(answers) or False in found:
                 await asyncio.gather(*(self._set_back(group, *answer) for answer in answers))
-                _raise_first(answers)
+                raise_first(answers)
                 return False
             self.spec, self._arguments = spec, arguments
         self.ledger.redaction = redaction_of(spec)
@@ -234,6 +235,11 @@ class ReplicatedUnit:
         looks = self.looks
         shot = merged(self.ledger.snapshot(self.spec, self._scaling.asleep_backlog), looks)
         return replace(shot, replicas=len(looks), wanted=self.wanted, scaling=self._scaling.why)
+
+    def counted(self) -> Counted:
+        """What all replicas have counted until they were looked at last."""
+        asleep = None if self._ended else self._scaling.asleep_backlog
+        return counted(self.ledger.metrics.counted(asleep), self.looks)
 
     def load(self) -> Load:
         """Nobody asks: it scales itself."""
@@ -385,14 +391,3 @@ class ReplicatedUnit:
         if isinstance(spec, ConsumerSpec):
             return isinstance(self.spec, ConsumerSpec) and self.spec.pipes_like(spec)
         return not isinstance(self.spec, ConsumerSpec)
-
-
-def _wrong(answers: Iterable[tuple[Member, object]]) -> list[Exception]:
-    """What replicas have raised that are still there."""
-    errors = [answer for _, answer in answers if isinstance(answer, Exception)]
-    return [error for error in errors if not isinstance(error, GoneError)]
-
-
-def _raise_first(answers: Iterable[tuple[Member, object]]) -> None:
-    for error in _wrong(answers):
-        raise error
