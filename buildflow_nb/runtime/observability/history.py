@@ -86,7 +86,7 @@ class View:
         own = [*(Rows.unpacked(data, count) for data, count in self.blocks), self.coarse]
         first = min((rows.at[0] for rows in (*own, self.fine) if len(rows)), default=math.inf)
         coarse = Rows.joined([past.before(first), *own]).since(now - COARSE_KEPT_S)
-        found = sorted({*marks, *self.marks}, key=lambda mark: mark.at)
+        found = sorted(dict.fromkeys([*marks, *self.marks]), key=lambda mark: mark.at)
         kept = [mark for mark in found if mark.at >= now - COARSE_KEPT_S]
         fine = self.fine.since(now - FINE_KEPT_S)
         return History(self.processor_id, fine, coarse, tuple(kept[-MARKS:]))
