@@ -8,6 +8,7 @@ from buildflow_nb.commands.command import Command, Option, count, port, seconds
 from buildflow_nb.commands.panel_options import PANEL_OPTIONS
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.nearest import LOG_LEVELS
+from buildflow_nb.core.status.history import SPANS
 
 __all__ = ("COMMANDS",)
 
@@ -303,6 +304,15 @@ _TABLE = (
             ),
         ),
         example="export shop",
+    ),
+    Command(
+        "chart",
+        "draw throughput, failures, latency and backlog of a processor over time",
+        (
+            _processor("processor to look at"),
+            Option("span", "how far back", ("--span",), default="10m", choices=tuple(SPANS)),
+        ),
+        example="chart price --span 1h",
     ),
     Command(
         "history",

@@ -25,6 +25,7 @@ __all__ = (
     "MARKS",
     "NO_BACKLOG",
     "ROW_BYTES",
+    "SPANS",
     "History",
     "Mark",
     "Row",
@@ -34,6 +35,7 @@ __all__ = (
 FINE_KEPT_S = 600
 COARSE_S = 10
 COARSE_KEPT_S = 86_400
+SPANS = {"10m": 600, "1h": 3_600, "24h": 86_400}  # that charts show
 MARKS = 200  # of a processor; older ones are forgotten
 NO_BACKLOG = -1
 _MOST = 2**32 - 1

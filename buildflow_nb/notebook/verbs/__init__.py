@@ -17,6 +17,7 @@ __all__ = ("verb_of",)
 _HOMES = {
     "running": ("run", "stop", "start"),
     "looking": ("status", "list", "peek", "logs"),
+    "charting": ("chart",),
     "elements": ("send", "failures", "tap", "record", "replay"),
     "resource": ("look", "put", "redrive", "purge"),
     "resources": ("preview", "refresh", "apply", "destroy", "unmanage", "cloud"),

@@ -45,6 +45,9 @@ PACKED_AT_ONCE = 4  # blocks a second, so that no second has to pack those of al
 MOST = 2**32 - 1  # of what is counted in a row
 MOST_SECONDS = 255  # that one row can stand for
 LONGEST_BACK_S = 10  # a clock that was set back further begins anew
+NO_LATENCIES = (math.nan, math.nan)
+# A tuple, most frequent first: to look in a set would call the hash of an Enum, which is Python's.
+_AT_WORK = (State.RUNNING, State.WAITING, State.STARTING, State.DRAINING)
 _KINDS = {State.STARTING: "started", State.STOPPED: "stopped"} | {
     State.DONE: "done",
     State.FAILED: "failed",
@@ -117,6 +120,7 @@ class _Book:
 
     def __init__(self) -> None:
         self.fine = Rows()
+        self._appends = [column.append for column in self.fine.columns]
         self.coarse = Rows()
         self.blocks: deque[tuple[bytes, int]] = deque()
         self.marks: deque[Mark] = deque(maxlen=MARKS)
@@ -134,22 +138,30 @@ class _Book:
             self.live, self.version = False, ledger.version
 
     def take(self, ledger: Ledger, counted: Counted, at: int, seconds: int) -> None:
-        """Write down the seconds from `at` on."""
+        """Write down the seconds from `at` on; flat, since it is done for each processor a second.
+
+        What is counted only grows: a replica that does not answer for a while takes its part out,
+        and brings it again.
+        """
+        taken, given, failed, in_flight, backlog = counted
+        had, gave, lost = self._last
+        taken, given, failed = max(taken, had), max(given, gave), max(failed, lost)
+        self._last = taken, given, failed
+        taken, given, failed = min(taken - had, MOST), min(given - gave, MOST), failed - lost
+        if backlog is None:
+            backlog = NO_BACKLOG
         fresh = ledger.metrics.latency.take_fresh()
-        known = self._last
-        # A replica that does not answer for a while takes its part out, and brings it again.
-        now = self._last = tuple(map(max, known, counted[:3]))  # type: ignore[assignment]
-        taken, given, failed = (min(b - a, MOST) for a, b in zip(known, now, strict=True))
-        backlog = NO_BACKLOG if counted.backlog is None else counted.backlog
-        p50_s, p99_s = quantiles_in(fresh)
-        self._put(Row(at, seconds, taken, given, failed, p50_s, p99_s, backlog, counted.in_flight))
-        step = self._step_of(at)
+        p50_s, p99_s = quantiles_in(fresh) if fresh else NO_LATENCIES
+        self._put((at, seconds, taken, given, failed, p50_s, p99_s, backlog, in_flight))
+        step = self._step
+        if step is None or not step.at <= at < step.at + COARSE_S:
+            step = self._next_step(at)
         step.seconds += seconds
         step.taken += taken
         step.given += given
         step.failed += failed
         step.backlog = max(step.backlog, backlog)
-        step.in_flight = max(step.in_flight, counted.in_flight)
+        step.in_flight = max(step.in_flight, in_flight)
         for latency, count in fresh.items():
             step.latencies[latency] = step.latencies.get(latency, 0) + count
 
@@ -179,21 +191,20 @@ class _Book:
         self.unsaved = 0
         return rows
 
-    def _put(self, row: Row) -> None:
-        rows = self.fine
-        if len(rows) and rows.at[-1] >= row.at:
-            if row.at > rows.at[-1] - LONGEST_BACK_S:
+    def _put(self, row: tuple[float, ...]) -> None:
+        rows, at = self.fine, self.fine.at
+        if at and at[-1] >= row[0]:
+            if row[0] > at[-1] - LONGEST_BACK_S:
                 return  # the clock was set back a little: its seconds are there already
             rows.forget(len(rows))
-        rows.add(row)
-        if len(rows) > FINE_KEPT_S + SLACK:
+        for append, value in zip(self._appends, row, strict=True):
+            append(value)
+        if len(at) > FINE_KEPT_S + SLACK:
             rows.forget(SLACK)
 
-    def _step_of(self, at: int) -> _Step:
-        begun = at - at % COARSE_S
-        if self._step is None or self._step.at != begun:
-            self.close_step(math.inf)
-            self._step = _Step(begun)
+    def _next_step(self, at: int) -> _Step:
+        self.close_step(math.inf)
+        self._step = _Step(at - at % COARSE_S)
         return self._step
 
 
@@ -236,7 +247,7 @@ class HistoryRecorder:
                 book = self._books[name] = _Book()
             ledger = unit.ledger
             book.is_of(ledger)
-            ended = ledger.state.ended or ledger.state is State.PENDING
+            ended = ledger.state not in _AT_WORK
             if not ended or book.live:
                 book.take(ledger, unit.counted(), end - seconds, seconds)
                 book.live = not ended

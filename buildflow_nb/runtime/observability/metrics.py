@@ -99,7 +99,10 @@ class Histogram:
 
     def take_fresh(self) -> dict[int, int]:
         """How many were added in each step since this was asked last."""
-        fresh, self._fresh = self._fresh, {}
+        fresh = self._fresh
+        if not fresh:
+            return fresh
+        self._fresh = {}
         for step, count in fresh.items():
             self._taken[step] = self._taken.get(step, 0) + count
         return fresh
@@ -131,14 +134,13 @@ def quantiles_in(steps: Mapping[int, int]) -> tuple[float, float]:
     """The median and the 99th percentile, in seconds, of a few latencies; NaN of none."""
     if not steps:
         return math.nan, math.nan
-    total, seen, middle = sum(steps.values()), 0, -1
-    last = 0
-    for step in sorted(steps):
-        seen += steps[step]
-        if middle < 0 and seen >= total * 0.5:
-            middle = step
-        last = step
-        if seen >= total * 0.99:
+    total, seen, middle, last = sum(steps.values()), 0, -1, 0
+    half, most = total * 0.5, total * 0.99
+    for last in sorted(steps):
+        seen += steps[last]
+        if middle < 0 and seen >= half:
+            middle = last
+        if seen >= most:
             break
     return bound_s(middle), bound_s(last)
 
