@@ -17,6 +17,7 @@ from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, DeclarationError
 from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
+from buildflow_nb.core.trace_context import TRACE_SAMPLING
 
 __all__ = (
     "LOG_LEVELS",
@@ -239,6 +240,8 @@ class FlowOptions:
 
     `log_level` is another name of `runtime_log_level`. `stack` names a stack of buildflow.yaml.
     `engine` is "process" or "ray", `ray_address` a cluster's ("auto", "host:6379").
+    `trace_sampling` is the share of elements that is traced (0..1) beyond the last and the failed
+    ones; 0 traces nothing.
 
     Raises:
         ConfigError: a field has a value of the wrong kind; the message names it.
@@ -257,6 +260,7 @@ class FlowOptions:
     refresh_state: bool = True
     engine: str | None = None
     ray_address: str | None = None
+    trace_sampling: float = TRACE_SAMPLING
     log_level: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -278,6 +282,9 @@ class FlowOptions:
         self._demand("engine", good, f"one of {', '.join(ENGINES)}")
         good = self.ray_address is None or isinstance(self.ray_address, str)
         self._demand("ray_address", good, "the address of a Ray cluster")
+        share = self.trace_sampling
+        good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
+        self._demand("trace_sampling", good, "a number from 0 to 1")
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             msg = "FlowOptions: aws_access_key_id and aws_secret_access_key go together; give both"
             raise ConfigError(msg)

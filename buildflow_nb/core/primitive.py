@@ -36,6 +36,7 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.env import Env, Services, stack_said
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
+from buildflow_nb.core.trace_context import TraceContext
 
 if TYPE_CHECKING:
     import pulumi
@@ -60,6 +61,8 @@ __all__ = (
     "Sink",
     "Site",
     "Source",
+    "TraceContext",
+    "TracingSink",
     "Wire",
     "Writable",
     "check_managed",
@@ -105,11 +108,13 @@ class Batch(msgspec.Struct, frozen=True):  # made in a seventh of a dataclass's 
 
     `receipts`, when there, holds one receipt per item, to be settled once each.
     `origin` names where item *i* came from ("flights.csv line 17"), for error messages.
+    `contexts` has the trace that an item came with, by position, for those that came with one.
     """
 
     items: Sequence[object]
     receipts: Sequence[object] | None = None
     origin: Callable[[int], str] | None = None
+    contexts: Mapping[int, TraceContext] | None = None
 
 
 class Source(Protocol):
@@ -181,6 +186,23 @@ class Sink(Protocol):
             PartialPushError: all were written but those it names.
             TemporaryError: the sink cannot be written for now (it is pushed again, with back-off).
             PermanentError: it can never be written as declared.
+        """
+        ...
+
+
+@runtime_checkable
+class TracingSink(Sink, Protocol):
+    """A sink that can say with an element which trace it belongs to.
+
+    Without this, a trace ends where it was written.
+    """
+
+    async def push_traced(
+        self, items: Sequence[object], contexts: Mapping[int, TraceContext]
+    ) -> None:
+        """As `push`; the items at these positions take along their trace.
+
+        An item for which that is no room is written without it: a trace never costs an element.
         """
         ...
 

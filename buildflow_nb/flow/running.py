@@ -23,6 +23,7 @@ from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.options import FlowOptions
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
+from buildflow_nb.core.status.traces import Trace
 from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 
@@ -144,6 +145,7 @@ class Running(Declaring):
                         lambda: self.registry.hooks_in_force,
                         engine=chosen,
                         history=self.history_place(),
+                        trace_sampling=self.options.trace_sampling,
                     )
                     self.handle = self._begin(plan, listeners)
                 return self.handle
@@ -277,6 +279,32 @@ class Running(Declaring):
         from buildflow_nb.runtime.observability.history_keeper import HistoryPlace
 
         return HistoryPlace(self.config.folder, self.flow_id, self.stack)
+
+    def trace(self, which: str | int | FailureRecord) -> Trace:
+        """The way of one element through the flow, as far as it is known.
+
+        `which` is an id (its first 6 digits will do), a failure or its number, or a processor,
+        whose last element it is.
+
+        Raises:
+            UsageError: nothing is kept of it, or nothing is traced.
+        """
+        run = self.handle
+        if run is None:
+            msg = f"flow {self.flow_id!r} has not run, so nothing was traced; app.run() starts it"
+            raise UsageError(msg)
+        return run.trace(which)
+
+    def traces(
+        self, processor_id: str | None = None, count: int = 20, *, failed: bool = False
+    ) -> list[Trace]:
+        """The last traces that met a processor, or any, newest last; with `failed`, its failures.
+
+        Raises:
+            UsageError: there is no such processor.
+        """
+        run = self._run_of(processor_id)
+        return [] if run is None else run.traces(processor_id, count, failed=failed)
 
     def _changed(self, changes: Changes) -> None:
         if self.handle is not None and self.handle.running:

@@ -18,6 +18,7 @@ from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, Listener, StateChanged
 from buildflow_nb.core.nearest import unknown_processor
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State, run_text
+from buildflow_nb.core.status.traces import Trace
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
 from buildflow_nb.runtime.engines import engine_of
@@ -27,6 +28,7 @@ from buildflow_nb.runtime.observability.history_keeper import HistoryKeeper
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import LogLine
 from buildflow_nb.runtime.observability.recording import Recorder
+from buildflow_nb.runtime.observability.trace_lookup import last_traces, trace_of
 from buildflow_nb.runtime.plan import RunPlan
 from buildflow_nb.runtime.supervisor import Supervisor
 
@@ -161,6 +163,25 @@ class RunHandle:
         books = self._ledgers(processor_id)
         found = [line for book in books for line in book.log.lines(after)]
         return sorted(found, key=lambda line: line.at)
+
+    def trace(self, which: str | int | FailureRecord) -> Trace:
+        """What is known of one element's way, as `Flow.trace`.
+
+        Raises:
+            UsageError: nothing is kept of it.
+        """
+        return trace_of(self._supervisor.ledgers, which)
+
+    def traces(
+        self, processor_id: str | None = None, count: int = 20, *, failed: bool = False
+    ) -> list[Trace]:
+        """The last traces that met a processor, or any, newest last.
+
+        Raises:
+            UsageError: there is no such processor.
+        """
+        wanted = self._ledgers(processor_id)
+        return last_traces(self._supervisor.ledgers, wanted, count, failed=failed)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have events sent to a function, on the loop thread; gives what ends that."""

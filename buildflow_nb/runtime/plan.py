@@ -74,6 +74,8 @@ class RunPlan:
     """Where processors work."""
     history: HistoryPlace | None = None
     """Where the histories of processors are kept; in memory only where it is None."""
+    trace_sampling: float = 0.0
+    """The share of elements that is traced beyond the last and the failed ones; 0 for none."""
 
 
 def is_loopback(host: str) -> bool:

@@ -75,6 +75,7 @@ class Failure:
     tries: int
     origin: str | None
     fate: str  # "dead-lettered", "given back" or "dropped"; "retried" or "discarded" at last
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

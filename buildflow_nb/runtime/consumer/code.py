@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import GeneratorType, NoneType
+from types import GeneratorType, MappingProxyType, NoneType
 from typing import Any, cast
 
 from buildflow_nb.core.conversion.decode import Decoder, compile_decoder
@@ -24,14 +24,19 @@ from buildflow_nb.core.conversion.secret_fields import secrets_of
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
+from buildflow_nb.core.status.traces import Part
 from buildflow_nb.runtime.concurrency.calls import being_cancelled, call_hook, flatten, listed
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.injection import Injector, settle_all, settle_all_async
 from buildflow_nb.runtime.observability import logs
+from buildflow_nb.runtime.observability.call_notes import noting
 from buildflow_nb.runtime.observability.hidden import remembering
 from buildflow_nb.runtime.observability.redaction import unwrapped
+from buildflow_nb.runtime.observability.visits import Visit
 
-__all__ = ("ChunkOutcome", "Code", "compile_code")
+__all__ = ("NOT_TRACED", "ChunkOutcome", "Code", "compile_code")
+
+NOT_TRACED: Mapping[int, Visit] = MappingProxyType({})
 
 _FLATTENED = frozenset({NoneType, list, tuple, GeneratorType})
 
@@ -52,10 +57,28 @@ class ChunkOutcome:
     dropped: int = 0
     lines: int = 0  # of the log before it
     seconds: float = 0.0
+    decode_s: float = 0.0
+    encode_s: float = 0.0
+    handed: float = 0.0  # when it was handed on, in monotonic seconds
+    visits: Mapping[int, Visit] = field(default_factory=lambda: NOT_TRACED)
+    """Those that are traced, by element."""
+
+    @property
+    def code_s(self) -> float:
+        """Seconds that the calls took, all together."""
+        return max(self.seconds - self.decode_s - self.encode_s, 0.0)
 
     def given(self, element: int) -> tuple[object, ...]:
         """What the code returned for one element, flattened."""
         return tuple(flatten(self.results[element]))
+
+    def failed_in(self, element: int) -> Part:
+        """In which part an element at fault failed."""
+        if self.values[element] is _FAULTY:
+            return Part.DECODE
+        gave = self.results[element] is not None
+        error = self.faults[element]
+        return Part.ENCODE if gave and isinstance(error, ConversionError) else Part.CODE
 
 
 @dataclass(slots=True)
@@ -119,52 +142,62 @@ class Code:
         # A hook runs to its end even where nobody waits any more.
         await call_hook(self.instance, name, lambda hook: asyncio.shield(worker.submit(hook)))
 
-    def run(self, raws: Sequence[object]) -> ChunkOutcome:
-        """Take a chunk through sync code; runs on a worker."""
+    def run(self, raws: Sequence[object], visits: Mapping[int, Visit] = NOT_TRACED) -> ChunkOutcome:
+        """Take a chunk through sync code, those that are traced in order; runs on a worker."""
         began = time.perf_counter()
         outcome = self._decode(raws)
-        call, faults = self.call, outcome.faults
-        results = outcome.results
-        append = results.append
-        if self.many:
-            call = _listing(call)
-        if faults:
+        outcome.decode_s = time.perf_counter() - began
+        call = _listing(self.call) if self.many else self.call
+        if outcome.faults:
             call = _skipping(call)
-        for value in outcome.values:
-            try:
-                append(call(value))
-            except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
-                faults[len(results)] = error
-                append(None)
+        values, at = outcome.values, 0
+        for traced, visit in visits.items():
+            if at < traced:
+                _call_each(call, values[at:traced], outcome)
+            notes = visit.noting()
+            notes.began = time.perf_counter() - began
+            with noting(notes, None):
+                _call_each(call, (values[traced],), outcome)
+            notes.took_s = time.perf_counter() - began - notes.began
+            at = traced + 1
+        if at < len(values):
+            _call_each(call, values[at:] if at else values, outcome)
         if self.injector is not None and self.injector.pushes:
-            settle_all(results, faults)
+            settle_all(outcome.results, outcome.faults)
+        called = time.perf_counter()
         self._finish(outcome)
-        outcome.seconds = time.perf_counter() - began
+        ended = time.perf_counter()
+        outcome.encode_s, outcome.seconds = ended - called, ended - began
         return outcome
 
-    async def run_async(self, raws: Sequence[object]) -> ChunkOutcome:
+    async def run_async(
+        self, raws: Sequence[object], visits: Mapping[int, Visit] = NOT_TRACED
+    ) -> ChunkOutcome:
         """Take a chunk through async code, one element after the other; runs on the loop."""
         began = time.perf_counter()
         outcome = self._decode(raws)
-        faults, results = outcome.faults, outcome.results
+        outcome.decode_s = time.perf_counter() - began
         call = cast("Callable[[Any], Awaitable[Any]]", self.call)
         if self.many:
             call = _async_listing(cast("Callable[[Any], AsyncIterator[Any]]", self.call))
-        for value in outcome.values:
-            if value is _FAULTY:
-                results.append(None)
-                continue
-            try:
-                results.append(await call(value))
-            except BaseException as error:  # user code, sys.exit too
-                if isinstance(error, asyncio.CancelledError) and being_cancelled():
-                    raise
-                faults[len(results)] = error
-                results.append(None)
+        values, at = outcome.values, 0
+        for traced, visit in visits.items():
+            if at < traced:
+                await _await_each(call, values[at:traced], outcome)
+            notes = visit.noting()
+            notes.began = time.perf_counter() - began
+            with noting(notes, None):
+                await _await_each(call, (values[traced],), outcome)
+            notes.took_s = time.perf_counter() - began - notes.began
+            at = traced + 1
+        if at < len(values):
+            await _await_each(call, values[at:] if at else values, outcome)
         if self.injector is not None and self.injector.pushes:
-            await settle_all_async(results, faults)
+            await settle_all_async(outcome.results, outcome.faults)
+        called = time.perf_counter()
         self._finish(outcome)
-        outcome.seconds = time.perf_counter() - began
+        ended = time.perf_counter()
+        outcome.encode_s, outcome.seconds = ended - called, ended - began
         return outcome
 
     def _decode(self, raws: Sequence[object]) -> ChunkOutcome:
@@ -278,6 +311,36 @@ def compile_code(spec: ConsumerSpec, injector: Injector | None = None) -> Code:
         encode=compile_encoder(spec.output_type, wire, owner),
         injector=injector,
     )
+
+
+def _call_each(call: Callable[[Any], Any], values: Sequence[object], outcome: ChunkOutcome) -> None:
+    """Call each of these, after those that were called before."""
+    results, faults = outcome.results, outcome.faults
+    append = results.append
+    for value in values:
+        try:
+            append(call(value))
+        except BaseException as error:  # noqa: BLE001  (user code, sys.exit too)
+            faults[len(results)] = error
+            append(None)
+
+
+async def _await_each(
+    call: Callable[[Any], Awaitable[Any]], values: Sequence[object], outcome: ChunkOutcome
+) -> None:
+    """The same for async code."""
+    results, faults = outcome.results, outcome.faults
+    for value in values:
+        if value is _FAULTY:
+            results.append(None)
+            continue
+        try:
+            results.append(await call(value))
+        except BaseException as error:  # user code, sys.exit too
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                raise
+            faults[len(results)] = error
+            results.append(None)
 
 
 class _Faulty:

@@ -18,6 +18,7 @@ from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.consumer.kept import kept, origins_of
 from buildflow_nb.runtime.consumer.settle import Settler
+from buildflow_nb.runtime.consumer.tracing import ChunkTracing
 from buildflow_nb.runtime.liveness import Waits
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
@@ -30,7 +31,9 @@ __all__ = ("Connections",)
 class Connections:
     """The connections of one consumer; used on the loop only."""
 
-    def __init__(self, spec: ConsumerSpec, env: Env, ledger: Ledger, waits: Waits) -> None:
+    def __init__(
+        self, spec: ConsumerSpec, env: Env, ledger: Ledger, waits: Waits, tracing: ChunkTracing
+    ) -> None:
         self.pusher: Pusher | None = None
         self.source: Source | None = None
         self.dead = DeadLetters(spec.options.dead_letter, ledger, waits)
@@ -40,6 +43,7 @@ class Connections:
         self._waits = waits
         self._log = ledger.log
         self._source_stack = AsyncExitStack()
+        self.tracing = tracing
 
     async def open_sinks(self, stack: AsyncExitStack) -> None:
         """Open what is written, to be closed by `stack`.
@@ -54,6 +58,7 @@ class Connections:
             opened = await waits.out("sink", lambda: stack.enter_async_context(sink.sink(env, out)))
             plan = PushPlan(sink.max_push, sink.linger_s, spec.options.retries)
             self.pusher = self._pusher(opened, plan, lambda reason: waits.show("sink", reason))
+            self.tracing.ends = self.pusher.trace_ends
         stack.push_async_callback(self.dead.close)
         await waits.out("dead letter", lambda: self.dead.open(env))
 
@@ -84,7 +89,8 @@ class Connections:
             return
         once = isinstance(self.pusher, OncePusher)
         origins = origins_of(chunk, outcome) if once else None
-        await self.pusher.submit(PushRequest(outcome.items, done, origins))
+        contexts = self.tracing.carried(outcome, outcome.handed) if outcome.visits else None
+        await self.pusher.submit(PushRequest(outcome.items, done, origins, contexts))
 
     def hurry(self) -> None:
         """Let no push wait for more any longer: nothing more is pulled."""

@@ -46,6 +46,7 @@ from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
 from buildflow_nb.runtime.consumer.settle import Settler
 from buildflow_nb.runtime.consumer.threads import Threads
+from buildflow_nb.runtime.consumer.tracing import ChunkTracing
 from buildflow_nb.runtime.consumer.worker_pool import CLOSE_S, WorkerPool, quietly
 from buildflow_nb.runtime.liveness import Liveness, Waits
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
@@ -94,7 +95,9 @@ class Consumer:
         most = max(MAX_UNSETTLED, pushes)
         self._intake = Intake(self._inbox, pace, ledger, self._waits, most)
         self._in_flight = self._intake.in_flight
-        self._feeding = Feeding(self._inbox, pace, self._pool, ledger, self._intake.count_in)
+        ledger.traces.source = label_of(spec.source)
+        self._tracing = ChunkTracing(ledger, "" if spec.sink is None else label_of(spec.sink))
+        self._feeding = Feeding(self._inbox, pace, self._pool, self._intake.count_in, self._tracing)
         self._threads = Threads(
             spec=lambda: self._spec,
             pool=self._pool,
@@ -107,7 +110,7 @@ class Consumer:
         self._scaler = Scaler(self._threads, ledger.log, ledger.clock)
         self._main: asyncio.Task[None] | None = None
         self._heir: Consumer | None = None
-        self._open = Connections(spec, supply.env, ledger, self._waits)
+        self._open = Connections(spec, supply.env, ledger, self._waits, self._tracing)
         self._settler: Settler | None = None
         self._policy = FailurePolicy(
             self._retries, self._open.dead, ledger, spec.options.retries, self._dealt_with
@@ -340,6 +343,7 @@ class Consumer:
         slots = outcome.slots
         final = {i if slots is None else slots[i]: error for i, error in unpushed.items()}
         faults = {**outcome.faults, **final}
+        visits = self._tracing.settled(chunk, outcome, final, now)
         metrics.given.add(len(outcome.items) - len(unpushed), now)
         metrics.dropped += outcome.dropped
         for batch, start, end in chunk.parts:
@@ -347,7 +351,7 @@ class Consumer:
         good = len(chunk) - len(faults)
         self._dealt_with(good, chunk.receipts(frozenset(faults)), True)
         if faults:
-            self._policy.decide(chunk, faults, frozenset(final))
+            self._policy.decide(chunk, faults, frozenset(final), visits)
 
     def _dealt_with(self, count: int, receipts: list[object], ok: bool) -> None:
         if receipts and self._settler is not None:

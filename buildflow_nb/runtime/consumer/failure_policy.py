@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
 from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.consumer.code import NOT_TRACED
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, PulledBatch
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.visits import Visit
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters, fate_of
 from buildflow_nb.runtime.sinks.push import Faults
 
@@ -54,18 +56,28 @@ class FailurePolicy:
         self._failed: asyncio.Queue[_GivenUp] = asyncio.Queue()
         self._in_hand: _GivenUp = []
 
-    def decide(self, chunk: Chunk, faults: Faults, unpushed: frozenset[int]) -> None:
+    def decide(
+        self,
+        chunk: Chunk,
+        faults: Faults,
+        unpushed: frozenset[int],
+        visits: Mapping[int, Visit] = NOT_TRACED,
+    ) -> None:
         """Try again what may pass the next time; `unpushed` elements the sink refused."""
         failed: _GivenUp = []
         for i, error in faults.items():
             batch, k = chunk.find(i)
+            visit = visits.get(i)
             hopeless = isinstance(error, ConversionError) or i in unpushed
             if not hopeless and batch.tries < self._tries:
                 self._ledger.metrics.retried += 1
-                self._retries.add(batch.for_retry(k))
+                if visit is not None:
+                    visit.fate = "tried again"
+                again = None if visit is None else visit.again
+                self._retries.add(batch.for_retry(k, again))
                 continue
             origin = batch.origin(k) if batch.origin is not None else None
-            fault = Fault(batch.items[k], error, batch.tries + 1, origin)
+            fault = Fault(batch.items[k], error, batch.tries + 1, origin, visit=visit)
             failed.append((fault, batch.part(k, k + 1)))
         if failed:
             self._failed.put_nowait(failed)

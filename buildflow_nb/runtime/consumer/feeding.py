@@ -16,9 +16,10 @@ from functools import partial
 
 from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, Pace
+from buildflow_nb.runtime.consumer.tracing import ChunkTracing
 from buildflow_nb.runtime.consumer.worker_pool import PoolWorker, WorkerPool, keep_passages
 from buildflow_nb.runtime.observability import logs
-from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.tracebacks import describe
 
 __all__ = ("Feeding",)
 
@@ -47,16 +48,17 @@ class Feeding:
         inbox: Inbox,
         pace: Pace,
         pool: WorkerPool,
-        ledger: Ledger,
         taken: Callable[[], None],
+        tracing: ChunkTracing,
     ) -> None:
         self.under_way: dict[int, Chunk] = {}
         self._inbox = inbox
         self._pace = pace
         self._pool = pool
-        self._ledger = ledger
+        self._ledger = ledger = tracing.ledger
         self._now = ledger.clock.now
         self._taken = taken
+        self._tracing = tracing
         self._hand_over: HandOver | None = None
         self._group: asyncio.TaskGroup | None = None
         self._feeders: list[_Feeder] = []
@@ -134,12 +136,22 @@ class Feeding:
         self.under_way[id(chunk)] = chunk
         now, metrics = self._now, self._ledger.metrics
         feeder.at, feeder.since = _IN_CODE, now()
-        outcome = await feeder.worker.run(chunk.items())
+        visits = self._tracing.begin(chunk, feeder.since)
+        outcome = await feeder.worker.run(chunk.items(), None, visits)
         metrics.busy_s += outcome.seconds
         self._pace.learn(len(chunk), outcome.seconds)
         keep_passages(self._ledger, chunk, outcome, feeder.worker.code.spec.options.retries)
         feeder.at, feeder.since = _AT_SINK, now()
+        self._traced(chunk, outcome, feeder.since)
         assert self._hand_over is not None  # noqa: S101  (set before any feeder begins)
         await self._hand_over(chunk, outcome)
         metrics.push_s += now() - feeder.since
         feeder.at = _TAKING
+
+    def _traced(self, chunk: Chunk, outcome: ChunkOutcome, now: float) -> None:
+        """Keep what a trace is made of; trouble goes to the log, as with passages."""
+        outcome.handed = now
+        try:
+            self._tracing.worked(chunk, outcome, now)
+        except Exception as error:  # noqa: BLE001  (a user's classes, which may do anything)
+            self._ledger.log.add("ERROR", f"elements cannot be traced: {describe(error)}")

@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.conversion.text_rows import joined
-from buildflow_nb.core.primitive import Batch
+from buildflow_nb.core.primitive import Batch, TraceContext
 from buildflow_nb.runtime.observability.metrics import Activity
 
 __all__ = ("Chunk", "InFlight", "Inbox", "Pace", "PulledBatch")
@@ -31,13 +31,14 @@ GROWTH = 8  # a chunk grows at most this much at a time, so that one fast elemen
 
 @dataclass(slots=True)
 class PulledBatch:
-    """Elements that came together, with how often they were tried."""
+    """Elements that came together, with how often they were tried, and the traces of some."""
 
     items: Sequence[object]
     receipts: Sequence[object] | None
     origin: Callable[[int], str] | None
     pulled_at: float
     tries: int = 0
+    contexts: Mapping[int, TraceContext] | None = None
 
     def part(self, start: int, end: int) -> PulledBatch:
         """The elements from one position up to another."""
@@ -50,13 +51,20 @@ class PulledBatch:
             None if origin is None else (lambda i: origin(start + i)),
             self.pulled_at,
             self.tries,
+            self._contexts_from(start, end),
         )
 
-    def for_retry(self, i: int) -> PulledBatch:
-        """Element *i* alone, to be tried once more."""
+    def _contexts_from(self, start: int, end: int) -> Mapping[int, TraceContext] | None:
+        if not self.contexts:
+            return None
+        return {i - start: one for i, one in self.contexts.items() if start <= i < end}
+
+    def for_retry(self, i: int, context: TraceContext | None = None) -> PulledBatch:
+        """Element *i* alone, to be tried once more, in this trace."""
         alone = self.part(i, i + 1)
+        contexts = alone.contexts if context is None else {0: context}
         return PulledBatch(
-            alone.items, alone.receipts, alone.origin, self.pulled_at, self.tries + 1
+            alone.items, alone.receipts, alone.origin, self.pulled_at, self.tries + 1, contexts
         )
 
 
@@ -71,7 +79,8 @@ class _Joined:
         if first.origin is not None:
             self._origins.append((0, first.origin))
         origin = self._origin if self.known else None
-        self.batch = PulledBatch(self._items, self._receipts, origin, now)
+        self._contexts = None if first.contexts is None else dict(first.contexts)
+        self.batch = PulledBatch(self._items, self._receipts, origin, now, contexts=self._contexts)
 
     def add(self, batch: Batch, count: int, now: float) -> bool:
         """Join one more, unless it is of another form, too much, or too late."""
@@ -91,8 +100,15 @@ class _Joined:
             return False
         if origin is not None:
             self._origins.append((len(items), origin))
+        if batch.contexts:
+            self._add_contexts(batch.contexts, len(items))
         items += batch.items
         return True
+
+    def _add_contexts(self, contexts: Mapping[int, TraceContext], start: int) -> None:
+        if self._contexts is None:
+            self._contexts = self.batch.contexts = {}
+        self._contexts.update((start + i, one) for i, one in contexts.items())
 
     def _origin(self, i: int) -> str:
         at = bisect_right(self._origins, i, key=_start) - 1
@@ -128,6 +144,20 @@ class Chunk:
                 return batch, start + i
             i -= end - start
         raise IndexError(i)
+
+    def contexts(self) -> Iterator[tuple[int, TraceContext | None]]:
+        """The traces of those elements that have one, or are tried again; in order."""
+        at = 0
+        for batch, start, end in self.parts:
+            found = batch.contexts
+            if batch.tries:
+                for i in range(start, end):
+                    yield at + i - start, found.get(i) if found else None
+            elif found:
+                for i in sorted(found):
+                    if start <= i < end:
+                        yield at + i - start, found[i]
+            at += end - start
 
     def receipts(self, without: frozenset[int]) -> list[object]:
         """The receipts of all elements but some."""
@@ -177,7 +207,9 @@ class Inbox:
         if self._joined is not None and self._joined.add(batch, count, now):
             self.elements += count
         elif count >= JOINED or (batch.receipts is not None and len(batch.receipts) != count):
-            self.put(PulledBatch(batch.items, batch.receipts, batch.origin, now))
+            self.put(
+                PulledBatch(batch.items, batch.receipts, batch.origin, now, contexts=batch.contexts)
+            )
         else:
             joined = _Joined(batch, now)
             self.put(joined.batch)

@@ -10,7 +10,7 @@ one that goes finishes the chunks that it is at.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,12 +20,13 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import ChunkOutcome, Code, compile_code
+from buildflow_nb.runtime.consumer.code import NOT_TRACED, ChunkOutcome, Code, compile_code
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.visits import Visit
 from buildflow_nb.runtime.scopes import Instances, Supply
 
 __all__ = (
@@ -53,18 +54,26 @@ class PoolWorker:
     def __post_init__(self) -> None:
         self.idle.set()
 
-    async def run(self, items: Sequence[object], variant: Code | None = None) -> ChunkOutcome:
+    async def run(
+        self,
+        items: Sequence[object],
+        variant: Code | None = None,
+        visits: Mapping[int, Visit] = NOT_TRACED,
+    ) -> ChunkOutcome:
         """Take a chunk through the code of this moment, or through a variant of it."""
         code = variant or self.code
         self._inside += 1
         self.idle.clear()
         try:
             if code.is_async:
-                outcome = await code.run_async(items)
+                outcome = await code.run_async(items, visits)
+                outcome.visits = visits
                 await asyncio.sleep(0)  # code that never waits must not starve the loop
                 return outcome
             # A lambda's closure would live on in the traceback of an error, and the items with it.
-            return await self.thread.submit(partial(code.run, items))
+            outcome = await self.thread.submit(partial(code.run, items, visits))
+            outcome.visits = visits
+            return outcome
         finally:
             self._inside -= 1
             if not self._inside:

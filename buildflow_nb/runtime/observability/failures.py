@@ -27,6 +27,7 @@ from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.observability.masked_error import masked_error
 from buildflow_nb.runtime.observability.redaction import Redaction
 from buildflow_nb.runtime.observability.tracebacks import cut, describe, harmless
+from buildflow_nb.runtime.observability.visits import Visit
 
 __all__ = ("EXCEPTIONS", "FailureRecord", "Fault", "Keeper", "RetryInput", "RetryResult")
 
@@ -35,7 +36,7 @@ _SAME = object()
 _LONGEST = 200  # characters of the input in one line
 _FACTS = (
     *("at", "error", "exception", "fate", "number", "origin"),
-    *("processor_id", "traceback", "tries"),
+    *("processor_id", "trace_id", "traceback", "tries"),
 )
 _DEEDS = ("discard", "element", "input", "original", "reraise", "retry")
 
@@ -45,7 +46,8 @@ class Fault:
     """An element that failed for good, before it is recorded.
 
     `call` holds the arguments of a route by name, where it can be called with them again. `told`
-    is the error in one line, and its traceback, where it happened in another process.
+    is the error in one line, and its traceback, where it happened in another process. `visit` is
+    its last try, where that is traced.
     """
 
     element: object
@@ -54,6 +56,7 @@ class Fault:
     origin: str | None = None
     call: Mapping[str, object] | None = None
     told: tuple[str, str] | None = None
+    visit: Visit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class FailureRecord:
     error in one line, `traceback` the same from the user's first frame on, and `exception` the
     error itself, for the last 20 failures of a processor. `tries` says how often it was tried,
     `origin` where it came from, if the source says so, and `fate` what became of it:
-    dead-lettered, given back, dropped; later retried or discarded. Only `input` can be assigned.
+    dead-lettered, given back, dropped; later retried or discarded. `trace_id` names its trace, ""
+    where nothing is traced. Only `input` can be assigned.
     """
 
     __slots__ = (
@@ -118,12 +122,14 @@ class FailureRecord:
     number: int
     origin: str | None
     processor_id: str
+    trace_id: str
     traceback: str
     tries: int
 
     def __init__(self, keeper: Keeper, number: int, at: float, fault: Fault, fate: str) -> None:
         self._keep(processor_id=keeper.processor_id, number=number, at=at, fate=fate)
         self._keep(origin=fault.origin, tries=fault.tries)
+        self._keep(trace_id="" if fault.visit is None else fault.visit.trace_id)
         self._keeper = keeper
         self._busy = self._settled = False
         self._raw = fault.element
@@ -281,6 +287,7 @@ class FailureRecord:
             tries=self.tries,
             origin=self.origin,
             fate=self.fate,
+            trace_id=self.trace_id,
         )
 
     def _to_run(self) -> RetryInput:

@@ -30,6 +30,7 @@ from buildflow_nb.runtime.observability.metrics import Activity, Metrics
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.observability.redaction import OPEN, Redaction
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.traces import TraceBook
 
 __all__ = ("MAX_PASSAGES", "PASSAGES", "Ledger", "Retrier")
 
@@ -56,13 +57,15 @@ class Ledger:
     Its failures can be retried where there is a `run` to do that.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what a run tells each book)
         self,
         processor_id: str,
         clock: Clock,
         emit: Listener = lambda _: None,
         activity: Activity | None = None,
         run: Retrier | None = None,
+        *,
+        trace_sampling: float = 0.0,
     ) -> None:
         self._emit = emit
         self._run = run
@@ -75,6 +78,7 @@ class Ledger:
         self.redaction: Redaction = OPEN
         self.recorder: Recorder | None = None
         self.log = logs.LogRing()
+        self.traces = TraceBook(trace_sampling)
         self.state = State.PENDING
         self.reason = ""
         self._remark = self._opening = ""
@@ -189,6 +193,8 @@ class Ledger:
         self.metrics.failed += 1
         self.metrics.failures += 1
         record = FailureRecord(self, self._failure_number, at, fault, fate)
+        if fault.visit is not None:
+            fault.visit.failure, fault.visit.fate = record.number, fate
         self.failures.append(record)
         self._keep_exception(record)
         self._emit(ElementFailed(record.as_data()))

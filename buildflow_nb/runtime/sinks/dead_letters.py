@@ -7,17 +7,19 @@ it was tried, where it came from and when.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes
-from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.core.primitive import Env, TraceContext, TracingSink, Writable, label_of
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.liveness import Waits
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.sinks.push import ENDS_HERE
 
 __all__ = ("DeadLetters", "fate_of")
 
@@ -66,19 +68,47 @@ class DeadLetters:
         if self._sink is None or self._primitive is None:
             return False
         encode = compile_encoder(None, self._primitive.sink_wire, "dead letter")
+        contexts = self._contexts(faults)
         try:
             records = encode([self._record(fault) for fault in faults])
             if self._waits is None:
-                await self._sink.push(records)
+                await self._push(records, contexts)
             else:
-                await self._waits.out("dead letter", lambda: self._sink.push(records))
+                await self._waits.out("dead letter", lambda: self._push(records, contexts))
         except BaseException as error:  # a sink may raise anything
             if is_cancel(error):
                 raise
             text = f"dead letter of {self._ledger.processor_id}: {describe(error)}"
             self._ledger.log.add("ERROR", text)
+            self._written(faults, "not written; the log says why")
             return False
+        self._written(faults, "")
         return True
+
+    def _contexts(self, faults: list[Fault]) -> dict[int, TraceContext]:
+        """The traces that elements take along, by position; their push is noted there."""
+        now, name = self._ledger.clock.now(), f"dead letter {label_of(self._primitive)}"
+        ends = "" if isinstance(self._sink, TracingSink) else ENDS_HERE
+        found = {}
+        for i, fault in enumerate(faults):
+            if fault.visit is not None:
+                found[i] = fault.visit.context_of(fault.visit.writes(name, now, ends))
+        return found
+
+    def _written(self, faults: list[Fault], error: str) -> None:
+        now = self._ledger.clock.now()
+        for fault in faults:
+            if fault.visit is not None:
+                fault.visit.written[-1].ended = fault.visit.ended = now
+                fault.visit.written[-1].error = error
+
+    def _push(
+        self, records: Sequence[object], contexts: Mapping[int, TraceContext]
+    ) -> Awaitable[None]:
+        if contexts and isinstance(self._sink, TracingSink):
+            return self._sink.push_traced(records, contexts)
+        found: Awaitable[None] = self._sink.push(records)
+        return found
 
     def _record(self, fault: Fault) -> dict[str, object]:
         said = self._ledger.said  # the element is whole, but errors are for people to read

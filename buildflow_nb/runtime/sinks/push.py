@@ -15,7 +15,7 @@ data (`DATA_ERRORS`): to wait is better than to lose. A permanent fault ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,14 +27,16 @@ from buildflow_nb.core.errors import (
     TemporaryError,
     told,
 )
-from buildflow_nb.core.primitive import Sink
+from buildflow_nb.core.primitive import Sink, TraceContext, TracingSink
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
 
 __all__ = (
     "DATA_ERRORS",
+    "ENDS_HERE",
     "RETRY_S",
+    "Contexts",
     "Faults",
     "Push",
     "PushPlan",
@@ -50,6 +52,8 @@ WAITING_REQUESTS = 64  # requests that may wait; more hold their worker back
 RETRY_S = 30.0  # seconds that a retry waits for its sink: a person is waiting for it
 
 Faults = dict[int, BaseException]
+Contexts = Mapping[int, TraceContext]
+ENDS_HERE = "the trace ends here: what is stored takes none along"
 Push = Callable[[Sequence[object]], Awaitable[Faults]]
 DATA_ERRORS = (ConversionError, ValueError, TypeError, ArithmeticError, LookupError, AssertionError)
 
@@ -59,11 +63,13 @@ class PushRequest:
     """Items in the sink's wire form, settled together; `done` gets what failed, by position.
 
     `origins` are the receipts of the elements that they came from, where a push has to know them.
+    `contexts` are the traces that some items take along, by position.
     """
 
     items: Sequence[object]
     done: Callable[[Faults], None]
     origins: Sequence[Any] | None = None
+    contexts: Contexts | None = None
 
     def origin(self, i: int) -> Any:
         """The receipt of the element that an item came from; None where that is not known."""
@@ -101,6 +107,14 @@ class Pusher:
         self._requests: asyncio.Queue[PushRequest | None] = asyncio.Queue(WAITING_REQUESTS)
         self._waiting = False
         self._hurried = False
+        self.pushes = self.pushed = 0
+        self.pushing_s = 0.0
+        """How many pushes of how many elements there were, and how long they took together."""
+
+    @property
+    def trace_ends(self) -> str:
+        """Why traces do not go on through this sink; "" where they do."""
+        return "" if isinstance(self._sink, TracingSink) else ENDS_HERE
 
     def hurry(self) -> None:
         """Push from now on what there is; no more comes that would be worth waiting for."""
@@ -119,7 +133,9 @@ class Pusher:
             return False
         return True
 
-    async def push(self, items: Sequence[object]) -> asyncio.Future[Faults]:
+    async def push(
+        self, items: Sequence[object], contexts: Contexts | None = None
+    ) -> asyncio.Future[Faults]:
         """Queue items of their own, as `submit`; the future tells, by position, what failed."""
         done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()
 
@@ -127,7 +143,7 @@ class Pusher:
             if not done.done():
                 done.set_result(faults)
 
-        await self.submit(PushRequest(items, settle))
+        await self.submit(PushRequest(items, settle, contexts=contexts))
         return done
 
     async def close(self) -> None:
@@ -186,12 +202,14 @@ class Pusher:
             items = requests[0].items
         else:
             items = [item for request in requests for item in request.items]
+        began = self._clock.now()
         try:
-            faults = await self._push(items) if items else {}
+            faults = await self._push(items, _contexts_of(requests)) if items else {}
         except BaseException as error:
             for request in requests:
                 request.done(dict.fromkeys(range(len(request.items)), error))
             raise
+        self._count(len(items), self._clock.now() - began)
         start = 0
         for request in requests:
             end = start + len(request.items)
@@ -199,28 +217,35 @@ class Pusher:
             request.done(own)
             start = end
 
-    async def _push(self, items: Sequence[object]) -> Faults:
+    def _count(self, items: int, seconds: float) -> None:
+        if items:
+            self.pushes += 1
+            self.pushed += items
+            self.pushing_s += seconds
+
+    async def _push(self, items: Sequence[object], contexts: Contexts | None) -> Faults:
         size = self.plan.max_push
         if len(items) <= size:
-            return await self._deliver(items)
+            return await self._deliver(items, contexts)
         faults: Faults = {}
         for start in range(0, len(items), size):
-            found = await self._deliver(items[start : start + size])
+            some = _within(contexts, range(start, start + size))
+            found = await self._deliver(items[start : start + size], some)
             faults |= {start + i: error for i, error in found.items()}
         return faults
 
-    async def _deliver(self, items: Sequence[object]) -> Faults:
+    async def _deliver(self, items: Sequence[object], contexts: Contexts | None) -> Faults:
         """Push until all is stored or the elements at fault are known."""
         tries = 0
         while True:
             try:
-                faults = await self._attempt(items)
+                faults = await self._attempt(items, contexts)
             except PermanentError:
                 raise
             except Exception as error:  # noqa: BLE001  (a sink may raise anything)
                 tries += 1
                 if tries > self.plan.retries:
-                    found = await self._isolate(items, error)
+                    found = await self._isolate(items, contexts, error)
                     if len(found) < len(items) or self._blames_data(found, tries):
                         self._resume()
                         return found
@@ -229,14 +254,18 @@ class Pusher:
                 self._resume()
                 return faults
 
-    async def _attempt(self, items: Sequence[object]) -> Faults:
+    async def _attempt(self, items: Sequence[object], contexts: Contexts | None) -> Faults:
         """Push, waiting temporary faults out, of the whole or of single elements."""
         faults: Faults = {}
         places = list(range(len(items)))
         tries = 0
         while True:
             try:
-                await contained(self._sink.push([items[i] for i in places] if tries else items))
+                if not tries:
+                    await contained(self._write(items, contexts))
+                else:
+                    some = [items[i] for i in places]
+                    await contained(self._write(some, _within(contexts, places)))
             except PartialPushError as partial:
                 again = {i for i, e in partial.failed.items() if isinstance(e, TEMPORARY)}
                 faults |= {places[i]: e for i, e in partial.failed.items() if i not in again}
@@ -253,19 +282,28 @@ class Pusher:
                 return faults | dict.fromkeys(places, error)
             await self._wait(error, tries)
 
-    async def _isolate(self, items: Sequence[object], error: Exception) -> Faults:
+    def _write(self, items: Sequence[object], contexts: Contexts | None) -> Awaitable[None]:
+        sink = self._sink
+        if contexts and isinstance(sink, TracingSink):
+            return sink.push_traced(items, contexts)
+        return sink.push(items)
+
+    async def _isolate(
+        self, items: Sequence[object], contexts: Contexts | None, error: Exception
+    ) -> Faults:
         """Halve a push that fails as a whole until the elements at fault stand alone."""
         if len(items) == 1:
             return {0: error}
         middle = len(items) // 2
         faults: Faults = {}
         for start, half in ((0, items[:middle]), (middle, items[middle:])):
+            some = _within(contexts, range(start, start + len(half)))
             try:
-                found = await self._attempt(half)
+                found = await self._attempt(half, some)
             except PermanentError:
                 raise
             except Exception as again:  # noqa: BLE001
-                found = await self._isolate(half, again)
+                found = await self._isolate(half, some, again)
             faults |= {start + i: e for i, e in found.items()}
         return faults
 
@@ -283,6 +321,24 @@ class Pusher:
         if self._waiting:
             self._waiting = False
             self._on_wait("")
+
+
+def _contexts_of(requests: Sequence[PushRequest]) -> Contexts | None:
+    """The traces of all that is pushed together, by position in the push."""
+    found: dict[int, TraceContext] = {}
+    start = 0
+    for request in requests:
+        if request.contexts:
+            found.update((start + i, one) for i, one in request.contexts.items())
+        start += len(request.items)
+    return found or None
+
+
+def _within(contexts: Contexts | None, places: Sequence[int]) -> Contexts | None:
+    """The traces of the items at these places, by where they stand among them."""
+    if not contexts:
+        return None
+    return {k: contexts[i] for k, i in enumerate(places) if i in contexts}
 
 
 def first_of(faults: Faults) -> BaseException:

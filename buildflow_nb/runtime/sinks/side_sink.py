@@ -25,8 +25,16 @@ from buildflow_nb.core.portable import placed
 from buildflow_nb.core.primitive import Env, Wire, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
+from buildflow_nb.runtime.observability.call_notes import CallNotes, Written, of_call
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan, PushRequest, first_of
+from buildflow_nb.runtime.sinks.push import (
+    Contexts,
+    Faults,
+    Pusher,
+    PushPlan,
+    PushRequest,
+    first_of,
+)
 
 __all__ = ("Pushed", "Pushes", "SideSink", "muted_sinks", "muting", "open_muted", "side_sinks")
 
@@ -149,15 +157,34 @@ class SideSink:
         if _muted.get():
             pushed.future.set_result(None)
             return pushed
+        notes = of_call.get()
+        contexts = None if notes is None else self._traced(notes, pushed, len(items))
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
             here = False
         if here:
-            self._begin(items, pushed)
+            self._begin(items, pushed, contexts)
         else:
-            self._loop.call_soon_threadsafe(self._begin, items, pushed)
+            self._loop.call_soon_threadsafe(self._begin, items, pushed, contexts)
         return pushed
+
+    def _traced(self, notes: CallNotes, pushed: Pushed, count: int) -> Contexts | None:
+        """Note a push of a traced call; gives the traces that its items take along."""
+        now, context = self._ledger.clock.now, notes.context
+        pusher = self._pusher
+        ends = "" if pusher is None else pusher.trace_ends
+        written = Written(_named(self._primitive), now(), note=ends)
+        notes.written.append(written)
+
+        def end(done: Done) -> None:
+            written.ended, error = now(), done.exception()
+            written.error = "" if error is None else told(error)
+
+        pushed.future.add_done_callback(end)
+        if context is None or ends:
+            return None
+        return dict.fromkeys(range(count), context._replace(span_id=written.span_id))
 
     async def close(self) -> None:
         """Push what was begun, for a while, and close the sink. Never raises."""
@@ -178,14 +205,14 @@ class SideSink:
             self._give_up(self._broken or TemporaryError(msg))
         await asyncio.wait({self._main}, timeout=CLOSE_S)
 
-    def _begin(self, items: Sequence[object], pushed: Pushed) -> None:
+    def _begin(self, items: Sequence[object], pushed: Pushed, contexts: Contexts | None) -> None:
         done = pushed.future
         self._begun.add(done)
         done.add_done_callback(self._begun.discard)
         if self._wait_s is not None:
             late = self._loop.call_later(self._wait_s, self._be_late, done)
             done.add_done_callback(lambda _: late.cancel())  # or it would be kept so long
-        request = PushRequest(items, partial(_settled, done))
+        request = PushRequest(items, partial(_settled, done), contexts=contexts)
         pusher = self._pusher if self._open.is_set() else None
         if pusher is None or not pusher.submit_now(request):
             task = asyncio.create_task(self._submit(request, done))
