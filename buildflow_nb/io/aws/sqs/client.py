@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, TemporaryError
+from buildflow_nb.core.trace_context import TRACEPARENT, TRACESTATE, TraceContext, read
 from buildflow_nb.io.aws.clients import Access
 from buildflow_nb.io.aws.errors import THROTTLED, Target
 from buildflow_nb.io.checks import on_thread
@@ -54,12 +55,16 @@ FIFO = ".fifo"  # the end of the name of every FIFO queue, and of no other
 
 
 class Message(NamedTuple):
-    """A message that was received; `times` counts how often it was, as SQS estimates it."""
+    """A message that was received; `times` counts how often it was, as SQS estimates it.
+
+    `context` is the trace that it belongs to, where its sender says so.
+    """
 
     id: str
     handle: str
     body: str
     times: int = 1
+    context: TraceContext | None = None
 
 
 class Counts(NamedTuple):
@@ -127,10 +132,11 @@ class QueueClient:
             WaitTimeSeconds=min(wait_s, LONG_POLL_S),
             VisibilityTimeout=facts.lease_s,
             AttributeNames=[TIMES],  # by its older name, which every emulator knows
+            MessageAttributeNames=[TRACEPARENT, TRACESTATE],
             **attempt,
         )
         return [
-            Message(m["MessageId"], m["ReceiptHandle"], m["Body"], _times(m))
+            Message(m["MessageId"], m["ReceiptHandle"], m["Body"], _times(m), _context(m))
             for m in reply.get("Messages") or ()
         ]
 
@@ -151,7 +157,7 @@ class QueueClient:
         action = "sqs:ChangeMessageVisibility"
         return await self._batch("ChangeMessageVisibilityBatch", action, entries)
 
-    async def send(self, entries: Sequence[Mapping[str, str]]) -> Failures:
+    async def send(self, entries: Sequence[Mapping[str, Any]]) -> Failures:
         """Send up to ten messages, given as SendMessageBatch has them but for `Id`."""
         numbered = [{"Id": str(i), **entry} for i, entry in enumerate(entries)]
         return await self._batch("SendMessageBatch", "sqs:SendMessage", numbered)
@@ -262,6 +268,13 @@ def _fetched(task: asyncio.Task[Any]) -> None:
 
 def _times(message: Mapping[str, Any]) -> int:
     return int(message.get("Attributes", {}).get(TIMES, 1))
+
+
+def _context(message: Mapping[str, Any]) -> TraceContext | None:
+    attributes = message.get("MessageAttributes")
+    if not attributes:
+        return None
+    return read({name: each.get("StringValue") for name, each in attributes.items()})
 
 
 def _failure(entry: Mapping[str, Any]) -> Exception:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -19,6 +19,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from buildflow_nb.core.errors import ConversionError, TemporaryError
+from buildflow_nb.core.primitive import TraceContext
 from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient
 from buildflow_nb.io.partial_push import Failures, any_passes, raise_failed
 
@@ -34,7 +35,9 @@ GROUP = "buildflow"  # of all messages that name none: one order for the whole q
 ID_LENGTH = 128  # characters of a group or a deduplication id
 UNFIT_FOR_IDS = re.compile("[^!-~]")
 
-Entry = dict[str, str]
+Entry = dict[str, Any]
+Contexts = Mapping[int, TraceContext]
+_STRING = "String"
 _DECODER = msgspec.json.Decoder()
 
 
@@ -115,7 +118,11 @@ class SqsSink:
             TemporaryError: none was sent, since the queue is missing or out of reach.
             PermanentError: the queue refuses us.
         """
-        work = asyncio.ensure_future(self._push(items))
+        await self.push_traced(items, {})
+
+    async def push_traced(self, items: Sequence[object], contexts: Contexts) -> None:
+        """Send the texts, some with their trace in message attributes. Raises as `push`."""
+        work = asyncio.ensure_future(self._push(items, contexts))
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -126,7 +133,7 @@ class SqsSink:
                 work.exception()  # fetched, so that asyncio does not report it as forgotten
             raise
 
-    async def _push(self, items: Sequence[object]) -> None:
+    async def _push(self, items: Sequence[object], contexts: Contexts) -> None:
         if not items:
             return
         limit = await self._client.max_bytes()
@@ -134,6 +141,8 @@ class SqsSink:
             entries, failed = await asyncio.to_thread(self._checked, items, limit)
         else:
             entries, failed = self._checked(items, limit)
+        if contexts:
+            entries = [_with_trace(entry, contexts, limit) for entry in entries]
         failed |= await self._send(list(_packs(entries, max(limit, OLD_LIMIT))))
         raise_failed(failed, len(items), "messages cannot be sent")
 
@@ -175,6 +184,21 @@ class SqsSink:
         except TemporaryError as error:
             return {entry.position: error for entry in pack}
         return {pack[i].position: error for i, error in failures.items()}
+
+
+def _with_trace(entry: _Entry, contexts: Contexts, limit: int) -> _Entry:
+    """The message with its trace, if it has one and there is room: attributes count as bytes."""
+    context = contexts.get(entry.position)
+    if context is None:
+        return entry
+    found = context.attributes()
+    size = entry.size + sum(len(name) + len(_STRING) + len(value) for name, value in found.items())
+    if size > limit:
+        return entry
+    attributes = {
+        name: {"DataType": _STRING, "StringValue": value} for name, value in found.items()
+    }
+    return _Entry(entry.position, size, {**entry.entry, "MessageAttributes": attributes})
 
 
 def _packs(entries: Sequence[_Entry], most_bytes: int) -> Iterator[list[_Entry]]:

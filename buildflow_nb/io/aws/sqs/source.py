@@ -226,8 +226,10 @@ async def _one_by_one(calls: Sequence[Awaitable[T]]) -> list[T]:
 
 def _batch(queue: str, batches: Sequence[ReceivedBatch]) -> Batch:
     messages = [message for batch in batches for message, _ in batch]
+    contexts = {i: m.context for i, m in enumerate(messages) if m.context is not None}
     return Batch(
         [message.body for message in messages],
         [receipt for batch in batches for _, receipt in batch],
         lambda i: f"{queue} message {messages[i].id}",
+        contexts or None,
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from buildflow_nb.core.errors import ConversionError, TemporaryError
+from buildflow_nb.core.trace_context import TRACEPARENT, TraceContext
 from buildflow_nb.io.gcp.pubsub.client import Pb, PubSubClient, messages
 from buildflow_nb.io.partial_push import Failures, any_passes, raise_failed
 from buildflow_nb.types.gcp import MessageBytes
@@ -33,6 +34,8 @@ FRAME_BYTES = 5  # tag and length of a field of less than 256 MiB, at most
 PUBLISH_S = 60.0  # for 10 MB through a slow line
 REFUSED = "INVALID_ARGUMENT"
 HELD_BACK = "a message before it could not be published yet"
+
+Contexts = Mapping[int, TraceContext]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,11 @@ class PubSubSink:
             TemporaryError: none was published, since the topic is missing or out of reach.
             PermanentError: the topic refuses us.
         """
-        task = asyncio.ensure_future(self._publish(cast("Sequence[bytes]", items)))
+        await self.push_traced(items, {})
+
+    async def push_traced(self, items: Sequence[object], contexts: Contexts) -> None:
+        """Publish the items, some with their trace in attributes. Raises as `push`."""
+        task = asyncio.ensure_future(self._publish(cast("Sequence[bytes]", items), contexts))
         try:
             failed = await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -79,11 +86,11 @@ class PubSubSink:
             raise
         raise_failed(failed, len(items), "messages cannot be published")
 
-    async def _publish(self, items: Sequence[bytes]) -> Failures:
+    async def _publish(self, items: Sequence[bytes], contexts: Contexts) -> Failures:
         await self._client.open()
         failed: Failures = {}
         under_way: asyncio.Task[Failures] | None = None
-        for request in self._requests(items, failed):
+        for request in self._requests(items, contexts, failed):
             if under_way is not None:
                 failed |= await under_way
             if any_passes(failed):
@@ -94,7 +101,9 @@ class PubSubSink:
                 await asyncio.sleep(0)  # it is sent while the next one is made
         return failed | await under_way if under_way is not None else failed
 
-    def _requests(self, items: Sequence[bytes], failed: Failures) -> Iterator[_Request]:
+    def _requests(
+        self, items: Sequence[bytes], contexts: Contexts, failed: Failures
+    ) -> Iterator[_Request]:
         positions: list[int] = []
         pack: list[Pb] = []
         size = 0
@@ -104,6 +113,8 @@ class PubSubSink:
             except ConversionError as error:
                 failed[position] = error
                 continue
+            if position in contexts:
+                _add_trace(message, contexts[position], self._limit)
             more = field_bytes(message)
             if pack and (len(pack) == REQUEST_MESSAGES or size + more > self._limit):
                 yield _Request(positions, pack)
@@ -178,6 +189,17 @@ def _add_rest(made: Pb, data: MessageBytes) -> None:
     _check_bytes("ordering key", data.ordering_key, ORDERING_KEY_BYTES)
     made.attributes.update(data.attributes)
     made.ordering_key = data.ordering_key
+
+
+def _add_trace(made: Pb, context: TraceContext, limit: int) -> None:
+    """Add a trace, if there is room for it, and the message has none of its sender's own."""
+    found, attributes = context.attributes(), made.attributes
+    if TRACEPARENT in attributes or len(attributes) + len(found) > MOST_ATTRIBUTES:
+        return
+    attributes.update(found)
+    if field_bytes(made) > limit:
+        for name in found:
+            del attributes[name]
 
 
 def _check_attributes(attributes: Mapping[str, str]) -> None:

@@ -27,6 +27,7 @@ from typing import Self
 
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.primitive import Batch
+from buildflow_nb.core.trace_context import TraceContext, read
 from buildflow_nb.io.gcp.pubsub.acks import Acks, Told
 from buildflow_nb.io.gcp.pubsub.client import Pb, PubSubClient, messages
 from buildflow_nb.io.gcp.pubsub.silence import Silence
@@ -218,7 +219,7 @@ class PubSubSource:
             else [message.data for _, message in found]
         )
         receipts = [receipt for receipt, _ in found]
-        return Batch(items, receipts, _origin(self._client.target.name, found))
+        return Batch(items, receipts, _origin(self._client.target.name, found), _contexts(found))
 
     async def _renew_for_ever(self) -> None:
         shortest, longest = LOOK_S
@@ -241,6 +242,15 @@ def _ack_ids(receipts: Iterable[Receipt]) -> list[str]:
 def _whole(receipt: Receipt, message: Pb) -> PubsubMessage:
     attributes, key = dict(message.attributes), message.ordering_key
     return PubsubMessage(message.data, attributes, receipt.handle, key, message.message_id)
+
+
+def _contexts(found: Sequence[tuple[Receipt, Pb]]) -> dict[int, TraceContext] | None:
+    """The traces that messages came with, by position."""
+    contexts: dict[int, TraceContext] = {}
+    for i, (_, message) in enumerate(found):
+        if message.attributes and (context := read(message.attributes)) is not None:
+            contexts[i] = context
+    return contexts or None
 
 
 def _origin(name: str, found: Sequence[tuple[Receipt, Pb]]) -> Callable[[int], str]:
