@@ -31,6 +31,7 @@ from buildflow_nb.runtime.injection import Injector, settle_all, settle_all_asyn
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.call_notes import noting
 from buildflow_nb.runtime.observability.hidden import remembering
+from buildflow_nb.runtime.observability.metrics import PartTimes
 from buildflow_nb.runtime.observability.redaction import unwrapped
 from buildflow_nb.runtime.observability.visits import Visit
 
@@ -67,6 +68,11 @@ class ChunkOutcome:
     def code_s(self) -> float:
         """Seconds that the calls took, all together."""
         return max(self.seconds - self.decode_s - self.encode_s, 0.0)
+
+    def count_times(self, parts: PartTimes, count: int, total_s: float, now: float) -> None:
+        """Count where the time of all its elements went, now that they are done with."""
+        sink_s = (now - self.handed) * count
+        parts.add(now, count, total_s, self.decode_s, self.code_s, self.encode_s, sink_s)
 
     def given(self, element: int) -> tuple[object, ...]:
         """What the code returned for one element, flattened."""

@@ -346,8 +346,11 @@ class Consumer:
         visits = self._tracing.settled(chunk, outcome, final, now)
         metrics.given.add(len(outcome.items) - len(unpushed), now)
         metrics.dropped += outcome.dropped
+        total_s = 0.0
         for batch, start, end in chunk.parts:
             metrics.latency.add(now - batch.pulled_at, end - start, now)
+            total_s += (now - batch.pulled_at) * (end - start)
+        outcome.count_times(metrics.parts, len(chunk), total_s, now)
         good = len(chunk) - len(faults)
         self._dealt_with(good, chunk.receipts(frozenset(faults)), True)
         if faults:

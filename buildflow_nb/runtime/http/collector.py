@@ -21,7 +21,7 @@ from aiohttp import web
 from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.declaring.flow_spec import CollectorSpec
 from buildflow_nb.core.errors import ConversionError, told
-from buildflow_nb.core.primitive import Env, Writable
+from buildflow_nb.core.primitive import Env, Writable, label_of
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained, flatten
 from buildflow_nb.runtime.concurrency.clock import Clock
@@ -32,11 +32,13 @@ from buildflow_nb.runtime.http.response import (
     is_starlette_response,
     json_response,
 )
+from buildflow_nb.runtime.http.tracing import RouteTracing, failed, traces_of
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.visits import Visit
 from buildflow_nb.runtime.sinks.dead_letters import DeadLetters
-from buildflow_nb.runtime.sinks.push import Faults, Pusher, PushPlan
+from buildflow_nb.runtime.sinks.push import Contexts, Faults, Pusher, PushPlan
 
 __all__ = ("Call", "Collector", "CollectorSink")
 
@@ -50,6 +52,7 @@ class Call:
 
     element: object
     by_name: Mapping[str, object] | None
+    visit: Visit | None = None
 
 
 class Collector:
@@ -81,19 +84,29 @@ class Collector:
             ConversionError: as for `store`.
             TimeoutError: the sink takes too long; they may still be written.
         """
-        elements, pushed = await self._pushed(result)
+        elements, pushed = await self._pushed(result, None)
         if not pushed.done():
             msg = f"the sink did not take it within {PUSH_S:g} s; it may still be written"
             raise TimeoutError(msg)
         return elements, pushed.result()
 
-    async def _pushed(self, result: object) -> tuple[list[object], asyncio.Future[Faults]]:
+    async def _pushed(
+        self, result: object, visit: Visit | None
+    ) -> tuple[list[object], asyncio.Future[Faults]]:
         """A result as elements, and their push, which has had its time."""
         if isinstance(result, web.StreamResponse) or is_starlette_response(result):
             msg = f"{self._owner} returned a response, which no sink can store; use an endpoint"
             raise ConversionError(msg)
-        elements = flatten(result)
-        pushed = await self._sink.push(self._encode(elements) if elements else ())
+        elements, now = flatten(result), self._ledger.clock.now
+        began = now()
+        items = self._encode(elements) if elements else ()
+        contexts = None
+        if visit is not None and visit.worked is not None:
+            visit.worked.encode_s = now() - began
+            if items:
+                written = visit.writes(self._sink.label, now(), self._sink.trace_ends)
+                contexts = traces_of(visit, written, len(items))
+        pushed = await self._sink.push(items, contexts)
         if not pushed.done():
             await asyncio.wait({pushed}, timeout=PUSH_S)
         return elements, pushed
@@ -105,7 +118,7 @@ class Collector:
             HttpError: it is not stored.
             ConversionError: it has another type than declared, or no form that can be stored.
         """
-        elements, pushed = await self._pushed(result)
+        elements, pushed = await self._pushed(result, call.visit)
         if not pushed.done():
             self._leave(call, elements, pushed, seconds)
             msg = "the sink takes too long; the element is queued and may still be written"
@@ -122,12 +135,18 @@ class Collector:
         if not faults:  # others are recorded with their error
             ledger.record(call.element, elements)
         ledger.passed((call.element,), (tuple(elements),), seconds)
+        if call.visit is not None:
+            RouteTracing(ledger).passed(call.visit, call.element, elements)
+            for written in call.visit.written:
+                written.ended = ledger.clock.now()
         ledger.metrics.given.add(len(elements) - len(faults), ledger.clock.now())
         ledger.metrics.dropped += not elements
 
     def _faults(self, call: Call, faults: Faults) -> list[Fault]:
+        visit = call.visit if self._ledger.traces.rate else None
+        failed(self._ledger, visit, call.element, next(iter(faults.values())))
         return [
-            Fault(call.element, error, self._tries, self._origin, call.by_name)
+            Fault(call.element, error, self._tries, self._origin, call.by_name, visit=visit)
             for error in faults.values()
         ]
 
@@ -206,14 +225,26 @@ class CollectorSink:
         if self.broken is not None:
             raise self.broken
 
-    async def push(self, items: Sequence[object]) -> asyncio.Future[Faults]:
+    @property
+    def label(self) -> str:
+        """What is written, by its name."""
+        return "" if self._spec.sink is None else label_of(self._spec.sink)
+
+    @property
+    def trace_ends(self) -> str:
+        """Why traces do not go on through it; "" where they do."""
+        return "" if self._pusher is None else self._pusher.trace_ends
+
+    async def push(
+        self, items: Sequence[object], contexts: Contexts | None = None
+    ) -> asyncio.Future[Faults]:
         """Queue items in the sink's wire form; the future tells, by position, what failed.
 
         Raises:
             HttpError: the sink is not open.
         """
         if self._pusher is not None and items:
-            return await self._pusher.push(items)
+            return await self._pusher.push(items, contexts)
         self._refuse_unavailable()
         done: asyncio.Future[Faults] = asyncio.get_running_loop().create_future()
         done.set_result({})

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from buildflow_nb.runtime.http.asgi import AsgiConnection
     from buildflow_nb.runtime.http.concurrency_limit import ConcurrencyLimit
     from buildflow_nb.runtime.http.websocket import SocketSession
+    from buildflow_nb.runtime.observability.visits import Visit
 
 __all__ = (
     "BODY_LIMIT",
@@ -105,6 +106,7 @@ class BoundedRequest(web.Request):
         "limit",
         "socket",
         "socket_scope",
+        "visit",
         "whole",
         "_first",
     }
@@ -115,6 +117,8 @@ class BoundedRequest(web.Request):
     invited = False  # to send its body
     limit: ConcurrencyLimit | None = None
     """Where its function has a place, while it has one that waiting for the body gives away."""
+    visit: Visit | None = None
+    """What is noted of it while its route answers it."""
     form: Mapping[str, Sequence[object]] = {}
     asgi: AsgiConnection | None = None
     """What an ASGI application sees of it, once one does."""

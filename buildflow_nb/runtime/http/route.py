@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from aiohttp import web
 
@@ -39,12 +39,15 @@ from buildflow_nb.runtime.http.route_failures import RouteFailures
 from buildflow_nb.runtime.http.route_numbers import RouteNumbers
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
+from buildflow_nb.runtime.http.tracing import RouteTracing
 from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.liveness import Liveness
+from buildflow_nb.runtime.observability.call_notes import of_call
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.visits import Visit
 from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.unit import Unit, not_ready
 
@@ -78,6 +81,8 @@ class HttpRoute(RouteNumbers):
         self._requests: set[asyncio.Task[object]] = set()
         self._under_way = UnderWay(self._requests)
         self._retiring: set[asyncio.Task[None]] = set()
+        self._tracing = RouteTracing(ledger)
+        ledger.traces.source = f"{spec.method} {spec.route}"
 
     @property
     def id(self) -> str:
@@ -246,6 +251,7 @@ class HttpRoute(RouteNumbers):
         metrics.taken.add(1, began)
         metrics.in_flight += 1
         self._requests.add(task := cast("asyncio.Task[object]", asyncio.current_task()))
+        visit = request.visit = self._tracing.begin(request.headers, began)
         status = CLIENT_GONE
         try:
             response = await self._respond(request, values)
@@ -270,6 +276,8 @@ class HttpRoute(RouteNumbers):
             ended = now()
             if status != SWITCHED:  # a WebSocket lasts as long as its client stays
                 metrics.latency.add(ended - began, 1, ended)
+                stores = self._collector is not None
+                self._tracing.ended(visit, ended, status, stores=stores)
             metrics.codes[status] = metrics.codes.get(status, 0) + 1
 
     async def broken(
@@ -297,6 +305,7 @@ class HttpRoute(RouteNumbers):
         if body is None:
             body = await received(code, request, values)
             code = self._code or await self._ready()  # swapped while the body arrived
+        body_at = self.ledger.clock.now()
         try:
             arguments = code.binding.bind(request, values, body)
         except BaseException as refusal:  # a type of the user's may raise anything
@@ -304,6 +313,8 @@ class HttpRoute(RouteNumbers):
             if answer is None:
                 raise
             return answer
+        if request.visit is not None:
+            self._tracing.bound(request.visit, body_at, self.ledger.clock.now())
         if code.limit.open:
             code.limit.inside += 1
         else:
@@ -322,15 +333,15 @@ class HttpRoute(RouteNumbers):
         values: Mapping[str, str],
         arguments: Arguments,
     ) -> web.StreamResponse:
-        clock = self.ledger.clock
+        clock, visit = self.ledger.clock, request.visit
         began = clock.now()
         try:
             asked = code.seen(request, values) if code.needs_request else None
-            result = await code.call(arguments, asked)
+            result = await self._called(code, arguments, asked, visit)
             seconds = clock.now() - began
             if self._collector is not None:
-                call = Call(code.binding.element(arguments), code.binding.by_name(arguments))
-                return await self._collector.store(call, result, seconds)
+                element, by_name = code.binding.element(arguments), code.binding.by_name(arguments)
+                return await self._collector.store(Call(element, by_name, visit), result, seconds)
             if isinstance(result, web.StreamResponse):
                 response = own_answer(request, result)
             elif is_starlette_response(result):
@@ -352,10 +363,28 @@ class HttpRoute(RouteNumbers):
                 raise gone from None
             return await self._failures.failed(code, request, values, arguments, error)
         element = code.binding.element(arguments)
+        if visit is not None and visit.worked is not None:
+            visit.worked.encode_s = clock.now() - began - seconds
+            self._tracing.passed(visit, element, (result,))
         self.ledger.record(element, (result,))
         self.ledger.passed((element,), ((result,),), seconds)
         self.ledger.metrics.given.add(1, began + seconds)
         return response
+
+    async def _called(
+        self, code: RouteCode, arguments: Arguments, asked: object, visit: Visit | None
+    ) -> Any:
+        """What the code gives; where the request is traced, with notes of the call."""
+        now, tracing = self.ledger.clock.now, self._tracing
+        if visit is None:
+            return await code.call(arguments, asked)
+        notes = tracing.called(visit, now())
+        token = of_call.set(notes if visit.sampled else None)
+        try:
+            return await code.call(arguments, asked)
+        finally:
+            of_call.reset(token)
+            tracing.returned(visit, now())
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""

@@ -23,6 +23,7 @@ from buildflow_nb.runtime.http.exception_handlers import ExceptionHandlers
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import FAILED, error_response, fault_of
 from buildflow_nb.runtime.http.thread_pool import ThreadPool
+from buildflow_nb.runtime.http.tracing import failed
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.logs import owned_by
@@ -91,7 +92,10 @@ class RouteFailures:
             ConnectionAbortedError: part of an answer was sent already.
         """
         element, by_name = code.binding.element(arguments), code.binding.by_name(arguments)
-        return await self._failed(Fault(element, error, 1, self._origin, by_name), request, values)
+        visit = request.visit if self._ledger.traces.rate else None
+        failed(self._ledger, visit, element, error)
+        fault = Fault(element, error, 1, self._origin, by_name, visit=visit)
+        return await self._failed(fault, request, values)
 
     async def around(
         self, error: BaseException, request: BoundedRequest, values: Mapping[str, str]

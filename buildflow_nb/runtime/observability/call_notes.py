@@ -16,7 +16,7 @@ from buildflow_nb.core.trace_context import TraceContext, new_span_id
 from buildflow_nb.runtime.observability.hidden import Hidden
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogRing, current
 
-__all__ = ("MOST_LINES", "CallNotes", "Written", "noting", "of_call")
+__all__ = ("MOST_LINES", "CallNotes", "Written", "noting", "of_call", "ring_of")
 
 MOST_LINES = 50  # lines that are kept of a call
 _Line = tuple[float, str, str]  # time, level, text
@@ -122,6 +122,11 @@ class _CallRing(LogRing):
 of_call: ContextVar[CallNotes | None] = ContextVar("buildflow_call_notes", default=None)
 
 
+def ring_of(notes: CallNotes, ring: LogRing) -> LogRing:
+    """The ring of a call, of a processor that has this one."""
+    return _CallRing(ring, notes.lines)
+
+
 @contextmanager
 def noting(notes: CallNotes, ring: LogRing | None) -> Iterator[None]:
     """Note what is printed, logged and pushed from here, on this task or thread.
@@ -130,7 +135,7 @@ def noting(notes: CallNotes, ring: LogRing | None) -> Iterator[None]:
     """
     ring = current.get() if ring is None else ring
     token = of_call.set(notes)
-    lines = None if ring is None else current.set(_CallRing(ring, notes.lines))
+    lines = None if ring is None else current.set(ring_of(notes, ring))
     try:
         yield
     finally:
