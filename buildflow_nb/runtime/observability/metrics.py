@@ -23,12 +23,12 @@ __all__ = (
     "Counted",
     "Histogram",
     "Metrics",
+    "PartTimes",
     "Rate",
     "bound_s",
     "quantiles_in",
     "quantiles_of",
 )
-__all__ = ("Activity", "Histogram", "Metrics", "PartTimes", "Rate", "quantiles_of")
 
 RATE_WINDOW_S = 5  # seconds over which a displayed rate is averaged
 _STEP = math.log(1.07)
