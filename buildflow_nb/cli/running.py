@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -96,10 +97,30 @@ def _run(values: Values, terminal: Terminal, bounds: Bounds) -> int:
     if said := flow.engine_said(values["engine"], values["address"]):
         terminal.note(said)
     teller = Teller(face_of(terminal))
-    with teller.telling():
+    with teller.telling(), _page(flow, values, terminal):
         serve_until_ended(lambda: _begun(flow, values, bounds, teller, subscriber))
     bounds.raise_missed()
     return 0
+
+
+@contextmanager
+def _page(flow: Flow, values: Values, terminal: Terminal) -> Iterator[None]:
+    """Serve the cockpit while the flow runs, where that is asked for.
+
+    Raises:
+        ServeError: its port cannot be had.
+    """
+    if not values["ui"]:
+        yield
+        return
+    from buildflow_nb.cockpit.cockpit import Cockpit
+
+    cockpit = Cockpit(lambda: flow, lambda: None)
+    terminal.note(str(cockpit.open(values["ui_port"])))
+    try:
+        yield
+    finally:
+        cockpit.close()
 
 
 def _hear_sigterm() -> None:

@@ -74,6 +74,13 @@ def _run() -> Command:
             default="127.0.0.1",
         ),
         Option("runtime_server_port", "its port", ("--runtime-server-port",), port, 9653),
+        Option(
+            "ui",
+            "serve the cockpit as a page, for any browser of this machine, and show its link",
+            ("--ui",),
+            flag=True,
+        ),
+        Option("ui_port", "its port; any free one otherwise", ("--ui-port",), port, 0),
         Option("run_id", "what this run is called", ("--run-id",)),
         Option(
             "event_subscriber",

@@ -8,14 +8,19 @@ under way for both.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from buildflow_nb.cockpit.panel.click_queue import ClickQueue
 from buildflow_nb.cockpit.panel.operation_box import OperationBox
 from buildflow_nb.cockpit.views.form import Sent
 from buildflow_nb.flow import Flow
+
+if TYPE_CHECKING:
+    from buildflow_nb.cockpit.page.link import Link
+    from buildflow_nb.cockpit.page.server import PageServer
 
 __all__ = ("Cockpit", "Exporter", "Found")
 
@@ -48,14 +53,14 @@ def _none() -> str:
 class Cockpit:
     """One flow as its views see it.
 
-    `changed` is called, from any thread, whenever there is something new to show. `cell_of` says
+    `told` is called, from any thread, whenever there is something new to show. `cell_of` says
     which cell a processor stands in and `cell` which one runs now, "" where there are no cells;
     `between_cells` is set while none runs. `export` writes the project, None where there are no
     cells to export.
     """
 
     flow: Callable[[], Flow]
-    changed: Callable[[], None]
+    told: Callable[[], None]
     between_cells: threading.Event | None = None
     cell: Callable[[], str] = _none
     cell_of: Callable[[str], str] = _nowhere
@@ -65,6 +70,9 @@ class Cockpit:
     found: Found | None = None
     clicks: ClickQueue = field(init=False)
     operations: OperationBox = field(init=False)
+    _page: PageServer | None = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
+    _watchers: tuple[Callable[[], None], ...] = ()
 
     def __post_init__(self) -> None:
         from buildflow_nb.cockpit.panel.click_handlers import handlers
@@ -72,6 +80,41 @@ class Cockpit:
         self.operations = OperationBox(self.changed)
         self.clicks = ClickQueue(self.changed, self.between_cells, self.cell)
         self.clicks.handlers = handlers(self)
+
+    def open(self, port: int = 0) -> Link:
+        """Serve a page of its own, if it is not yet; gives the link to it.
+
+        Raises:
+            ServeError: the port cannot be had.
+        """
+        from buildflow_nb.cockpit.page.link import Link
+        from buildflow_nb.cockpit.page.server import PageServer
+
+        with self._opening:
+            if self._page is None:
+                self._page = PageServer(self, port)
+            self._page.start()
+        return Link(self._page.link, self.flow().flow_id)
+
+    def close(self) -> None:
+        """Let go of the page, if there is one."""
+        if self._page is not None:
+            self._page.close()
+
+    def changed(self) -> None:
+        """Tell every view that there is something new to show; from any thread."""
+        self.told()
+        for watcher in self._watchers:
+            watcher()
+
+    @contextmanager
+    def watched(self, watcher: Callable[[], None]) -> Iterator[None]:
+        """Let another view be told, too, as long as it is there."""
+        self._watchers += (watcher,)
+        try:
+            yield
+        finally:
+            self._watchers = tuple(one for one in self._watchers if one != watcher)
 
     def show(self, found: Found | None) -> None:
         """Show a table on every page, None for none; from any thread."""

@@ -80,6 +80,12 @@ _TABLE = (
         example="stop price --timeout 10s",
     ),
     Command(
+        "open",
+        "serve the panel as a page of its own, for any browser of this machine, and show its link",
+        (Option("port", "its port; any free one otherwise", ("--port",), port, 0),),
+        example="open",
+    ),
+    Command(
         "cancel",
         "end the change of cloud resources that is under way, after its step",
         (Option("now", "at once, in the middle of a step", ("--now",), flag=True),),

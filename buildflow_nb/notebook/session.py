@@ -150,6 +150,8 @@ class Session:
         self.cells.abandon()
         for flow in list(self._seen):
             _drain(flow)
+        if "cockpit" in vars(self):
+            self.cockpit.close()
         if "live" in vars(self):
             self.live.close()
 

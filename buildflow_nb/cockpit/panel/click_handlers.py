@@ -47,7 +47,9 @@ def handlers(cockpit: Cockpit) -> dict[str, Handler]:
     found: dict[str, Handler] = {
         operation.value: _operation(cockpit, operation) for operation in Operation
     }
-    verbs = (_run, _stop, _start, _remove, _send, _failures, _record, _replay, _check, _export)
+    verbs = (
+        _run, _stop, _start, _remove, _send, _failures, _record, _replay, _check, _export, _open
+    )  # fmt: skip
     return found | {verb.__name__.removeprefix("_"): partial(verb, cockpit) for verb in verbs}
 
 
@@ -143,6 +145,12 @@ def _record(cockpit: Cockpit, values: Values) -> str:
         return end_recording(flow, values["id"])
     path = flow.record(values["id"], values["count"], to=values["to"], timeout=values["timeout"])
     return f"recorded into {_near(path)}; %buildflow replay {values['id']} runs the code on it"
+
+
+def _open(cockpit: Cockpit, values: Values) -> str:
+    link = cockpit.open(values["port"])
+    cockpit.show(link)
+    return "a page of its own is served"
 
 
 def _check(cockpit: Cockpit, values: Values) -> Said:

@@ -103,7 +103,8 @@ def _address(snapshot: FlowSnapshot) -> str:
 
 def _more(folder: str, off: Off) -> str:
     """What is needed now and then."""
-    items = [("Export", f"%buildflow export {folder}")] if folder else []
+    items = [("Open as a page", "%buildflow open")]
+    items += [("Export", f"%buildflow export {folder}")] if folder else []
     made = "".join(
         markup.button(label, "do", line, title=line, off=off(line), role="menuitem")
         for label, line in items

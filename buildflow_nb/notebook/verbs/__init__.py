@@ -23,7 +23,7 @@ _HOMES = {
     "resources": ("preview", "refresh", "apply", "destroy", "unmanage", "cloud"),
     "checking": ("check", "doctor"),
     "export": ("export",),
-    "kernel": ("panel", "history", "remove", "nest_asyncio", "help"),
+    "kernel": ("panel", "open", "cancel", "history", "remove", "nest_asyncio", "help"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from buildflow_nb.cockpit.page.link import Link
 from buildflow_nb.cockpit.panel.actions import removed
 from buildflow_nb.cockpit.views import formats
 from buildflow_nb.commands.help_text import manual
@@ -41,6 +42,10 @@ def _panel(session: Session, values: Values) -> None:
     session.show_panel(state_of(values))
 
 
+def _open(session: Session, values: Values) -> Link:
+    return session.cockpit.open(values["port"])
+
+
 def _cancel(session: Session, values: Values) -> None:
     if not session.cancel(now=values["now"]):
         msg = "no change of cloud resources is under way that a button began"
@@ -61,6 +66,7 @@ def _history(session: Session, values: Values) -> None:
 VERBS: Mapping[str, Verb] = {
     "panel": _panel,
     "cancel": _cancel,
+    "open": _open,
     "history": _history,
     "remove": _remove,
     "nest_asyncio": _nest_asyncio,
