@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Token
 from dataclasses import dataclass, field
+from itertools import islice
 from types import GeneratorType, MappingProxyType, NoneType
 from typing import Any, cast
 
@@ -29,16 +31,17 @@ from buildflow_nb.runtime.concurrency.calls import being_cancelled, call_hook, f
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
 from buildflow_nb.runtime.injection import Injector, settle_all, settle_all_async
 from buildflow_nb.runtime.observability import logs
-from buildflow_nb.runtime.observability.call_notes import noting
+from buildflow_nb.runtime.observability.call_notes import CallNotes
 from buildflow_nb.runtime.observability.hidden import remembering
 from buildflow_nb.runtime.observability.metrics import PartTimes
 from buildflow_nb.runtime.observability.redaction import unwrapped
-from buildflow_nb.runtime.observability.visits import Visit
+from buildflow_nb.runtime.observability.visits import Visit, Worked
 
 __all__ = ("NOT_TRACED", "ChunkOutcome", "Code", "compile_code")
 
 NOT_TRACED: Mapping[int, Visit] = MappingProxyType({})
 
+_Token = Token[logs.LogRing | None] | None
 _FLATTENED = frozenset({NoneType, list, tuple, GeneratorType})
 
 
@@ -60,9 +63,12 @@ class ChunkOutcome:
     seconds: float = 0.0
     decode_s: float = 0.0
     encode_s: float = 0.0
-    handed: float = 0.0  # when it was handed on, in monotonic seconds
+    began: float = 0.0  # when a worker took it up, by `time.perf_counter`
+    handed: float = 0.0  # when it was handed on, in the ledger's
     visits: Mapping[int, Visit] = field(default_factory=lambda: NOT_TRACED)
     """Those that are traced, by element."""
+    worked: Worked | None = None
+    """What is kept of its times, where anything is traced."""
 
     @property
     def code_s(self) -> float:
@@ -152,22 +158,20 @@ class Code:
         """Take a chunk through sync code, those that are traced in order; runs on a worker."""
         began = time.perf_counter()
         outcome = self._decode(raws)
+        outcome.began = began
         outcome.decode_s = time.perf_counter() - began
         call = _listing(self.call) if self.many else self.call
         if outcome.faults:
             call = _skipping(call)
-        values, at = outcome.values, 0
+        values = iter(outcome.values)
         for traced, visit in visits.items():
-            if at < traced:
-                _call_each(call, values[at:traced], outcome)
-            notes = visit.noting()
-            notes.began = time.perf_counter() - began
-            with noting(notes, None):
-                _call_each(call, (values[traced],), outcome)
-            notes.took_s = time.perf_counter() - began - notes.began
-            at = traced + 1
-        if at < len(values):
-            _call_each(call, values[at:] if at else values, outcome)
+            gap = traced - len(outcome.results)
+            if gap:
+                _call_each(call, islice(values, gap), outcome)
+            notes, token = self._noting(visit, began)
+            _call_each(call, islice(values, 1), outcome)
+            _noted(notes, token, began)
+        _call_each(call, values, outcome)
         if self.injector is not None and self.injector.pushes:
             settle_all(outcome.results, outcome.faults)
         called = time.perf_counter()
@@ -182,22 +186,22 @@ class Code:
         """Take a chunk through async code, one element after the other; runs on the loop."""
         began = time.perf_counter()
         outcome = self._decode(raws)
+        outcome.began = began
         outcome.decode_s = time.perf_counter() - began
         call = cast("Callable[[Any], Awaitable[Any]]", self.call)
         if self.many:
             call = _async_listing(cast("Callable[[Any], AsyncIterator[Any]]", self.call))
-        values, at = outcome.values, 0
+        values = iter(outcome.values)
         for traced, visit in visits.items():
-            if at < traced:
-                await _await_each(call, values[at:traced], outcome)
-            notes = visit.noting()
-            notes.began = time.perf_counter() - began
-            with noting(notes, None):
-                await _await_each(call, (values[traced],), outcome)
-            notes.took_s = time.perf_counter() - began - notes.began
-            at = traced + 1
-        if at < len(values):
-            await _await_each(call, values[at:] if at else values, outcome)
+            gap = traced - len(outcome.results)
+            if gap:
+                await _await_each(call, islice(values, gap), outcome)
+            notes, token = self._noting(visit, began)
+            try:
+                await _await_each(call, islice(values, 1), outcome)
+            finally:
+                _noted(notes, token, began)
+        await _await_each(call, values, outcome)
         if self.injector is not None and self.injector.pushes:
             await settle_all_async(outcome.results, outcome.faults)
         called = time.perf_counter()
@@ -205,6 +209,16 @@ class Code:
         ended = time.perf_counter()
         outcome.encode_s, outcome.seconds = ended - called, ended - began
         return outcome
+
+    def _noting(self, visit: Visit, began: float) -> tuple[CallNotes | None, _Token]:
+        """Begin with a call that is traced, in a chunk that began then."""
+        ring = logs.current.get()
+        if ring is None:  # nobody's
+            return None, None
+        notes = visit.notes = CallNotes(ring, time.perf_counter() - began)
+        if visit.sampled and self.injector is not None and self.injector.pushes:
+            notes.context = visit.outgoing()
+        return notes, logs.current.set(notes)
 
     def _decode(self, raws: Sequence[object]) -> ChunkOutcome:
         ring = logs.current.get()
@@ -319,7 +333,14 @@ def compile_code(spec: ConsumerSpec, injector: Injector | None = None) -> Code:
     )
 
 
-def _call_each(call: Callable[[Any], Any], values: Sequence[object], outcome: ChunkOutcome) -> None:
+def _noted(notes: CallNotes | None, token: _Token, began: float) -> None:
+    """A call that is traced is over."""
+    if notes is not None and token is not None:
+        notes.took_s = time.perf_counter() - began - notes.began
+        logs.current.reset(token)
+
+
+def _call_each(call: Callable[[Any], Any], values: Iterable[object], outcome: ChunkOutcome) -> None:
     """Call each of these, after those that were called before."""
     results, faults = outcome.results, outcome.faults
     append = results.append
@@ -332,7 +353,7 @@ def _call_each(call: Callable[[Any], Any], values: Sequence[object], outcome: Ch
 
 
 async def _await_each(
-    call: Callable[[Any], Awaitable[Any]], values: Sequence[object], outcome: ChunkOutcome
+    call: Callable[[Any], Awaitable[Any]], values: Iterable[object], outcome: ChunkOutcome
 ) -> None:
     """The same for async code."""
     results, faults = outcome.results, outcome.faults

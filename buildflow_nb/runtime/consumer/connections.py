@@ -89,7 +89,7 @@ class Connections:
             return
         once = isinstance(self.pusher, OncePusher)
         origins = origins_of(chunk, outcome) if once else None
-        contexts = self.tracing.carried(outcome, outcome.handed) if outcome.visits else None
+        contexts = self.tracing.carried(outcome) if outcome.visits else None
         await self.pusher.submit(PushRequest(outcome.items, done, origins, contexts))
 
     def hurry(self) -> None:

@@ -72,7 +72,7 @@ class FailurePolicy:
             if not hopeless and batch.tries < self._tries:
                 self._ledger.metrics.retried += 1
                 if visit is not None:
-                    visit.fate = "tried again"
+                    visit.said_fate = "tried again"
                 again = None if visit is None else visit.again
                 self._retries.add(batch.for_retry(k, again))
                 continue

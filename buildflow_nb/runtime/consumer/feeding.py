@@ -136,22 +136,25 @@ class Feeding:
         self.under_way[id(chunk)] = chunk
         now, metrics = self._now, self._ledger.metrics
         feeder.at, feeder.since = _IN_CODE, now()
-        visits = self._tracing.begin(chunk, feeder.since)
+        taken = feeder.since
+        visits = self._tracing.begin(chunk, taken)
         outcome = await feeder.worker.run(chunk.items(), None, visits)
         metrics.busy_s += outcome.seconds
         self._pace.learn(len(chunk), outcome.seconds)
         keep_passages(self._ledger, chunk, outcome, feeder.worker.code.spec.options.retries)
         feeder.at, feeder.since = _AT_SINK, now()
-        self._traced(chunk, outcome, feeder.since)
+        self._traced(chunk, outcome, taken, feeder.since)
         assert self._hand_over is not None  # noqa: S101  (set before any feeder begins)
         await self._hand_over(chunk, outcome)
         metrics.push_s += now() - feeder.since
         feeder.at = _TAKING
 
-    def _traced(self, chunk: Chunk, outcome: ChunkOutcome, now: float) -> None:
+    def _traced(self, chunk: Chunk, outcome: ChunkOutcome, taken: float, now: float) -> None:
         """Keep what a trace is made of; trouble goes to the log, as with passages."""
+        # Where the two clocks are not the same, it lies between these two at least.
+        outcome.began = min(max(outcome.began, taken), max(now - outcome.seconds, taken))
         outcome.handed = now
         try:
-            self._tracing.worked(chunk, outcome, now)
+            self._tracing.worked(chunk, outcome)
         except Exception as error:  # noqa: BLE001  (a user's classes, which may do anything)
             self._ledger.log.add("ERROR", f"elements cannot be traced: {describe(error)}")

@@ -3,20 +3,21 @@
     chunk ──begin──► visits ──(called)──► worked ──► carried ──(pushed)──► settled
 
 What a chunk took is measured once for all that are in it; the call itself only for those that are
-traced. An element that fails untraced gets its visit then, with what is known of its chunk.
+traced. An element that fails untraced gets its visit then, with what is known of its chunk, and so
+does the very last one when somebody looks.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.primitive import TraceContext
 from buildflow_nb.core.status.traces import Part
+from buildflow_nb.core.trace_context import new_span_id
 from buildflow_nb.runtime.consumer.code import NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk
-from buildflow_nb.runtime.observability.call_notes import Written
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
@@ -29,137 +30,157 @@ __all__ = ("ChunkTracing",)
 class ChunkTracing:
     """Traces the chunks of one consumer; `sink` names what it writes, "" for nothing.
 
-    Used on the loop only.
+    `ends` is why a trace ends in the sink; "" where it goes on. Used on the loop only.
     """
 
     ledger: Ledger
     sink: str
     ends: str = ""
-    """Why a trace ends in the sink; "" where it goes on."""
 
     def begin(self, chunk: Chunk, now: float) -> Mapping[int, Visit]:
         """The visits of those elements that are traced, in order; none where nothing is."""
         book = self.ledger.traces
         if not book.rate:
             return NOT_TRACED
+        found: Mapping[int, Visit] = NOT_TRACED
+        for batch, _, _ in chunk.parts:
+            if batch.contexts or batch.tries:
+                found = self._asked(chunk, now)
+                break
+        drawn = book.draw(len(chunk), now)
+        if not drawn:
+            return found
+        made: dict[int, Visit] = {}
+        batch, start, end = chunk.parts[0]
+        for i in range(drawn):
+            if i >= end - start:
+                batch = chunk.find(i)[0]
+            visit = made[i] = found.get(i) or Visit(batch.pulled_at)
+            visit.sampled = True
+        return dict(sorted({**found, **made}.items())) if found else made
+
+    def _asked(self, chunk: Chunk, now: float) -> dict[int, Visit]:
+        """Visits of those that came with a trace, or are tried again."""
         found: dict[int, Visit] = {}
-        fed = False
         for i, context in chunk.contexts():
             batch, _ = chunk.find(i)
             if context is not None and not batch.tries:
                 if not context.sampled:
                     continue
-                fed = True
-            found[i] = Visit(batch.pulled_at, batch.tries + 1, context, sampled=True)
-        count = len(chunk)
-        if fed:
-            book.fed(now)
-        picks = book.draw(count, now)
-        for i in picks:
-            if i not in found:
-                found[i] = Visit(chunk.find(i)[0].pulled_at, sampled=True)
-        if count - 1 not in found:
-            found[count - 1] = Visit(chunk.parts[-1][0].pulled_at)
-        return found if len(found) == 1 else dict(sorted(found.items()))
+                self.ledger.traces.fed(now)
+            visit = found[i] = Visit(batch.pulled_at)
+            visit.tries, visit.context, visit.sampled = batch.tries + 1, context, True
+        return found
 
-    def worked(self, chunk: Chunk, outcome: ChunkOutcome, now: float) -> None:
+    def worked(self, chunk: Chunk, outcome: ChunkOutcome) -> None:
         """Note what became of those that are traced, once their chunk is through the code."""
-        visits = outcome.visits
-        if not visits:
+        book = self.ledger.traces
+        if not book.rate:
             return
-        ledger, worked = self.ledger, self._worked(chunk, outcome, now)
-        for i, visit in visits.items():
+        worked = outcome.worked = self._worked(outcome)
+        values, results, faults = outcome.values, outcome.results, outcome.faults
+        masked = self.ledger.redaction.masked
+        for i, visit in outcome.visits.items():
             visit.worked = worked
-            if i not in outcome.faults:
-                self._show(visit, outcome, i)
-            ledger.traces.add(visit)
+            if i not in faults:
+                visit.value, visit.result = keepable(values[i]), keepable(results[i])
+                if masked:
+                    self._mask(visit)
+            book.kept.append(visit)
+        last = len(values) - 1
+        if last in outcome.visits:
+            book.last = outcome.visits[last]
+        elif last not in faults:
+            pulled = chunk.parts[-1][0].pulled_at
+            value, result = keepable(values[last]), keepable(results[last])
+            made = _Last(self, pulled, worked, value, result)
+            book.last = made() if masked else made
 
-    def _worked(self, chunk: Chunk, outcome: ChunkOutcome, now: float) -> Worked:
+    def _worked(self, outcome: ChunkOutcome) -> Worked:
         return Worked(
-            now - outcome.seconds,
+            outcome.began,
             outcome.decode_s,
             outcome.code_s,
             outcome.encode_s,
-            len(chunk),
+            len(outcome.values),
+            self.sink,
+            self.ends,
+            outcome.handed,
         )
 
-    def _show(self, visit: Visit, outcome: ChunkOutcome, i: int) -> None:
-        ledger, given = self.ledger, outcome.given(i)
-        element = keepable(outcome.values[i])
-        if ledger.redaction.masked:
-            element, given = ledger.redaction.element(element), ledger.shown(given)
-        visit.element, visit.results = element, tuple(map(keepable, given))
+    def _mask(self, visit: Visit) -> None:
+        ledger = self.ledger
+        visit.value = ledger.redaction.element(visit.value)
+        visit.result = ledger.shown(visit.gave)
 
-    def carried(self, outcome: ChunkOutcome, now: float) -> Mapping[int, TraceContext] | None:
+    def carried(self, outcome: ChunkOutcome) -> Mapping[int, TraceContext] | None:
         """The traces that items take along into the sink, by item; None where none does."""
-        if not self.sink:
+        if not self.sink or self.ends:
             return None
         found: dict[int, TraceContext] = {}
-        slots = outcome.slots
         for i, visit in outcome.visits.items():
-            if i in outcome.faults:
+            places = _places(outcome.slots, i)
+            if i in outcome.faults or not places:
                 continue
-            first, end = i, i + 1
-            if slots is not None:
-                first, end = bisect_left(slots, i), bisect_right(slots, i)
-                if first == end:
-                    continue  # it was dropped
-            written = visit.writes(self.sink, now, self.ends)
-            if visit.sampled and not self.ends:
-                found |= dict.fromkeys(range(first, end), visit.context_of(written))
+            visit.sink_id = visit.sink_id or new_span_id()
+            found |= dict.fromkeys(places, visit.outgoing(visit.sink_id))
         return found or None
 
     def settled(
         self, chunk: Chunk, outcome: ChunkOutcome, final: Faults, now: float
     ) -> Mapping[int, Visit]:
-        """All visits of a chunk that is pushed: those that failed, with `final` faults or others.
+        """Note that a chunk is pushed; `final` are those elements that the sink refused.
 
-        Gives them by element; each that failed has one.
+        Gives the visits of those that failed, there or before.
         """
-        book = self.ledger.traces
-        if not book.rate:
+        worked = outcome.worked
+        if worked is None:
             return NOT_TRACED
-        for i, visit in outcome.visits.items():
-            if i not in outcome.faults and i not in final:
-                visit.end(now, self._fate(visit))
+        worked.stored = now
         if not outcome.faults and not final:
-            return outcome.visits
-        return self._failed(chunk, outcome, final, now)
-
-    def _fate(self, visit: Visit) -> str:
-        if not self.sink:
-            return "done"
-        return "written" if visit.results else "dropped"
+            return NOT_TRACED
+        return self._failed(chunk, outcome, worked, final)
 
     def _failed(
-        self, chunk: Chunk, outcome: ChunkOutcome, final: Faults, now: float
+        self, chunk: Chunk, outcome: ChunkOutcome, worked: Worked, final: Faults
     ) -> Mapping[int, Visit]:
-        visits = dict(outcome.visits)
-        worked: Worked | None = None
+        found: dict[int, Visit] = {}
         for i, error in {**outcome.faults, **final}.items():
             batch, k = chunk.find(i)
-            visit = visits.get(i)
-            if visit is None:
-                worked = worked or self._untraced(chunk, outcome, now)
-                visit = visits[i] = Visit(batch.pulled_at, batch.tries + 1, worked=worked)
+            visit = found[i] = outcome.visits.get(i) or Visit(batch.pulled_at)
+            if visit.worked is None:
+                visit.worked, visit.tries = worked, batch.tries + 1
                 visit.context = batch.contexts.get(k) if batch.contexts else None
-            raw = self.ledger.redaction.raw(batch.items[k])
-            visit.element = keepable(raw) if visit.element is None else visit.element
+            if i not in outcome.visits or i in outcome.faults:
+                visit.value = keepable(self.ledger.redaction.raw(batch.items[k]))
             visit.failed_in = Part.SINK if i in final else outcome.failed_in(i)
             visit.error = self.ledger.said(describe(error), batch.items[k])
             visit.origin = batch.origin(k) if batch.origin is not None else ""
-            visit.end(now, "failed")
-            if i in final:
-                _refuse(visit.written, visit.error)
+            visit.end(worked.stored or worked.handed, "failed")
             self.ledger.traces.fail(visit)
-        return visits
-
-    def _untraced(self, chunk: Chunk, outcome: ChunkOutcome, now: float) -> Worked:
-        """What is known of a chunk of which no other element is traced."""
-        seen = next((visit.worked for visit in outcome.visits.values()), None)
-        return seen or self._worked(chunk, outcome, now)
+        return found
 
 
-def _refuse(written: list[Written], error: str) -> None:
-    for each in written:
-        each.error = error
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The very last element, which is no visit until somebody looks."""
+
+    tracing: ChunkTracing
+    pulled: float
+    worked: Worked
+    value: object
+    result: object
+
+    def __call__(self) -> Visit:
+        visit = Visit(self.pulled)
+        visit.worked, visit.value, visit.result = self.worked, self.value, self.result
+        if self.tracing.ledger.redaction.masked:
+            self.tracing._mask(visit)  # noqa: SLF001  (its own module)
+        return visit
+
+
+def _places(slots: Sequence[int] | None, element: int) -> range:
+    """Which items an element gave."""
+    if slots is None:
+        return range(element, element + 1)
+    return range(bisect_left(slots, element), bisect_right(slots, element))

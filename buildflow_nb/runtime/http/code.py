@@ -25,7 +25,7 @@ from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import compile_answer
 from buildflow_nb.runtime.http.thread_pool import ThreadPool
 from buildflow_nb.runtime.injection import Injector, injector_for
-from buildflow_nb.runtime.observability.call_notes import CallNotes, noting, of_call, ring_of
+from buildflow_nb.runtime.observability.call_notes import notes_now
 from buildflow_nb.runtime.observability.logs import LogRing, current, owned_by
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
@@ -178,8 +178,7 @@ class RouteCode:
     async def _call_async(self, arguments: Arguments, request: object = None) -> Any:
         """Call with bound arguments; several results come as a list."""
         self._hide(arguments)
-        notes = of_call.get()
-        token = current.set(self.ring if notes is None else ring_of(notes, self.ring))
+        token = current.set(notes_now() or self.ring)
         call = self._call if request is None else partial(self._call, __request__=request)
         try:
             found = self.binding.invoke(call, arguments)
@@ -200,9 +199,8 @@ class RouteCode:
         self._hide(arguments)
         call = self._call if request is None else partial(self._call, __request__=request)
         work = partial(self._work, call, arguments)
-        notes = of_call.get()
-        if notes is not None:
-            work = partial(_noted, notes, work)
+        if (notes := notes_now()) is not None:
+            work = partial(notes.of, work)
         # a thread has a context of its own; what it must know of this one is told
         return await self._threads.run(muting(work) if self._injector is not None else work)
 
@@ -231,11 +229,6 @@ async def lone_code(
             await code.tear_down()
     finally:
         threads.close()
-
-
-def _noted(notes: CallNotes, work: Callable[[], Any]) -> Any:
-    with noting(notes, None):
-        return work()
 
 
 def _unrolled(result: Any) -> Any:

@@ -42,9 +42,9 @@ from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
 from buildflow_nb.runtime.http.tracing import RouteTracing
 from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.liveness import Liveness
-from buildflow_nb.runtime.observability.call_notes import of_call
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.logs import current
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import Visit
@@ -379,11 +379,12 @@ class HttpRoute(RouteNumbers):
         if visit is None:
             return await code.call(arguments, asked)
         notes = tracing.called(visit, now())
-        token = of_call.set(notes if visit.sampled else None)
+        token = current.set(notes) if visit.sampled else None
         try:
             return await code.call(arguments, asked)
         finally:
-            of_call.reset(token)
+            if token is not None:
+                current.reset(token)
             tracing.returned(visit, now())
 
     def _sink_changed(self) -> None:

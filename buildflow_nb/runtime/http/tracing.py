@@ -16,7 +16,7 @@ from buildflow_nb.core.trace_context import TRACEPARENT, TraceContext, read
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
-from buildflow_nb.runtime.observability.visits import UNDER_WAY, Visit, Worked, keepable
+from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
 
 __all__ = ("RouteTracing", "failed", "traces_of")
 
@@ -32,10 +32,11 @@ class RouteTracing:
         book = self.ledger.traces
         if not book.rate:
             return Visit(now)
-        context = read(headers) if TRACEPARENT in headers else None
-        if context is not None and context.sampled:
-            return Visit(now, context=context, sampled=True)
-        return Visit(now, context=context, sampled=bool(book.draw(1, now)))
+        visit = Visit(now)
+        visit.context = read(headers) if TRACEPARENT in headers else None
+        asked = visit.context is not None and visit.context.sampled
+        visit.sampled = asked or bool(book.draw(1, now))
+        return visit
 
     def bound(self, visit: Visit, body_at: float, now: float) -> None:
         """Its body was there, and was made arguments."""
@@ -43,9 +44,10 @@ class RouteTracing:
 
     def called(self, visit: Visit, now: float) -> CallNotes:
         """Its code is called; gives what notes the call."""
-        notes = visit.noting()
-        if visit.worked is not None:
-            notes.began = now - visit.worked.began
+        began = 0.0 if visit.worked is None else now - visit.worked.began
+        notes = visit.notes = CallNotes(self.ledger.log, began)
+        if visit.sampled:
+            notes.context = visit.outgoing()
         return notes
 
     def returned(self, visit: Visit, now: float) -> None:
@@ -62,8 +64,8 @@ class RouteTracing:
             return
         redaction = self.ledger.redaction
         shown = self.ledger.shown(results) if redaction.masked else results
-        visit.element = keepable(redaction.element(element) if redaction.masked else element)
-        visit.results = tuple(map(keepable, shown))
+        visit.value = keepable(redaction.element(element) if redaction.masked else element)
+        visit.result = [keepable(one) for one in shown]
 
     def ended(self, visit: Visit, now: float, status: int, *, stores: bool) -> None:
         """It is answered with this status; what it took is counted."""
@@ -76,8 +78,8 @@ class RouteTracing:
         self.ledger.metrics.parts.add(now, 1, now - visit.pulled, *parts)
         if visit.notes is None or not self.ledger.traces.rate:
             return
-        if visit.fate == UNDER_WAY:
-            stored = "written" if visit.results else "dropped"
+        if not visit.said_fate:
+            stored = "written" if visit.result else "dropped"
             visit.end(now, f"{stored}, answered {status}" if stores else f"answered {status}")
         visit.ended = now
         self.ledger.traces.add(visit)
@@ -87,7 +89,7 @@ def failed(ledger: Ledger, visit: Visit | None, element: object, error: BaseExce
     """Note that a request failed, for the trace that it belongs to."""
     if visit is None or not ledger.traces.rate:
         return
-    visit.element = keepable(ledger.redaction.element(element))
+    visit.value = keepable(ledger.redaction.element(element))
     visit.error = ledger.said(describe(error), element)
     visit.failed_in = Part.SINK if visit.written else Part.CODE
     for written in visit.written:
@@ -99,4 +101,4 @@ def traces_of(visit: Visit, written: Written, count: int) -> Mapping[int, TraceC
     """The traces that items take along."""
     if not visit.sampled or written.note:
         return None
-    return dict.fromkeys(range(count), visit.context_of(written))
+    return dict.fromkeys(range(count), visit.outgoing(written.span_id))

@@ -1,25 +1,27 @@
 """What is noted of one call of a processor's code while it runs: its lines, and what it pushes.
 
-Only calls that are traced pay for this: such a call runs with a ring of its own, which passes all
-lines on to the processor's and remembers the first ones. Whoever prints or logs does as ever, also
-a thread that the call starts.
+Only calls that are traced pay for this: such a call runs with a ring of its own in the place of its
+processor's, which passes all lines on and remembers the first ones. Whoever prints or logs does as
+ever, also a thread that the call starts. As there may be thousands of such calls a second, a ring
+has next to nothing until something happens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import Token
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from buildflow_nb.core.trace_context import TraceContext, new_span_id
 from buildflow_nb.runtime.observability.hidden import Hidden
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogRing, current
 
-__all__ = ("MOST_LINES", "CallNotes", "Written", "noting", "of_call", "ring_of")
+__all__ = ("MOST_LINES", "CallNotes", "Written", "begin", "notes_now")
 
 MOST_LINES = 50  # lines that are kept of a call
 _Line = tuple[float, str, str]  # time, level, text
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -37,55 +39,66 @@ class Written:
     note: str = ""
 
 
-@dataclass(slots=True, eq=False)
-class CallNotes:
+class CallNotes(LogRing):
     """One call: when it began and how long it took, in seconds from where its chunk began.
 
-    `context` is what goes along with what it pushes: None where nothing does. `trace_id` is empty
-    there, too.
+    `context` is what goes along with what it pushes: None where nothing does. To a stream that
+    keeps the beginnings of lines by their ring it is the ring of its processor.
     """
 
-    context: TraceContext | None = None
-    began: float = 0.0
-    took_s: float | None = None
-    lines: list[_Line] = field(default_factory=list)
-    written: list[Written] = field(default_factory=list)
+    __slots__ = ("_ring", "began", "context", "kept", "took_s", "written")
 
-
-class _Forwarded(list[_Line]):
-    """The `recent` of a call's ring: lines go to the processor's ring, and the first ones here."""
-
-    def __init__(self, ring: LogRing, kept: list[_Line]) -> None:
-        super().__init__()
+    def __init__(self, ring: LogRing, began: float = 0.0) -> None:  # of its base it has nothing
         self._ring = ring
-        self._kept = kept
+        self.began = began
+        self.took_s: float | None = None
+        self.context: TraceContext | None = None
+        self.kept: Sequence[_Line] = ()
+        self.written: Sequence[Written] = ()
+
+    def note(self, written: Written) -> None:
+        """It pushes."""
+        self.written = [*self.written, written]
+
+    def of(self, work: Callable[[], T]) -> T:
+        """Work as this call, on a thread or task that is its processor's."""
+        token = current.set(self)
+        try:
+            return work()
+        finally:
+            current.reset(token)
+
+    # -- as a ring, and as the lines of one ----------------------------------------------------
+
+    @property
+    def recent(self) -> CallNotes:  # type: ignore[override]
+        """Where lines are appended: here."""
+        return self
+
+    @property
+    def hidden(self) -> Hidden | None:  # type: ignore[override]
+        """What no line may show."""
+        return self._ring.hidden
+
+    def __len__(self) -> int:
+        return 0  # it is never full
 
     def append(self, line: _Line) -> None:
+        """Pass a line on, and keep it if it is one of the first; it is masked when it is shown."""
         recent = self._ring.recent
         recent.append(line)
-        if len(self._kept) < MOST_LINES:
-            self._kept.append(line)  # masked when it is shown
         if len(recent) > LOG_LINES:
             self._ring.turn()
+        if len(self.kept) < MOST_LINES:
+            self.kept = [*self.kept, line]
 
-    def extend(self, lines: Iterable[_Line]) -> None:
-        for line in lines:
+    def extend(self, level: str | Iterable[_Line], lines: Iterable[str] = ()) -> None:
+        """Append lines: of a level as a ring does, or ready ones as a list does."""
+        if isinstance(level, str):
+            super().extend(level, lines)
+            return
+        for line in level:
             self.append(line)
-
-
-class _CallRing(LogRing):
-    """The ring of one call, which is the processor's but for what it remembers.
-
-    To a stream that keeps the beginnings of lines by their ring, the two are the same.
-    """
-
-    __slots__ = ("_ring",)
-
-    def __init__(self, ring: LogRing, kept: list[_Line]) -> None:
-        super().__init__()
-        self._ring = ring
-        self.recent = _Forwarded(ring, kept)
-        self.hidden: Hidden | None = ring.hidden
 
     def __eq__(self, other: object) -> bool:
         return other is self or other is self._ring or getattr(other, "_ring", None) is self._ring
@@ -93,52 +106,38 @@ class _CallRing(LogRing):
     def __hash__(self) -> int:
         return hash(self._ring)
 
-    def extend(self, level: str, lines: Iterable[str]) -> None:
-        self.hidden = self._ring.hidden
-        super().extend(level, lines)
-
     def take(self, lines: Iterable[_Line]) -> None:
+        """As its processor's."""
         self._ring.take(lines)
 
     def hide(self, secrets: Iterable[object]) -> bool:
-        new = self._ring.hide(secrets)
-        self.hidden = self._ring.hidden
-        return new
+        """As its processor's."""
+        return self._ring.hide(secrets)
 
     def hide_behind(self, before: int) -> None:
+        """As its processor's."""
         self._ring.hide_behind(before)
 
     @property
     def count(self) -> int:
+        """As its processor's."""
         return self._ring.count
 
     def told(self, text: str) -> str:
+        """As its processor's."""
         return self._ring.told(text)
 
     def turn(self) -> None:
+        """As its processor's."""
         self._ring.turn()
 
 
-of_call: ContextVar[CallNotes | None] = ContextVar("buildflow_call_notes", default=None)
+def begin(notes: CallNotes) -> Token[LogRing | None]:
+    """Let what is done from here on be a call's, until the token is given back to `current`."""
+    return current.set(notes)
 
 
-def ring_of(notes: CallNotes, ring: LogRing) -> LogRing:
-    """The ring of a call, of a processor that has this one."""
-    return _CallRing(ring, notes.lines)
-
-
-@contextmanager
-def noting(notes: CallNotes, ring: LogRing | None) -> Iterator[None]:
-    """Note what is printed, logged and pushed from here, on this task or thread.
-
-    `ring` is the processor's, where it is another than that of this task or thread.
-    """
-    ring = current.get() if ring is None else ring
-    token = of_call.set(notes)
-    lines = None if ring is None else current.set(ring_of(notes, ring))
-    try:
-        yield
-    finally:
-        of_call.reset(token)
-        if lines is not None:
-            current.reset(lines)
+def notes_now() -> CallNotes | None:
+    """The notes of the call that this is part of, where it is traced."""
+    ring = current.get()
+    return ring if isinstance(ring, CallNotes) else None

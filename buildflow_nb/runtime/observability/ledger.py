@@ -194,7 +194,7 @@ class Ledger:
         self.metrics.failures += 1
         record = FailureRecord(self, self._failure_number, at, fault, fate)
         if fault.visit is not None:
-            fault.visit.failure, fault.visit.fate = record.number, fate
+            fault.visit.failure, fault.visit.said_fate = record.number, fate
         self.failures.append(record)
         self._keep_exception(record)
         self._emit(ElementFailed(record.as_data()))

@@ -6,7 +6,7 @@ is waiting, and says for what. What was not measured has no time, and says what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from buildflow_nb.core.status.traces import Part, Span, Step, TraceLine, took
@@ -23,11 +23,12 @@ _ENDS_WITH = {Part.DECODE: 1, Part.CODE: 2, Part.ENCODE: 3}
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """What a processor's steps are told with: its id, its source, and what masks a text."""
+    """What a processor's steps are told with: its id, its source, what masks texts and results."""
 
     processor_id: str
     source: str
     told: Callable[[str], str]
+    shown: Callable[[Sequence[object]], tuple[object, ...]]
 
 
 @dataclass(slots=True)
@@ -90,9 +91,13 @@ def step_of(visit: Visit, teller: Teller, epoch: float, since: float | None) -> 
         again = "until it was tried again" if visit.tries > 1 else "in line"
         parts.wait(again, began, worked.began)
         end = max(_worked(parts, worked), began)
+        end = _pushed(parts, worked, end)
     for written in visit.written:
+        parts.wait("in line", end, written.began)
         end = max(end, _write(parts, written))
-    ended = visit.ended if visit.failed_in in {None, Part.SINK} else end
+    ended = end if visit.failed_in not in {None, Part.SINK} else visit.ended
+    if ended is None and worked is not None:
+        ended = worked.stored
     name = teller.processor_id
     span = Span(
         span_id=visit.span_id,
@@ -108,8 +113,8 @@ def step_of(visit: Visit, teller: Teller, epoch: float, since: float | None) -> 
     return Step(
         span=span,
         parts=tuple(parts.found),
-        came_in=visit.element,
-        gave=visit.results,
+        came_in=visit.value,
+        gave=teller.shown(visit.gave),
         tries=visit.tries,
         failure=visit.failure,
         origin=visit.origin,
@@ -133,6 +138,17 @@ def _worked(parts: _Parts, worked: Worked) -> float:
     parts.wait(_for_what(others), at, called)
     parts.add(Part.ENCODE, name, called, worked.encode_s, shared)
     return called + worked.encode_s
+
+
+def _pushed(parts: _Parts, worked: Worked, at: float) -> float:
+    """Add the push of its chunk, if it is part of that; gives when it was over."""
+    visit = parts.visit
+    if not worked.sink or visit.failed_in not in {None, Part.SINK} or not visit.gave:
+        return at
+    parts.wait("in line", at, worked.handed)
+    error = visit.error if visit.failed_in is Part.SINK else ""
+    written = Written(worked.sink, worked.handed, visit.sink_id, worked.stored, error, worked.note)
+    return _write(parts, written)
 
 
 def _called(parts: _Parts, worked: Worked, at: float, until: float) -> float:
@@ -161,7 +177,7 @@ def _for_what(others: int) -> str:
 
 def _lines(parts: _Parts) -> Iterator[TraceLine]:
     notes = parts.visit.notes
-    for at, level, text in notes.lines if notes is not None else ():
+    for at, level, text in notes.kept if notes is not None else ():
         yield TraceLine(at, level, parts.teller.told(text))
 
 

@@ -130,6 +130,8 @@ def _ends(found: Iterable[_Found]) -> dict[str | _Try, float]:
         for written in (*visit.written, *calls):
             if written.ended is not None:
                 ends[written.span_id] = written.ended + epoch
+        if visit.sink_id and visit.worked is not None and visit.worked.stored is not None:
+            ends[visit.sink_id] = visit.worked.stored + epoch
         if visit.ended is not None:
             ends[ledger.processor_id, visit.parent_id, visit.tries] = visit.ended + epoch
     return ends
@@ -137,7 +139,7 @@ def _ends(found: Iterable[_Found]) -> dict[str | _Try, float]:
 
 def _step(ledger: Ledger, visit: Visit, ends: Mapping[str | _Try, float]) -> Step:
     epoch = _epoch(ledger)
-    teller = Teller(ledger.processor_id, ledger.traces.source, ledger.log.told)
+    teller = Teller(ledger.processor_id, ledger.traces.source, ledger.log.told, ledger.shown)
     if visit.tries > 1:
         since = ends.get((ledger.processor_id, visit.parent_id, visit.tries - 1))
     else:

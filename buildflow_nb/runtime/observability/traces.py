@@ -1,9 +1,10 @@
 """Which elements of a processor are traced, and what is kept of them, bounded.
 
-Traced are the last element of each chunk, each one that is tried again or failed, each one that
-came with a trace that asks for it, and a sample: one in so many, and up to ten a second, so that a
-flow that has little to do is traced whole. Of these the sampled ones are kept, and take their trace
-along to where they are written; of the others only the very last is.
+Traced are each element that is tried again or failed, each one that came with a trace that asks
+for it, and a sample: one in so many, and up to ten a second, so that a flow that has little to do
+is traced whole. These are kept, and take their trace along to where they are written. The very last
+element is kept besides, with what is known of its chunk. Of a chunk its first elements are the
+sample, as many as there are in it by chance: so the loop over all others need not be interrupted.
 
 A processor that was lately given traces takes no sample of its own: it would begin traces in the
 middle of the way.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
+from collections.abc import Callable
 
 from buildflow_nb.runtime.observability.visits import Visit
 
@@ -37,25 +39,23 @@ class TraceBook:
         self.source = ""
         self.kept: deque[Visit] = deque(maxlen=KEPT)
         self.failed: deque[Visit] = deque(maxlen=FAILED)
-        self.last: Visit | None = None
+        self.last: Visit | Callable[[], Visit] | None = None
         self._left = self._gap() - 1 if rate else 0  # elements before the next of the share
         self._free_at = -math.inf
         self._fed_until = -math.inf
 
-    def draw(self, count: int, now: float) -> list[int]:
-        """Which of the next `count` elements are sampled, in order."""
+    def draw(self, count: int, now: float) -> int:
+        """How many of the next `count` elements are sampled."""
         if now < self._fed_until:
-            return []
-        found: list[int] = []
-        at = self._left
-        while at < count:
-            found.append(at)
-            at += self._gap()
-        self._left = at - count
-        if now >= self._free_at - BURST_S:
+            return 0
+        found, left = 0, self._left
+        while left < count:
+            found += 1
+            left += self._gap()
+        self._left = left - count
+        if not found and now >= self._free_at - BURST_S:
             self._free_at = max(now, self._free_at) + EACH_S
-            if not found or found[-1] != count - 1:
-                found.append(count - 1)
+            return 1
         return found
 
     def fed(self, now: float) -> None:
@@ -68,6 +68,16 @@ class TraceBook:
         if visit.sampled:
             self.kept.append(visit)
 
+    def _made_last(self) -> Visit | None:
+        """The last visit, which is made when somebody looks."""
+        last = self.last
+        if last is not None and not isinstance(last, Visit):
+            made = last()
+            if self.last is last:
+                self.last = made
+            return made
+        return last
+
     def fail(self, visit: Visit) -> None:
         """Keep a visit that failed."""
         self.failed.append(visit)
@@ -75,7 +85,7 @@ class TraceBook:
     def visits(self) -> list[Visit]:
         """All that there are, each once, oldest first."""
         found = {id(visit): visit for visit in (*list(self.kept), *list(self.failed))}
-        if (last := self.last) is not None:
+        if (last := self._made_last()) is not None:
             found[id(last)] = last
         return sorted(found.values(), key=lambda visit: visit.pulled)
 

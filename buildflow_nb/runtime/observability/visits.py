@@ -1,35 +1,46 @@
 """What is noted of one try of one element by one processor.
 
-Times are kept as they were taken, in monotonic seconds, for a whole chunk where it was one. Spans
-are made of them when somebody looks (`steps.py`), so that what nobody looks at costs little.
+Times are kept as they were taken, in monotonic seconds, and what is the same for a whole chunk is
+kept once for all of it. Everything else is made when somebody looks (`steps.py`): a visit that
+nobody looks at costs next to nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from buildflow_nb.core.status.traces import Part
 from buildflow_nb.core.trace_context import TraceContext, new_span_id, new_trace_id
+from buildflow_nb.runtime.concurrency.calls import flatten
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written
 
 __all__ = ("UNDER_WAY", "Visit", "Worked", "keepable")
 
 UNDER_WAY = "under way"
 CUT = 16_384  # characters or bytes of a text that are kept of an element
+_TEXTS = (str, bytes)
 
 
 @dataclass(slots=True)
 class Worked:
-    """How long a chunk of `together` elements was decoded, called and encoded, in seconds."""
+    """How long a chunk of `together` elements was decoded, called and encoded, in seconds.
+
+    `sink` is where it was pushed to, at `handed`, and `stored` when that was over; `note` says what
+    those times do not.
+    """
 
     began: float
     decode_s: float
     code_s: float
     encode_s: float
     together: int = 1
+    sink: str = ""
+    note: str = ""
+    handed: float = 0.0
+    stored: float | None = None
 
 
-@dataclass(slots=True, eq=False)
 class Visit:
     """One try of one element, which came at `pulled`.
 
@@ -37,23 +48,26 @@ class Visit:
     trace where it is `sampled`. `failed_in` is the part in which it failed.
     """
 
-    pulled: float
-    tries: int = 1
+    tries = 1
     context: TraceContext | None = None
-    sampled: bool = False
+    sampled = False
     worked: Worked | None = None
     notes: CallNotes | None = None
-    written: list[Written] = field(default_factory=list)
-    element: object = None
-    results: tuple[object, ...] = ()
+    written: Sequence[Written] = ()
+    value: object = None
+    result: object = None
     ended: float | None = None
-    error: str = ""
+    error = ""
     failed_in: Part | None = None
-    fate: str = UNDER_WAY
     failure: int | None = None
-    origin: str = ""
-    _trace_id: str = ""
-    _span_id: str = ""
+    origin = ""
+    said_fate = ""
+    sink_id = ""
+    _trace_id = ""
+    _span_id = ""
+
+    def __init__(self, pulled: float) -> None:
+        self.pulled = pulled
 
     @property
     def trace_id(self) -> str:
@@ -80,32 +94,39 @@ class Visit:
         return "" if self.context is None else self.context.span_id
 
     @property
+    def gave(self) -> tuple[object, ...]:
+        """What it became."""
+        return tuple(flatten(self.result))
+
+    @property
+    def fate(self) -> str:
+        """What became of it."""
+        if self.said_fate:
+            return self.said_fate
+        worked = self.worked
+        if worked is None or worked.stored is None:
+            return UNDER_WAY
+        return "done" if not worked.sink else "written" if self.gave else "dropped"
+
+    @property
     def again(self) -> TraceContext:
         """The context of the next try of its element."""
-        state = "" if self.context is None else self.context.state
-        return TraceContext(self.trace_id, self.parent_id, sampled=True, state=state)
+        return self.outgoing(self.parent_id)
 
-    def context_of(self, written: Written) -> TraceContext:
-        """What goes along with a push."""
+    def outgoing(self, span_id: str = "") -> TraceContext:
+        """What goes along with a push of it, which is that span."""
         state = "" if self.context is None else self.context.state
-        return TraceContext(self.trace_id, written.span_id, sampled=True, state=state)
-
-    def noting(self) -> CallNotes:
-        """Notes for its call, which goes on with its trace."""
-        state = "" if self.context is None else self.context.state
-        context = TraceContext(self.trace_id, state=state) if self.sampled else None
-        self.notes = CallNotes(context)
-        return self.notes
+        return TraceContext(self.trace_id, span_id, sampled=True, state=state)
 
     def writes(self, name: str, now: float, note: str = "") -> Written:
-        """Note a push of it that begins."""
+        """Note a push of it that begins, beside that of its chunk."""
         written = Written(name, now, note=note)
-        self.written.append(written)
+        self.written = [*self.written, written]
         return written
 
     def end(self, now: float, fate: str) -> None:
         """It is done with."""
-        self.ended, self.fate = now, fate
+        self.ended, self.said_fate = now, fate
         for written in self.written:
             if written.ended is None:
                 written.ended = now
@@ -113,6 +134,4 @@ class Visit:
 
 def keepable(value: object) -> object:
     """A value, cut where it is a long text: what is kept for people must not fill memory."""
-    if isinstance(value, (str, bytes)) and len(value) > CUT:
-        return value[:CUT]
-    return value
+    return value[:CUT] if type(value) in _TEXTS and len(value) > CUT else value  # type: ignore[arg-type, index]

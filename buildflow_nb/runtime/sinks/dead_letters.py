@@ -92,7 +92,8 @@ class DeadLetters:
         found = {}
         for i, fault in enumerate(faults):
             if fault.visit is not None:
-                found[i] = fault.visit.context_of(fault.visit.writes(name, now, ends))
+                written = fault.visit.writes(name, now, ends)
+                found[i] = fault.visit.outgoing(written.span_id)
         return found
 
     def _written(self, faults: list[Fault], error: str) -> None:

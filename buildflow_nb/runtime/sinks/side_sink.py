@@ -25,7 +25,7 @@ from buildflow_nb.core.portable import placed
 from buildflow_nb.core.primitive import Env, Wire, Writable
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
-from buildflow_nb.runtime.observability.call_notes import CallNotes, Written, of_call
+from buildflow_nb.runtime.observability.call_notes import CallNotes, Written, notes_now
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.sinks.push import (
     Contexts,
@@ -157,7 +157,7 @@ class SideSink:
         if _muted.get():
             pushed.future.set_result(None)
             return pushed
-        notes = of_call.get()
+        notes = notes_now()
         contexts = None if notes is None else self._traced(notes, pushed, len(items))
         try:
             here = asyncio.get_running_loop() is self._loop
@@ -175,7 +175,7 @@ class SideSink:
         pusher = self._pusher
         ends = "" if pusher is None else pusher.trace_ends
         written = Written(_named(self._primitive), now(), note=ends)
-        notes.written.append(written)
+        notes.note(written)
 
         def end(done: Done) -> None:
             written.ended, error = now(), done.exception()
