@@ -52,7 +52,8 @@ def test_a_failure_offers_what_a_person_has_use_for(app):
     (failed,) = app.failures("picky")
     assert set(dir(failed)) == {
         *("at", "discard", "element", "error", "exception", "fate", "input", "number", "origin"),
-        *("original", "processor_id", "reraise", "retry", "traceback", "tries"),
+        *("original", "processor_id", "reraise", "retry", "trace_id", "traceback"),
+        "tries",
     }
 
 

@@ -86,7 +86,7 @@ class ChunkTracing:
                 visit.value, visit.result = keepable(values[i]), keepable(results[i])
                 if masked:
                     self._mask(visit)
-            book.kept.append(visit)
+            book.keep(visit)
         last = len(values) - 1
         if last in outcome.visits:
             book.last = outcome.visits[last]

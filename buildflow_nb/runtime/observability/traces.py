@@ -22,7 +22,8 @@ from buildflow_nb.runtime.observability.visits import Visit
 __all__ = ("KEPT", "TraceBook")
 
 KEPT = 100  # sampled visits of a processor
-FAILED = 400  # visits of failed ones: 200 failures, tried twice
+WHOLE = 20  # of which the elements are kept, too: as many as `peek` shows
+FAILED = 200  # visits of failed ones
 EACH_S = 0.1  # seconds for one sample more than the share
 BURST_S = 0.9  # of them that may be had at once: ten
 FED_S = 10.0  # seconds after a trace that came, in which none is begun
@@ -66,7 +67,14 @@ class TraceBook:
         """Keep a visit: as the last one, and where it is sampled for longer."""
         self.last = visit
         if visit.sampled:
-            self.kept.append(visit)
+            self.keep(visit)
+
+    def keep(self, visit: Visit) -> None:
+        """Keep a sampled visit; of older ones the elements are let go."""
+        kept = self.kept
+        kept.append(visit)
+        if len(kept) > WHOLE:
+            kept[-WHOLE - 1].forget()
 
     def _made_last(self) -> Visit | None:
         """The last visit, which is made when somebody looks."""

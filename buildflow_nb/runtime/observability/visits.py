@@ -41,6 +41,16 @@ class Worked:
     stored: float | None = None
 
 
+class _LetGo:
+    """Stands for an element that is not kept any more."""
+
+    def __repr__(self) -> str:
+        return "(not kept any more)"
+
+
+LET_GO = _LetGo()
+
+
 class Visit:
     """One try of one element, which came at `pulled`.
 
@@ -123,6 +133,11 @@ class Visit:
         written = Written(name, now, note=note)
         self.written = [*self.written, written]
         return written
+
+    def forget(self) -> None:
+        """Let go of the element; where it failed, its failure has it as well."""
+        if self.failed_in is None:
+            self.value, self.result = LET_GO, (LET_GO,) if self.gave else ()
 
     def end(self, now: float, fate: str) -> None:
         """It is done with."""
