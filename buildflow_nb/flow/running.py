@@ -22,6 +22,7 @@ from buildflow_nb.core.engine_choice import RAY, EngineChoice, chosen_engine
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.options import FlowOptions
+from buildflow_nb.core.status.profile import Profile
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
 from buildflow_nb.core.status.traces import Trace
 from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
@@ -294,6 +295,18 @@ class Running(Declaring):
             msg = f"flow {self.flow_id!r} has not run, so nothing was traced; app.run() starts it"
             raise UsageError(msg)
         return run.trace(which)
+
+    def profile(self, processor_id: str) -> Profile:
+        """Where the time of a processor's elements went in the last minute, part by part.
+
+        Raises:
+            UsageError: there is no such processor, or it has not run.
+        """
+        run = self._run_of(processor_id)
+        if run is None:
+            msg = f"{processor_id!r} has not run, so there is nothing to tell; app.run() starts it"
+            raise UsageError(msg)
+        return run.profile(processor_id)
 
     def traces(
         self, processor_id: str | None = None, count: int = 20, *, failed: bool = False

@@ -17,8 +17,7 @@ from buildflow_nb.core.declaring.registry import Changes, Registry
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.events import Event, Listener, StateChanged
 from buildflow_nb.core.nearest import unknown_processor
-from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage, State, run_text
-from buildflow_nb.core.status.traces import Trace
+from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, State, run_text
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.concurrency.loop import AT_EXIT, LoopThread, loop_thread
 from buildflow_nb.runtime.engines import engine_of
@@ -26,10 +25,9 @@ from buildflow_nb.runtime.listening import LOOK_EVERY_S, record, tap
 from buildflow_nb.runtime.observability.failures import FailureRecord, RetryInput, RetryResult
 from buildflow_nb.runtime.observability.history_keeper import HistoryKeeper
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.observability.logs import LogLine
 from buildflow_nb.runtime.observability.recording import Recorder
-from buildflow_nb.runtime.observability.trace_lookup import last_traces, trace_of
 from buildflow_nb.runtime.plan import RunPlan
+from buildflow_nb.runtime.remembered import Remembered
 from buildflow_nb.runtime.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ SEND_TIMEOUT_S = 60.0
 LEAVE_S = 20.0  # for what has begun, where a run could not
 
 
-class RunHandle:
+class RunHandle(Remembered):
     """A running flow, or one that has ended."""
 
     def __init__(self, plan: RunPlan, registry: Registry, earlier: RunHandle | None = None) -> None:
@@ -119,10 +117,6 @@ class RunHandle:
         """What a person has to know of what was started last, once."""
         return self._supervisor.notes()
 
-    def peek(self, processor_id: str, count: int = 20) -> list[Passage]:
-        """The last elements that passed a processor, newest last."""
-        return list(self._ledger(processor_id).passages)[-count:]
-
     def tap(self, processor_id: str, count: int, enough: Callable[[int], bool]) -> None:
         """Keep the last `count` passages of a processor from now on.
 
@@ -151,37 +145,6 @@ class RunHandle:
         if recorder is not None:
             recorder.full.set()
         return recorder is not None
-
-    def failures(self, processor_id: str | None = None) -> list[FailureRecord]:
-        """Elements that failed for good, of one processor or of all, oldest first."""
-        books = self._ledgers(processor_id)
-        found = [record for book in books for record in list(book.failures)]
-        return sorted(found, key=lambda failure: failure.at)
-
-    def logs(self, processor_id: str | None = None, after: int = 0) -> list[LogLine]:
-        """What one processor, or all of them, printed and logged, oldest first."""
-        books = self._ledgers(processor_id)
-        found = [line for book in books for line in book.log.lines(after)]
-        return sorted(found, key=lambda line: line.at)
-
-    def trace(self, which: str | int | FailureRecord) -> Trace:
-        """What is known of one element's way, as `Flow.trace`.
-
-        Raises:
-            UsageError: nothing is kept of it.
-        """
-        return trace_of(self._supervisor.ledgers, which)
-
-    def traces(
-        self, processor_id: str | None = None, count: int = 20, *, failed: bool = False
-    ) -> list[Trace]:
-        """The last traces that met a processor, or any, newest last.
-
-        Raises:
-            UsageError: there is no such processor.
-        """
-        wanted = self._ledgers(processor_id)
-        return last_traces(self._supervisor.ledgers, wanted, count, failed=failed)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Have events sent to a function, on the loop thread; gives what ends that."""
@@ -402,13 +365,3 @@ class RunHandle:
         if failed := [p for p in snapshot.processors if p.state is State.FAILED]:
             said = (f"{p.kind} {p.processor_id!r} failed: {p.reason}" for p in failed)
             raise RunError("; ".join(said))
-
-    def _ledgers(self, processor_id: str | None) -> list[Ledger]:
-        every = self._supervisor.ledgers.values()
-        return [self._ledger(processor_id)] if processor_id else list(every)
-
-    def _ledger(self, processor_id: str) -> Ledger:
-        found = self._supervisor.ledgers.get(processor_id)
-        if found is None:
-            raise unknown_processor(processor_id, list(self._supervisor.ledgers))
-        return found

@@ -145,13 +145,9 @@ class Supervisor:
         """The book of a processor, made when first asked for."""
         if processor_id not in self.ledgers:
             self.ledgers[processor_id] = Ledger(
-                processor_id,
-                self._clock,
-                self._emit,
-                self._activity,
-                self._run,
+                processor_id, self._clock, self._emit, self._activity, self._run,
                 trace_sampling=self.plan.trace_sampling,
-            )
+            )  # fmt: skip
         return self.ledgers[processor_id]
 
     def snapshot(self) -> FlowSnapshot:

@@ -33,7 +33,7 @@ from buildflow_nb.runtime.injection import Injector, settle_all, settle_all_asyn
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.call_notes import CallNotes
 from buildflow_nb.runtime.observability.hidden import remembering
-from buildflow_nb.runtime.observability.metrics import PartTimes
+from buildflow_nb.runtime.observability.part_times import PartTimes
 from buildflow_nb.runtime.observability.redaction import unwrapped
 from buildflow_nb.runtime.observability.visits import Visit, Worked
 

@@ -58,6 +58,7 @@ class Connections:
             opened = await waits.out("sink", lambda: stack.enter_async_context(sink.sink(env, out)))
             plan = PushPlan(sink.max_push, sink.linger_s, spec.options.retries)
             self.pusher = self._pusher(opened, plan, lambda reason: waits.show("sink", reason))
+            self.pusher.times = self.tracing.ledger.metrics.parts
             self.tracing.ends = self.pusher.trace_ends
         stack.push_async_callback(self.dead.close)
         await waits.out("dead letter", lambda: self.dead.open(env))

@@ -305,6 +305,7 @@ class CollectorSink:
                 opening = self._spec.sink.sink(self._env, self._spec.output_type)
                 sink = await contained(stack.enter_async_context(opening))
                 pusher = Pusher(sink, self._plan(self._spec.sink), self._clock, self._wait)
+                pusher.times = self._ledger.metrics.parts
             letters = DeadLetters(self._spec.options.dead_letter, self._ledger)
             stack.push_async_callback(letters.close)
             await contained(letters.open(self._env))

@@ -15,15 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import add
 from typing import NamedTuple
 
-from buildflow_nb.core.status.profile import SPAN_S
 from buildflow_nb.core.status.snapshot import HISTORY_S
+from buildflow_nb.runtime.observability.part_times import PartTimes
 
 __all__ = (
     "Activity",
     "Counted",
     "Histogram",
     "Metrics",
-    "PartTimes",
     "Rate",
     "bound_s",
     "quantiles_in",
@@ -34,7 +33,6 @@ RATE_WINDOW_S = 5  # seconds over which a displayed rate is averaged
 _STEP = math.log(1.07)
 _LOWEST_S = 1e-6
 _STEPS = 340  # reaches beyond two hours
-PARTS = 6  # sums of `PartTimes`
 _TURN_S = 60  # the histogram forgets in turns of a minute
 
 
@@ -170,49 +168,6 @@ class Counted(NamedTuple):
     failed: int
     in_flight: int
     backlog: int | None
-
-
-class PartTimes:
-    """What elements' time went into, by second, of the last minute.
-
-    Of each second: elements done with, the seconds that all of them took together, and those of
-    decoding, code, encoding and pushing.
-    """
-
-    def __init__(self) -> None:
-        self._buckets: deque[tuple[int, list[float]]] = deque(maxlen=SPAN_S + 1)
-
-    def add(  # noqa: PLR0913, PLR0917  (one number for each part)
-        self,
-        now: float,
-        count: int,
-        total_s: float,
-        decode_s: float,
-        code_s: float,
-        encode_s: float,
-        sink_s: float,
-    ) -> None:
-        """Count elements that were done with at `now` (monotonic seconds)."""
-        second = int(now)
-        if not self._buckets or self._buckets[-1][0] != second:
-            self._buckets.append((second, [0.0] * PARTS))
-        sums = self._buckets[-1][1]
-        sums[0] += count
-        sums[1] += total_s
-        sums[2] += decode_s
-        sums[3] += code_s
-        sums[4] += encode_s
-        sums[5] += sink_s
-
-    def take(self, now: float, sums: Sequence[float]) -> None:
-        """Count what was summed up elsewhere."""
-        if any(sums):
-            self.add(now, int(sums[0]), *sums[1:])
-
-    def sums(self, now: float, span_s: float = SPAN_S) -> tuple[float, ...]:
-        """The sums of the last seconds."""
-        recent = [sums for second, sums in list(self._buckets) if second > now - span_s - 1]
-        return tuple(map(sum, zip(*recent, strict=True))) if recent else (0.0,) * PARTS
 
 
 class Metrics:

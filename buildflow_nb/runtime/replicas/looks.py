@@ -28,6 +28,7 @@ class News:
         self._ledger = ledger
         self._last: Passage | None = None
         self._latency_s = 0.0
+        self._second = 0  # from which on times were not brought yet
 
     def of(self, unit: Unit, asked: Asked) -> UnitLook:
         """The processor at this moment, with what is new."""
@@ -50,7 +51,13 @@ class News:
             recorded=recorded,
             fresh=ledger.metrics.latency.take_fresh(),
             fresh_s=self._latency_s - known_s,
+            parts=self._parts(),
         )
+
+    def _parts(self) -> tuple[float, ...]:
+        ledger = self._ledger
+        sums, self._second = ledger.metrics.parts.since(self._second, ledger.clock.now())
+        return sums if sums.elements or sums.pushes else ()
 
     def _passages(self, most: int) -> tuple[PassageSeen, ...]:
         new: list[Passage] = []

@@ -84,7 +84,7 @@ class UnitLook:
 
     `counts` are the steps of its histogram of latencies; `fresh` of those since the last look,
     which took `fresh_s` seconds together. `drained` holds for the activity that the look was asked
-    with.
+    with. `parts` are sums of what elements' time went into since then, in whole seconds.
     """
 
     shot: ProcessorSnapshot
@@ -99,6 +99,7 @@ class UnitLook:
     recorded: tuple[str, ...] = ()
     fresh: Mapping[int, int] = field(default_factory=dict)
     fresh_s: float = 0.0
+    parts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Mirror:
         ledger.metrics.failed += unseen
         ledger.metrics.failures += max(unseen, 0)
         ledger.metrics.latency.add_fresh(look.fresh, look.fresh_s)
+        ledger.metrics.parts.take(ledger.clock.now(), look.parts)
         self._failed = look.shot.failed
         if ledger.recorder is not None:
             ledger.recorder.take_lines(look.recorded)

@@ -31,6 +31,7 @@ from buildflow_nb.core.primitive import Sink, TraceContext, TracingSink
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock
+from buildflow_nb.runtime.observability.part_times import PartTimes
 
 __all__ = (
     "DATA_ERRORS",
@@ -107,9 +108,8 @@ class Pusher:
         self._requests: asyncio.Queue[PushRequest | None] = asyncio.Queue(WAITING_REQUESTS)
         self._waiting = False
         self._hurried = False
-        self.pushes = self.pushed = 0
-        self.pushing_s = 0.0
-        """How many pushes of how many elements there were, and how long they took together."""
+        self.times: PartTimes | None = None
+        """Where it is counted how long pushes take."""
 
     @property
     def trace_ends(self) -> str:
@@ -209,19 +209,15 @@ class Pusher:
             for request in requests:
                 request.done(dict.fromkeys(range(len(request.items)), error))
             raise
-        self._count(len(items), self._clock.now() - began)
+        if self.times is not None and items:
+            now = self._clock.now()
+            self.times.push(now, len(items), now - began)
         start = 0
         for request in requests:
             end = start + len(request.items)
             own = {i - start: e for i, e in faults.items() if start <= i < end} if faults else {}
             request.done(own)
             start = end
-
-    def _count(self, items: int, seconds: float) -> None:
-        if items:
-            self.pushes += 1
-            self.pushed += items
-            self.pushing_s += seconds
 
     async def _push(self, items: Sequence[object], contexts: Contexts | None) -> Faults:
         size = self.plan.max_push
