@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from buildflow_nb.core.declaring.declarations import Service, collector, consumer, endpoint
     from buildflow_nb.core.options import FlowOptions
+    from buildflow_nb.core.status.thresholds import Thresholds
     from buildflow_nb.flow import Flow
 
 __all__ = (
     "Flow",
     "FlowOptions",
     "Service",
+    "Thresholds",
     "__version__",
     "collector",
     "consumer",
@@ -33,6 +35,7 @@ _HOMES = {
     "Flow": "flow",
     "FlowOptions": "core.options",
     "Service": "core.declaring.declarations",
+    "Thresholds": "core.status.thresholds",
     "collector": "core.declaring.declarations",
     "consumer": "core.declaring.declarations",
     "endpoint": "core.declaring.declarations",

@@ -7,15 +7,17 @@ stack `local` on the local cloud. A wrong file is refused with the line and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from buildflow_nb.core.config_section import Section
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, told
-from buildflow_nb.core.nearest import cut, is_hidden, nearest, shown
+from buildflow_nb.core.nearest import cut, nearest, shown
 from buildflow_nb.core.primitive import stack_said
+from buildflow_nb.core.status.thresholds import FAILED_SHARE, Thresholds
 
 if TYPE_CHECKING:
     import yaml
@@ -87,6 +89,7 @@ class Config:
     pulumi_home: str = ".buildflow/pulumi"
     build_ignores: tuple[str, ...] = ()
     provider: CloudProvider = field(default_factory=CloudProvider)
+    health: Thresholds = field(default_factory=Thresholds)
     written: bool = True
 
     @classmethod
@@ -138,7 +141,7 @@ def load_config(path: Path) -> Config:
     if root is None:
         msg = f"{path.name} line 1: the file is empty; it needs at least 'app: NAME'"
         raise ConfigError(msg)
-    return _config(_Section(path, "", root), path.parent)
+    return _config(Section(path, "", root), path.parent)
 
 
 def _is_there(path: Path) -> bool:
@@ -192,116 +195,7 @@ def _composed(name: str, text: str) -> yaml.Node | None:
         raise ConfigError(msg) from error
 
 
-class _Section:
-    """A mapping of the file, read key by key; unknown keys are refused at the end."""
-
-    def __init__(self, path: Path, name: str, node: yaml.Node) -> None:
-        self._path = path
-        self._name = name
-        self.node = node
-        if not _is(node, "mapping"):
-            raise self.wrong(node, "must be a mapping of keys to values", name or "the file")
-        self._seen: list[str] = []
-        self._left: dict[str, tuple[yaml.Node, yaml.Node]] = {}
-        for key, value in node.value:
-            self._put(key, value)
-
-    def _put(self, key: yaml.Node, value: yaml.Node) -> None:
-        name = self._plain(key, "a key")
-        if name in self._left:
-            line = self._left[name][0].start_mark.line + 1
-            what = f"stands there twice, first in line {line}; keep one of them"
-            raise self.wrong(key, what, self.key(name))
-        self._left[name] = (key, value)
-
-    def _plain(self, node: yaml.Node, name: str) -> str:
-        """The text of a scalar; it ends up in names, addresses and lines on a terminal."""
-        if not _is(node, "scalar"):
-            raise self.wrong(node, "must be a text", name)
-        text = str(node.value)
-        if any(map(is_hidden, text)):
-            what = f"must be one line of visible characters, got {cut(text)!a}"
-            raise self.wrong(node, what, name)
-        return text
-
-    def wrong(self, node: yaml.Node, what: str, key: str) -> ConfigError:
-        """An error that names the line and the key."""
-        return ConfigError(f"{self._path.name} line {node.start_mark.line + 1}: {cut(key)} {what}")
-
-    def key(self, name: str) -> str:
-        """The full name of a key."""
-        return f"{self._name}.{name}" if self._name else name
-
-    def text(self, name: str, *, required: bool = False) -> str | None:
-        """A text value, or None."""
-        node = self._take(name, required=required)
-        if node is None or node.tag == "tag:yaml.org,2002:null":
-            return None
-        return self._plain(node, self.key(name))
-
-    def choice(self, name: str, known: tuple[str, ...], default: str) -> str:
-        """One of the known words."""
-        node = self._left.get(name, (None, None))[1]
-        value = self.text(name)
-        if value is None:
-            return default
-        if value not in known and node is not None:
-            what = f"must be {' or '.join(known)}, got {cut(value)!r}{nearest(value, known)}"
-            raise self.wrong(node, what, self.key(name))
-        return value
-
-    def section(self, name: str) -> _Section | None:
-        """A mapping inside, or None."""
-        node = self._take(name)
-        if node is None or node.tag == "tag:yaml.org,2002:null":
-            return None
-        return _Section(self._path, self.key(name), node)
-
-    def items(self, name: str, make: Callable[[_Section], Any]) -> list[Any]:
-        """A list of mappings."""
-        return [
-            make(_Section(self._path, f"{self.key(name)}[{i}]", node))
-            for i, node in enumerate(self._sequence(name))
-        ]
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts."""
-        return tuple(
-            self._plain(node, f"{self.key(name)}[{i}]")
-            for i, node in enumerate(self._sequence(name))
-        )
-
-    def done(self) -> None:
-        """Refuse what was not read."""
-        for name, (key, _) in self._left.items():
-            what = f"is not a known key{nearest(name, self._seen)}"
-            raise self.wrong(key, what, self.key(name))
-
-    def _sequence(self, name: str) -> list[yaml.Node]:
-        node = self._take(name)
-        if node is None or node.tag == "tag:yaml.org,2002:null":
-            return []
-        if not _is(node, "sequence"):
-            raise self.wrong(node, "must be a list", self.key(name))
-        return list(node.value)
-
-    def _take(self, name: str, *, required: bool = False) -> yaml.Node | None:
-        self._seen.append(name)
-        found = self._left.pop(name, None)
-        if found is None:
-            if required:
-                raise self.wrong(self.node, "is missing", self.key(name))
-            return None
-        node: yaml.Node = found[1]
-        return node
-
-
-def _is(node: yaml.Node, kind: str) -> bool:
-    """Whether a node is of a kind, told by the name that PyYAML gives it, so that it stays lazy."""
-    return bool(vars(type(node))["id"] == kind)
-
-
-def _config(root: _Section, folder: Path) -> Config:
+def _config(root: Section, folder: Path) -> Config:
     app = root.text("app") or root.text("project")
     if app is None:
         raise root.wrong(root.node, "is missing", "app")
@@ -323,6 +217,7 @@ def _config(root: _Section, folder: Path) -> Config:
             raise pulumi.wrong(pulumi.node, what, "pulumi_config.default_stack")
         pulumi.done()
     provider = root.section("cloud_provider_config")
+    health = root.section("health")
     root.text("project")
     made = CloudProvider() if provider is None else _provider(provider)
     root.done()
@@ -336,10 +231,11 @@ def _config(root: _Section, folder: Path) -> Config:
         pulumi_home=home or ".buildflow/pulumi",
         build_ignores=ignores,
         provider=made,
+        health=Thresholds() if health is None else _health(health),
     )
 
 
-def _stack(section: _Section) -> Stack:
+def _stack(section: Section) -> Stack:
     name = section.text("name", required=True) or ""
     if not _STACK_NAME.fullmatch(name):
         what = f"has letters, digits, '-', '_' and '.' alone, got {cut(name)!r}"
@@ -354,7 +250,17 @@ def _stack(section: _Section) -> Stack:
     return Stack(name, backend, cloud or "real", not cloud, provider, engine, address)
 
 
-def _provider(section: _Section) -> CloudProvider:
+def _health(section: Section) -> Thresholds:
+    share = section.number("failed_share", least=0, most=1)
+    backlog = section.number("backlog", least=0)
+    p99_s = section.number("p99_s", least=0)
+    silence_s = section.number("silence_s", least=1)
+    section.done()
+    chosen = FAILED_SHARE if share is None else share
+    return Thresholds(chosen, None if backlog is None else int(backlog), p99_s, silence_s)
+
+
+def _provider(section: Section) -> CloudProvider:
     default = section.choice("default_cloud_provider", PROVIDERS, "local")
     found: dict[str, dict[str, str | None]] = {}
     wanted = {

@@ -18,6 +18,7 @@ from buildflow_nb.core.errors import ConfigError, DeclarationError
 from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
 from buildflow_nb.core.trace_context import TRACE_SAMPLING
+from buildflow_nb.core.status.thresholds import Thresholds
 
 __all__ = (
     "LOG_LEVELS",
@@ -241,7 +242,8 @@ class FlowOptions:
     `log_level` is another name of `runtime_log_level`. `stack` names a stack of buildflow.yaml.
     `engine` is "process" or "ray", `ray_address` a cluster's ("auto", "host:6379").
     `trace_sampling` is the share of elements that is traced (0..1) beyond the last and the failed
-    ones; 0 traces nothing.
+    ones; 0 traces nothing. `health` says from where on the flow is not well, in place of the
+    section of buildflow.yaml.
 
     Raises:
         ConfigError: a field has a value of the wrong kind; the message names it.
@@ -261,6 +263,7 @@ class FlowOptions:
     engine: str | None = None
     ray_address: str | None = None
     trace_sampling: float = TRACE_SAMPLING
+    health: Thresholds | None = None
     log_level: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -285,6 +288,8 @@ class FlowOptions:
         share = self.trace_sampling
         good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         self._demand("trace_sampling", good, "a number from 0 to 1")
+        good = self.health is None or isinstance(self.health, Thresholds)
+        self._demand("health", good, "Thresholds(...)")
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             msg = "FlowOptions: aws_access_key_id and aws_secret_access_key go together; give both"
             raise ConfigError(msg)

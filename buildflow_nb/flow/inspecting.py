@@ -16,6 +16,9 @@ from buildflow_nb.flow.running import Running
 if TYPE_CHECKING:
     import pandas as pd
 
+    from buildflow_nb.core.status.health import HealthLine
+    from buildflow_nb.core.status.history import History
+    from buildflow_nb.core.status.snapshot import FlowSnapshot
     from buildflow_nb.flow.client import Client
     from buildflow_nb.runtime.handle import RunHandle
     from buildflow_nb.runtime.replay import Replay
@@ -79,6 +82,32 @@ class Inspecting(Running):
 
         names = list(self.processors) if processor_id is None else [processor_id]
         return history_table(list(map(self.history_of, names)), named=processor_id is None)
+
+    def health(self, snapshot: FlowSnapshot | None = None) -> HealthLine:
+        """How the flow is, in one sentence: the worst first, with the numbers and one cause.
+
+        It is asked of a moment that is known already, if one is given. What is too much, `health:`
+        in buildflow.yaml says, or `FlowOptions(health=...)`.
+
+        Raises:
+            TimeoutError: the run's loop does not answer.
+        """
+        from buildflow_nb.core.status.health import health_of
+
+        shot = snapshot if snapshot is not None else self.snapshot()
+        limits = self.options.health or self.config.health
+        return health_of(shot, self._known_history, limits, self._errors)
+
+    def _known_history(self, processor_id: str) -> History | None:
+        run = self.handle
+        if run is None or not run.has(processor_id):
+            return None
+        return run.history.of(processor_id)
+
+    def _errors(self, processor_id: str) -> list[str]:
+        run = self.handle
+        known = [] if run is None or not run.has(processor_id) else run.failures(processor_id)
+        return [failure.error for failure in known]
 
     def record(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildflow_nb import Flow, FlowOptions
+from buildflow_nb import Flow, FlowOptions, Thresholds
 from buildflow_nb.core.config import find_config, load_config
 from buildflow_nb.core.errors import ConfigError
 
@@ -153,3 +153,39 @@ def test_what_is_no_file_in_its_place_is_told(tmp_path):
 def test_odd_but_right(tmp_path, data, app):
     (tmp_path / "buildflow.yaml").write_bytes(data)
     assert find_config(tmp_path).app == app
+
+
+def _load(folder, text):
+    path = folder / "buildflow.yaml"
+    path.write_text(text)
+    return load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("", Thresholds()),
+        ("health:\n", Thresholds()),
+        ("health: {failed_share: 0.2, backlog: 1000}\n", Thresholds(0.2, 1000)),
+        ("health: {p99_s: 0.5, silence_s: 60}\n", Thresholds(p99_s=0.5, silence_s=60.0)),
+    ],
+)
+def test_a_file_says_from_where_on_a_flow_is_not_well(tmp_path, text, limits):
+    assert _load(tmp_path, f"app: shop\n{text}").health == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{failed_share: 3}", "line 2: health.failed_share must be a number from 0 to 1, got '3'"),
+        ("{backlog: many}", "health.backlog must be a number of at least 0, got 'many'"),
+        ("{p99_s: -1}", "health.p99_s must be a number of at least 0, got '-1'"),
+        ("{silence_s: .inf}", "health.silence_s must be a number of at least 1, got '.inf'"),
+        ("{silence: 5}", "health.silence is not a known key; did you mean 'silence_s'"),
+        ("[1]", "health must be a mapping of keys to values"),
+    ],
+)
+def test_thresholds_of_a_file_that_are_none_are_refused(tmp_path, text, said):
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, f"app: shop\nhealth: {text}\n")
+    assert said in str(caught.value)

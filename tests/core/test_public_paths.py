@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 PUBLIC = {
-    "buildflow_nb": "Flow FlowOptions Service collector consumer endpoint",
+    "buildflow_nb": "Flow FlowOptions Service Thresholds collector consumer endpoint",
     "buildflow_nb.core.credentials": "AWSCredentials GCPCredentials Secret",
     "buildflow_nb.core.errors": (
         "BuildFlowError ConfigError ConversionError DeclarationError DeniedError InfraError "

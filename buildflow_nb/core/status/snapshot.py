@@ -86,8 +86,8 @@ class ProcessorSnapshot:
     `history` holds elements in per second, oldest first, at most `HISTORY_S` of them. `failed`
     counts elements that failed for good; one that passes when it is retried counts as out instead.
     `failures_kept` of them can be looked at and retried. A source that `ends` is read once, and its
-    backlog is what is left of it. `replicas` are there, `wanted` there shall
-    be; `scaling` is why, for people.
+    backlog is what is left of it. `quiet_s` is seconds since the last element came, None where none
+    did. `replicas` are there, `wanted` there shall be; `scaling` is why, for people.
     """
 
     processor_id: str
@@ -113,6 +113,7 @@ class ProcessorSnapshot:
     ended_at: float | None = None
     codes: tuple[tuple[int, int], ...] = ()
     history: tuple[int, ...] = ()
+    quiet_s: float | None = None
     failures_kept: int = 0
     replicas: int = 1
     wanted: int = 1

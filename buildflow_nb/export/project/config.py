@@ -6,11 +6,12 @@ its own gives one with the stack `local` on the local cloud, as it had by defaul
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.config import FILE_NAME, CloudProvider, Config, Stack
+from buildflow_nb.core.status.thresholds import Thresholds
 from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("config_text", "project_config")
@@ -45,6 +46,9 @@ def config_text(config: Config) -> str:
     }
     if config.provider != CloudProvider():
         told["cloud_provider_config"] = _provider(config.provider)
+    if config.health != Thresholds():
+        limits = asdict(config.health).items()
+        told["health"] = {name: value for name, value in limits if value is not None}
     if config.build_ignores:
         told["build_ignores"] = list(config.build_ignores)
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=1_000)

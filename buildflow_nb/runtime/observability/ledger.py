@@ -264,6 +264,7 @@ class Ledger:
             ended_at=self.ended_at,
             codes=tuple(sorted(m.codes.items())),
             history=m.taken.history(now),
+            quiet_s=m.taken.quiet_s(now),
         )
 
 

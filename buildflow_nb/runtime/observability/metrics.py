@@ -58,6 +58,10 @@ class Rate:
         recent = sum(count for second, count in self._buckets if second > now - span - 1)
         return recent / span
 
+    def quiet_s(self, now: float) -> float | None:
+        """Seconds since the last one, None where there was none."""
+        return max(now - self._buckets[-1][0] - 1, 0.0) if self._buckets else None
+
     def history(self, now: float) -> tuple[int, ...]:
         """One count a second, oldest first, without leading zeros, nor the second under way."""
         found = dict(self._buckets)

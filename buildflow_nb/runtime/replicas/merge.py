@@ -69,6 +69,7 @@ def merged(own: ProcessorSnapshot, looks: Sequence[UnitLook]) -> ProcessorSnapsh
         p99_s=p99,
         codes=tuple(sorted(codes.items())),
         history=history[::-1],
+        quiet_s=min((shot.quiet_s for shot in shots if shot.quiet_s is not None), default=None),
     )
 
 
