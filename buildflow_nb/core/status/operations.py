@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from buildflow_nb.core.status.plan import Review
+from buildflow_nb.core.status.steps import Op, PropertyChange, Step
+
 __all__ = (
     "Confirm",
     "Consent",
@@ -44,7 +47,7 @@ __all__ = (
 class Deletions:
     """The deletions of a plan; primitives are told by class and id ("SQSQueue orders").
 
-    `count`, `created` and `replaced` are numbers of resources; those that are replaced are counted
+    `count`, `created` and `replaced` are numbers of primitives; those that are replaced are counted
     where others applied them. `by_others` has the primitives that somebody else applied, by who it
     was. `unmentioned` are those that were not declared in this session. `allowed` says that
     deleting was asked for (`--delete`), `all_wanted` that it was the very thing asked for
@@ -90,57 +93,12 @@ class Operation(Enum):
     DESTROY = "destroy"
 
 
-class Op(Enum):
-    """What happens to one resource."""
-
-    SAME = "same"
-    CREATE = "create"
-    UPDATE = "update"
-    REPLACE = "replace"
-    DELETE = "delete"
-    READ = "read"
-
-
 class Result(Enum):
     """How an operation ended."""
 
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True, slots=True)
-class PropertyChange:
-    """One property of a resource; `old` or `new` is None where it was or will be absent."""
-
-    path: str
-    old: object
-    new: object
-    forces_replacement: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One resource and what happens to it.
-
-    `type` is the engine's ("aws:sqs/queue:Queue"), `name` the resource's name in the program.
-    `owner` names the primitive that it belongs to by class and id ("SQSQueue orders"); the step of
-    the primitive itself has the type `buildflow:CLASS`. `applied_by` is who applied the primitive
-    before, where that is told.
-    """
-
-    urn: str
-    op: Op
-    type: str
-    name: str
-    owner: str
-    changes: tuple[PropertyChange, ...] = ()
-    applied_by: str = ""
-
-    @property
-    def of_primitive(self) -> bool:
-        """Whether this is the node of a primitive, which has no properties of its own."""
-        return self.type.startswith("buildflow:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +144,9 @@ class Summary:
     """How it ended: steps by kind, without those that stay the same.
 
     `error` is the one line that says what failed, `text` everything that the engine said. `mark` is
-    of the state that it left: while it is the same, nobody has changed the stack.
+    of the state that it left: while it is the same, nobody has changed the stack. `primitives` and
+    `kept` count primitives: those that are changed, and those that stay; None where that is not
+    told, and only resources are counted.
     """
 
     operation: Operation
@@ -197,6 +157,18 @@ class Summary:
     error: str = ""
     text: str = ""
     mark: str = ""
+    primitives: Mapping[Op, int] | None = None
+    kept: int = 0
+
+    @property
+    def counts(self) -> Mapping[Op, int]:
+        """What is changed, counted as everywhere: by primitive, where that is told."""
+        return self.changes if self.primitives is None else self.primitives
+
+    @property
+    def left(self) -> int:
+        """What stays as it is, counted likewise."""
+        return self.unchanged if self.primitives is None else self.kept
 
 
 OperationEvent = StepPlanned | StepStarted | StepDone | StepFailed | Diagnostic | Summary
@@ -207,7 +179,7 @@ OperationListener = Callable[[OperationEvent], None]
 class Outcome:
     """An operation as a whole, once it has ended: its events, and the summary apart.
 
-    `deletions` is what a plan has of them, weighed.
+    `deletions` is what a plan has of them, weighed; `review` what else there is to say of a plan.
 
     It may be awaited, and is there at once; so the same line works in a script and in a coroutine.
     """
@@ -215,6 +187,7 @@ class Outcome:
     summary: Summary
     events: tuple[OperationEvent, ...] = ()
     deletions: Deletions = field(default_factory=Deletions)
+    review: Review | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -81,6 +81,15 @@ class S3Bucket(Injectable):
         """The bucket in the region that options of a cloud provider name."""
         return cls(bucket_name, aws_region=default_region(aws_options))
 
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The bucket of this name.
+
+        Raises:
+            DeclarationError: S3 has no such names.
+        """
+        return cls(resource_id)
+
     def options(self, *, force_destroy: bool = False) -> Self:
         """This bucket with other options; `force_destroy` lets destroy delete its objects too."""
         return replace(self, force_destroy=force_destroy)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
@@ -80,6 +80,19 @@ class SQSQueue(Injectable):
     def from_aws_options(cls, aws_options: object, queue_name: str) -> Self:
         """The queue in the region that options of a cloud provider name."""
         return cls(queue_name, aws_region=default_region(aws_options))
+
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The queue with this URL.
+
+        Raises:
+            DeclarationError: it is the URL of none.
+        """
+        parts = urlsplit(resource_id)
+        account, _, name = parts.path.strip("/").rpartition("/")
+        service, _, rest = (parts.hostname or "").partition(".")
+        region = rest.partition(".amazonaws.")[0] if service == "sqs" else None
+        return cls(name, account or None, region)
 
     def options(self, *, group_by: str | None = None, deduplicate_by: str | None = None) -> Self:
         """This queue with other options.

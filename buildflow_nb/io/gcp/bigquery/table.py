@@ -108,6 +108,17 @@ class BigQueryTable(Injectable):
         dataset = BigQueryDataset(project, "buildflow_managed")
         return cls(dataset, name, include_dataset=True)
 
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The table with this full name, `projects/…/datasets/…/tables/…`.
+
+        Raises:
+            DeclarationError: BigQuery has no such names.
+            ValueError: it is no such name.
+        """
+        _, project, _, dataset, _, table = resource_id.split("/")
+        return cls(BigQueryDataset(project, dataset), table)
+
     def options(
         self,
         destroy_protection: bool = False,

@@ -117,6 +117,15 @@ class GCSBucket(Injectable):
         region = default_region(gcp_options) or "US"
         return cls(project, name, file_path, file_format, bucket_region=region)
 
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The bucket of this name.
+
+        Raises:
+            DeclarationError: Cloud Storage has no such names.
+        """
+        return cls(None, resource_id)
+
     def options(self, *, force_destroy: bool = False, bucket_region: str = "US") -> Self:
         """This bucket with other options.
 

@@ -85,6 +85,17 @@ class GCPPubSubSubscription(Injectable):
         name = subscription_name or own_name(cls.__name__, "buildflow_subscription", project)
         return cls(project, name, topic=topic)
 
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The subscription with this full name, `projects/…/subscriptions/…`.
+
+        Raises:
+            DeclarationError: Pub/Sub has no such names.
+            ValueError: it is no such name.
+        """
+        _, project, _, name = resource_id.split("/")
+        return cls(project, name)
+
     def options(  # noqa: PLR0913, PLR0917  (as in BuildFlow)
         self,
         ack_deadline_seconds: int = 600,
