@@ -174,7 +174,7 @@ class PageServer:
         await socket.prepare(request)
         self._open += 1
         try:
-            await Viewer(self._cockpit, socket, f"a page at {self._address}").serve()
+            await Viewer(self._cockpit, request, socket).serve()
         finally:
             self._open -= 1
         return socket

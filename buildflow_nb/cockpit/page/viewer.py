@@ -41,15 +41,18 @@ BLOCKED = (
 class Viewer:
     """What one page shows, from its first message to its last; used on the page server's loop."""
 
-    def __init__(self, cockpit: Cockpit, socket: web.WebSocketResponse, name: str) -> None:
+    def __init__(
+        self, cockpit: Cockpit, request: web.Request, socket: web.WebSocketResponse
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = socket
+        self._transport = request.transport
         self._news = asyncio.Event()
         self._pieces = Pieces({})
         self._telling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cockpit = cockpit
-        self.panel = Panel(cockpit, name, self.wake, tell=self._tell)
+        self.panel = Panel(cockpit, f"a page at {request.host}", self.wake, tell=self._tell)
 
     def wake(self) -> None:
         """Show soon what is new; from any thread."""
@@ -140,5 +143,5 @@ class Viewer:
             async with self._telling, asyncio.timeout(SEND_S):
                 await self._socket.send_str(text)
         except (ConnectionError, TimeoutError, RuntimeError):
-            if (transport := self._socket.get_extra_info("transport")) is not None:
-                transport.abort()  # it reads nothing, or has gone
+            if self._transport is not None:
+                self._transport.abort()  # it reads nothing, or has gone
