@@ -32,6 +32,7 @@ __all__ = ("EVERY_S", "Live")
 _LOGGER = logging.getLogger(__name__)
 EVERY_S = 0.25  # the least time between two updates: four a second, when something is clicked
 PACE_S = 0.5  # between two updates of numbers that run by themselves: faster cannot be read
+SHARE = 0.01  # of a core that drawing may take for long; more processors are drawn less often
 BEAT_S = 5.0  # between two signs of life of a flow in which nothing happens
 MOST_TWINS = 16  # static twins kept up to date
 QUIET_S = 2.0  # for the thread to end
@@ -61,6 +62,7 @@ class Live:
         self._found: dict[str, str] = {}
         self._label, self._parts = "", dict[str, str]()
         self._put_at = 0.0
+        self._cost_s = 0.0  # of the last picture
         self._seen: weakref.WeakKeyDictionary[Flow, FlowSnapshot] = weakref.WeakKeyDictionary()
         self._ended = False
         self._thread: threading.Thread | None = None
@@ -164,13 +166,17 @@ class Live:
 
     def _put(self, panel: Panel, view: View) -> None:
         """Send the parts where something is new, and a sign of life now and then."""
+        asked = time.monotonic()
         try:
             snapshot = panel.cockpit.flow().snapshot(LOOK_S)
+            waited, busy = time.monotonic() - asked, time.thread_time()
             label, parts = snapshot_view.title(snapshot), panel.parts(snapshot)
         except TimeoutError:
             label, parts = self._label, self._parts | panel.without_flow(BLOCKED)
         except BuildFlowError as error:  # the name is bound to no flow
             label, parts = self._label, self._parts | panel.without_flow(str(error))
+        else:
+            self._cost_s = waited + time.thread_time() - busy  # the loop's share is in the wait
         found = {name: html for name, html in parts.items() if name not in VOLATILE}
         now = time.monotonic()
         if found != self._found or now - self._put_at >= BEAT_S:
@@ -205,7 +211,8 @@ class Live:
                 _LOGGER.exception("the panel could not be drawn")
                 at_work = False
             time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
-            self._news.wait((PACE_S if at_work else BEAT_S) - EVERY_S)
+            pace = max(PACE_S, self._cost_s / SHARE) if at_work else BEAT_S
+            self._news.wait(min(pace, BEAT_S) - EVERY_S)
 
 
 def _unseen(flow: Flow) -> FlowSnapshot:

@@ -149,7 +149,9 @@ def with_pages(link, work, count=1):
         async with browser(link) as session:
             sockets = [
                 await session.ws_connect(
-                    base_of(link) + "/socket", headers={"Origin": base_of(link)}
+                    base_of(link) + "/socket",
+                    headers={"Origin": base_of(link)},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=0.5),
                 )
                 for _ in range(count)
             ]
@@ -223,7 +225,9 @@ def test_more_pages_than_can_be_served_are_refused_and_the_others_go_on(link, mo
         async with browser(link) as session:
             with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
                 await session.ws_connect(
-                    base_of(link) + "/socket", headers={"Origin": base_of(link)}
+                    base_of(link) + "/socket",
+                    headers={"Origin": base_of(link)},
+                    timeout=aiohttp.ClientWSTimeout(ws_close=0.5),
                 )
         assert caught.value.status == 503
         await page.act("select", "price")

@@ -184,7 +184,7 @@ def test_from_ten_processors_on_they_are_grouped_by_name_with_a_mark_each(flow):
     graph = graph_of(flow.spec())
     html = graph_html(graph, shot(*shots), lambda _: ("", ""), folds=Folds(query="step_3"))
     assert html.count("ggrid") == 1
-    assert html.count('<i class=""') + html.count('<i class="f hit"') == FOLDS_AT
+    assert html.count("<i></i>") + html.count('<i class="f hit"') == FOLDS_AT
     assert "10 processors" in html
     assert "1 fail" in html
     assert "10 of them" in html

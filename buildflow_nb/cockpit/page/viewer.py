@@ -112,10 +112,11 @@ class Viewer:
 
     def _picture(self) -> tuple[str, dict[str, str], float]:
         """Label and pieces, and how many seconds of a core they took."""
-        began = time.thread_time()
+        began, waited, busy = time.monotonic(), 0.0, time.thread_time()
         label, parts = self._pieces.label, dict(self._pieces.told)
         try:
             snapshot = self._cockpit.flow().snapshot(LOOK_S)
+            waited, busy = time.monotonic() - began, time.thread_time()
             label, parts = snapshot_view.title(snapshot), self.panel.parts(snapshot)
         except TimeoutError:
             parts |= self.panel.without_flow(BLOCKED)
@@ -124,7 +125,7 @@ class Viewer:
         except Exception:  # one picture that cannot be drawn must not end all that follow
             _LOGGER.exception("the page could not be drawn")
             parts |= self.panel.without_flow("it cannot be drawn; the log says why")
-        return label, parts, time.thread_time() - began
+        return label, parts, waited + time.thread_time() - busy
 
     def _tell(self, **message: str) -> None:
         """Send the page something that is no state; from any thread."""

@@ -26,7 +26,7 @@ from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 __all__ = ("Rows",)
 
 SORT_S = 3.0  # between two sortings by numbers
-ABOVE = 6  # rows that are drawn above those in sight
+ABOVE = 4  # rows that are drawn above those in sight
 
 
 class Rows:

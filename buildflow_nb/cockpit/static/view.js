@@ -348,8 +348,8 @@ function render({ model, el }) {
     if (event.key === "Escape") {
       const open = root.querySelector("[data-drawer]")?.dataset.drawer;
       send({ act: "close" });
-      const name = [...root.querySelectorAll("button.nm")].find((e) => e.dataset.arg === open);
-      name?.focus();
+      const row = [...root.querySelectorAll("tr[data-act]")].find((e) => e.dataset.arg === open);
+      row?.querySelector("button.nm").focus();
     } else if (field || event.ctrlKey || event.metaKey || event.altKey) return;
     else if (event.key === "/") {
       const found = root.querySelector("[data-find]");

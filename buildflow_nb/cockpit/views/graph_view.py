@@ -16,7 +16,7 @@ from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.graph import Edge, Graph, Lane, Node
 from buildflow_nb.cockpit.views.icons import icon, kind_of, symbol
 from buildflow_nb.cockpit.views.markup import quote
-from buildflow_nb.cockpit.views.processor_words import badness, left, word_of
+from buildflow_nb.cockpit.views.processor_words import badness, left, tone_of, word_of
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
 
 __all__ = ("FOLDS_AT", "Badge", "Folds", "graph_html", "group_of")
@@ -384,14 +384,12 @@ def _pipe(per_s: float) -> str:
 
 def _group(name: str, members: Sequence[str], drawing: _Drawing) -> str:
     shots = [drawing.found.get(member) for member in members]
-    words = [word_of(shot) if shot else None for shot in shots]
-    fails = sum(word is not None and word.tone == "err" for word in words)
-    waits = sum(word is not None and word.tone == "warn" for word in words)
+    tones = [tone_of(shot) if shot else "" for shot in shots]
+    fails, waits = tones.count("err"), tones.count("warn")
     query = drawing.folds.query.casefold()
     marks = "".join(
-        f'<i class="{_MARKS.get(word.tone, "") if word else ""}'
-        f'{" hit" if query and query in member.casefold() else ""}"></i>'
-        for member, word in zip(members[:MOST_MARKS], words, strict=False)
+        _dot(_MARKS.get(tone, ""), hit=bool(query) and query in member.casefold())
+        for member, tone in zip(members[:MOST_MARKS], tones, strict=False)
     )
     said = [f"{len(members):,} processor{'' if len(members) == 1 else 's'}"]
     said += [f'<span class="err">{fails:,} fail</span>'] if fails else []
@@ -409,6 +407,11 @@ def _group(name: str, members: Sequence[str], drawing: _Drawing) -> str:
         f'<em>{" · ".join(said)}</em></span><span class="dots" aria-hidden="true">{marks}</span>'
         f"</{tag}>"
     )
+
+
+def _dot(kind: str, *, hit: bool) -> str:
+    classes = " ".join(filter(None, (kind, "hit" if hit else "")))
+    return f'<i class="{classes}"></i>' if classes else "<i></i>"
 
 
 _MARKS = {"err": "f", "warn": "w", "mute": "x", "info": "w"}

@@ -32,7 +32,7 @@ __all__ = (
 
 WIDTH, HEIGHT = 100, 22  # pixels of a sparkline
 SHORT = 120  # characters of a text that is likely to be quoted again
-POINTS = 60  # points of a sparkline; more cannot be seen at that width
+POINTS = 40  # points of a sparkline; more cannot be seen at that width
 
 
 @cache
@@ -160,17 +160,14 @@ def sparkline(history: tuple[int, ...], label: str, tone: str = "info") -> str:
         return f'<span class="mute" aria-label="{quote(label)}: no elements yet">{NOTHING}</span>'
     points = _thinned(history)
     top, step = max(points), WIDTH / (len(points) - 1)
-    drawn = " ".join(
-        f"{i * step:.0f},{HEIGHT - 2 - (HEIGHT - 4) * value / top:.1f}"
-        for i, value in enumerate(points)
-    )
+    heights = [HEIGHT - 2 - round((HEIGHT - 4) * value / top) for value in points]
+    drawn = " ".join(f"{round(i * step)},{y}" for i, y in enumerate(heights))
     span = f"{len(history)} s" if len(history) < HISTORY_S else f"{HISTORY_S // 60} minutes"
     said = f"{quote(label)}, last {span}: now {history[-1]:,}/s, at most {max(history):,}/s"
-    opened = (
-        f'<svg class="{tone}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{said}">'
+    return (
+        f'<svg class="spark {tone}" width="{WIDTH}" height="{HEIGHT}" role="img">'
+        f'<title>{said}</title><polyline points="{drawn}"/></svg>'
     )
-    line = '<polyline fill="none" stroke="currentColor" stroke-width="1.5" points='
-    return f'{opened}<title>{said}</title>{line}"{drawn}"/></svg>'
 
 
 def _thinned(history: Sequence[int]) -> list[float]:

@@ -13,7 +13,7 @@ from buildflow_nb.cockpit.views.icons import STATES, icon
 from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 
-__all__ = ("Word", "badness", "left", "share_failed", "state_html", "word_of")
+__all__ = ("Word", "badness", "left", "share_failed", "state_html", "tone_of", "word_of")
 
 SERVES = frozenset({"endpoint", "collector"})
 
@@ -41,6 +41,11 @@ def word_of(p: ProcessorSnapshot) -> Word:
     if p.state is State.RUNNING and p.kind in SERVES:
         return Word("run", tone, "serving")
     return Word(STATES[p.state], tone, p.state.value)
+
+
+def tone_of(p: ProcessorSnapshot) -> str:
+    """The tone of that word, which of a processor that is well is found at once."""
+    return word_of(p).tone if p.failed else formats.TONES[p.state]
 
 
 def state_html(p: ProcessorSnapshot) -> str:

@@ -30,7 +30,7 @@ __all__ = (
 )
 
 ROW_PX = 28
-WINDOW = 36  # rows that are drawn
+WINDOW = 30  # rows that are drawn
 SEARCH_FROM = 10  # processors, from which on there is a search
 
 
@@ -206,7 +206,7 @@ def row_html(
     name = p.processor_id
     title = " · ".join(filter(None, (name, f"{p.source} → {p.sink}" if p.sink else p.source, cell)))
     opens = markup.attributes(
-        type="button", class_="nm text", data_act="select", data_arg=name,
+        type="button", class_="nm text",
         aria_expanded=str(selected).lower(), title=title,
     )  # fmt: skip
     mark = symbol("fold" if selected else "open")

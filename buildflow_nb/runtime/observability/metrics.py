@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from operator import add
 from typing import NamedTuple
 
 from buildflow_nb.core.status.snapshot import HISTORY_S
@@ -42,6 +41,7 @@ class Rate:
     def __init__(self) -> None:
         self.total = 0
         self._buckets: deque[tuple[int, int]] = deque(maxlen=HISTORY_S)
+        self._told: tuple[int, tuple[int, ...]] = (0, ())  # the last history, and its end
 
     def add(self, count: int, now: float) -> None:
         """Count things that happened at `now` (monotonic seconds)."""
@@ -55,7 +55,11 @@ class Rate:
     def per_s(self, now: float, started: float) -> float:
         """Average over the last seconds, or over the life of the thing if that is shorter."""
         span = min(RATE_WINDOW_S, max(now - started, 1.0))
-        recent = sum(count for second, count in self._buckets if second > now - span - 1)
+        recent = 0
+        for second, count in reversed(self._buckets):
+            if second <= now - span - 1:
+                break
+            recent += count
         return recent / span
 
     def quiet_s(self, now: float) -> float | None:
@@ -64,19 +68,31 @@ class Rate:
 
     def history(self, now: float) -> tuple[int, ...]:
         """One count a second, oldest first, without leading zeros, nor the second under way."""
-        found = dict(self._buckets)
-        if not found:
+        if not self._buckets:
             return ()
-        first = max(min(found), int(now) - HISTORY_S)
-        return tuple(found.get(second, 0) for second in range(first, int(now)))
+        end, (told, known) = int(now), self._told
+        if end == told:
+            return known
+        first = max(self._buckets[0][0], end - HISTORY_S)
+        if not first <= told < end or len(known) < told - first:
+            told, known = first, ()
+        fresh = [0] * (end - told)  # since what is over does not change, only this is looked for
+        for second, count in reversed(self._buckets):
+            if second < told:
+                break
+            if second < end:
+                fresh[second - told] = count
+        known = (*known, *fresh)[-(end - first) :] if end > first else ()
+        self._told = (end, known)
+        return known
 
 
 class Histogram:
     """Latencies of the last one to two minutes."""
 
     def __init__(self) -> None:
-        self._current = [0] * _STEPS
-        self._previous = [0] * _STEPS
+        self._current: dict[int, int] = {}  # how many in each step, where there are any
+        self._previous: dict[int, int] = {}
         self._turned: float | None = None
         self._fresh: dict[int, int] = {}
         self.sum_s = 0.0  # of all latencies that there ever were
@@ -88,11 +104,11 @@ class Histogram:
             self._turned = now
         elif now - self._turned > _TURN_S:
             self._previous = self._current
-            self._current = [0] * _STEPS
+            self._current = {}
             self._turned = now
         step = int(math.log(seconds / _LOWEST_S) / _STEP) + 1 if seconds > _LOWEST_S else 0
         step = min(step, _STEPS - 1)
-        self._current[step] += count
+        self._current[step] = self._current.get(step, 0) + count
         self._fresh[step] = self._fresh.get(step, 0) + count
         self.sum_s += seconds * count
 
@@ -119,11 +135,19 @@ class Histogram:
 
     def quantiles(self, *wanted: float) -> tuple[float | None, ...]:
         """The latency, in seconds, below which each wanted share (0..1) lies."""
-        return quantiles_of([self.counts()], *wanted)
+        found = dict(self._current)
+        for step, count in self._previous.items():
+            found[step] = found.get(step, 0) + count
+        total = sum(found.values())
+        if not total:
+            return tuple(None for _ in wanted)
+        steps = sorted(found.items())
+        return tuple(_at_share(steps, total * share) for share in wanted)
 
     def counts(self) -> tuple[int, ...]:
         """How many latencies lie in each step; what several processes counted adds up."""
-        return tuple(map(add, self._current, self._previous))
+        now, before = self._current, self._previous
+        return tuple(now.get(step, 0) + before.get(step, 0) for step in range(_STEPS))
 
 
 def quantiles_of(counts: Iterable[Sequence[int]], *wanted: float) -> tuple[float | None, ...]:
@@ -132,7 +156,8 @@ def quantiles_of(counts: Iterable[Sequence[int]], *wanted: float) -> tuple[float
     total = sum(both)
     if not total:
         return tuple(None for _ in wanted)
-    return tuple(_at_share(both, total * share) for share in wanted)
+    steps = [(step, count) for step, count in enumerate(both) if count]
+    return tuple(_at_share(steps, total * share) for share in wanted)
 
 
 def quantiles_in(steps: Mapping[int, int]) -> tuple[float, float]:
@@ -155,13 +180,14 @@ def bound_s(step: int) -> float:
     return _LOWEST_S * math.exp(step * _STEP)
 
 
-def _at_share(counts: list[int], limit: float) -> float:
+def _at_share(steps: Sequence[tuple[int, int]], limit: float) -> float:
+    """Where that many have been seen, of steps in order that are not empty."""
     seen = 0
-    for step, count in enumerate(counts):
+    for step, count in steps:
         seen += count
-        if seen >= limit and count:
-            return _LOWEST_S * math.exp(step * _STEP)
-    return _LOWEST_S * math.exp(len(counts) * _STEP)
+        if seen >= limit:
+            return bound_s(step)
+    return bound_s(steps[-1][0])
 
 
 class Counted(NamedTuple):
