@@ -55,9 +55,25 @@ def act(view, name):
 def start(view):
     """Run the flow by its button, on any free port."""
     line(view, "run").click()
-    view.get_by_text("running since").wait_for()
+    line(view, "stop").wait_for()
+
+
+def stop(view):
+    """Stop it by its button, and wait until it has."""
+    line(view, "stop").click()
+    line(view, "run").wait_for()
+
+
+def row(view, name):
+    """The button that opens a processor's row."""
+    return view.locator(f'tr[data-act][data-arg="{name}"] button.nm')
+
+
+def menu(view, text):
+    """The button for a line that stands in the menu."""
+    view.locator("summary[aria-label=more]").click()
+    return line(view, text)
 
 
 def numbers_move(book, view):
-    table = view.locator("[data-part=table]")
-    book.wait_change(table)
+    book.wait_change(view.locator("[data-part=table]"))

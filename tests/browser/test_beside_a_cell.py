@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.panel import line, row
+
 pytestmark = pytest.mark.browser
 
 LOAD = """%load_ext buildflow_nb
@@ -36,7 +38,7 @@ def busy(notebook, lab, request):
         made.run_cell(cell)
     made.select(PANEL)
     view = made.output(PANEL).locator("section.bf-live")
-    view.get_by_text("running since").wait_for()
+    line(view, "stop").wait_for()
     made.start_cell(3)
     made.select(PANEL)
     view.locator("header[data-cell='cell [4]']").wait_for()
@@ -45,16 +47,12 @@ def busy(notebook, lab, request):
     assert made.faults == []
 
 
-def line(view, text):
-    return view.locator(f'button[data-arg="%buildflow {text}"]')
-
-
 def test_details_open_and_stop_stops_while_a_cell_runs(busy):
     made, view, gate = busy
-    view.get_by_role("button", name="price", exact=True).click()
+    row(view, "price").click()
     view.get_by_role("tabpanel").wait_for()
     line(view, "stop").click()
-    view.locator("[data-part=head]").get_by_text("stopped").wait_for()
+    line(view, "run").wait_for()
     assert made.ran(3) is None  # the cell runs still
     gate.touch()
     said = made.wait_output(3, "the gate opened").inner_text()
@@ -64,13 +62,13 @@ def test_details_open_and_stop_stops_while_a_cell_runs(busy):
 def test_what_starts_waits_for_the_cell_and_says_so(busy):
     _, view, gate = busy
     line(view, "stop").click()
-    view.locator("[data-part=head]").get_by_text("stopped").wait_for()
+    line(view, "run").wait_for()
     run = line(view, "run")
     run.click()
     expect(run).to_have_text("Run · waits for cell [4]")
     assert run.get_attribute("aria-disabled") == "true"
     gate.touch()
-    view.get_by_text("running since").wait_for()
+    line(view, "stop").wait_for()
 
 
 @pytest.mark.parametrize("busy", [WITHOUT], indirect=True)
@@ -81,6 +79,6 @@ def test_a_click_that_is_not_heard_says_what_it_waits_for(busy):
     expect(stop).to_have_attribute("data-told", "waits for cell [4]")
     stop.click()  # a second one counts for nothing
     gate.touch()
-    view.locator("[data-part=head]").get_by_text("stopped").wait_for()
+    line(view, "run").wait_for()
     expect(stop).not_to_have_attribute("data-told", "waits for cell [4]")
     assert view.get_by_text("under way").count() == 0

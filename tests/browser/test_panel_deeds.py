@@ -13,8 +13,11 @@ from tests.browser.panel import (
     PANEL,
     act,
     line,
+    menu,
     panel,
+    row,
     start,
+    stop,
 )
 
 pytestmark = pytest.mark.browser
@@ -40,7 +43,7 @@ def test_apply_shows_the_plan_asks_shows_progress_and_destroy_undoes_it(book):
     act(view, "close-operation").wait_for()
     assert "2 created" in view.locator("[data-part=operation]").inner_text()
     book.shot("panel-applied", view)
-    view.locator("[data-part=graph]").get_by_text("· applied").first.wait_for()
+    view.locator("[data-part=graph]").get_by_text("SQS · applied").first.wait_for()
     line(view, "destroy").click()
     act(view, "yes").click()
     view.get_by_text("2 deleted").wait_for()
@@ -79,31 +82,28 @@ def test_a_failure_is_read_sent_again_and_discarded(book):
     view.locator("button[data-act=failures]").click()
     tab = view.get_by_role("tabpanel")
     tab.get_by_text("ValueError: qty must be positive").first.wait_for()
-    line(view, "stop").click()
-    view.locator("[data-part=head]").get_by_text("stopped").wait_for()
-    tab.locator("summary").first.click()
-    assert (
-        'raise ValueError("qty must be positive")' in tab.locator("details pre").first.inner_text()
-    )
+    stop(view)
+    shown = tab.locator("pre.inset").inner_text()
+    assert 'raise ValueError("qty must be positive")' in shown
+    assert tab.get_by_text("cell [2] line 4").count()
     book.shot("panel-failures", view)
-    before = tab.get_by_text("qty must be positive").count()
-    assert before
-    tab.get_by_text("Discard all").click()
+    tab.get_by_role("button", name=re.compile("^Discard")).click()
     tab.get_by_text("nothing failed").wait_for()
-    line(view, "run").click()
-    view.get_by_text("running since").wait_for()
+    start(view)
     book.edit_cell(1, book.source(1).replace("if order.qty == 0:", "if order.qty < 0:"))
     tab.get_by_text("ValueError").first.wait_for()
     book.run_cell(1)  # the mended code takes over
     book.select(PANEL)
-    tab.get_by_text("Send all again").click()
+    tab.get_by_role("button", name="Try one").click()
+    view.get_by_text("would pass").wait_for()
+    tab.get_by_role("button", name=re.compile("^Retry .*into sink")).click()
     tab.get_by_text("nothing failed").wait_for()
 
 
 def test_an_element_is_sent_by_a_form_made_from_its_type(book):
     view = panel(book)
-    view.locator("tbody button[data-arg=price]").first.click()
-    view.get_by_role("tab", name="Send").click()
+    row(view, "price").click()
+    view.get_by_role("tab", name="Try").click()
     view.get_by_label("id int").fill("7")
     view.get_by_label("qty int").fill("x")
     act(view, "send").click()
@@ -133,8 +133,8 @@ def test_a_file_is_chosen_in_a_routes_form_and_its_line_names_it(notebook, tmp_p
     book.run_all()
     book.select(2)
     view = panel(book, 2)
-    view.locator("tbody button[data-arg=photos]").first.click()
-    view.get_by_role("tab", name="Send").click()
+    row(view, "photos").click()
+    view.get_by_role("tab", name="Try").click()
     photo = tmp_path / "my photo.png"
     photo.write_bytes(b"x" * 1234)
     view.get_by_label("photo file").set_input_files(photo)
@@ -149,10 +149,10 @@ def test_a_file_is_chosen_in_a_routes_form_and_its_line_names_it(notebook, tmp_p
 def test_inputs_are_recorded_and_replayed_side_by_side(book):
     view = panel(book)
     start(view)
-    view.locator("tbody button[data-arg=price]").first.click()
+    row(view, "price").click()
     view.get_by_role("button", name="Record 100").click()
     view.get_by_role("button", name="End the recording").click()
-    view.get_by_text("✓ recorded into").wait_for()
+    view.get_by_text("recorded into").wait_for()
     book.edit_cell(1, book.source(1).replace("2.0 * order.qty", "3.0 * order.qty"))
     book.run_cell(1)
     book.select(PANEL)
@@ -174,7 +174,7 @@ def test_a_check_says_what_is_not_well_and_how_to_mend_it(book):
 
 def test_export_writes_a_program_that_says_how_to_run_it(book):
     view = panel(book)
-    line(view, f"export {book.path.stem}").click()
+    menu(view, f"export {book.path.stem}").click()
     view.get_by_text("python main.py").wait_for()
     written = (book.path.parent / book.path.stem / "main.py").read_text()
     assert "@app.consumer(" in written

@@ -149,7 +149,7 @@ def test_a_sparkline_is_thinned_and_needs_two_points():
     assert markup.sparkline((), "x").startswith("<span")
     assert markup.sparkline((0, 0, 0), "x").startswith("<span")
     drawn = markup.sparkline(tuple(range(300)), "x")
-    assert len(re.findall(r"\d+,\d+", drawn.split("points=")[1])) == markup.POINTS
+    assert len(re.findall(r"\d+,\d+", drawn.split("points=")[1])) <= markup.POINTS
 
 
 def test_a_long_reason_stands_in_a_row_of_its_own_beneath_and_a_long_name_is_cut_by_the_page():
