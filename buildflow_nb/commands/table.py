@@ -8,7 +8,6 @@ from buildflow_nb.commands.command import Command, Option, count, port, seconds
 from buildflow_nb.commands.panel_options import PANEL_OPTIONS
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.nearest import LOG_LEVELS
-from buildflow_nb.core.status.history import SPANS
 
 __all__ = ("COMMANDS",)
 
@@ -24,6 +23,7 @@ def _resource(help_: str, many: str | None = "+") -> Option:
 _STACK = Option("stack", "another stack of buildflow.yaml", ("--stack",), wants="stack")
 _TIMEOUT = Option("timeout", "give up after this long", ("--timeout",), seconds)
 
+_SPANS = ("10m", "1h", "24h")  # as core/status/history.py has them, which is not loaded for this
 _YES = Option("yes", "do not ask", ("--yes", "-y"), flag=True)
 _DELETE = Option(
     "delete",
@@ -316,7 +316,7 @@ _TABLE = (
         "draw throughput, failures, latency and backlog of a processor over time",
         (
             _processor("processor to look at"),
-            Option("span", "how far back", ("--span",), default="10m", choices=tuple(SPANS)),
+            Option("span", "how far back", ("--span",), default="10m", choices=_SPANS),
         ),
         example="chart price --span 1h",
     ),

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from buildflow_nb.core.config_section import Section
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.nearest import cut, nearest, shown
 from buildflow_nb.core.primitive import stack_said
-from buildflow_nb.core.status.thresholds import FAILED_SHARE, Thresholds
 
 if TYPE_CHECKING:
     import yaml
+
+    from buildflow_nb.core.config_section import Section
+    from buildflow_nb.core.status.thresholds import Thresholds
 
 __all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load_config")
 
@@ -89,7 +90,7 @@ class Config:
     pulumi_home: str = ".buildflow/pulumi"
     build_ignores: tuple[str, ...] = ()
     provider: CloudProvider = field(default_factory=CloudProvider)
-    health: Thresholds = field(default_factory=Thresholds)
+    health: Thresholds | None = None
     written: bool = True
 
     @classmethod
@@ -137,6 +138,8 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it is no YAML, or a key or a value is wrong; names line and key.
     """
+    from buildflow_nb.core.config_section import Section
+
     root = _composed(path.name, _text(path))
     if root is None:
         msg = f"{path.name} line 1: the file is empty; it needs at least 'app: NAME'"
@@ -231,7 +234,7 @@ def _config(root: Section, folder: Path) -> Config:
         pulumi_home=home or ".buildflow/pulumi",
         build_ignores=ignores,
         provider=made,
-        health=Thresholds() if health is None else _health(health),
+        health=None if health is None else _health(health),
     )
 
 
@@ -251,6 +254,8 @@ def _stack(section: Section) -> Stack:
 
 
 def _health(section: Section) -> Thresholds:
+    from buildflow_nb.core.status.thresholds import FAILED_SHARE, Thresholds
+
     share = section.number("failed_share", least=0, most=1)
     backlog = section.number("backlog", least=0)
     p99_s = section.number("p99_s", least=0)

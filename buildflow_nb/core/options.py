@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import isfinite
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from buildflow_nb.core.credentials import AWSCredentials, GCPCredentials, Secret
 from buildflow_nb.core.engine_choice import ENGINES
@@ -19,6 +19,10 @@ from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
 from buildflow_nb.core.status.thresholds import Thresholds
 from buildflow_nb.core.trace_context import TRACE_SAMPLING
+from buildflow_nb.core.trace_context import TRACE_SAMPLING
+
+if TYPE_CHECKING:
+    from buildflow_nb.core.status.thresholds import Thresholds
 
 __all__ = (
     "LOG_LEVELS",
@@ -288,8 +292,10 @@ class FlowOptions:
         share = self.trace_sampling
         good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         self._demand("trace_sampling", good, "a number from 0 to 1")
-        good = self.health is None or isinstance(self.health, Thresholds)
-        self._demand("health", good, "Thresholds(...)")
+        if self.health is not None:
+            from buildflow_nb.core.status.thresholds import Thresholds
+
+            self._demand("health", isinstance(self.health, Thresholds), "Thresholds(...)")
         if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             msg = "FlowOptions: aws_access_key_id and aws_secret_access_key go together; give both"
             raise ConfigError(msg)

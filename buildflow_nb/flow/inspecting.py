@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ class Inspecting(Running):
         in buildflow.yaml says, or `FlowOptions(health=...)`.
 
         Raises:
-            TimeoutError: the run's loop does not answer.
+            TimeoutError: no moment is given, and the run's loop does not answer.
         """
         from buildflow_nb.core.status.health import health_of
 
@@ -102,7 +103,9 @@ class Inspecting(Running):
         run = self.handle
         if run is None or not run.has(processor_id):
             return None
-        return run.history.of(processor_id)
+        with suppress(TimeoutError):  # the sentence is true without it, and says less
+            return run.history.of(processor_id)
+        return None
 
     def _errors(self, processor_id: str) -> list[str]:
         run = self.handle

@@ -221,7 +221,7 @@ def _unseen(flow: Flow) -> FlowSnapshot:
 
 
 def _twin(flow: Flow, snapshot: FlowSnapshot, note: str, twin: str) -> dict[str, str]:
-    text = snapshot_view.text(snapshot)
+    text = snapshot_view.text(snapshot, flow.health(snapshot))
     return {
         "text/plain": f"{text} ({note})" if note else text,
         "text/html": twin_html(flow, snapshot, note=note, twin=twin),

@@ -7,6 +7,7 @@ from typing import Self
 
 from buildflow_nb.cockpit.views import formats, markup, snapshot_view
 from buildflow_nb.cockpit.views.markup import Cell, quote
+from buildflow_nb.core.status.health import HealthLine
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.stack_text import stack_facts, stack_text
@@ -19,20 +20,21 @@ class Status(FlowSnapshot):
     """A snapshot with what the stack holds; shows both."""
 
     resources: StackView
+    health: HealthLine | None = None
 
     @classmethod
-    def of(cls, snapshot: FlowSnapshot, view: StackView) -> Self:
-        """The two together."""
+    def of(cls, snapshot: FlowSnapshot, view: StackView, health: HealthLine | None = None) -> Self:
+        """The two together, with how the run is."""
         known = {field.name: getattr(snapshot, field.name) for field in fields(FlowSnapshot)}
-        return cls(**known, resources=view)
+        return cls(**known, resources=view, health=health)
 
     def text(self) -> str:
         """Both as text."""
-        return f"{snapshot_view.text(self)}\n\n{stack_text(self.resources)}"
+        return f"{snapshot_view.text(self, self.health)}\n\n{stack_text(self.resources)}"
 
     def html(self) -> str:
         """Both as cards."""
-        return f"{snapshot_view.html(self)}{_card(self.resources)}"
+        return f"{snapshot_view.html(self, health=self.health)}{_card(self.resources)}"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

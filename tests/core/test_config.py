@@ -164,8 +164,9 @@ def _load(folder, text):
 @pytest.mark.parametrize(
     ("text", "limits"),
     [
-        ("", Thresholds()),
-        ("health:\n", Thresholds()),
+        ("", None),
+        ("health:\n", None),
+        ("health: {}\n", Thresholds()),
         ("health: {failed_share: 0.2, backlog: 1000}\n", Thresholds(0.2, 1000)),
         ("health: {p99_s: 0.5, silence_s: 60}\n", Thresholds(p99_s=0.5, silence_s=60.0)),
     ],

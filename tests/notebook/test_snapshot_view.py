@@ -56,7 +56,8 @@ def test_tables_and_graphs_are_named_for_screen_readers():
 def test_text_is_aligned_and_holds_the_same_facts():
     lines = snapshot_view.text(shot()).splitlines()
     assert lines[0] == "shop · stack local · running · http://127.0.0.1:8000"
-    rows = lines[1:4]
+    assert lines[1].startswith("▲ worst waits: ")
+    rows = lines[2:5]
     assert rows[0].rstrip().endswith("p99")
     assert rows[0].index("p99") + 3 == len(rows[0]) == len(rows[1]) == len(rows[2])
     assert rows[0].index("state") == rows[1].index("● running") == rows[2].index("◐ waiting")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from buildflow_nb.cockpit.cockpit import Cockpit
+from buildflow_nb.cockpit.panel.chart_tab import ChartTab
 from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.code_view import code_html, source_of
@@ -44,6 +45,7 @@ class Drawer:
 
     cockpit: Cockpit
     _log: LogView = field(default_factory=LogView)
+    _chart: ChartTab = field(default_factory=ChartTab)
     _samples: tuple[object, list[str]] | None = None
     _code: dict[str, tuple[str, str]] = field(default_factory=dict)  # now and before, by processor
 
@@ -112,6 +114,8 @@ class Drawer:
             return failures_html(spec.id, found, told, state.group, off), ""
         if tab == "code":
             return self._code_of(spec, shot), "a cell that is run again takes over between elements"
+        if tab == "chart":
+            return self._chart.html(flow, spec.id, state.span), ""
         if tab == "try":
             return self._try(flow, spec, state), "through the code that runs now; writes nothing"
         label = f"{spec.id} {spec.processor.needs_said}".strip()

@@ -31,7 +31,7 @@ from buildflow_nb.cockpit.views.head_view import (
     Toast,
     head_html,
     health_html,
-    how_it_is,
+    health_words,
     keys_html,
 )
 from buildflow_nb.cockpit.views.log_view import as_file, lines_of
@@ -90,7 +90,7 @@ class Panel:
         parts = {
             "silent": _silent(snapshot.at),
             "head": self._head(flow, snapshot),
-            "health": self._health(snapshot),
+            "health": self._health(flow, snapshot),
             "keys": keys_html(KEYS) if state.keys else "",
             "operation": operation_html(self.cockpit.operations),
             "found": self._found(),
@@ -138,11 +138,10 @@ class Panel:
         )
         return head_html(snapshot, facts, self.cockpit.clicks.off)
 
-    def _health(self, snapshot: FlowSnapshot) -> str:
+    def _health(self, flow: Flow, snapshot: FlowSnapshot) -> str:
         clicks = self.cockpit.clicks
         toast = Toast(clicks.news, clicks.tone) if clicks.news else None
-        tone, subject, said = how_it_is(snapshot)
-        return health_html(tone, subject, said, ("", ""), toast)
+        return health_html(*health_words(flow.health(snapshot)), toast)
 
     def _found(self) -> str:
         """What the last check or replay gave."""
@@ -268,7 +267,8 @@ def graph_of_flow(flow: Flow, snapshot: FlowSnapshot) -> str:
 
 def twin_html(flow: Flow, snapshot: FlowSnapshot, *, note: str, twin: str) -> str:
     """The true table that stands for a panel where nothing is live."""
-    return snapshot_view.html(snapshot, graph_of_flow(flow, snapshot), note=note, twin=twin)
+    graph, health = graph_of_flow(flow, snapshot), flow.health(snapshot)
+    return snapshot_view.html(snapshot, graph, health=health, note=note, twin=twin)
 
 
 def _folder(flow_id: str) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views import markup
 from buildflow_nb.cockpit.views.icons import icon
 from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.core.findings import Health
+from buildflow_nb.core.status.health import HealthLine
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 
-__all__ = ("HeadFacts", "Toast", "head_html", "health_html", "how_it_is", "keys_html")
+__all__ = ("HeadFacts", "Toast", "head_html", "health_html", "health_words", "keys_html")
 
 Off = Callable[[str], str]
 
@@ -155,11 +157,14 @@ def _toast(toast: Toast | None) -> str:
     )
 
 
-def how_it_is(snapshot: FlowSnapshot) -> tuple[str, str, str]:
-    """Tone, subject and rest of the sentence for a flow that has no health of its own yet."""
-    begun = snapshot.started_at if snapshot.since is None else snapshot.since
-    since = "" if begun is None else f"since {formats.clock(begun)}"
-    return "mute", snapshot.state.value, since
+def health_words(line: HealthLine) -> tuple[str, str, str, tuple[str, str]]:
+    """Tone, subject and rest of a sentence, and what a click on Show opens."""
+    tone = {Health.OK: "ok", Health.WARNING: "warn", Health.ERROR: "err"}[line.health]
+    if line.health is Health.OK and line.what != "fine":
+        tone = "mute"  # green is for what was looked at, and is well
+    act = "failures" if line.what.startswith("fail") else "select"
+    opens = (act, line.processor_id) if line.processor_id else ("", "")
+    return tone, line.title, line.rest, opens
 
 
 def keys_html(pairs: Sequence[tuple[str, str]]) -> str:

@@ -6,8 +6,10 @@ The text is what terminals, screen readers and diffs of saved notebooks see.
 from __future__ import annotations
 
 from buildflow_nb.cockpit.views import formats, markup
+from buildflow_nb.cockpit.views.head_view import health_html, health_words
 from buildflow_nb.cockpit.views.markup import Cell, quote
 from buildflow_nb.cockpit.views.processor_words import state_html, word_of
+from buildflow_nb.core.status.health import HealthLine, health_of
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 
 __all__ = ("aligned", "facts", "head", "html", "table", "text", "title", "undated")
@@ -54,9 +56,21 @@ def facts(snapshot: FlowSnapshot) -> object:
     return (snapshot.flow_id, snapshot.stack, snapshot.state, snapshot.address, snapshot.processors)
 
 
-def html(snapshot: FlowSnapshot, graph: str = "", *, note: str = "", twin: str = "") -> str:
-    """One card: head, graph, a row a processor, date."""
-    body = f'{graph}<div class="box">{table(snapshot)}</div>'
+def html(
+    snapshot: FlowSnapshot,
+    graph: str = "",
+    *,
+    health: HealthLine | None = None,
+    note: str = "",
+    twin: str = "",
+) -> str:
+    """One card: head, how it is, graph, a row a processor, date.
+
+    How it is, is told by the snapshot alone, unless `health` is given.
+    """
+    tone, subject, said, _ = health_words(health or health_of(snapshot))
+    told = health_html(tone, subject, said, ("", ""), None) if snapshot.processors else ""
+    body = f'{told}{graph}<div class="box">{table(snapshot)}</div>'
     as_of = f'<span class="mute">as of {formats.dated(snapshot.at)}</span>'
     return markup.card(
         title(snapshot), head(snapshot) + as_of, body, _footer(snapshot, note), twin=twin
@@ -170,18 +184,20 @@ def _path(p: ProcessorSnapshot) -> str:
     return " → ".join(part for part in (p.source, f"{p.kind} {p.processor_id}", p.sink) if part)
 
 
-def text(snapshot: FlowSnapshot) -> str:
+def text(snapshot: FlowSnapshot, health: HealthLine | None = None) -> str:
     """The same as aligned text, with the time of the look."""
-    return f"{undated(snapshot)}\nas of {formats.dated(snapshot.at)}"
+    return f"{undated(snapshot, health)}\nas of {formats.dated(snapshot.at)}"
 
 
-def undated(snapshot: FlowSnapshot) -> str:
+def undated(snapshot: FlowSnapshot, health: HealthLine | None = None) -> str:
     """The text without its date: two of them differ where there is something new to read."""
     cloud = f"{snapshot.cloud} cloud · " if snapshot.cloud else ""
     head = f"{snapshot.flow_id} · stack {snapshot.stack} · {cloud}{snapshot.state.value}"
     if snapshot.address and not snapshot.state.ended:
         head += f" · {snapshot.address}"
     lines = [formats.clean(head)]
+    if snapshot.processors:
+        lines.append(formats.clean((health or health_of(snapshot)).line))
     rows = [
         (formats.clean(p.processor_id, 40), formats.label(p), *_values(p))
         for p in snapshot.processors

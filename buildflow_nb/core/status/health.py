@@ -49,17 +49,21 @@ class HealthLine:
         return f"{self.processor_id} {self.what}" if self.processor_id else self.what
 
     @property
-    def said(self) -> str:
-        """The sentence."""
-        text = self.title
-        if self.since is not None:
-            text += f" since {_clock(self.since)}"
+    def rest(self) -> str:
+        """Since when, why, and the numbers."""
+        text = "" if self.since is None else f"since {_clock(self.since)}"
         if self.cause:
             text += f": {self.cause}"
         told = self.proof or self.share
         text += f" ({told})" if told else ""
         more = f"; {self.others} more {'is' if self.others == 1 else 'are'} not well"
-        return text + (more if self.others else "")
+        return (text + (more if self.others else "")).strip()
+
+    @property
+    def said(self) -> str:
+        """The sentence."""
+        rest = self.rest
+        return f"{self.title}{'' if rest[:1] in ':;' else ' '}{rest}".strip()
 
     @property
     def line(self) -> str:

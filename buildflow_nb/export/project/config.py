@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from buildflow_nb.core.config import FILE_NAME, CloudProvider, Config, Stack
-from buildflow_nb.core.status.thresholds import Thresholds
 from buildflow_nb.export.report import ExportedProgram
 
 __all__ = ("config_text", "project_config")
@@ -46,7 +45,7 @@ def config_text(config: Config) -> str:
     }
     if config.provider != CloudProvider():
         told["cloud_provider_config"] = _provider(config.provider)
-    if config.health != Thresholds():
+    if config.health is not None:
         limits = asdict(config.health).items()
         told["health"] = {name: value for name, value in limits if value is not None}
     if config.build_ignores:

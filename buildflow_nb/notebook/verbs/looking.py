@@ -16,7 +16,8 @@ __all__ = ("VERBS",)
 
 def _status(session: Session, values: Values) -> Status:
     flow = session.flow()
-    return Status.of(flow.snapshot(), flow.on(values["stack"]).stack_view())
+    snapshot = flow.snapshot()
+    return Status.of(snapshot, flow.on(values["stack"]).stack_view(), flow.health(snapshot))
 
 
 def _list(session: Session, values: Values) -> Declared:  # noqa: ARG001
