@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,7 @@ from buildflow_nb.core.status.operations import (
     OperationEvent,
     OperationListener,
     Outcome,
+    Result,
     Summary,
 )
 from buildflow_nb.core.status.stack_view import StackView
@@ -157,9 +159,21 @@ class Provisioning(Declaring):
         asks = self.options.require_confirmation
         given = consent if asks else replace(consent, confirm=None)
         declared = self._declared()
-        return here_or_beside(
-            lambda stop: self.place.change(operation, declared, given, listener, stop), stop
-        )
+
+        def change(stop: Stop | None) -> Outcome:
+            outcome = self.place.change(operation, declared, given, listener, stop)
+            self._mark(operation, outcome)
+            return outcome
+
+        return here_or_beside(change, stop)
+
+    def _mark(self, operation: Operation, outcome: Outcome) -> None:
+        """Have charts of what runs show when the cloud was changed beneath it."""
+        run, done = self.handle, outcome.summary
+        if run is not None and run.running and done.result is Result.DONE and done.changes:
+            kind = "applied" if operation is Operation.APPLY else "destroyed"
+            with suppress(TimeoutError):  # a loop that is held has no chart of this moment either
+                run.history.mark(kind, str(sum(done.changes.values())))
 
     def _declared(self) -> DeclaredPrimitives:
         return DeclaredPrimitives(self.registry.managed, self.registry.mentioned)

@@ -193,8 +193,8 @@ def _larger(one: float, other: float) -> float:
 class Mark:
     """Something that happened at one moment: `at` is seconds since the epoch.
 
-    `kind` is "started", "swapped", "stopped", "done", "failed" or "applied"; `text` says more, for
-    people: "v3". `processor_id` is None for what concerns the whole flow.
+    `kind` is "started", "swapped", "stopped", "done", "failed", "applied" or "destroyed"; `text`
+    says more, for people: "v3". `processor_id` is None for what concerns the whole flow.
     """
 
     at: float

@@ -1,9 +1,10 @@
 """The runtime server of a run: how it is, what it declares, and a way to end it.
 
-The paths are BuildFlow's: GET `/runtime/status`, `/runtime/snapshot`, `/flowstate`, POST
-`/runtime/drain` and `/runtime/stop`, and a page for people at `/`. On a loopback address the guard
-keeps strange pages out; with a token, which any other address must have, every
-request but the page's own needs `Authorization: Bearer TOKEN` (RFC 6750 section 2.1).
+`/metrics` is what Prometheus reads. All other paths are BuildFlow's: GET `/runtime/status`,
+`/runtime/snapshot`, `/flowstate`, POST `/runtime/drain` and `/runtime/stop`, and a page for people
+at `/`. On a loopback address the guard keeps strange pages out; with a token, which any other
+address must have, every request but the page's own needs `Authorization: Bearer TOKEN` (RFC 6750
+section 2.1).
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.listener import HttpListener, linger
 from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import SERVER_NAME, error_response, json_response
-from buildflow_nb.runtime.plan import RuntimeServerPlan
+from buildflow_nb.runtime.observability.exposition import (
+    CONTENT_TYPE,
+    Counting,
+    exposition,
+    families,
+)
+from buildflow_nb.runtime.plan import RunPlan, RuntimeServerPlan
 
 __all__ = ("RuntimeServer",)
 
@@ -31,7 +38,8 @@ DRAIN_S = 30.0
 _PAGE = """<!doctype html><meta charset="utf-8"><title>{flow}</title>
 <h1>{flow}</h1><p>{state}</p><pre>{rows}</pre>
 <form method="post" action="/runtime/drain"><button>Drain</button></form>
-<p><a href="/runtime/snapshot">snapshot</a> <a href="/flowstate">flowstate</a></p>"""
+<p><a href="/runtime/snapshot">snapshot</a> <a href="/flowstate">flowstate</a>
+<a href="/metrics">metrics</a></p>"""
 
 # In a page of somebody else's, a click on what is seen there could be one on "Drain" (CSP Level 3,
 # section 6.4.2); `default-src` rules neither frames around nor forms.
@@ -40,6 +48,14 @@ _POLICY = "default-src 'none'; frame-ancestors 'none'; form-action 'self'; base-
 
 class Run(Protocol):
     """What is controlled; used on its own loop."""
+
+    started_at: float
+    plan: RunPlan
+
+    @property
+    def units(self) -> Mapping[str, Counting]:
+        """The processors at work, by id."""
+        ...
 
     def snapshot(self) -> FlowSnapshot:
         """The run at this moment."""
@@ -64,6 +80,7 @@ class RuntimeServer:
             ("GET", "/infra/status"): self._status,  # the run's too, as in BuildFlow
             ("GET", "/runtime/snapshot"): self._snapshot,
             ("GET", "/flowstate"): self._flowstate,
+            ("GET", "/metrics"): self._metrics,
             ("POST", "/runtime/drain"): self._drain,
             ("POST", "/runtime/stop"): self._stop,
         }
@@ -120,6 +137,12 @@ class RuntimeServer:
 
     def _flowstate(self) -> web.Response:
         return _json(self._plan.flowstate())
+
+    def _metrics(self) -> web.Response:
+        run, plan = self._run, self._run.plan
+        found = families(plan.flow_id, plan.env.stack, run.units, run.started_at)
+        headers = {hdrs.SERVER: SERVER_NAME, hdrs.CONTENT_TYPE: CONTENT_TYPE}
+        return web.Response(body=exposition(found), headers=headers)
 
     def _drain(self) -> web.Response:
         self._end(drain=True)

@@ -143,7 +143,7 @@ class _Book:
         What is counted only grows: a replica that does not answer for a while takes its part out,
         and brings it again.
         """
-        taken, given, failed, in_flight, backlog = counted
+        taken, given, failed, in_flight, backlog = counted[:5]
         had, gave, lost = self._last
         taken, given, failed = max(taken, had), max(given, gave), max(failed, lost)
         self._last = taken, given, failed

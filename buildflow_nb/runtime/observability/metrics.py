@@ -191,13 +191,16 @@ def _at_share(steps: Sequence[tuple[int, int]], limit: float) -> float:
 
 
 class Counted(NamedTuple):
-    """What a unit has counted until now; the first three only grow."""
+    """What a unit has counted until now; all but the amounts at this moment only grow."""
 
     taken: int
     given: int
     failed: int
     in_flight: int
     backlog: int | None
+    dropped: int
+    retried: int
+    codes: Mapping[int, int]
 
 
 class Metrics:
@@ -220,8 +223,16 @@ class Metrics:
 
     def counted(self, backlog: int | None = None) -> Counted:
         """What was counted until now, by a unit whose source has that left."""
-        counts = self.taken.total, self.given.total, self.failures
-        return Counted(*counts, self.in_flight, backlog)
+        return Counted(
+            self.taken.total,
+            self.given.total,
+            self.failures,
+            self.in_flight,
+            backlog,
+            self.dropped,
+            self.retried,
+            self.codes,
+        )
 
 
 class Activity:

@@ -82,12 +82,18 @@ def counted(own: Counted, looks: Sequence[UnitLook]) -> Counted:
         return own._replace(in_flight=0)
     shots = [look.shot for look in looks]
     backlogs = [shot.backlog for shot in shots if shot.backlog is not None]
+    codes = dict(own.codes)
+    for code, count in (pair for shot in shots for pair in shot.codes):
+        codes[code] = codes.get(code, 0) + count
     return Counted(
         own.taken + sum(shot.elements_in for shot in shots),
         own.given + sum(shot.elements_out for shot in shots),
         own.failed,
         sum(shot.in_flight for shot in shots),
         max(backlogs, default=None),
+        own.dropped + sum(shot.dropped for shot in shots),
+        own.retried + sum(shot.retried for shot in shots),
+        codes,
     )
 
 

@@ -15,12 +15,13 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.declaring.declare import collector_spec, endpoint_spec
 from buildflow_nb.core.declaring.flow_spec import ServiceSpec
 from buildflow_nb.core.options import ServiceOptions
+from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import FlowSnapshot, State
 from buildflow_nb.runtime.concurrency.clock import SYSTEM
 from buildflow_nb.runtime.http import HttpRoute, Server, route_class
 from buildflow_nb.runtime.http.runtime_server import RuntimeServer
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.plan import RuntimeServerPlan
+from buildflow_nb.runtime.plan import RunPlan, RuntimeServerPlan
 from tests.fakes import supply
 
 PATIENCE_S = 20.0  # real seconds after which a test gives up; nothing waits that long
@@ -136,6 +137,9 @@ class FakeRun:
 
     def __init__(self) -> None:
         self.ended: list[bool] = []
+        self.plan = RunPlan("shop", Env())
+        self.started_at = 0.0
+        self.units: dict[str, object] = {}
 
     def snapshot(self) -> FlowSnapshot:
         return FlowSnapshot("shop", "local", State.RUNNING, 0.0, 0.0, None, ())
