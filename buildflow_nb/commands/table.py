@@ -321,6 +321,28 @@ _TABLE = (
         example="chart price --span 1h",
     ),
     Command(
+        "trace",
+        "show the way of one element through the flow: where its time went, its log lines and "
+        "what it became; of a processor, list the last ones",
+        (
+            Option(
+                "which",
+                "the id of a trace (6 digits will do), the number of a failure, or a processor",
+                many="?",
+                wants="processor",
+            ),
+            Option("failed", "only elements that failed there", ("--failed",), flag=True),
+            Option("n", "how many", ("-n", "--count"), count, 20),
+        ),
+        example="trace price --failed",
+    ),
+    Command(
+        "profile",
+        "show where the time of a processor's elements went in the last minute",
+        (_processor("processor to look at"),),
+        example="profile price",
+    ),
+    Command(
         "history",
         "show the lines that the clicks in the panel stand for",
         (Option("cell", "put them into a new cell", ("--cell",), flag=True),),

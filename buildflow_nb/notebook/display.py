@@ -6,6 +6,7 @@ Python prompt. `html` and `text` are pure functions of data.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,20 @@ from buildflow_nb.core.declaring.flow_spec import (
     EndpointSpec,
     ProcessorSpec,
 )
+from buildflow_nb.core.status.profile import Profile
 from buildflow_nb.core.status.snapshot import FlowSnapshot
+from buildflow_nb.core.status.traces import Trace
 
 if TYPE_CHECKING:
     from buildflow_nb.cockpit.views.listings import Declared
+    from buildflow_nb.cockpit.views.profile import ProfileShown
     from buildflow_nb.cockpit.views.replayed import SideBySide
+    from buildflow_nb.cockpit.views.trace import TraceShown
     from buildflow_nb.flow import Flow
     from buildflow_nb.runtime.handle import RunHandle
     from buildflow_nb.runtime.replay import Replay
 
-    Shown = FlowSnapshot | ProcessorSpec | Replay
+    Shown = FlowSnapshot | ProcessorSpec | Replay | Trace | Profile
 
 __all__ = ("html", "register", "text", "unregister")
 
@@ -33,6 +38,8 @@ _LIVE = (("buildflow_nb.flow.flow", "Flow"), ("buildflow_nb.runtime.handle", "Ru
 _DATA = (
     ("buildflow_nb.core.status.snapshot", "FlowSnapshot"),
     ("buildflow_nb.runtime.replay", "Replay"),
+    ("buildflow_nb.core.status.traces", "Trace"),
+    ("buildflow_nb.core.status.profile", "Profile"),
     *((kind.__module__, kind.__name__) for kind in (ConsumerSpec, CollectorSpec, EndpointSpec)),
 )
 
@@ -55,12 +62,20 @@ def text(value: Shown) -> str:
     return repr(_listed(value))
 
 
-def _listed(value: ProcessorSpec | Replay) -> Declared | SideBySide:
+def _listed(
+    value: ProcessorSpec | Replay | Trace | Profile,
+) -> Declared | SideBySide | TraceShown | ProfileShown:
     from buildflow_nb.cockpit.views.listings import Declared
+    from buildflow_nb.cockpit.views.profile import ProfileShown
     from buildflow_nb.cockpit.views.replayed import SideBySide
+    from buildflow_nb.cockpit.views.trace import TraceShown
 
     if isinstance(value, (ConsumerSpec, CollectorSpec, EndpointSpec)):
         return Declared([value], value.kind)
+    if isinstance(value, Trace):
+        return TraceShown(value)
+    if isinstance(value, Profile):
+        return ProfileShown(value, time.time())
     return SideBySide(value)
 
 

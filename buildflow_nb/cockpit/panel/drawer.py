@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from buildflow_nb.cockpit.cockpit import Cockpit
 from buildflow_nb.cockpit.panel.chart_tab import ChartTab
+from buildflow_nb.cockpit.panel.trace_tab import TraceTab
 from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.code_view import code_html, source_of
@@ -19,7 +20,9 @@ from buildflow_nb.cockpit.views.form import form_html, samples_of
 from buildflow_nb.cockpit.views.listings import passed
 from buildflow_nb.cockpit.views.log_view import LogView
 from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.cockpit.views.profile import profile_html
 from buildflow_nb.core.declaring.flow_spec import EndpointSpec, ProcessorSpec
+from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot
 from buildflow_nb.flow import Flow
@@ -46,6 +49,7 @@ class Drawer:
     cockpit: Cockpit
     _log: LogView = field(default_factory=LogView)
     _chart: ChartTab = field(default_factory=ChartTab)
+    _traces: TraceTab = field(default_factory=TraceTab)
     _samples: tuple[object, list[str]] | None = None
     _code: dict[str, tuple[str, str]] = field(default_factory=dict)  # now and before, by processor
 
@@ -118,10 +122,22 @@ class Drawer:
             return self._chart.html(flow, spec.id, state.span), ""
         if tab == "try":
             return self._try(flow, spec, state), "through the code that runs now; writes nothing"
+        if tab in ("trace", "profile"):
+            return self._spent(flow, spec, state)
         label = f"{spec.id} {spec.processor.needs_said}".strip()
         last = passed(flow, spec.id, ROWS)
         made = elements_html(label, last, state.which, state.find, sinks=bool(_sink(spec)))
         return made, ""
+
+    def _spent(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> tuple[str, str]:
+        """Where the time of one element went, or that of all of the last minute."""
+        if state.tab == "trace":
+            return self._traces.html(flow, spec.id, state), "the last, failed and sampled elements"
+        try:
+            made = profile_html(flow.profile(spec.id))
+        except UsageError as error:  # it has not run
+            made = f'<p class="mute">{quote(str(error))}</p>'
+        return made, "of the last minute, means of one element"
 
     def _code_of(self, spec: ProcessorSpec, shot: ProcessorSnapshot | None) -> str:
         source = source_of(spec)

@@ -106,7 +106,7 @@ class Profile:
         said = f"{who} busy {100 * self.busy:.0f} %"
         if self.busy >= BUSY:
             return f": {said}; num_concurrency or num_replicas gives more"
-        return f": {said}, so it waits for its neighbours in a chunk, and for the sink"
+        return f": {said}, so not for a worker, but for others of its chunk, or to be tried again"
 
     def text(self) -> str:
         """As plain text."""

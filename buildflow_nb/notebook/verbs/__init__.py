@@ -18,6 +18,7 @@ _HOMES = {
     "running": ("run", "stop", "start"),
     "looking": ("status", "list", "peek", "logs"),
     "charting": ("chart",),
+    "tracing": ("trace", "profile"),
     "elements": ("send", "failures", "tap", "record", "replay"),
     "resource": ("look", "put", "redrive", "purge"),
     "resources": ("preview", "refresh", "apply", "destroy", "unmanage", "cloud"),
