@@ -17,8 +17,6 @@ from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, DeclarationError
 from buildflow_nb.core.nearest import LOG_LEVELS, nearest
 from buildflow_nb.core.primitive import Writable
-from buildflow_nb.core.status.thresholds import Thresholds
-from buildflow_nb.core.trace_context import TRACE_SAMPLING
 from buildflow_nb.core.trace_context import TRACE_SAMPLING
 
 if TYPE_CHECKING:

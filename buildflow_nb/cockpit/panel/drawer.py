@@ -6,6 +6,7 @@ move: each tab is a piece of its own, drawn again when its own facts are new.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from buildflow_nb.cockpit.cockpit import Cockpit
@@ -39,6 +40,13 @@ _TABS = {
     "log": "Log",
     "try": "Try",
     "profile": "Profile",
+}
+_SAID = {  # of a tab, in its foot
+    "trace": "the last, failed and sampled elements",
+    "code": "a cell that is run again takes over between elements",
+    "log": "the last 2,000 lines are kept",
+    "try": "through the code that runs now; writes nothing",
+    "profile": "of the last minute, means of one element",
 }
 
 
@@ -109,35 +117,29 @@ class Drawer:
         self, flow: Flow, spec: ProcessorSpec, state: ViewState, shot: ProcessorSnapshot | None
     ) -> tuple[str, str]:
         """A tab, and a word about it for the foot."""
-        tab = state.tab
-        if tab == "log":
-            return self._log.html(flow, state), "the last 2,000 lines are kept"
-        if tab == "failures":
-            told = Told(shot.failed if shot else 0, _sink(spec))
-            found, off = flow.failures(spec.id), self.cockpit.clicks.off
-            return failures_html(spec.id, found, told, state.group, off), ""
-        if tab == "code":
-            return self._code_of(spec, shot), "a cell that is run again takes over between elements"
-        if tab == "chart":
-            return self._chart.html(flow, spec.id, state.span), ""
-        if tab == "try":
-            return self._try(flow, spec, state), "through the code that runs now; writes nothing"
-        if tab in ("trace", "profile"):
-            return self._spent(flow, spec, state)
+        bodies: Mapping[str, Callable[[], str]] = {
+            "failures": lambda: self._failures(flow, spec, state, shot),
+            "elements": lambda: self._elements(flow, spec, state),
+            "trace": lambda: self._traces.html(flow, spec.id, state),
+            "chart": lambda: self._chart.html(flow, spec.id, state.span),
+            "code": lambda: self._code_of(spec, shot),
+            "log": lambda: self._log.html(flow, state),
+            "try": lambda: self._try(flow, spec, state),
+            "profile": lambda: _profile(flow, spec),
+        }
+        return bodies[state.tab](), _SAID.get(state.tab, "")
+
+    def _failures(
+        self, flow: Flow, spec: ProcessorSpec, state: ViewState, shot: ProcessorSnapshot | None
+    ) -> str:
+        told = Told(shot.failed if shot else 0, _sink(spec))
+        found, off = flow.failures(spec.id), self.cockpit.clicks.off
+        return failures_html(spec.id, found, told, state.group, off)
+
+    def _elements(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> str:
         label = f"{spec.id} {spec.processor.needs_said}".strip()
         last = passed(flow, spec.id, ROWS)
-        made = elements_html(label, last, state.which, state.find, sinks=bool(_sink(spec)))
-        return made, ""
-
-    def _spent(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> tuple[str, str]:
-        """Where the time of one element went, or that of all of the last minute."""
-        if state.tab == "trace":
-            return self._traces.html(flow, spec.id, state), "the last, failed and sampled elements"
-        try:
-            made = profile_html(flow.profile(spec.id))
-        except UsageError as error:  # it has not run
-            made = f'<p class="mute">{quote(str(error))}</p>'
-        return made, "of the last minute, means of one element"
+        return elements_html(label, last, state.which, state.find, sinks=bool(_sink(spec)))
 
     def _code_of(self, spec: ProcessorSpec, shot: ProcessorSnapshot | None) -> str:
         source = source_of(spec)
@@ -176,6 +178,13 @@ class Drawer:
             passed = [passage.element for passage in reversed(flow.peek(spec.id, ROWS))]
             self._samples = (key, samples_of(spec, sent, passed))
         return self._samples[1]
+
+
+def _profile(flow: Flow, spec: ProcessorSpec) -> str:
+    try:
+        return profile_html(flow.profile(spec.id))
+    except UsageError as error:  # it has not run
+        return f'<p class="mute">{quote(str(error))}</p>'
 
 
 def _sink(spec: ProcessorSpec) -> str:
