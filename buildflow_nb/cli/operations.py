@@ -25,7 +25,8 @@ def preview(values: Values, terminal: Terminal) -> None:
     with progress_of(terminal, Operation.PREVIEW) as progress:
         outcome = flow.preview(progress)
     if terminal.json:
-        terminal.line({"summary": outcome.summary, "steps": outcome.steps})
+        plan = {"summary": outcome.summary, "steps": outcome.steps, "review": outcome.review}
+        terminal.line(plan)
     else:
         progress.plan(outcome)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.nearest import cut, nearest, shown
+from buildflow_nb.core.pricing import USAGE_WORDS, Usage
 from buildflow_nb.core.primitive import stack_said
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ class CloudProvider:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a project folder says about itself; `written` tells whether there is a file."""
+    """What a project folder says about itself; `written` tells whether there is a file.
+
+    `usage` says how resources are used, by name or by class and id, for what they cost.
+    """
 
     app: str
     folder: Path
@@ -91,6 +95,8 @@ class Config:
     build_ignores: tuple[str, ...] = ()
     provider: CloudProvider = field(default_factory=CloudProvider)
     health: Thresholds | None = None
+    health: Thresholds = field(default_factory=Thresholds)
+    usage: Mapping[str, Usage] = field(default_factory=dict)
     written: bool = True
 
     @classmethod
@@ -221,6 +227,7 @@ def _config(root: Section, folder: Path) -> Config:
         pulumi.done()
     provider = root.section("cloud_provider_config")
     health = root.section("health")
+    usage = root.section("usage")
     root.text("project")
     made = CloudProvider() if provider is None else _provider(provider)
     root.done()
@@ -235,6 +242,8 @@ def _config(root: Section, folder: Path) -> Config:
         build_ignores=ignores,
         provider=made,
         health=None if health is None else _health(health),
+        health=Thresholds() if health is None else _health(health),
+        usage={} if usage is None else _usage(usage),
     )
 
 
@@ -251,6 +260,14 @@ def _stack(section: Section) -> Stack:
     section.done()
     provider = None if own is None else _provider(own)
     return Stack(name, backend, cloud or "real", not cloud, provider, engine, address)
+
+
+def _usage(section: Section) -> dict[str, Usage]:
+    found: dict[str, Usage] = {}
+    for name, inner in section.sections().items():
+        found[name] = Usage(**{word: inner.number(word, least=0) for word in USAGE_WORDS})
+        inner.done()
+    return found
 
 
 def _health(section: Section) -> Thresholds:

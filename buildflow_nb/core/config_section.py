@@ -97,6 +97,10 @@ class Section:
             return None
         return Section(self._path, self.key(name), node)
 
+    def sections(self) -> dict[str, Section]:
+        """All mappings inside, by name, where names are free."""
+        return {name: found for name in list(self._left) if (found := self.section(name))}
+
     def items(self, name: str, make: Callable[[Section], Any]) -> list[Any]:
         """A list of mappings."""
         return [

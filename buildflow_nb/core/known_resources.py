@@ -13,9 +13,10 @@ from importlib import import_module
 from typing import Any
 
 from buildflow_nb.core.errors import DeclarationError
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.resource_look import Lookable
 
-__all__ = ("HOLDING", "holder_of")
+__all__ = ("HOLDING", "billed_of", "holder_of")
 
 # The engine's types of resources that hold something which is lost with them, what that is, and
 # the primitive whose `of_resource(id)` gives one to ask.
@@ -45,3 +46,8 @@ def holder_of(kind: str, resource_id: str) -> Lookable | None:
     except (ImportError, DeclarationError, ValueError):
         return None
     return made if isinstance(made, Lookable) else None
+
+
+def billed_of(kind: str, name: str) -> Billed:
+    """What a cloud bills for a resource of this type and name, as far as these tell."""
+    return Billed(kind, {"fifo": True} if name.endswith(".fifo") else {})

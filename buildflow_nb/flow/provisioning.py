@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ from buildflow_nb.core.status.operations import (
     Result,
     Summary,
 )
+from buildflow_nb.core.status.plan import Review
 from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.flow.declaring import Declaring
@@ -144,6 +146,7 @@ class Provisioning(Declaring):
     ) -> Outcome:
         from buildflow_nb.infra.flow_operation import finished
 
+        self._note_usage()
         declared = self._declared()
         return here_or_beside(
             lambda stop: finished(self.place.operate(operation, declared, listener, stop)), stop
@@ -158,6 +161,7 @@ class Provisioning(Declaring):
     ) -> Outcome:
         asks = self.options.require_confirmation
         given = consent if asks else replace(consent, confirm=None)
+        self._note_usage()
         declared = self._declared()
 
         def change(stop: Stop | None) -> Outcome:
@@ -174,6 +178,22 @@ class Provisioning(Declaring):
             kind = "applied" if operation is Operation.APPLY else "destroyed"
             with suppress(TimeoutError):  # a loop that is held has no chart of this moment either
                 run.history.mark(kind, str(sum(done.changes.values())))
+
+    def _note_usage(self) -> None:
+        """Keep what the run measures, for what plans cost; without a run there is nothing new."""
+        handle = self.handle
+        if handle is None:
+            return
+        from buildflow_nb.flow.resource_names import known_resources
+        from buildflow_nb.flow.run_usage import run_usage
+        from buildflow_nb.infra.measured_usage import note_usage
+
+        registry = self.registry
+        known = known_resources(registry.processors.values(), (), registry.managed)
+        measured = run_usage(handle, known.values())
+        if measured:
+            with suppress(OSError):
+                note_usage(self.config.folder, measured, time.time())
 
     def _declared(self) -> DeclaredPrimitives:
         return DeclaredPrimitives(self.registry.managed, self.registry.mentioned)
@@ -235,6 +255,11 @@ class PendingOutcome(Outcome):
     def deletions(self) -> Deletions:
         """What a plan has of them."""
         return self._done().deletions
+
+    @property
+    def review(self) -> Review | None:
+        """What else there is to say of a plan."""
+        return self._done().review
 
     def __repr__(self) -> str:
         return repr(self._done()) if self._work.done() else "PendingOutcome: await it"

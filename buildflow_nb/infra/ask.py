@@ -28,7 +28,8 @@ def ask(plan: Outcome) -> bool:
 
 def question(plan: Outcome) -> str:
     """What is asked about a plan; deletions are counted in it."""
-    count, gone = sum(plan.summary.changes.values()), plan.summary.changes.get(Op.DELETE, 0)
+    counts = plan.summary.counts
+    count, gone = sum(counts.values()), counts.get(Op.DELETE, 0)
     if gone == count:
         asked = f"Delete {'this resource' if count == 1 else f'these {count} resources'}?"
     elif gone:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from buildflow_nb.core.errors import InfraError, RejectedError
+from buildflow_nb.core.env import Env
+from buildflow_nb.core.errors import DeclarationError, InfraError, RejectedError
+from buildflow_nb.core.primitive import key_of
 from buildflow_nb.core.status.operations import (
     Confirm,
     Consent,
@@ -28,9 +30,12 @@ from buildflow_nb.core.status.operations import (
     StepPlanned,
     Summary,
 )
+from buildflow_nb.core.status.plan import Review, changes_of, counts_of
 from buildflow_nb.core.status.stack_view import StackView
-from buildflow_nb.infra.managed import keys_of
+from buildflow_nb.infra.losses import losses
+from buildflow_nb.infra.managed import in_order, keys_of
 from buildflow_nb.infra.operation import not_begun, operate
+from buildflow_nb.infra.plan_price import KnownUsage, priced
 from buildflow_nb.infra.pulumi.deployment import Deployment
 from buildflow_nb.infra.pulumi.state_mark import state_mark
 from buildflow_nb.infra.report import told
@@ -45,6 +50,11 @@ class OperatedStack(Protocol):
     @property
     def identity(self) -> str:
         """Who applies."""
+        ...
+
+    @property
+    def usage(self) -> KnownUsage:
+        """How its resources are used."""
         ...
 
     def view(self, managed: tuple[object, ...]) -> StackView:
@@ -82,20 +92,28 @@ class FlowOperation:
             return Outcome(cancelled)
         events: list[OperationEvent] = []
 
+        declared = self._declared
+
         def hear(event: OperationEvent) -> None:
-            if not isinstance(event, Summary):
+            if isinstance(event, Summary):
+                event = _counted(event, events, declared.managed)
+            else:
                 events.append(event)
             self._listener(event)
 
-        declared = self._declared
+        before = self._stack.view(declared.managed)
         deployment = self._stack.deployment(
             declared.managed, lambda text: hear(Diagnostic("info", text))
         )
         deployment = replace(deployment, expected=self._expected)
-        outcome = Outcome(operate(deployment, operation, hear, self._stop), tuple(events))
-        if operation is Operation.PREVIEW:
-            return weighed(outcome, deployment, declared.mentioned, Operation.APPLY)
-        return outcome
+        summary = operate(deployment, operation, hear, self._stop)
+        outcome = Outcome(_counted(summary, events, declared.managed), tuple(events))
+        if operation is not Operation.PREVIEW:
+            return outcome
+        outcome = weighed(outcome, deployment, declared.mentioned, Operation.APPLY)
+        if summary.result is not Result.DONE:
+            return outcome
+        return replace(outcome, review=self._reviewed(outcome, before, deployment.env))
 
     def change(self, operation: Operation, consent: Consent) -> Outcome:
         """See `FlowStack.change`."""
@@ -111,6 +129,13 @@ class FlowOperation:
             if not self._asked_to_stop:
                 _agreed(operation, plan, consent.confirm, self._listener)
         return finished(self.carry_out(operation))
+
+    def _reviewed(self, plan: Outcome, before: StackView, env: Env) -> Review:
+        """What would be lost by a plan, and what it costs; the state is as it was before."""
+        changes = changes_of(plan.steps)
+        lost = losses(changes, before, self._declared.mentioned, env)
+        price = priced(changes, in_order(self._declared.managed), before, self._stack.usage)
+        return Review(changes, lost, price)
 
     def _may_delete(self, operation: Operation) -> bool:
         """Whether it may delete what is another's or was not declared, told by the state alone."""
@@ -157,6 +182,22 @@ def _agreed(
             listener(event)
 
 
+def _counted(
+    summary: Summary, events: Iterable[OperationEvent], managed: Iterable[object]
+) -> Summary:
+    """The summary with primitives counted."""
+    steps = Outcome(summary, tuple(events)).steps
+    changes = changes_of(steps)
+    if not changes and summary.changes:
+        return summary  # no step was told
+    try:
+        declared = {key_of(one) for one in in_order(managed)}
+    except DeclarationError:  # the operation has said it
+        declared = set()
+    kept = len(declared - {change.owner for change in changes})
+    return replace(summary, primitives=counts_of(changes), kept=kept if summary.unchanged else 0)
+
+
 def finished(outcome: Outcome) -> Outcome:
     """The outcome of an operation that is done.
 
@@ -177,6 +218,7 @@ def weighed(
 
     A deletion belongs to whoever applied it last; of a state that does not say so, to nobody.
     """
+    counts = plan.summary.counts
     gone = [step for step in plan.steps if step.op is Op.DELETE and step.of_primitive]
     replaced = [
         step
@@ -192,9 +234,9 @@ def weighed(
     return replace(
         plan,
         deletions=Deletions(
-            plan.summary.changes.get(Op.DELETE, 0),
-            plan.summary.changes.get(Op.CREATE, 0),
-            len({step.urn for step in replaced}),
+            counts.get(Op.DELETE, 0),
+            counts.get(Op.CREATE, 0),
+            len({step.owner for step in replaced}),
             by_others,
             tuple(sorted(step.owner for step in gone if step.owner not in known)),
             all_wanted=operation is Operation.DESTROY,

@@ -33,6 +33,7 @@ from buildflow_nb.core.status.operations import (
 from buildflow_nb.core.status.stack_view import StackView
 
 if TYPE_CHECKING:
+    from buildflow_nb.infra.plan_price import KnownUsage
     from buildflow_nb.infra.pulumi.deployment import Deployment
     from buildflow_nb.infra.stop import Stop
     from buildflow_nb.local_cloud.record import CloudRecord
@@ -235,6 +236,14 @@ class FlowStack:
             from buildflow_nb.infra.stack_view import view_of
 
         return view_of(self.deployment(managed), local=self.local)
+
+    @property
+    def usage(self) -> KnownUsage:
+        """How resources are used, as buildflow.yaml says and the last run has measured."""
+        with interrupts_held():
+            from buildflow_nb.infra.measured_usage import known_usage
+
+        return known_usage(self._config)
 
     def deployment(
         self, managed: tuple[object, ...], attach: Callable[[str], None] | None = None

@@ -44,7 +44,7 @@ def losses(
         held = answers.get(owner)
         if held is None:
             found[owner] = Held(noun, None)
-        elif held.count is None or held.count or held.about:
+        elif held.count != 0 or held.about == "at least":  # an estimate of none is none
             found[owner] = held
     return Loss(found)
 

@@ -1,11 +1,12 @@
 """An operation as plain text: what a terminal shows, and what a saved notebook falls back to.
 
-S3Bucket s3://my-bucket
-+ aws:s3/bucket:Bucket my-bucket
-bucket: "my-bucket"
-SQSQueue orders
-~ aws:sqs/queue:Queue orders
-visibilityTimeoutSeconds: 30 -> 60
+What is counted are primitives; each has its cloud resources beneath. What goes comes first.
+
+    - S3Bucket s3://old-exports  1,204 objects go, 2.1 GB
+        aws:s3/bucket:Bucket old-exports
+    ~ SQSQueue orders
+        aws:sqs/queue:Queue orders
+            visibilityTimeoutSeconds: 30 -> 60
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from buildflow_nb.core.status.operations import (
     Summary,
     Unknown,
 )
+from buildflow_nb.core.status.plan import ORDER, Change, Review, changes_of
 
 __all__ = (
     "SIGNS",
@@ -36,7 +38,11 @@ __all__ = (
     "grouped",
     "headline",
     "line",
+    "loss_of",
+    "lost",
+    "monthly_of",
     "plan_text",
+    "price_said",
     "reason",
     "shown_value",
     "told",
@@ -86,25 +92,75 @@ def headline(outcome: Outcome) -> str:
     """The counts of an operation in one line."""
     summary = outcome.summary
     if outcome.nothing_to_do:
-        if summary.operation is Operation.DESTROY or not summary.unchanged:
+        if summary.operation is Operation.DESTROY or not summary.left:
             return "nothing to do: the stack is empty"
-        return f"nothing to do: {_resources(summary.unchanged)} as declared"
+        return f"nothing to do: {_resources(summary.left)} as declared"
     if summary.operation is Operation.PREVIEW:
-        counts = ", ".join(f"{n} to {op.value}" for op, n in _in_order(summary.changes))
-        rest = f", {summary.unchanged} unchanged" if summary.unchanged else ""
+        counts = ", ".join(f"{n} to {op.value}" for op, n in _in_order(summary.counts))
+        rest = f", {summary.left} unchanged" if summary.left else ""
         return f"{counts}{rest}"
     if summary.operation is Operation.REFRESH:
-        counts = ", ".join(
-            f"{n} {_FOUND.get(op, op.value)}" for op, n in _in_order(summary.changes)
-        )
+        counts = ", ".join(f"{n} {_FOUND.get(op, op.value)}" for op, n in _in_order(summary.counts))
     else:
-        counts = ", ".join(f"{n} {_DONE[op]}" for op, n in _in_order(summary.changes))
+        counts = ", ".join(f"{n} {_DONE[op]}" for op, n in _in_order(summary.counts))
     return f"{counts or 'nothing changed'} in {summary.seconds:.1f} s"
 
 
 def plan_text(outcome: Outcome) -> str:
-    """A preview as text: primitives, their resources, the properties that change."""
-    return "\n".join([headline(outcome), *warnings(outcome.deletions), *_plan_lines(outcome)])
+    """A preview as text: what would be lost, primitives, their resources, what it costs."""
+    return "\n".join(
+        [
+            headline(outcome),
+            *lost(outcome.review),
+            *warnings(outcome.deletions),
+            *_plan_lines(outcome),
+            *_price_lines(outcome.review),
+        ]
+    )
+
+
+def lost(review: Review | None) -> list[str]:
+    """A line about what the deletions of a plan would lose."""
+    said = "" if review is None else review.loss.said
+    return [f"! would delete {said}"] if said else []
+
+
+def loss_of(review: Review | None, change: Change) -> str:
+    """What is lost with one primitive: "1,204 objects go, 2.1 GB"; "" if nothing."""
+    if review is None or change.owner not in review.loss.by_owner:
+        return ""
+    held = review.loss.by_owner[change.owner]
+    if held is None or held.count is None:
+        noun = "what it holds" if held is None else f"its {held.noun}"
+        return f"{noun} would go: not known how many"
+    count, _, size = str(held).partition(", ") if held.bytes else (str(held), "", "")
+    return f"{count} go{'es' if held.count == 1 else ''}{f', {size}' if size else ''}"
+
+
+def monthly_of(review: Review | None, change: Change) -> str:
+    """What a change does to the price a month: "-0.05", "+124.00", "not known", or ""."""
+    if review is None or review.price.free or change.owner not in review.price.by_owner:
+        return ""
+    usd = review.price.by_owner[change.owner].usd
+    if usd is None:
+        return "not known"
+    if change.op is Op.DELETE:
+        return f"-{usd:,.2f}"
+    return f"+{usd:,.2f}" if change.op is Op.CREATE else f"{usd:,.2f}"
+
+
+def price_said(review: Review | None) -> str:
+    """What the stack costs a month then, with the difference; "" where there is nothing to say."""
+    if review is None or not review.price.said:
+        return ""
+    change = review.price.change
+    differs = f"; this plan: {'+' if change > 0 else '-'}{abs(change):,.2f}" if change else ""
+    return f"{review.price.said}{differs}"
+
+
+def _price_lines(review: Review | None) -> list[str]:
+    said = price_said(review)
+    return [said] if said else []
 
 
 def warnings(deletions: Deletions) -> list[str]:
@@ -131,13 +187,15 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _plan_lines(outcome: Outcome) -> Iterator[str]:
-    for owner, steps in grouped(outcome.steps):
-        if owner:
-            yield owner
-        for step in steps:
-            if not step.of_primitive:
-                yield f"    {SIGNS[step.op]} {step.type} {step.name}"
-                yield from (f"        {changed(change)}" for change in step.changes)
+    review = outcome.review
+    for change in changes_of(outcome.steps):
+        monthly = monthly_of(review, change)
+        notes = (loss_of(review, change), f"{monthly} a month" if monthly else "")
+        yield "  ".join(filter(None, (f"{SIGNS[change.op]} {change.owner}", *notes)))
+        for step in change.steps:
+            other = f"{SIGNS[step.op]} " if step.op is not change.op else ""
+            yield f"    {other}{step.type} {step.name}"
+            yield from (f"        {changed(one)}" for one in step.changes)
 
 
 def grouped(steps: Iterable[Step]) -> list[tuple[str, list[Step]]]:
@@ -175,7 +233,7 @@ def line(event: OperationEvent) -> str:
 
 
 def _in_order(changes: Mapping[Op, int]) -> list[tuple[Op, int]]:
-    return [(op, changes[op]) for op in SIGNS if changes.get(op)]
+    return [(op, changes[op]) for op in ORDER if changes.get(op)]
 
 
 def _resources(count: int) -> str:

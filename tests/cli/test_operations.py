@@ -51,7 +51,7 @@ def test_preview_apply_and_destroy(type_apart):
     plan = type_("preview")
     assert plan.returncode == 0
     assert "2 to create" in plan.stdout.splitlines()
-    assert "S3Bucket s3://my-bucket" in plan.stdout.splitlines()
+    assert "+ S3Bucket s3://my-bucket" in plan.stdout.splitlines()
     assert plan.stderr == ON_STACK
     made = type_("apply", "--yes")
     assert (made.returncode, made.stderr) == (0, ON_STACK)
@@ -61,7 +61,7 @@ def test_preview_apply_and_destroy(type_apart):
     assert type_("refresh").stdout == "nothing to do: 2 resources as declared\n"
     gone = type_("destroy", answers="y\n")
     assert gone.returncode == 0
-    assert "SQSQueue orders\n    - aws:sqs" in gone.stdout, "the plan is shown before the question"
+    assert "- SQSQueue orders\n    aws:sqs" in gone.stdout, "the plan is shown before the question"
     assert "2 deleted in" in gone.stdout
 
 

@@ -45,17 +45,17 @@ def test_a_plan():
     text = plan_text(plan(resource(Op.UPDATE, change, forced, gone), update=1))
     assert text.splitlines() == [
         "1 to update, 3 unchanged",
-        "SQSQueue orders",
-        "    ~ aws:sqs/queue:Queue orders",
+        "~ SQSQueue orders",
+        "    aws:sqs/queue:Queue orders",
         "        visibilityTimeoutSeconds: 30 → 60",
         '        name: "a" → "b"  (forces replacement)',
         '        tags.team: "core" → removed',
     ]
 
 
-def test_a_primitive_is_a_heading_without_a_sign_since_resources_are_counted():
+def test_a_primitive_has_the_sign_since_primitives_are_counted():
     text = plan_text(plan(owner(Op.CREATE), resource(Op.CREATE), create=1))
-    assert text.splitlines()[1:3] == ["SQSQueue orders", "    + aws:sqs/queue:Queue orders"]
+    assert text.splitlines()[1:3] == ["+ SQSQueue orders", "    aws:sqs/queue:Queue orders"]
 
 
 def test_nothing_to_do_is_said():
@@ -67,8 +67,8 @@ def test_nothing_to_do_is_said():
 @pytest.mark.parametrize(
     ("operation", "said"),
     [
-        (Operation.APPLY, "2 updated, 1 deleted in 1.5 s"),
-        (Operation.REFRESH, "2 changed, 1 gone in 1.5 s"),
+        (Operation.APPLY, "1 deleted, 2 updated in 1.5 s"),
+        (Operation.REFRESH, "1 gone, 2 changed in 1.5 s"),
     ],
 )
 def test_what_was_done(operation, said):
@@ -136,7 +136,7 @@ def test_what_must_be_typed_is_no_yes(answers, agreed):
 
 def test_deletions_are_told_first_and_counted_in_the_question():
     assert plan_text(LOSSES).splitlines()[:2] == [
-        "1 to create, 3 to delete",
+        "3 to delete, 1 to create",
         "! this deletes 3 resources: SQSQueue a, SQSQueue b (applied by a.ipynb); "
         "Q c (not declared in this session)",
     ]
@@ -219,8 +219,8 @@ def test_a_plan_has_the_same_order_whatever_the_engines_was():
     one, other = plan(*steps, create=3, delete=1), plan(*reversed(steps), create=3, delete=1)
     assert plan_text(one) == plan_text(other)
     assert [line for line in plan_text(one).splitlines() if not line.startswith(" ")] == [
-        "3 to create, 1 to delete, 3 unchanged",
-        "A gone",  # what cannot be undone comes first
-        "B new",
-        "C new",
+        "1 to delete, 3 to create, 3 unchanged",
+        "- A gone",  # what cannot be undone comes first
+        "+ B new",
+        "+ C new",
     ]

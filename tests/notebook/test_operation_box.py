@@ -115,15 +115,16 @@ def shown():
 def test_the_plan_is_shown_by_sign_and_word_and_a_yes_carries_it_out(shown):
     shown.begin(FakeFlow())
     shown.until(lambda: shown.box.asking)
-    assert "1 to create, 1 to update" in shown.html
-    assert "+ create" in shown.html
-    assert "~ update" in shown.html
+    assert "1 to update, 1 to create" in shown.html
+    for sign, word in (("+", "create"), ("~", "update")):
+        assert f'aria-hidden="true">{sign}</span>' in shown.html
+        assert f">{word}</span>" in shown.html
     assert "&lt;b&gt;" in shown.html
     assert "Apply 2 changes" in shown.html
     shown.box.answer(yes=True)
     shown.end()
     assert shown.error is None
-    assert "1 created, 1 updated in 1.0 s" in shown.html
+    assert "1 updated, 1 created in 1.0 s" in shown.html
     assert not shown.box.busy
     shown.box.close()
     assert shown.html == ""

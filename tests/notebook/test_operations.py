@@ -64,7 +64,7 @@ def test_preview_shows_the_plan_and_touches_nothing(cells):
     view = last(shown)
     text = view["text/plain"]
     assert text.splitlines()[0] == "preview · stack local: 2 to create"
-    assert "\nSQSQueue orders\n    + aws:sqs/queue:Queue orders" in text
+    assert "\n+ SQSQueue orders\n    aws:sqs/queue:Queue orders" in text
     assert 'bucket: "a-bucket"' in text
     assert "aws:sqs/queue:Queue orders" in view["text/html"]
     assert last(cells("%buildflow preview"))["text/plain"] == text

@@ -84,7 +84,7 @@ class OperationBox:
         finally:
             self.asking, self.stop = False, None
             self._changed()
-        if outcome.nothing_to_do and self.view is not None:
+        if (outcome.nothing_to_do or outcome.review) and self.view is not None:
             self.view.take(outcome, show=False)
         return ""  # the box itself tells how it ended
 

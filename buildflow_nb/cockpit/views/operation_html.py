@@ -9,8 +9,9 @@ from buildflow_nb.cockpit.panel.operation_box import OperationBox
 from buildflow_nb.cockpit.views import markup
 from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.cockpit.views.operation_view import OperationView
+from buildflow_nb.cockpit.views.plan_html import counts_html
 from buildflow_nb.core.status.operations import Op, Operation, Outcome
-from buildflow_nb.infra.report import SIGNS, headline
+from buildflow_nb.infra.report import headline
 
 __all__ = ("operation_html",)
 
@@ -32,15 +33,17 @@ def _header(box: OperationBox, view: OperationView) -> str:
     said, tone = (headline(box.plan), "mute") if box.asking and box.plan else view.stands()
     if box.ending:
         said, tone = "ends after the step under way …", "warn"
+    shown = box.plan.summary.counts if box.asking and box.plan else {}
+    counted = counts_html(shown) if shown else ""
     end = f'<span class="grow"></span><span class="bar">{_buttons(box, view)}</span>'
     asked = f'<span class="{tone}" role="status">{quote(said, 300)}</span>'
-    return f"<header><b>{quote(view.title)}</b>{asked}{end}</header>{_question(box)}"
+    return f"<header><b>{quote(view.title)}</b>{counted}{asked}{end}</header>{_question(box)}"
 
 
 def _buttons(box: OperationBox, view: OperationView) -> str:
     if box.asking and box.plan is not None:
         no = markup.button("Cancel", "no", data_focus=True)
-        deletes = box.plan.summary.changes.get(Op.DELETE, 0)
+        deletes = box.plan.summary.counts.get(Op.DELETE, 0)
         kind = "danger default" if deletes else "primary default"
         return no + markup.button(_label(box.plan), "yes", class_=kind)
     if box.stop is not None:
@@ -50,7 +53,8 @@ def _buttons(box: OperationBox, view: OperationView) -> str:
 
 def _label(plan: Outcome) -> str:
     """What the button does, with the deletions counted."""
-    count, gone = sum(plan.summary.changes.values()), plan.summary.changes.get(Op.DELETE, 0)
+    counts = plan.summary.counts
+    count, gone = sum(counts.values()), counts.get(Op.DELETE, 0)
     noun = "resource" if gone == count else "change"
     label = f"{'Delete' if gone == count else 'Apply'} {count} {noun}{'s' if count != 1 else ''}"
     return f"{label}, delete {gone}" if 0 < gone < count else label
@@ -72,10 +76,8 @@ def _question(box: OperationBox) -> str:
 def _progress(box: OperationBox) -> str:
     if box.stop is None or box.asking:
         return ""
-    steps = box.plan.steps if box.plan else ()
-    total = len({s.urn for s in steps if s.op in SIGNS and not s.of_primitive})
-    done = min(len(box.done), total) if total else len(box.done)
-    now = ", ".join(list(box.under_way.values())[:3])
+    done, total, now = (0, 0, "") if box.view is None else box.view.progress()
+    total = max(total, sum(box.plan.summary.counts.values()) if box.plan else 0)
     said = f"{done} of {total}" if total else f"{done} done"
     bar = markup.attributes(
         role="progressbar",

@@ -1,16 +1,19 @@
 """An operation under a cell: the plan, and then step by step how it goes.
 
 The view is a card of HTML with a text twin, replaced a few times a second while the operation
-runs; what stays in the saved notebook is its end.
+runs; what stays in the saved notebook is its end. What is counted, in the title, in the rows and in
+the progress, are primitives; their cloud resources are folded beneath.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from buildflow_nb.cockpit.views import markup
 from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.cockpit.views.plan_html import plan_html
 from buildflow_nb.core.status.operations import (
     Op,
     Operation,
@@ -24,12 +27,12 @@ from buildflow_nb.core.status.operations import (
     StepStarted,
     Summary,
 )
+from buildflow_nb.core.status.plan import Change, Review, changes_of, counts_of
 from buildflow_nb.infra.report import (
     SIGNS,
-    changed,
-    grouped,
     headline,
     line,
+    lost,
     plan_text,
     warnings,
 )
@@ -37,9 +40,7 @@ from buildflow_nb.infra.report import (
 __all__ = ("OperationView",)
 
 EVERY_S = 0.25  # between two updates of the view
-_TONES = {Op.CREATE: "ok", Op.UPDATE: "warn", Op.REPLACE: "warn", Op.DELETE: "err"}
 _MARKS = {"err": "✕ ", "warn": "▲ "}
-_HEADS: list[markup.Cell] = [("change", "l"), ("resource", "l"), ("state", "")]
 _STATES = {StepPlanned: "planned", StepStarted: "…", StepFailed: "failed"}
 _AT_LAST = {"…": "interrupted"}  # of a step that the end of the operation finds under way
 
@@ -57,6 +58,7 @@ class OperationView:
         self._shown_at = 0.0
         self._handle: object = None
         self._warned: list[str] = []
+        self._review: Review | None = None
 
     @property
     def has_steps(self) -> bool:
@@ -85,6 +87,8 @@ class OperationView:
     def take(self, outcome: Outcome, *, show: bool = True) -> None:
         """Take in an operation that has ended, and show it."""
         self._warned = warnings(outcome.deletions)
+        self._review = outcome.review
+        self._said.clear()  # the outcome has all of it
         for event in (*outcome.events, outcome.summary):
             self.note(event)
         if show:
@@ -110,12 +114,13 @@ class OperationView:
         """The operation as text."""
         head = f"{self.title}: {self._headline()}"
         if self._operation is Operation.PREVIEW and self._summary is not None:
-            head, _, rest = plan_text(self._outcome(self._summary)).partition("\n")
-            return "\n".join(filter(None, (f"{self.title}: {head}", *self._warned, rest)))
+            outcome = self._outcome(self._summary)
+            rest, told = plan_text(outcome).splitlines()[1:], len(lost(self._review))
+            lines = [head, *rest[:told], *self._warned, *rest[told:]]
+            return "\n".join(filter(None, lines))
         rows = [
-            f"  {SIGNS[step.op]} {step.type} {step.name}  {state}"
-            for step, state in self._ordered()
-            if not step.of_primitive
+            f"  {SIGNS[change.op]} {change.owner}  {self.state_of(change)}"
+            for change in self.changes
         ]
         return "\n".join([head, *rows, *filter(None, (line(event) for event in self._said))])
 
@@ -130,22 +135,46 @@ class OperationView:
         return f"{shape}{self._headline()}", self._tone() if shape else "mute"
 
     def body(self) -> str:
-        """The steps, and what was said, as HTML."""
-        rows = [row for step, state in self._ordered() for row in _rows(step, state)]
-        body = "".join(f'<div class="err pad">{quote(one)}</div>' for one in self._warned)
-        body += markup.table(self.title, _HEADS, rows) if rows else ""
+        """What would be lost, the changes, what was said and what it costs, as HTML."""
         said = "\n".join(filter(None, (line(event) for event in self._said)))
-        if said:
-            body += f'<pre class="wrap {self._tone()}">{quote(said)}</pre>'
-        return body
+        spoken = f'<pre class="wrap {self._tone()}">{quote(said)}</pre>' if said else ""
+        states = None
+        if self._operation is not Operation.PREVIEW:
+            states = {change.owner: self.state_of(change) for change in self.changes}
+        return plan_html(self.title, self.changes, self._review, self._warned, states) + spoken
 
-    def _ordered(self) -> list[tuple[Step, str]]:
-        """Primitives, each with its resources below it."""
-        steps = grouped(step for step, _ in self._steps.values())
-        return [self._steps[step.urn] for _, group in steps for step in group]
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """What is changed, by primitive, what goes first."""
+        return changes_of(step for step, _ in self._steps.values())
+
+    @property
+    def counts(self) -> Mapping[Op, int]:
+        """How many primitives are changed how."""
+        return counts_of(self.changes)
+
+    def progress(self) -> tuple[int, int, str]:
+        """How many primitives are done, of how many, and what is under way."""
+        changes = self.changes
+        done = [one for one in changes if self.state_of(one).endswith(" s")]
+        now = [f"{one.op.value} {one.name}" for one in changes if self.state_of(one) == "…"]
+        return len(done), len(changes), ", ".join(now[:3])
+
+    def state_of(self, change: Change) -> str:
+        """How far a primitive is: the state of its resources, or the seconds that they took."""
+        states = [self._steps[step.urn][1] for step in change.steps]
+        for state in ("failed", "…", "interrupted", "planned"):
+            if state in states:
+                under_way = state == "planned" and any(one.endswith(" s") for one in states)
+                return "…" if under_way and self._summary is None else state
+        return f"{max(float(state.removesuffix(' s')) for state in states if state):.1f} s"
 
     def _outcome(self, summary: Summary) -> Outcome:
-        return Outcome(summary, tuple(StepPlanned(step) for step, _ in self._steps.values()))
+        counted = summary
+        if summary.primitives is None and self._steps:
+            counted = replace(summary, primitives=self.counts, kept=summary.unchanged)
+        events = tuple(StepPlanned(step) for step, _ in self._steps.values())
+        return Outcome(counted, events, review=self._review)
 
     def _headline(self) -> str:
         if self._summary is None:
@@ -155,15 +184,10 @@ class OperationView:
 
     def _share(self) -> str:
         """How much was done of what failed or was interrupted: "12 of 124 done; "."""
-        steps = [
-            (step, state)
-            for step, state in self._steps.values()
-            if step.op in SIGNS and not step.of_primitive
-        ]
-        done = [step for step, state in steps if state.endswith(" s")]
+        done, total, _ = self.progress()
         if not done or self._operation is Operation.PREVIEW:
             return ""
-        return f"{len(done)} of {len(steps)} done; "
+        return f"{done} of {total} done; "
 
     def _chip(self) -> str:
         return f'<span class="{self._tone()}">{quote(self._headline(), 300)}</span>'
@@ -175,16 +199,3 @@ class OperationView:
         if self._operation is Operation.PREVIEW and self._summary.changes.get(Op.DELETE):
             return "err"  # what is to be deleted is no good news
         return tones.get(self._summary.result, "warn")
-
-
-def _rows(step: Step, state: str) -> list[list[markup.Cell]]:
-    tone = _TONES.get(step.op, "mute")
-    sign = f'<span class="{tone}">{SIGNS.get(step.op, "")} {step.op.value}</span>'
-    if step.of_primitive:  # a heading: what is counted are resources
-        sign, state = "", ""
-    name = quote(step.owner) if step.of_primitive else f"{quote(step.type)} {quote(step.name)}"
-    shown = f"<b>{name}</b>" if step.of_primitive else f"&emsp;{name}"
-    changes = "".join(
-        f"<br>&emsp;&emsp;<code>{quote(changed(change))}</code>" for change in step.changes
-    )
-    return [[(sign, "l"), (shown + changes, "w"), (quote(state), "mute")]]

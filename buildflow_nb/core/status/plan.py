@@ -91,7 +91,7 @@ class Loss:
         for held in self.by_owner.values():
             if held is None or held.count is None:
                 unknown += 1
-            elif held.count or held.about:
+            else:
                 count, about = totals.get(held.noun, (0, ""))
                 totals[held.noun] = (count + held.count, _vaguer(about, held.about))
         parts = [str(Held(noun, count, about)) for noun, (count, about) in totals.items() if count]

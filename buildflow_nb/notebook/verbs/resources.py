@@ -19,7 +19,7 @@ __all__ = ("VERBS",)
 def _preview(session: Session, values: Values) -> None:
     flow = session.flow().on(values["stack"])
     view = OperationView(Operation.PREVIEW, flow.stack)
-    _told(values, lambda: flow.preview(view.hear))
+    view.take(_told(values, lambda: flow.preview(view.hear)))
 
 
 def _refresh(session: Session, values: Values) -> None:
@@ -61,7 +61,7 @@ def _confirm(stack: str) -> Callable[[Outcome], bool]:
     return confirm
 
 
-def _told(values: Values, operation: Callable[[], Outcome]) -> None:
+def _told(values: Values, operation: Callable[[], Outcome]) -> Outcome:
     """Carry out an operation; what it did not show itself is said."""
     try:
         outcome = operation()
@@ -71,6 +71,7 @@ def _told(values: Values, operation: Callable[[], Outcome]) -> None:
         raise
     if outcome.nothing_to_do and outcome.summary.operation is Operation.PREVIEW:
         say(headline(outcome))
+    return outcome
 
 
 def _unmanage(session: Session, values: Values) -> None:

@@ -86,6 +86,8 @@ def test_documents_are_one_for_each_event(capsys):
         "error": "",
         "text": "",
         "mark": "",
+        "primitives": None,
+        "kept": 0,
     }
 
 

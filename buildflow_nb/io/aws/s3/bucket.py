@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.aws.clients import bucket_resource, connect, default_region
@@ -148,6 +149,10 @@ class S3Bucket(Injectable):
         """Hand an object's bytes to `take`, as `Browsable` says."""
         lister = self._lister(env)
         await on_thread(lambda: lister.fetch(key, take))
+
+    def billed(self) -> Billed:
+        """Storage and requests."""
+        return Billed("aws:s3/bucket:Bucket")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The bucket; gives `arn`, `url` and `name`."""

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Source, Wire
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.aws.clients import access, default_region
@@ -171,6 +172,10 @@ class SQSQueue(Injectable):
             await client.purge()
         finally:
             await client.close()
+
+    def billed(self) -> Billed:
+        """Requests, those of a FIFO queue at their own price."""
+        return Billed("aws:sqs/queue:Queue", {"fifo": self.fifo})
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The queue; gives `arn`, `url` and `name`."""

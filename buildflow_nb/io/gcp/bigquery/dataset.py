@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import PrimitiveId, Site
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.bigquery.names import check_dataset
@@ -48,6 +49,10 @@ class BigQueryDataset(Injectable):
         page = console_url("bigquery", self.project_id)
         mark = "&" if "?" in page else "?"
         return f"{page}{mark}d={self.dataset_name}&page=dataset"
+
+    def billed(self) -> Billed:
+        """Nothing of its own."""
+        return Billed("gcp:bigquery/dataset:Dataset", inside="its tables")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The dataset; gives `dataset_id`."""

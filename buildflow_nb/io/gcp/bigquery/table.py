@@ -16,6 +16,7 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.errors import BuildFlowError, DeclarationError
 from buildflow_nb.core.findings import Columns, Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Managed, PrimitiveId, Sink, Site, Source, Wire
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import looked, on_thread
@@ -242,6 +243,10 @@ class BigQueryTable(Injectable):
     def parents(self) -> tuple[Managed, ...]:
         """The dataset."""
         return (self.dataset,)
+
+    def billed(self) -> Billed:
+        """What is written, by the method, and what lies there."""
+        return Billed("gcp:bigquery/table:Table", {"method": self.method})
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The table; gives `table_id`."""

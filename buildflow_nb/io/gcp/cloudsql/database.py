@@ -17,6 +17,7 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import PermanentError, TemporaryError, told
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.gcp.clients import console_url
@@ -110,6 +111,10 @@ class CloudSQLDatabase(Injectable):
     def parents(self) -> tuple[Managed, ...]:
         """The instance."""
         return (self.instance,)
+
+    def billed(self) -> Billed:
+        """Nothing of its own."""
+        return Billed("gcp:sql/database:Database", inside="its instance")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The database; gives `name`."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Site, label_of
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, resolved_project
@@ -92,6 +93,18 @@ class CloudSQLInstance(Injectable):
     def cloud_console_url(self) -> str:
         """Where the instance is in Google's console."""
         return console_url(f"sql/instances/{self.instance_name}/overview", self.project_id)
+
+    def billed(self) -> Billed:
+        """The machine, by its tier and whether it stands in two zones, and its disk."""
+        settings: Any = SMALLEST if self.settings is None else self.settings
+
+        def told(name: str) -> Any:
+            found = settings.get(name) if isinstance(settings, Mapping) else None
+            return getattr(settings, name, None) if found is None else found
+
+        regional = told("availability_type") == "REGIONAL"
+        facts = {"tier": told("tier"), "regional": regional, "disk_gb": told("disk_size")}
+        return Billed("gcp:sql/databaseInstance:DatabaseInstance", facts)
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The instance; gives `name` and `connection_name`."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Managed, PrimitiveId, Site
 from buildflow_nb.io.gcp.cloudsql.instance import CloudSQLInstance, check_name
 
@@ -53,6 +54,10 @@ class CloudSQLUser(Injectable):
     def parents(self) -> tuple[Managed, ...]:
         """The instance."""
         return (self.instance,)
+
+    def billed(self) -> Billed:
+        """Nothing of its own."""
+        return Billed("gcp:sql/user:User", inside="its instance")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The user; gives `name`."""

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self, cast
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.blocking import BlockingSink
@@ -189,6 +190,10 @@ class GCSBucket(Injectable):
         """Hand an object's bytes to `take`, as `Browsable` says."""
         lister = self._lister(env)
         await on_thread(lambda: lister.fetch(key, take))
+
+    def billed(self) -> Billed:
+        """Storage and operations."""
+        return Billed("gcp:storage/bucket:Bucket")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The bucket; gives `url` and `name`."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from buildflow_nb.core.errors import DeclarationError, PermanentError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site, Source, Wire, label_of
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import CHECK_S, on_thread
@@ -211,6 +212,10 @@ class GCPPubSubSubscription(Injectable):
     def lacks(self) -> str:
         """The topic, where none is given."""
         return "give the topic, as .options(topic=…)" if self.topic is None else ""
+
+    def billed(self) -> Billed:
+        """What is delivered."""
+        return Billed("gcp:pubsub/subscription:Subscription")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The subscription; gives `id` and `name`.

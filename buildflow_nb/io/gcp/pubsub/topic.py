@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
+from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import CHECK_S, on_thread
@@ -127,6 +128,10 @@ class GCPPubSubTopic(Injectable):
     def cloud_console_url(self) -> str:
         """Where the topic is in Google's console."""
         return console_url(f"cloudpubsub/topic/detail/{self.topic_name}", self.project_id)
+
+    def billed(self) -> Billed:
+        """What is published."""
+        return Billed("gcp:pubsub/topic:Topic")
 
     def resources(self, site: Site) -> Mapping[str, Any]:
         """The topic; gives `id` and `name`."""

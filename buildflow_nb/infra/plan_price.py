@@ -1,0 +1,129 @@
+"""What a stack costs a month once a plan is carried out, and what of that the plan changes.
+
+Usage is what a person says in `usage:` of buildflow.yaml, else what the last run has measured. The
+price of what nobody can tell is not known, and is said as such; it is never nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from buildflow_nb.core.known_resources import billed_of
+from buildflow_nb.core.pricing import Billed, Priced, Usage
+from buildflow_nb.core.primitive import Managed, key_of, label_of
+from buildflow_nb.core.status.plan import Change, Monthly, Price
+from buildflow_nb.core.status.stack_view import StackView
+from buildflow_nb.core.status.steps import Op
+from buildflow_nb.infra.prices import ASSUMED_KB, price_rows, reckoned
+
+__all__ = ("KnownUsage", "priced")
+
+REGIONS = "us-east-1 and us-central1"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUsage:
+    """What is known of how resources are used, by class and id, or by a name.
+
+    `said` is a person's and counts first, `measured` the last run's, on `when` ("30 Nov").
+    """
+
+    said: Mapping[str, Usage] = field(default_factory=dict)
+    measured: Mapping[str, Usage] = field(default_factory=dict)
+    when: str = ""
+
+    def of(self, key: str, label: str) -> Usage:
+        """The usage of a primitive."""
+        names = (key, key.partition(" ")[2], label)
+        told = next((self.said[name] for name in names if name in self.said), Usage())
+        return told.over(self.measured.get(key, Usage()))
+
+    def basis(self, keys: Iterable[str]) -> str:
+        """At which rates the price is: "at the last run's 120/s (30 Nov)"."""
+        found = list(keys)
+        said = [k for k in found if self._is_said(k)]
+        rates = {self.measured[key].elements_per_s for key in found if key in self.measured} - {
+            None
+        }
+        if said:
+            return "at the usage of buildflow.yaml" + (" and the last run's rates" if rates else "")
+        when = f" ({self.when})" if self.when else ""
+        if len(rates) == 1:
+            return f"at the last run's {_rate(next(iter(rates)))}/s{when}"
+        return f"at the last run's rates{when}" if rates else "without a run's rates"
+
+    def _is_said(self, key: str) -> bool:
+        return key in self.said or key.partition(" ")[2] in self.said
+
+
+def _rate(value: float | None) -> str:
+    return "0" if not value else f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004
+
+
+def priced(
+    changes: Iterable[Change],
+    after: Iterable[Managed],
+    view: StackView,
+    usage: KnownUsage,
+) -> Price:
+    """The price of what there is after a plan; `after` is what is declared then."""
+    if view.local:
+        return Price(said="free (local cloud)", free=True)
+    found = {change.owner: change.op for change in changes}
+    declared = {key_of(one): one for one in after}
+    by_owner: dict[str, Monthly] = {}
+    rows: dict[str, None] = {}
+    for key in [*declared, *(owner for owner in found if owner not in declared)]:
+        one = declared.get(key)
+        billed = one.billed() if isinstance(one, Priced) else _billed_before(key, view)
+        label = label_of(one).partition(" ")[2] if one is not None else ""
+        told = reckoned(billed, usage.of(key, label))
+        rows |= dict.fromkeys(told.rows)
+        by_owner[key] = Monthly(key, told.usd, told.basis)
+    total = sum(m.usd or 0.0 for k, m in by_owner.items() if k in declared)
+    added = sum(by_owner[k].usd or 0.0 for k, op in found.items() if op is Op.CREATE)
+    gone = sum(by_owner[k].usd or 0.0 for k, op in found.items() if op is Op.DELETE)
+    unknown = tuple(key for key, monthly in by_owner.items() if monthly.usd is None)
+    price = Price(total, added - gone, unknown, by_owner, sources=_sources(rows))
+    return _with_words(price, usage, rows)
+
+
+def _billed_before(key: str, view: StackView) -> Billed | None:
+    """What a primitive that nobody declares any more is billed as."""
+    known = {row.type for row in price_rows().values()}
+    found = [one for one in view.resources if one.owner == key and one.type in known]
+    return billed_of(found[0].type, found[0].name) if found else None
+
+
+def _with_words(price: Price, usage: KnownUsage, rows: Mapping[str, None]) -> Price:
+    known = [key for key, monthly in price.by_owner.items() if monthly.usd is not None]
+    if not known:
+        said = "price not known" if price.by_owner else "nothing to pay for"
+    else:
+        dates = [row.as_of for name in rows if (row := price_rows()[name]).as_of is not None]
+        until = (
+            f"list prices of {max(dates)[:7]}, {REGIONS}" if dates else f"list prices, {REGIONS}"
+        )
+        size = "" if _sizes_known(known, usage) else f", {ASSUMED_KB:g} kB an element"
+        more = f"; of {len(price.unknown)} not known" if price.unknown else ""
+        said = (
+            f"{usage.basis(known)}{size}: {price.total:,.2f} US dollars a month{more} "
+            f"({until}, without free allowances)"
+        )
+    return Price(price.total, price.change, price.unknown, price.by_owner, said, price.sources)
+
+
+def _sizes_known(keys: Iterable[str], usage: KnownUsage) -> bool:
+    told = [usage.of(key, "") for key in keys]
+    rates = [one for one in told if one.elements_per_s is not None]
+    return all(one.element_kb is not None for one in rates)
+
+
+def _sources(rows: Iterable[str]) -> tuple[str, ...]:
+    table = price_rows()
+    return tuple(
+        f"{row.service}, {row.meter}: {row.usd:g} per {row.unit}; {row.source}"
+        f"{f', {row.as_of}' if row.as_of else ''}"
+        for row in (table[name] for name in rows)
+    )
