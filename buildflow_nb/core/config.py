@@ -95,7 +95,6 @@ class Config:
     build_ignores: tuple[str, ...] = ()
     provider: CloudProvider = field(default_factory=CloudProvider)
     health: Thresholds | None = None
-    health: Thresholds = field(default_factory=Thresholds)
     usage: Mapping[str, Usage] = field(default_factory=dict)
     written: bool = True
 
@@ -242,7 +241,6 @@ def _config(root: Section, folder: Path) -> Config:
         build_ignores=ignores,
         provider=made,
         health=None if health is None else _health(health),
-        health=Thresholds() if health is None else _health(health),
         usage={} if usage is None else _usage(usage),
     )
 
