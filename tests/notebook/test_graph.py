@@ -8,7 +8,9 @@ from itertools import pairwise
 import pytest
 
 from buildflow_nb.cockpit.views.graph import graph_of
-from buildflow_nb.cockpit.views.graph_view import FOLDS_AT, Folds, graph_html, group_of
+from buildflow_nb.cockpit.views.graph_drawing import Folds
+from buildflow_nb.cockpit.views.graph_groups import group_of
+from buildflow_nb.cockpit.views.graph_view import FOLDS_AT, graph_html
 from buildflow_nb.flow import Flow
 from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream, SQSQueue
 from buildflow_nb.io.duckdb import DuckDBTable

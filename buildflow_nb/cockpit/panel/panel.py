@@ -25,7 +25,8 @@ from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
 from buildflow_nb.cockpit.views import formats, markup, snapshot_view
 from buildflow_nb.cockpit.views.form import FieldError, line_of
 from buildflow_nb.cockpit.views.graph import Graph, Node, graph_of
-from buildflow_nb.cockpit.views.graph_view import Badge, graph_html
+from buildflow_nb.cockpit.views.graph_drawing import Badge
+from buildflow_nb.cockpit.views.graph_view import graph_html
 from buildflow_nb.cockpit.views.head_view import (
     HeadFacts,
     Toast,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from buildflow_nb.cockpit.views.elements_view import WHICH
-from buildflow_nb.cockpit.views.graph_view import Folds
+from buildflow_nb.cockpit.views.graph_drawing import Folds
 from buildflow_nb.cockpit.views.processors_table import COLUMNS, Order
 from buildflow_nb.commands.parsing import LINE
 from buildflow_nb.core.options import LOG_LEVELS

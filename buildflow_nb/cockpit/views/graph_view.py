@@ -8,53 +8,33 @@ groups by name, with a mark for each processor. The table repeats every fact for
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.graph import Edge, Graph, Lane, Node
-from buildflow_nb.cockpit.views.icons import icon, kind_of, symbol
+from buildflow_nb.cockpit.views.graph_drawing import (
+    LONGEST,
+    Badge,
+    Drawing,
+    Folds,
+    face,
+    processor_face,
+    resource_face,
+    wide,
+)
+from buildflow_nb.cockpit.views.graph_groups import groups_html
+from buildflow_nb.cockpit.views.icons import symbol
 from buildflow_nb.cockpit.views.markup import quote
-from buildflow_nb.cockpit.views.processor_words import badness, left, tone_of, word_of
-from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot, State
+from buildflow_nb.cockpit.views.processor_words import badness, word_of
+from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 
-__all__ = ("FOLDS_AT", "Badge", "Folds", "graph_html", "group_of")
+__all__ = ("FOLDS_AT", "graph_html")
 
 FOLDS_AT = 10  # processors, from which on they are grouped by name
 WIDE = 14.4  # per cent of a lane that a node takes, where at most five stand in a row
 FIVE = 5
 HIGH, DOWN = 44, 64  # pixels of a node, and from one row to the next
-LONGEST = 40  # characters of a name that are sent; the style sheet cuts what does not fit
-MOST_MARKS = 1_000  # of processors in a group
 MOST_LANES = 15  # that are drawn; a search brings the others
-_WIDEST = 10.0  # pixels of an edge
-
-Badge = Callable[[Node], tuple[str, str]]  # of a managed node: what is said of it, and its tone
-
-
-@dataclass(frozen=True, slots=True)
-class Folds:
-    """What a person has folded or unfolded: lanes by name, and whether groups are open.
-
-    `query` is what the search holds, whose finds are framed; `selected` the open processor.
-    """
-
-    lanes: frozenset[str] = frozenset()
-    unfolded: bool = False
-    query: str = ""
-    selected: str = ""
-
-
-@dataclass(slots=True)
-class _Drawing:
-    """What all parts of one picture share."""
-
-    found: Mapping[str, ProcessorSnapshot]
-    badge: Badge
-    live: bool
-    folds: Folds
-    counts: Mapping[str, str] = field(default_factory=dict)
 
 
 def graph_html(
@@ -73,18 +53,18 @@ def graph_html(
     if not graph.nodes:
         return ""
     found = {p.processor_id: p for p in snapshot.processors}
-    drawing = _Drawing(found, badge, folds is not None, folds or Folds(), counts or {})
+    drawing = Drawing(found, badge, folds is not None, folds or Folds(), counts or {})
     folds = drawing.folds
     many = sum(len(lane.processors) for lane in graph.lanes)
     grouped = many >= FOLDS_AT and not folds.unfolded
-    lanes = _groups(graph, drawing) if grouped else _lanes(graph.lanes, drawing)
+    lanes = groups_html(graph, drawing) if grouped else _lanes(graph.lanes, drawing)
     joined = [f"{_title(graph, edge.start)} to {_title(graph, edge.end)}" for edge in graph.edges]
     said = f"graph of the flow: {'; '.join(joined[:40]) or ', '.join(map(_name, graph.lanes))}"
     named = markup.attributes(class_="graph", role="group", tabindex=0, aria_label=said)
     return f"<div{named}>{''.join(lanes)}</div>"
 
 
-def _lanes(lanes: Sequence[Lane], drawing: _Drawing) -> list[str]:
+def _lanes(lanes: Sequence[Lane], drawing: Drawing) -> list[str]:
     """Those that hold what is searched for first, and no more than can be looked at."""
     query = drawing.folds.query.casefold()
     if query and len(lanes) > MOST_LANES:
@@ -109,7 +89,7 @@ def _name(lane: Lane) -> str:
 # -- a lane --------------------------------------------------------------------------------------
 
 
-def _lane(lane: Lane, drawing: _Drawing) -> str:
+def _lane(lane: Lane, drawing: Drawing) -> str:
     name = lane.name
     folded = name in drawing.folds.lanes
     fold = ""
@@ -129,12 +109,12 @@ def _lane(lane: Lane, drawing: _Drawing) -> str:
     return f"<div{key}>{fold}{_summary(lane, drawing)}{map_}</div>"
 
 
-def _worst(lane: Lane, drawing: _Drawing) -> str:
+def _worst(lane: Lane, drawing: Drawing) -> str:
     shots = [drawing.found[name] for name in lane.processors if name in drawing.found]
     return word_of(min(shots, key=badness)).tone if shots else "mute"
 
 
-def _summary(lane: Lane, drawing: _Drawing) -> str:
+def _summary(lane: Lane, drawing: Drawing) -> str:
     """The facts of a lane in one line, which stands where it is folded or the page is narrow."""
     shots = [drawing.found[name] for name in lane.processors if name in drawing.found]
     way = " → ".join(node.title for node in sorted(lane.nodes, key=lambda n: (n.column, n.row))[:6])
@@ -155,9 +135,9 @@ def _summary(lane: Lane, drawing: _Drawing) -> str:
     )
 
 
-def _map(lane: Lane, drawing: _Drawing) -> str:
-    wide = WIDE if lane.columns <= FIVE else 72 / lane.columns
-    step = (100 - wide) / (max(lane.columns, 3) - 1)
+def _map(lane: Lane, drawing: Drawing) -> str:
+    width = WIDE if lane.columns <= FIVE else 72 / lane.columns
+    step = (100 - width) / (max(lane.columns, 3) - 1)
     nodes = {node.key: node for node in lane.nodes}
     taken = {(node.column, node.row) for node in lane.nodes}
     height = lane.rows * DOWN - (DOWN - HIGH)
@@ -168,14 +148,14 @@ def _map(lane: Lane, drawing: _Drawing) -> str:
         start, end = nodes[edge.start], nodes[edge.end]
         bend = _blocked(start, end, taken)
         bends |= bend and max(start.row, end.row) == lane.rows - 1
-        path, x, y = _path(start, end, wide, step, bend=bend)
+        path, x, y = _path(start, end, width, step, bend=bend)
         shot = drawing.found.get(edge.processor)
         paths += _edge(path, edge, shot)
         labels += _label(edge, shot, x, y)
     height += 20 if uses or bends else 0
     boxes = "".join(_node(node, node.column * step, drawing, lane) for node in lane.nodes)
     least = "" if lane.columns <= FIVE else f";min-width:{lane.columns * 168}px"
-    style = f"--h:{height};--nw:{wide:.2f}%{least}"
+    style = f"--h:{height};--nw:{width:.2f}%{least}"
     svg = (
         f'<svg class="edges" viewBox="0 0 1000 {height}" preserveAspectRatio="none" '
         f'aria-hidden="true">{paths}</svg>'
@@ -192,10 +172,10 @@ def _blocked(start: Node, end: Node, taken: Collection[tuple[int, int]]) -> bool
 
 
 def _path(
-    start: Node, end: Node, wide: float, step: float, *, bend: bool
+    start: Node, end: Node, width: float, step: float, *, bend: bool
 ) -> tuple[str, float, float]:
     """The way of an edge (x in thousandths, y in pixels), and where its label stands."""
-    x1, x2 = (start.column * step + wide) * 10, end.column * step * 10
+    x1, x2 = (start.column * step + width) * 10, end.column * step * 10
     y1, y2 = start.row * DOWN + 22, end.row * DOWN + 22
     if bend:  # below the nodes in between
         low = max(start.row, end.row) * DOWN + HIGH + 10
@@ -218,10 +198,9 @@ def _edge(path: str, edge: Edge, shot: ProcessorSnapshot | None) -> str:
     per_s = _per_s(edge, shot)
     if per_s <= 0:
         return f'<path class="idle" stroke-width="1.5" d="{path}"/>'
-    width = min(1.5 + 2.0 * math.log10(1 + per_s), _WIDEST)
     pace = max(0.6, 3.0 - 0.6 * math.log10(1 + per_s))
     return (
-        f'<path stroke-width="{width:.0f}" d="{path}"/>'
+        f'<path stroke-width="{wide(per_s):.0f}" d="{path}"/>'
         f'<path class="mv" style="--d:{pace:.1f}s" d="{path}"/>'
     )
 
@@ -248,13 +227,13 @@ def _label(edge: Edge, shot: ProcessorSnapshot | None, x: float, y: float) -> st
     return f'<span class="lab{tone}" {place}{title}>{formats.rate(per_s)}/s</span>'
 
 
-def _node(node: Node, x: float, drawing: _Drawing, lane: Lane) -> str:
+def _node(node: Node, x: float, drawing: Drawing, lane: Lane) -> str:
     if node.kind == "processor":
-        face, classes = _processor(node, drawing)
+        inside, classes = processor_face(node, drawing)
     elif node.kind == "route":
-        face, classes = _face(symbol("route"), node.title, "route"), "res"
+        inside, classes = face(symbol("route"), node.title, "route"), "res"
     else:
-        face, classes = _resource(node, drawing)
+        inside, classes = resource_face(node, drawing)
     ends = {edge.end for edge in lane.edges}
     dead = {edge.end for edge in lane.edges if edge.side == "failed"}
     classes += " to" if node.key in ends else ""
@@ -273,145 +252,9 @@ def _node(node: Node, x: float, drawing: _Drawing, lane: Lane) -> str:
         class_=f"n {classes}", style=place, title=titled, data_key=f"node {node.key}",
         type="button" if act else None, **act,
     )  # fmt: skip
-    box = f"<{tag}{words}>{face}</{tag}>"
+    box = f"<{tag}{words}>{inside}</{tag}>"
     if not node.uses:
         return box
     below = f"--x:{x:.2f};--y:{node.row * DOWN + HIGH + 3}"
     names = " ".join(f"<span>{quote(name, 24)}</span>" for name in node.uses[:4])
     return f'{box}<span class="uses" style="{below}">uses {names}</span>'
-
-
-def _processor(node: Node, drawing: _Drawing) -> tuple[str, str]:
-    shot = drawing.found.get(node.title)
-    if shot is None:
-        return _face(icon("none", "mute"), node.title, node.note), ""
-    word = word_of(shot)
-    version = f"<em>v{shot.version}</em>"
-    if shot.failed and word.shape == "fail":
-        sub = f"{word.text} · {formats.brief(shot.failed)}"
-    elif shot.state is State.WAITING or shot.state is State.FAILED:
-        sub = shot.reason or word.text
-    elif shot.state is State.RUNNING:
-        time_ = formats.latency(shot.p50_s) if shot.p50_s is not None else ""
-        sub = " · ".join(filter(None, (node.note, left(shot) or time_)))
-    else:
-        sub = f"{node.note} · {word.text}"
-    tone = {"err": "bad", "warn": "wait"}.get(word.tone, "")
-    return _face(word.icon, node.title, sub, version), tone
-
-
-def _resource(node: Node, drawing: _Drawing) -> tuple[str, str]:
-    picture, called = kind_of(node.note)
-    count, classes, mark = drawing.counts.get(node.key, ""), "res", symbol(picture)
-    sub = " · ".join(filter(None, (called, count)))
-    if node.managed:
-        said, tone = drawing.badge(node)
-        if tone == "warn":
-            classes, mark = "res new", icon("none", "mute")
-            sub = f"{called} · {said}"
-        elif not count:
-            sub = f"{called} · {said}"
-    return _face(mark, node.title, sub), classes
-
-
-def _face(mark: str, title: str, sub: str, end: str = "") -> str:
-    return (
-        f'<span class="t">{mark}<span class="cut">{quote(title, LONGEST)}</span>{end}</span>'
-        f'<span class="s cut">{quote(sub, 60)}</span>'
-    )
-
-
-# -- groups --------------------------------------------------------------------------------------
-
-
-def group_of(processor_id: str) -> str:
-    """The name of the group of a processor: what stands before its number, or its first word."""
-    numbered = re.match(r"^(.*?)[_-]?\d+$", processor_id)
-    if numbered and numbered[1]:
-        return numbered[1]
-    return processor_id.split("_", 1)[0]
-
-
-def _groups(graph: Graph, drawing: _Drawing) -> list[str]:
-    groups: dict[str, list[str]] = {}
-    for node in graph.nodes.values():
-        if node.kind == "processor":
-            groups.setdefault(group_of(node.title), []).append(node.title)
-    ins, outs = dict[str, list[Node]](), dict[str, list[Node]]()
-    for edge in graph.edges:
-        if edge.side == "in":
-            ins.setdefault(edge.processor, []).append(graph.nodes[edge.start])
-        elif edge.side == "out":
-            outs.setdefault(edge.processor, []).append(graph.nodes[edge.end])
-    made = []
-    for name, members in groups.items():
-        shots = [drawing.found[m] for m in members if m in drawing.found]
-        before = _end([node for m in members for node in ins.get(m, ())], drawing)
-        after = _end([node for m in members for node in outs.get(m, ())], drawing, to=True)
-        into = _pipe(sum(p.in_per_s for p in shots))
-        out = _pipe(sum(p.out_per_s for p in shots))
-        box = _group(name, members, drawing)
-        key = markup.attributes(class_="ggrid", data_key=f"group {name}")
-        made.append(f"<div{key}>{before}{into}{box}{out}{after}</div>")
-    return made
-
-
-def _end(nodes: Sequence[Node], drawing: _Drawing, *, to: bool = False) -> str:
-    """What a group reads, or writes: the one thing, or how many."""
-    each = {node.key: node for node in nodes}
-    arrow = " to" if to else ""
-    if not each:
-        return '<span class="none"></span>'
-    if len(each) == 1:
-        node = next(iter(each.values()))
-        face, classes = (
-            (_face(symbol("route"), node.title, "route"), "res")
-            if node.kind == "route"
-            else _resource(node, drawing)
-        )
-        return f'<span class="n {classes}{arrow}" title="{quote(node.title)}">{face}</span>'
-    kinds = {kind_of(node.note)[1] if node.kind == "primitive" else "route" for node in nodes}
-    title = next(iter(kinds)) if len(kinds) == 1 else f"{len(kinds)} kinds"
-    return f'<span class="n res{arrow}">{_face("", title, f"{len(each):,} of them")}</span>'
-
-
-def _pipe(per_s: float) -> str:
-    width = min(1.5 + 2.0 * math.log10(1 + per_s), _WIDEST)
-    return (
-        f'<span class="pipe" style="--w:{width:.0f}px"><span>{formats.rate(per_s)}/s</span></span>'
-    )
-
-
-def _group(name: str, members: Sequence[str], drawing: _Drawing) -> str:
-    shots = [drawing.found.get(member) for member in members]
-    tones = [tone_of(shot) if shot else "" for shot in shots]
-    fails, waits = tones.count("err"), tones.count("warn")
-    query = drawing.folds.query.casefold()
-    marks = "".join(
-        _dot(_MARKS.get(tone, ""), hit=bool(query) and query in member.casefold())
-        for member, tone in zip(members[:MOST_MARKS], tones, strict=False)
-    )
-    said = [f"{len(members):,} processor{'' if len(members) == 1 else 's'}"]
-    said += [f'<span class="err">{fails:,} fail</span>'] if fails else []
-    said += [f'<span class="warn">{waits:,} wait</span>'] if waits else []
-    mark = icon("fail", "err") if fails else icon("wait", "warn") if waits else icon("run", "ok")
-    called = members[0] if len(members) == 1 else f"{name}*"
-    act = {"data_act": "query", "data_value": name} if drawing.live else {}
-    tag = "button" if act else "span"
-    words_ = markup.attributes(
-        class_=f"n to{' bad' if fails else ''}", title=", ".join(members[:20]),
-        type="button" if act else None, **act,
-    )  # fmt: skip
-    return (
-        f'<{tag}{words_}><span class="t">{mark}<span class="cut">{quote(called, LONGEST)}</span>'
-        f'<em>{" · ".join(said)}</em></span><span class="dots" aria-hidden="true">{marks}</span>'
-        f"</{tag}>"
-    )
-
-
-def _dot(kind: str, *, hit: bool) -> str:
-    classes = " ".join(filter(None, (kind, "hit" if hit else "")))
-    return f'<i class="{classes}"></i>' if classes else "<i></i>"
-
-
-_MARKS = {"err": "f", "warn": "w", "mute": "x", "info": "w"}
