@@ -83,4 +83,4 @@ def test_a_click_that_is_not_heard_says_what_it_waits_for(busy):
     gate.touch()
     line(view, "run").wait_for()
     expect(line(view, "run")).not_to_have_attribute("data-told", re.compile("waits"))
-    assert view.get_by_text("under way").count() == 0
+    assert view.locator("button", has_text="under way").count() == 0
