@@ -332,6 +332,7 @@ _TABLE = (
                 wants="processor",
             ),
             Option("failed", "only elements that failed there", ("--failed",), flag=True),
+            Option("failure", "the one that ended as failure N", ("--failure",), count),
             Option("n", "how many", ("-n", "--count"), count, 20),
         ),
         example="trace price --failed",

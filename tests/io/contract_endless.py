@@ -9,9 +9,64 @@ from tests.io.contract import SourceContract, drain, run
 __all__ = ("EndlessSourceContract",)
 
 
+def text_of(item):
+    """A message as text."""
+    data = getattr(item, "data", item)
+    return data.decode() if isinstance(data, bytes) else str(data)
+
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+MALFORMED = ("hello", f"00-{TRACE}-{SPAN}", f"ff-{TRACE}-{SPAN}-01", f"00-{'0' * 32}-{SPAN}-01")
+
+
 class EndlessSourceContract(SourceContract):
+    """What a source keeps that never ends.
+
+    Where messages can say which trace they belong to, `send_traced` sends one with attributes.
+    """
+
     bounded = False
     consumes = True
+    send_traced = None
+
+    def test_the_trace_of_a_message_comes_with_it(self, tmp_path):
+        primitive = self.prepare(tmp_path)
+        if self.send_traced is None:
+            assert not any(batch.contexts for batch in self._all_of(primitive, len(self.expected)))
+            return
+        self.send_traced(primitive, "traced", {"traceparent": f"00-{TRACE}-{SPAN}-01"})
+        found = self._contexts(self._all_of(primitive, len(self.expected) + 1))
+        assert found == {"traced": (TRACE, SPAN, True)}
+
+    def test_a_malformed_trace_is_none(self, tmp_path):
+        if self.send_traced is None:
+            return
+        primitive = self.prepare(tmp_path)
+        for i, parent in enumerate(MALFORMED):
+            self.send_traced(primitive, f"bad {i}", {"traceparent": parent, "tracestate": "a=1"})
+        self.send_traced(primitive, "state alone", {"tracestate": "a=1", "other": "x"})
+        batches = self._all_of(primitive, len(self.expected) + len(MALFORMED) + 1)
+        assert self._contexts(batches) == {}
+
+    @staticmethod
+    def _contexts(batches):
+        return {
+            text_of(batch.items[i]): (c.trace_id, c.span_id, c.sampled)
+            for batch in batches
+            for i, c in (batch.contexts or {}).items()
+        }
+
+    @staticmethod
+    def _all_of(primitive, count):
+        async def go():
+            found = []
+            async with primitive.source(driving.Env()) as source:
+                while sum(len(batch.items) for batch in found) < count:
+                    found.append(await source.pull())
+                    await source.settle(found[-1].receipts, ok=True)
+            return found
+
+        return run(go())
 
     def test_it_says_that_it_is_empty_when_it_is_and_goes_on(self, tmp_path):
         primitive = self.prepare(tmp_path)

@@ -15,10 +15,16 @@ import pytest
 from buildflow_nb.core.errors import PartialPushError, PermanentError
 from buildflow_nb.core.exactly_once import stores_once
 from buildflow_nb.core.findings import Health
-from buildflow_nb.core.primitive import Env, PushId, Wire, Writable
+from buildflow_nb.core.primitive import Env, PushId, TraceContext, TracingSink, Wire, Writable
 from buildflow_nb.core.resource_look import Standing
 from tests.io.contract_config import ConfigContract
 from tests.io.driving import checked, glanced, lying_there, pushed, run
+
+# Traces that the first and the third of the samples take along.
+CONTEXTS = {
+    i: TraceContext(f"4bf92f3577b34da6a3ce929d0e0e473{i}", "00f067aa0ba902b7", state="vendor=1")
+    for i in (0, 2)
+}
 
 # Files of others, none of which ends with a line feed.
 FOREIGN = {
@@ -45,6 +51,10 @@ class SinkContract(ConfigContract):
     """
 
     writes_to: ClassVar[str] = ""
+    carries_traces: ClassVar[bool] = False
+    """Whether elements take their trace along; `read_traces` then gives traceparents as written."""
+
+    read_traces: Callable[[Path], list[str | None]]
 
     element: ClassVar[object] = None
     samples: ClassVar[list[object]] = []
@@ -103,6 +113,23 @@ class SinkContract(ConfigContract):
             if look.held is not None and look.held.noun != "objects":
                 assert look.held.count == len(self.samples)
             assert glanced(primitive).contents == look.contents
+            assert self.read(tmp_path) == self.expect(self.samples)
+
+    def test_traces_go_along_or_end_here(self, tmp_path):
+        primitive = self.make(tmp_path)
+
+        async def go():
+            async with primitive.sink(Env(), self.element) as sink:
+                assert isinstance(sink, TracingSink) is self.carries_traces
+                if self.carries_traces:
+                    await sink.push_traced(self.samples, CONTEXTS)
+
+        run(go())
+        if self.carries_traces:
+            wanted = {CONTEXTS[i].traceparent for i in CONTEXTS}
+            found = self.read_traces(tmp_path)
+            assert {each for each in found if each is not None} == wanted
+            assert len(found) == len(self.samples)
             assert self.read(tmp_path) == self.expect(self.samples)
 
     def test_pushes_keep_their_order(self, tmp_path):

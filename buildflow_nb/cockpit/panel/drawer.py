@@ -22,6 +22,7 @@ from buildflow_nb.cockpit.views.listings import passed
 from buildflow_nb.cockpit.views.log_view import LogView
 from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.cockpit.views.profile import profile_html
+from buildflow_nb.cockpit.views.trace import numbered
 from buildflow_nb.core.declaring.flow_spec import EndpointSpec, ProcessorSpec
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import label_of
@@ -214,7 +215,7 @@ def _line(spec: ProcessorSpec, state: ViewState) -> str:
     lines = {
         "elements": f"%buildflow peek {spec.id}",
         "failures": f"%buildflow failures {spec.id}",
-        "trace": f"%buildflow trace {state.trace or spec.id}",
+        "trace": _trace_line(spec, state),
         "chart": f"%buildflow chart {spec.id} --span {state.span}",
         "log": _log_line(spec.id, state),
         "code": f"{spec.id}??",
@@ -222,6 +223,12 @@ def _line(spec: ProcessorSpec, state: ViewState) -> str:
         "profile": f"%buildflow profile {spec.id}",
     }
     return lines[state.tab]
+
+
+def _trace_line(spec: ProcessorSpec, state: ViewState) -> str:
+    if isinstance(numbered(state.trace), int):
+        return f"%buildflow trace {spec.id} --failure {state.trace}"
+    return f"%buildflow trace {state.trace or spec.id}"
 
 
 def _tabs(processor_id: str, state: ViewState, shot: ProcessorSnapshot | None) -> str:

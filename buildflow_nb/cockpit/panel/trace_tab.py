@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from buildflow_nb.cockpit.panel.view_state import ViewState
 from buildflow_nb.cockpit.views.markup import quote
-from buildflow_nb.cockpit.views.trace import trace_html, traces_html
+from buildflow_nb.cockpit.views.trace import numbered, trace_html, traces_html
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.status.traces import Trace
 from buildflow_nb.flow import Flow
+from buildflow_nb.runtime.observability.failures import FailureRecord
 
 __all__ = ("TraceTab",)
 
@@ -68,8 +69,11 @@ def _made(
     """The HTML, and until when it may change."""
     if not chosen:
         return traces_html((), processor_id), now
+    which: str | int | FailureRecord = numbered(chosen)
+    if isinstance(which, int):  # which is one of each processor that has failures
+        which = next((f for f in flow.failures(processor_id) if f.number == which), which)
     try:
-        trace = flow.trace(chosen)
+        trace = flow.trace(which)
     except UsageError as error:
         table = traces_html(others, processor_id)
         return f'<p class="warn">{quote(str(error))}</p>{table}', now

@@ -38,9 +38,7 @@ def elements_html(
     heads = heads_of(elements)
     rows: list[list[Cell]] = []
     for each, element in zip(kept, elements, strict=True):
-        rows.append(
-            [(formats.clock(each.at), "l"), *cells_of(element, heads), *_became(each, sinks=sinks)]
-        )
+        rows.append([(_when(each), "l"), *cells_of(element, heads), *_became(each, sinks=sinks)])
     kinds = [kind for _, kind in rows[0][1 : 1 + len(heads)]]
     top: list[Cell] = [("at", "l")]
     top += [(quote(h, 40) or "element", kind) for h, kind in zip(heads, kinds, strict=True)]
@@ -50,6 +48,17 @@ def elements_html(
     return (
         f'{bar}<div class="inset scroll" tabindex="0">{made}</div><p class="mute small">{said}</p>'
     )
+
+
+def _when(each: Shown) -> str:
+    """When it passed; where it is traced, a way to its trace."""
+    at = formats.clock(each.at)
+    if not each.trace_id:
+        return at
+    return markup.button(
+        at, "trace", f" {each.trace_id}", class_="text link", title="where its time went",
+        aria_label=f"{at}, its trace",
+    )  # fmt: skip
 
 
 def _bar(which: str, query: str) -> str:

@@ -16,10 +16,11 @@ from buildflow_nb.cockpit.views.listings import Listing
 from buildflow_nb.cockpit.views.markup import Cell, quote
 from buildflow_nb.core.status.traces import Part, Span, Step, Trace, TraceLine, took, trace_text
 
-__all__ = ("TraceShown", "Traces", "trace_html", "traces_html")
+__all__ = ("TraceShown", "Traces", "numbered", "trace_html", "traces_html")
 
 BACK = "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
 ON = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
+SHORTEST = 6  # digits of an id
 BRIEF = 10  # digits of an id that are shown
 SHOWN = 600  # characters of an element
 LINES = 40  # log lines drawn
@@ -29,6 +30,11 @@ HALF = 50.0  # per cent; a line beyond that is written before its time
 _BARS = {Part.WAIT: "k-idle", Part.CODE: "k-code", Part.SINK: "k-io"}
 _SAID = {Part.CODE: "your code", Part.DECODE: "decode", Part.ENCODE: "encode"}
 _LEVELS = {"WARNING": "warn", "ERROR": "err", "CRITICAL": "err", "STDERR": "warn"}
+
+
+def numbered(word: str) -> str | int:
+    """What a word names: a failure where it has fewer digits than an id needs, else itself."""
+    return int(word) if word.isdecimal() and len(word) < SHORTEST else word
 
 
 def trace_html(trace: Trace, processor_id: str = "", others: Sequence[Trace] = ()) -> str:

@@ -54,12 +54,14 @@ class Passage:
     """One element that went through a processor, newest last in `peek`.
 
     `at` is seconds since the epoch; `seconds` is how long the call took, for one element.
+    `trace_id` names its trace, "" where there is none.
     """
 
     at: float
     element: object
     results: tuple[object, ...]
     seconds: float
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

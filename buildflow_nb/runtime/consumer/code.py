@@ -17,7 +17,7 @@ from contextlib import suppress
 from contextvars import Token
 from dataclasses import dataclass, field
 from itertools import islice
-from types import GeneratorType, MappingProxyType, NoneType
+from types import GeneratorType, NoneType
 from typing import Any, cast
 
 from buildflow_nb.core.conversion.decode import Decoder, compile_decoder
@@ -26,71 +26,21 @@ from buildflow_nb.core.conversion.secret_fields import secrets_of
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
-from buildflow_nb.core.status.traces import Part
 from buildflow_nb.runtime.concurrency.calls import being_cancelled, call_hook, flatten, listed
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
+from buildflow_nb.runtime.consumer.outcome import FAULTY, NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.injection import Injector, settle_all, settle_all_async
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.call_notes import CallNotes
 from buildflow_nb.runtime.observability.hidden import remembering
-from buildflow_nb.runtime.observability.part_times import PartTimes
 from buildflow_nb.runtime.observability.redaction import unwrapped
-from buildflow_nb.runtime.observability.visits import Visit, Worked
+from buildflow_nb.runtime.observability.visits import Visit
 
-__all__ = ("NOT_TRACED", "ChunkOutcome", "Code", "compile_code")
+__all__ = ("Code", "compile_code")
 
-NOT_TRACED: Mapping[int, Visit] = MappingProxyType({})
 
 _Token = Token[logs.LogRing | None] | None
 _FLATTENED = frozenset({NoneType, list, tuple, GeneratorType})
-
-
-@dataclass(slots=True)
-class ChunkOutcome:
-    """What became of a chunk.
-
-    `items` are in the sink's wire form. `slots` says which element each item came from; None means
-    that item *i* came from element *i*. `faults` maps elements to errors.
-    """
-
-    values: Sequence[object] = ()
-    results: list[Any] = field(default_factory=list)
-    items: Sequence[object] = ()
-    slots: list[int] | None = None
-    faults: dict[int, BaseException] = field(default_factory=dict)
-    dropped: int = 0
-    lines: int = 0  # of the log before it
-    seconds: float = 0.0
-    decode_s: float = 0.0
-    encode_s: float = 0.0
-    began: float = 0.0  # when a worker took it up, by `time.perf_counter`
-    handed: float = 0.0  # when it was handed on, in the ledger's
-    visits: Mapping[int, Visit] = field(default_factory=lambda: NOT_TRACED)
-    """Those that are traced, by element."""
-    worked: Worked | None = None
-    """What is kept of its times, where anything is traced."""
-
-    @property
-    def code_s(self) -> float:
-        """Seconds that the calls took, all together."""
-        return max(self.seconds - self.decode_s - self.encode_s, 0.0)
-
-    def count_times(self, parts: PartTimes, count: int, total_s: float, now: float) -> None:
-        """Count where the time of all its elements went, now that they are done with."""
-        sink_s = (now - self.handed) * count
-        parts.add(now, count, total_s, self.decode_s, self.code_s, self.encode_s, sink_s)
-
-    def given(self, element: int) -> tuple[object, ...]:
-        """What the code returned for one element, flattened."""
-        return tuple(flatten(self.results[element]))
-
-    def failed_in(self, element: int) -> Part:
-        """In which part an element at fault failed."""
-        if self.values[element] is _FAULTY:
-            return Part.DECODE
-        gave = self.results[element] is not None
-        error = self.faults[element]
-        return Part.ENCODE if gave and isinstance(error, ConversionError) else Part.CODE
 
 
 @dataclass(slots=True)
@@ -262,7 +212,7 @@ class Code:
                 values.append(self.decoder.one(raw))
             except ConversionError as error:
                 outcome.faults[i] = error
-                values.append(_FAULTY)
+                values.append(FAULTY)
         outcome.values = values
         return outcome
 
@@ -358,7 +308,7 @@ async def _await_each(
     """The same for async code."""
     results, faults = outcome.results, outcome.faults
     for value in values:
-        if value is _FAULTY:
+        if value is FAULTY:
             results.append(None)
             continue
         try:
@@ -368,13 +318,6 @@ async def _await_each(
                 raise
             faults[len(results)] = error
             results.append(None)
-
-
-class _Faulty:
-    """Stands for an element that could not be decoded."""
-
-
-_FAULTY = _Faulty()
 
 
 def _kinds(results: Sequence[object]) -> set[type]:
@@ -402,4 +345,4 @@ def _async_listing(
 
 
 def _skipping(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is _FAULTY else call(value)
+    return lambda value: None if value is FAULTY else call(value)

@@ -14,9 +14,9 @@ from buildflow_nb.core.errors import PermanentError
 from buildflow_nb.core.position import Position
 from buildflow_nb.core.primitive import Env, IdempotentSink, Sink, Source, label_of
 from buildflow_nb.runtime.concurrency.clock import Clock
-from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.consumer.kept import kept, origins_of
+from buildflow_nb.runtime.consumer.outcome import ChunkOutcome
 from buildflow_nb.runtime.consumer.settle import Settler
 from buildflow_nb.runtime.consumer.tracing import ChunkTracing
 from buildflow_nb.runtime.liveness import Waits

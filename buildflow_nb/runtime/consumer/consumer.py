@@ -35,13 +35,13 @@ from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.autoscale.scaler import Scaler, scales
 from buildflow_nb.runtime.concurrency.calls import contained
-from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.connections import Connections
 from buildflow_nb.runtime.consumer.failure_policy import FailurePolicy, Retries
 from buildflow_nb.runtime.consumer.feeding import Feeding
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, Pace, PulledBatch
 from buildflow_nb.runtime.consumer.intake import Intake
 from buildflow_nb.runtime.consumer.manual_retry import retry_through
+from buildflow_nb.runtime.consumer.outcome import ChunkOutcome
 from buildflow_nb.runtime.consumer.pulls import Pulls
 from buildflow_nb.runtime.consumer.send import send_through
 from buildflow_nb.runtime.consumer.settle import Settler
@@ -95,8 +95,7 @@ class Consumer:
         most = max(MAX_UNSETTLED, pushes)
         self._intake = Intake(self._inbox, pace, ledger, self._waits, most)
         self._in_flight = self._intake.in_flight
-        ledger.traces.source = label_of(spec.source)
-        self._tracing = ChunkTracing(ledger, "" if spec.sink is None else label_of(spec.sink))
+        self._tracing = ChunkTracing.of(spec, ledger)
         self._feeding = Feeding(self._inbox, pace, self._pool, self._intake.count_in, self._tracing)
         self._threads = Threads(
             spec=lambda: self._spec,
@@ -351,11 +350,7 @@ class Consumer:
         visits = self._tracing.settled(chunk, outcome, final, now)
         metrics.given.add(len(outcome.items) - len(unpushed), now)
         metrics.dropped += outcome.dropped
-        total_s = 0.0
-        for batch, start, end in chunk.parts:
-            metrics.latency.add(now - batch.pulled_at, end - start, now)
-            total_s += (now - batch.pulled_at) * (end - start)
-        outcome.count_times(metrics.parts, len(chunk), total_s, now)
+        outcome.count_times(metrics, chunk, now)
         good = len(chunk) - len(faults)
         self._dealt_with(good, chunk.receipts(frozenset(faults)), True)
         if faults:

@@ -16,8 +16,8 @@ from itertools import count
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.concurrency.backoff import backoff_s
 from buildflow_nb.runtime.concurrency.clock import Clock
-from buildflow_nb.runtime.consumer.code import NOT_TRACED
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, PulledBatch
+from buildflow_nb.runtime.consumer.outcome import NOT_TRACED
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.visits import Visit

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk, Inbox, Pace
+from buildflow_nb.runtime.consumer.outcome import ChunkOutcome
 from buildflow_nb.runtime.consumer.tracing import ChunkTracing
 from buildflow_nb.runtime.consumer.worker_pool import PoolWorker, WorkerPool, keep_passages
 from buildflow_nb.runtime.observability import logs

@@ -6,8 +6,8 @@ from typing import Any
 
 from buildflow_nb.core.exactly_once import KeepingSource
 from buildflow_nb.core.primitive import Source
-from buildflow_nb.runtime.consumer.code import ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk
+from buildflow_nb.runtime.consumer.outcome import ChunkOutcome
 from buildflow_nb.runtime.consumer.settle import Settler
 
 __all__ = ("kept", "origins_of")

@@ -13,7 +13,8 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import ChunkOutcome, Code
+from buildflow_nb.runtime.consumer.code import Code
+from buildflow_nb.runtime.consumer.outcome import ChunkOutcome
 from buildflow_nb.runtime.observability.logs import LogRing, owned_by
 from buildflow_nb.runtime.observability.masked_error import masked_error
 from buildflow_nb.runtime.observability.redaction import redaction_of

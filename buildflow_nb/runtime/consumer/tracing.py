@@ -12,12 +12,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
-from buildflow_nb.core.primitive import TraceContext
+from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
+from buildflow_nb.core.primitive import TraceContext, label_of
 from buildflow_nb.core.status.traces import Part
 from buildflow_nb.core.trace_context import new_span_id
-from buildflow_nb.runtime.consumer.code import NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.consumer.inbox import Chunk
+from buildflow_nb.runtime.consumer.outcome import NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
@@ -37,6 +39,12 @@ class ChunkTracing:
     sink: str
     ends: str = ""
 
+    @classmethod
+    def of(cls, spec: ConsumerSpec, ledger: Ledger) -> Self:
+        """The tracing of a consumer."""
+        ledger.traces.source = label_of(spec.source)
+        return cls(ledger, "" if spec.sink is None else label_of(spec.sink))
+
     def begin(self, chunk: Chunk, now: float) -> Mapping[int, Visit]:
         """The visits of those elements that are traced, in order; none where nothing is."""
         book = self.ledger.traces
@@ -53,10 +61,13 @@ class ChunkTracing:
         made: dict[int, Visit] = {}
         batch, start, end = chunk.parts[0]
         for i in range(drawn):
-            if i >= end - start:
-                batch = chunk.find(i)[0]
+            k = start + i
+            if k >= end:
+                batch, k = chunk.find(i)
             visit = made[i] = found.get(i) or Visit(batch.pulled_at)
             visit.sampled = True
+            if batch.contexts:
+                visit.context = batch.contexts.get(k)
         return dict(sorted({**found, **made}.items())) if found else made
 
     def _asked(self, chunk: Chunk, now: float) -> dict[int, Visit]:

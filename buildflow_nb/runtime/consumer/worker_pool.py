@@ -20,8 +20,9 @@ from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
 from buildflow_nb.core.errors import ConversionError
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.worker_thread import WorkerThread
-from buildflow_nb.runtime.consumer.code import NOT_TRACED, ChunkOutcome, Code, compile_code
+from buildflow_nb.runtime.consumer.code import Code, compile_code
 from buildflow_nb.runtime.consumer.inbox import Chunk
+from buildflow_nb.runtime.consumer.outcome import NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.ledger import Ledger
@@ -345,6 +346,7 @@ def _keep(ledger: Ledger, chunk: Chunk, outcome: ChunkOutcome) -> None:
         [outcome.values[i] for i in kept],
         [outcome.given(i) for i in kept],
         outcome.seconds / len(chunk),
+        {k: outcome.visits[i].trace_id for k, i in enumerate(kept) if i in outcome.visits},
     )
 
 

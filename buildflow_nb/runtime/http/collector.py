@@ -32,7 +32,7 @@ from buildflow_nb.runtime.http.response import (
     is_starlette_response,
     json_response,
 )
-from buildflow_nb.runtime.http.tracing import RouteTracing, failed, traces_of
+from buildflow_nb.runtime.http.tracing import RouteTracing, failed, traced_as, traces_of
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.tracebacks import describe
@@ -134,7 +134,8 @@ class Collector:
         ledger = self._ledger
         if not faults:  # others are recorded with their error
             ledger.record(call.element, elements)
-        ledger.passed((call.element,), (tuple(elements),), seconds)
+        ids = traced_as(call.visit)
+        ledger.passed((call.element,), (tuple(elements),), seconds, ids)
         if call.visit is not None:
             RouteTracing(ledger).passed(call.visit, call.element, elements)
             for written in call.visit.written:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 from aiohttp import web
 
@@ -39,15 +39,13 @@ from buildflow_nb.runtime.http.route_failures import RouteFailures
 from buildflow_nb.runtime.http.route_numbers import RouteNumbers
 from buildflow_nb.runtime.http.server import Server
 from buildflow_nb.runtime.http.thread_pool import MAX_THREADS, ThreadPool
-from buildflow_nb.runtime.http.tracing import RouteTracing
+from buildflow_nb.runtime.http.tracing import RouteTracing, traced_as
 from buildflow_nb.runtime.injection import injector_for
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.observability.logs import current
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe
-from buildflow_nb.runtime.observability.visits import Visit
 from buildflow_nb.runtime.scopes import Instances, Supply
 from buildflow_nb.runtime.unit import Unit, not_ready
 
@@ -81,8 +79,7 @@ class HttpRoute(RouteNumbers):
         self._requests: set[asyncio.Task[object]] = set()
         self._under_way = UnderWay(self._requests)
         self._retiring: set[asyncio.Task[None]] = set()
-        self._tracing = RouteTracing(ledger)
-        ledger.traces.source = f"{spec.method} {spec.route}"
+        self._tracing = RouteTracing.of(spec, ledger)
 
     @property
     def id(self) -> str:
@@ -276,8 +273,7 @@ class HttpRoute(RouteNumbers):
             ended = now()
             if status != SWITCHED:  # a WebSocket lasts as long as its client stays
                 metrics.latency.add(ended - began, 1, ended)
-                stores = self._collector is not None
-                self._tracing.ended(visit, ended, status, stores=stores)
+                self._tracing.ended(visit, ended, status, stores=self._collector is not None)
             metrics.codes[status] = metrics.codes.get(status, 0) + 1
 
     async def broken(
@@ -313,8 +309,7 @@ class HttpRoute(RouteNumbers):
             if answer is None:
                 raise
             return answer
-        if request.visit is not None:
-            self._tracing.bound(request.visit, body_at, self.ledger.clock.now())
+        self._tracing.bound(request.visit, body_at, self.ledger.clock.now())
         if code.limit.open:
             code.limit.inside += 1
         else:
@@ -337,7 +332,7 @@ class HttpRoute(RouteNumbers):
         began = clock.now()
         try:
             asked = code.seen(request, values) if code.needs_request else None
-            result = await self._called(code, arguments, asked, visit)
+            result = await self._tracing.called(code, arguments, asked, visit)
             seconds = clock.now() - began
             if self._collector is not None:
                 element, by_name = code.binding.element(arguments), code.binding.by_name(arguments)
@@ -363,29 +358,11 @@ class HttpRoute(RouteNumbers):
                 raise gone from None
             return await self._failures.failed(code, request, values, arguments, error)
         element = code.binding.element(arguments)
-        if visit is not None and visit.worked is not None:
-            visit.worked.encode_s = clock.now() - began - seconds
-            self._tracing.passed(visit, element, (result,))
+        self._tracing.answered(visit, element, result, clock.now())
         self.ledger.record(element, (result,))
-        self.ledger.passed((element,), ((result,),), seconds)
+        self.ledger.passed((element,), ((result,),), seconds, traced_as(visit))
         self.ledger.metrics.given.add(1, began + seconds)
         return response
-
-    async def _called(
-        self, code: RouteCode, arguments: Arguments, asked: object, visit: Visit | None
-    ) -> Any:
-        """What the code gives; where the request is traced, with notes of the call."""
-        now, tracing = self.ledger.clock.now, self._tracing
-        if visit is None:
-            return await code.call(arguments, asked)
-        notes = tracing.called(visit, now())
-        token = current.set(notes) if visit.sampled else None
-        try:
-            return await code.call(arguments, asked)
-        finally:
-            if token is not None:
-                current.reset(token)
-            tracing.returned(visit, now())
 
     def _sink_changed(self) -> None:
         """Take over what the sink says of itself."""

@@ -10,15 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 from buildflow_nb.core.status.traces import Part
 from buildflow_nb.core.trace_context import TRACEPARENT, TraceContext, read
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written
-from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.ledger import NO_TRACES, Ledger
+from buildflow_nb.runtime.observability.logs import current
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
 
-__all__ = ("RouteTracing", "failed", "traces_of")
+if TYPE_CHECKING:
+    from buildflow_nb.runtime.http.binding import Arguments
+    from buildflow_nb.runtime.http.code import RouteCode, RouteSpec
+
+__all__ = ("RouteTracing", "failed", "traced_as", "traces_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,12 @@ class RouteTracing:
     """Traces the requests of one route; used on the loop only."""
 
     ledger: Ledger
+
+    @classmethod
+    def of(cls, spec: RouteSpec, ledger: Ledger) -> Self:
+        """The tracing of a route."""
+        ledger.traces.source = f"{spec.method} {spec.route}"
+        return cls(ledger)
 
     def begin(self, headers: Mapping[str, str], now: float) -> Visit:
         """The visit of a request that came right now."""
@@ -38,25 +50,42 @@ class RouteTracing:
         visit.sampled = asked or bool(book.draw(1, now))
         return visit
 
-    def bound(self, visit: Visit, body_at: float, now: float) -> None:
+    @staticmethod
+    def bound(visit: Visit | None, body_at: float, now: float) -> None:
         """Its body was there, and was made arguments."""
-        visit.worked = Worked(body_at, now - body_at, 0.0, 0.0)
+        if visit is not None:
+            visit.worked = Worked(body_at, now - body_at, 0.0, 0.0)
 
-    def called(self, visit: Visit, now: float) -> CallNotes:
-        """Its code is called; gives what notes the call."""
-        began = 0.0 if visit.worked is None else now - visit.worked.began
-        notes = visit.notes = CallNotes(self.ledger.log, began)
+    async def called(
+        self, code: RouteCode, arguments: Arguments, asked: object, visit: Visit | None
+    ) -> Any:
+        """What the code gives; where the request is traced, with notes of the call.
+
+        Raises:
+            Exception: whatever it raised.
+        """
+        now, worked = self.ledger.clock.now, None if visit is None else visit.worked
+        if visit is None or worked is None:
+            return await code.call(arguments, asked)
+        notes = visit.notes = CallNotes(self.ledger.log, now() - worked.began)
+        token = None
         if visit.sampled:
             notes.context = visit.outgoing()
-        return notes
+            token = current.set(notes)
+        try:
+            return await code.call(arguments, asked)
+        finally:
+            if token is not None:
+                current.reset(token)
+            whole = now() - worked.began
+            notes.took_s, worked.code_s = whole - notes.began, whole - worked.decode_s
 
-    def returned(self, visit: Visit, now: float) -> None:
-        """Its code has returned, or raised."""
-        worked, notes = visit.worked, visit.notes
-        if worked is not None and notes is not None:
-            whole = now - worked.began
-            notes.took_s = whole - notes.began
-            worked.code_s = whole - worked.decode_s
+    def answered(self, visit: Visit | None, element: object, result: object, now: float) -> None:
+        """What an endpoint gave is an answer."""
+        worked = None if visit is None else visit.worked
+        if visit is not None and worked is not None:
+            worked.encode_s = now - worked.began - worked.decode_s - worked.code_s
+            self.passed(visit, element, (result,))
 
     def passed(self, visit: Visit, element: object, results: Sequence[object]) -> None:
         """It is answered, or stored."""
@@ -95,6 +124,11 @@ def failed(ledger: Ledger, visit: Visit | None, element: object, error: BaseExce
     for written in visit.written:
         written.error = visit.error
     ledger.traces.fail(visit)
+
+
+def traced_as(visit: Visit | None) -> Mapping[int, str]:
+    """The id of a trace that is kept, as `Ledger.passed` takes it."""
+    return {0: visit.trace_id} if visit is not None and visit.sampled else NO_TRACES
 
 
 def traces_of(visit: Visit, written: Written, count: int) -> Mapping[int, TraceContext] | None:

@@ -8,7 +8,8 @@ thread; `Ledger.snapshot` and the copies given out are safe to hand to any threa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
@@ -34,6 +35,7 @@ from buildflow_nb.runtime.observability.traces import TraceBook
 
 __all__ = ("MAX_PASSAGES", "PASSAGES", "Ledger", "Retrier")
 
+NO_TRACES: Mapping[int, str] = MappingProxyType({})
 PASSAGES = 20  # elements that `peek` shows
 MAX_PASSAGES = 100_000  # of a processor that is tapped
 FAILURES = 200  # failures kept; older ones are forgotten
@@ -118,21 +120,27 @@ class Ledger:
         return "; ".join(filter(None, (self.reason, "" if self.state.ended else self._remark)))
 
     def passed(
-        self, elements: Sequence[object], results: Sequence[tuple[object, ...]], seconds: float
+        self,
+        elements: Sequence[object],
+        results: Sequence[tuple[object, ...]],
+        seconds: float,
+        traces: Mapping[int, str] = NO_TRACES,
     ) -> None:
         """Remember elements, newest last, with what each gave; `seconds` is for one of them.
+
+        `traces` are the ids of their traces, by position.
 
         Secrets are masked here, so that nothing that shows passages can show them.
         """
         at, redaction = self.clock.time(), self.redaction
         if len(elements) == 1 and not redaction.masked:
-            self.passages.append(Passage(at, elements[0], results[0], seconds))
+            self.passages.append(Passage(at, elements[0], results[0], seconds, traces.get(0, "")))
             return
         if redaction.masked:
             elements = [redaction.element(element) for element in elements]
             results = [self.shown(given) for given in results]
-        for element, given in zip(elements, results, strict=True):
-            self.passages.append(Passage(at, element, given, seconds))
+        for i, (element, given) in enumerate(zip(elements, results, strict=True)):
+            self.passages.append(Passage(at, element, given, seconds, traces.get(i, "")))
 
     def shown(self, results: Sequence[object]) -> tuple[object, ...]:
         """Results as a person may see them, in texts as in fields."""

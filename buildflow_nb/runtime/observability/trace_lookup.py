@@ -53,8 +53,8 @@ def last_traces(
         for visit in ledger.traces.visits()
         if not failed or visit.failed_in is not None
     ]
-    visits.sort(key=lambda visit: visit.pulled, reverse=True)
-    ids = list(dict.fromkeys(visit.trace_id for visit in visits))[: max(count, 0)]
+    visits.sort(key=lambda visit: visit.seen_at)
+    ids = list(dict.fromkeys(visit.trace_id for visit in reversed(visits)))[: max(count, 0)]
     everything = _by_trace(ledgers)
     return [_made(trace_id, everything[trace_id]) for trace_id in reversed(ids)]
 

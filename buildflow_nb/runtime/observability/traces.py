@@ -95,7 +95,7 @@ class TraceBook:
         found = {id(visit): visit for visit in (*list(self.kept), *list(self.failed))}
         if (last := self._made_last()) is not None:
             found[id(last)] = last
-        return sorted(found.values(), key=lambda visit: visit.pulled)
+        return sorted(found.values(), key=lambda visit: visit.seen_at)
 
     def _gap(self) -> int:
         """Elements from one of the share to the next one."""

@@ -99,6 +99,11 @@ class Visit:
         return self._span_id
 
     @property
+    def seen_at(self) -> float:
+        """When its code was through with it, or else when it came."""
+        return self.pulled if self.worked is None else self.worked.handed or self.worked.began
+
+    @property
     def parent_id(self) -> str:
         """The span that caused it; "" where there is none."""
         return "" if self.context is None else self.context.span_id

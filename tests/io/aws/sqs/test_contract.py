@@ -52,6 +52,33 @@ class TestSource(Queue, EndlessSourceContract):
             self.sqs.send_message(QueueUrl=url, MessageBody=text, **(ids if primitive.fifo else {}))
         return primitive
 
+    def send_traced(self, primitive, text, attributes):
+        """As anybody's boto3 does."""
+        ids = {"MessageGroupId": "g", "MessageDeduplicationId": uuid.uuid4().hex}
+        self.sqs.send_message(
+            QueueUrl=made(self.sqs, primitive.queue_name),
+            MessageBody=text,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+            **(ids if primitive.fifo else {}),
+        )
+
+    def test_attributes_of_another_kind_are_no_trace(self, tmp_path):
+        primitive = self.prepare(tmp_path)
+        ids = {"MessageGroupId": "g", "MessageDeduplicationId": uuid.uuid4().hex}
+        self.sqs.send_message(
+            QueueUrl=made(self.sqs, primitive.queue_name),
+            MessageBody="odd",
+            MessageAttributes={
+                "traceparent": {"DataType": "Binary", "BinaryValue": b"\xff\x00"},
+                "tracestate": {"DataType": "Number", "StringValue": "7"},
+            },
+            **(ids if primitive.fifo else {}),
+        )
+        assert self._contexts(self._all_of(primitive, len(self.expected) + 1)) == {}
+
 
 class TestFifoSource(TestSource):
     def make(self, folder):
@@ -69,6 +96,7 @@ class TestPortableSource(SharingContract):
 class TestSink(Queue, SinkContract):
     samples = TEXTS[:4]
     bad = ""
+    carries_traces = True
 
     def make(self, folder):
         primitive = SQSQueue(queue_name(folder))
@@ -76,10 +104,23 @@ class TestSink(Queue, SinkContract):
         return primitive
 
     def read(self, folder):
+        return [m["Body"] for m in self.messages(folder)]
+
+    def read_traces(self, folder):
+        found = [m.get("MessageAttributes", {}) for m in self.messages(folder)]
+        states = [one["tracestate"]["StringValue"] for one in found if one]
+        assert states == ["vendor=1"] * len(states)
+        return [one["traceparent"]["StringValue"] if one else None for one in found]
+
+    def messages(self, folder):
+        """All that is in the queue, and stays."""
         url = self.sqs.get_queue_url(QueueName=self.make(folder).queue_name)["QueueUrl"]
         found = []
         while messages := self.sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=60
+            QueueUrl=url,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=60,
+            MessageAttributeNames=["All"],
         ).get("Messages"):
             found += messages
         for start in range(0, len(found), 10):
@@ -88,7 +129,7 @@ class TestSink(Queue, SinkContract):
                 for i, m in enumerate(found[start : start + 10])
             ]
             self.sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
-        return [m["Body"] for m in found]
+        return found
 
 
 class TestFifoSink(TestSink):

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from buildflow_nb.core.errors import PartialPushError
+from buildflow_nb.core.primitive import TraceContext
 from buildflow_nb.io.aws import SQSQueue
 from tests.io.aws.sqs.test_faults import filled, left
 from tests.io.contract import run
@@ -88,3 +89,26 @@ def test_groups_of_a_fifo_queue_keep_their_order(env, sqs, name):
     for group in range(3):
         numbers = [item["number"] for item in found if item["group"] == f"g {group}"]
         assert numbers == list(range(group, 60, 3))
+
+
+def test_a_trace_never_costs_a_message(env, sqs, name):
+    """Attributes count as bytes of a message, so the longest one goes without."""
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    words = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["MaximumMessageSize"])
+    limit = int(words["Attributes"]["MaximumMessageSize"])
+    texts = ["x" * limit, "y" * (limit - 60), "z" * 100]
+    context = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+
+    async def go():
+        async with SQSQueue(name).sink(env, None) as sink:
+            await sink.push_traced(texts, dict.fromkeys(range(3), context))
+
+    run(go())
+    found = {}
+    while len(found) < 3:
+        reply = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], WaitTimeSeconds=1
+        )
+        for message in reply.get("Messages", []):
+            found[message["Body"][0]] = "MessageAttributes" in message
+    assert found == {"x": False, "y": False, "z": True}

@@ -44,6 +44,11 @@ class TestSource(EndlessSourceContract):
         self.pubsub.publish(name, self.published)
         return self.make(folder)
 
+    def send_traced(self, primitive, text, attributes):
+        """As anybody's client does."""
+        message = {"data": text.encode(), "attributes": attributes}
+        self.pubsub.publish(primitive.subscription_name, [message])
+
 
 class TestExactlyOnceSource(TestSource):
     words: ClassVar = {"enable_exactly_once_delivery": True}
@@ -83,6 +88,7 @@ class TestSourceOfMessages(TestSource):
 class TestSink(SinkContract):
     samples = DATA[:4]
     bad = b""
+    carries_traces = True
 
     def make(self, folder):
         name = name_of(folder)
@@ -90,6 +96,11 @@ class TestSink(SinkContract):
         if self.pubsub.topic(name) not in {topic.name for topic in known}:
             self.pubsub.make(name)
         return GCPPubSubTopic(PROJECT, name)
+
+    def read_traces(self, folder):
+        found = [dict(message.attributes) for message in self.pubsub.left(name_of(folder))]
+        assert [one["tracestate"] for one in found if one] == ["vendor=1"] * 2
+        return [one.get("traceparent") for one in found]
 
     def read(self, folder):
         return [message.data for message in self.pubsub.left(name_of(folder))]

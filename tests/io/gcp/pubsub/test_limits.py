@@ -10,9 +10,9 @@ import pytest
 
 from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.errors import PartialPushError
-from buildflow_nb.core.primitive import Wire
+from buildflow_nb.core.primitive import TraceContext, Wire
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
-from buildflow_nb.types.gcp import PubsubMessage
+from buildflow_nb.types.gcp import MessageBytes, PubsubMessage
 from tests.io.contract import drain, run
 from tests.io.flows import running, until
 from tests.io.gcp.vendor import PROJECT
@@ -164,3 +164,20 @@ def test_a_consumer_leases_ten_batches_and_no_more(env, pubsub, name):
             return await asyncio.to_thread(pubsub.left, name)
 
     assert len(run(go())) == 30
+
+
+def test_a_trace_never_costs_a_message(env, pubsub, name):
+    """What is full already goes without, and a trace that a message has is its own."""
+    pubsub.make(name)
+    own = MessageBytes.of(b"own", {"traceparent": "mine"}, "")
+    full = MessageBytes.of(b"full", {f"a{i}": "x" for i in range(100)}, "")
+    big = b"b" * (10 * MEGABYTE - 150)
+    context = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+
+    async def go():
+        async with GCPPubSubTopic(PROJECT, name).sink(env, None) as sink:
+            await sink.push_traced([own, full, big, b"some"], dict.fromkeys(range(4), context))
+
+    run(go())
+    found = {m.data[:4]: m.attributes.get("traceparent") for m in pubsub.left(name)}
+    assert found == {b"own": "mine", b"full": None, b"bbbb": None, b"some": context.traceparent}
