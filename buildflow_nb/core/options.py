@@ -245,7 +245,8 @@ class FlowOptions:
     `engine` is "process" or "ray", `ray_address` a cluster's ("auto", "host:6379").
     `trace_sampling` is the share of elements that is traced (0..1) beyond the last and the failed
     ones; 0 traces nothing. `health` says from where on the flow is not well, in place of the
-    section of buildflow.yaml.
+    section of buildflow.yaml. `telemetry` sends metrics and traces to a collector of OpenTelemetry,
+    or never does; None does where `OTEL_EXPORTER_OTLP_ENDPOINT` or one of its like is set.
 
     Raises:
         ConfigError: a field has a value of the wrong kind; the message names it.
@@ -266,6 +267,7 @@ class FlowOptions:
     ray_address: str | None = None
     trace_sampling: float = TRACE_SAMPLING
     health: Thresholds | None = None
+    telemetry: bool | None = None
     log_level: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -290,6 +292,8 @@ class FlowOptions:
         share = self.trace_sampling
         good = isinstance(share, (int, float)) and not isinstance(share, bool) and 0 <= share <= 1
         self._demand("trace_sampling", good, "a number from 0 to 1")
+        good = self.telemetry is None or isinstance(self.telemetry, bool)
+        self._demand("telemetry", good, "True, False or None")
         if self.health is not None:
             from buildflow_nb.core.status.thresholds import Thresholds
 

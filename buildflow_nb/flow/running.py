@@ -145,6 +145,7 @@ class Running(Declaring):
                         serve_body_bytes,
                         lambda: self.registry.hooks_in_force,
                         engine=chosen,
+                        telemetry=self.options.telemetry,
                         history=self.history_place(),
                         trace_sampling=self.options.trace_sampling,
                     )

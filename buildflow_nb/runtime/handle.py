@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -25,6 +26,7 @@ from buildflow_nb.runtime.listening import LOOK_EVERY_S, record, tap
 from buildflow_nb.runtime.observability.failures import FailureRecord, RetryInput, RetryResult
 from buildflow_nb.runtime.observability.history_keeper import HistoryKeeper
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.otel import Telemetry, wanted
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.plan import RunPlan
 from buildflow_nb.runtime.remembered import Remembered
@@ -60,6 +62,12 @@ class RunHandle(Remembered):
         )
         if earlier is not None:
             self.history.recorder.go_on(earlier.history.recorder)
+        self._telemetry = Telemetry(
+            {"flow": plan.flow_id, "stack": plan.env.stack, "run": plan.run_id},
+            wanted(os.environ, plan.telemetry),
+            lambda: self._supervisor.units,
+            self._thread.call,
+        )
         self._server: RuntimeServer | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -305,6 +313,7 @@ class RunHandle(Remembered):
         if isinstance(event, StateChanged) and event.processor_id is None:
             AT_EXIT.discard(self._drain_at_exit)
             self.history.end()
+            self._telemetry.end()
             if self._server is not None:
                 self._closing = asyncio.create_task(self._server.stop())
             self._ended.set()
@@ -322,6 +331,7 @@ class RunHandle(Remembered):
             await server.start()
             self._server = server
         self.history.begin()
+        self._telemetry.begin()
         await self._supervisor.start(list(self._registry.processors.values()))
 
     async def _send(self, processor_id: str, element: object) -> list[object]:

@@ -72,6 +72,8 @@ class RunPlan:
     """Whether other processes of this run may listen on the port, too, each once it is ready to."""
     engine: EngineChoice = field(default_factory=EngineChoice)
     """Where processors work."""
+    telemetry: bool | None = None
+    """Whether metrics and traces are sent to a collector; None does as the environment says."""
     history: HistoryPlace | None = None
     """Where the histories of processors are kept; in memory only where it is None."""
     trace_sampling: float = 0.0
