@@ -61,7 +61,7 @@ class RunHandle(Remembered):
             lambda: self._supervisor.units, plan.history, SYSTEM, self._thread.call
         )
         if earlier is not None:
-            self.history.recorder.go_on(earlier.history.recorder)
+            self.history.go_on(earlier.history)
         self._telemetry = Telemetry(
             {"flow": plan.flow_id, "stack": plan.env.stack, "run": plan.run_id},
             wanted(os.environ, plan.telemetry),

@@ -212,7 +212,8 @@ class Mark:
 class History:
     """What one processor has done; nobody changes what is in it.
 
-    `fine` rows are of a second, the last ten minutes; `coarse` ones of ten, the last day.
+    `fine` rows are of a second, the last ten minutes; `coarse` ones of ten, the last day: they have
+    all that the fine ones have, and the last of them may be of a step under way.
     """
 
     processor_id: str
@@ -235,7 +236,7 @@ class History:
         No second is in two rows.
         """
         if not fine:
-            return self._coarse_with_last().since(since)
+            return self.coarse.since(since)
         if not len(self.fine):
             return self.coarse.since(since)
         begun = self.fine.at[0] - self.fine.at[0] % COARSE_S
@@ -246,14 +247,3 @@ class History:
         return Rows.joined(
             [self.coarse.before(start).since(since), self.fine.since(max(start, since))]
         )
-
-    def _coarse_with_last(self) -> Rows:
-        """The coarse rows, with the seconds behind them, which are no whole step yet."""
-        if not len(self.fine):
-            return self.coarse
-        end = self.coarse.at[-1] + COARSE_S if len(self.coarse) else 0
-        return Rows.joined([self.coarse, self.fine.since(end)])
-
-    def failed(self, since: float) -> int:
-        """How many elements failed from then on."""
-        return int(sum(self.rows(since).columns[4]))

@@ -76,7 +76,10 @@ class Saved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is remembered of one processor, copied, and not unpacked yet."""
+    """What is remembered of one processor, copied, and not unpacked yet.
+
+    The last of the coarse rows is of the step under way.
+    """
 
     processor_id: str
     fine: Rows
@@ -85,10 +88,9 @@ class View:
     marks: tuple[Mark, ...]
 
     def history(self, past: Rows, marks: Iterable[Mark], now: float) -> History:
-        """All of it, behind what an earlier process has kept (`past`)."""
+        """All of it, with what other processes have kept (`past`, and their marks)."""
         own = [*(Rows.unpacked(data, count) for data, count in self.blocks), self.coarse]
-        first = min((rows.at[0] for rows in (*own, self.fine) if len(rows)), default=math.inf)
-        coarse = Rows.joined([past.before(first), *own]).since(now - COARSE_KEPT_S)
+        coarse = Rows.joined([past, *own]).since(now - COARSE_KEPT_S)
         found = sorted(dict.fromkeys([*marks, *self.marks]), key=lambda mark: mark.at)
         kept = [mark for mark in found if mark.at >= now - COARSE_KEPT_S]
         fine = self.fine.since(now - FINE_KEPT_S)
@@ -135,7 +137,8 @@ class _Book:
         """Count from nothing on, where this is another ledger than before."""
         if ledger is not self._ledger:
             self._ledger, self._last = ledger, (0, 0, 0)
-            self.live, self.version = False, ledger.version
+            # One that has ended within its first second has its row yet to come.
+            self.live, self.version = ledger.started_at is not None, 1
 
     def take(self, ledger: Ledger, counted: Counted, at: int, seconds: int) -> None:
         """Write down the seconds from `at` on; flat, since it is done for each processor a second.
@@ -184,6 +187,13 @@ class _Book:
         if len(self.blocks) * BLOCK > COARSE_KEPT_S // COARSE_S:
             self.blocks.popleft()
         return True
+
+    def steps(self) -> Rows:
+        """A copy of the coarse rows, with the one that is under way."""
+        found = self.coarse.part(0)
+        if self._step is not None:
+            found.add(self._step.row())
+        return found
 
     def take_unsaved(self) -> Rows:
         """What was not kept yet; that is up to whoever asks from now on."""
@@ -279,7 +289,7 @@ class HistoryRecorder:
         """A copy of what is remembered of a processor."""
         book = self._books.get(processor_id) or _Book()
         marks = (*book.marks, *self._marks)
-        return View(processor_id, book.fine.part(0), tuple(book.blocks), book.coarse.part(0), marks)
+        return View(processor_id, book.fine.part(0), tuple(book.blocks), book.steps(), marks)
 
     def unsaved(self) -> Saved:
         """What was written down since the last time that this was asked."""

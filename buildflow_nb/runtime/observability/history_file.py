@@ -69,7 +69,10 @@ class HistoryFile:
     def __init__(self, project: Path, flow_id: str, stack: str) -> None:
         self._project = project
         self._folder = history_folder(project, flow_id, stack)
+        self.own = token_hex(4)
+        """What the names of its files have, so that its own rows are not read with others'."""
         self._path: Path | None = None
+        self._number = 0
         self._begun = 0.0
         self._size = 0
         self._turn = threading.Lock()
@@ -98,7 +101,8 @@ class HistoryFile:
         if self._path is None or self._size > SEGMENT_BYTES or now - self._begun > SEGMENT_S:
             private_folder(self._project)
             self._prune(now)
-            name = f"{int(now)}-{os.getpid()}-{token_hex(3)}{SUFFIX}"
+            self._number += 1
+            name = f"{int(now)}-{os.getpid()}-{self.own}-{self._number}{SUFFIX}"
             self._path, self._begun, self._size = self._folder / name, now, 0
         handle = open_private(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
@@ -130,16 +134,16 @@ class HistoryFile:
 
 
 def read_past(
-    project: Path, flow_id: str, stack: str, processor_id: str
+    project: Path, flow_id: str, stack: str, processor_id: str, own: str | None = None
 ) -> tuple[Rows, list[Mark]]:
-    """What was kept of one processor, by any process; nothing where nothing can be read."""
+    """What was kept of one processor, but by one's `own` writer; nothing where none can be read."""
     folder = history_folder(project, flow_id, stack)
     parts: list[Rows] = []
     marks: list[Mark] = []
     unread: list[str] = []
     oldest = time.time() - COARSE_KEPT_S
     for path, changed, _ in _files(folder):
-        if changed < oldest:
+        if changed < oldest or (own is not None and own in path.name):
             continue
         try:
             for data in _frames(read_private(path)):

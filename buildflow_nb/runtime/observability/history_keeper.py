@@ -36,9 +36,9 @@ class HistoryPlace:
     flow_id: str
     stack: str
 
-    def past(self, processor_id: str) -> tuple[Rows, list[Mark]]:
-        """What is kept of a processor; read on the caller's thread."""
-        return read_past(self.project, self.flow_id, self.stack, processor_id)
+    def past(self, processor_id: str, own: str | None = None) -> tuple[Rows, list[Mark]]:
+        """What is kept of a processor, but by one's own file; read on the caller's thread."""
+        return read_past(self.project, self.flow_id, self.stack, processor_id, own)
 
     def kept(self, processor_id: str) -> History:
         """The history of a processor that no run of this process has met."""
@@ -71,6 +71,13 @@ class HistoryKeeper:
         self._saved_at = clock.now()
         self._past: dict[str, tuple[Rows, list[Mark]]] = {}
 
+    def go_on(self, earlier: HistoryKeeper) -> None:
+        """Take over what an earlier run of the flow has written down, in memory and on disk."""
+        self.recorder.go_on(earlier.recorder)
+        self._past = earlier._past
+        if self._place == earlier._place:
+            self._file = earlier._file
+
     def begin(self) -> None:
         """Look each second from now on."""
         self._saved_at = self._clock.now()
@@ -82,8 +89,11 @@ class HistoryKeeper:
             return
         self._task.cancel()
         self._task = None
-        self.recorder.look(ending=True)
-        self._save(daemon=False)
+        try:
+            self.recorder.look(ending=True)
+            self._save(daemon=False)
+        except Exception:  # a fault of the books must not hurt the run
+            _LOGGER.exception("the last second of this run is not in its history")
 
     def hear(self, event: Event) -> None:
         """Mark what begins and ends."""
@@ -104,11 +114,10 @@ class HistoryKeeper:
             TimeoutError: the loop does not answer.
         """
         view: View = self._call(lambda: self.recorder.view(processor_id), timeout)
-        if self._place is None:
-            past: tuple[Rows, list[Mark]] = (Rows(), [])
-        else:
-            # What was before this process does not change.
-            past = self._past.get(processor_id) or self._place.past(processor_id)
+        past: tuple[Rows, list[Mark]] = (Rows(), [])
+        if self._place is not None and self._file is not None:
+            # What others have kept is read once; what is new of this process is remembered.
+            past = self._past.get(processor_id) or self._place.past(processor_id, self._file.own)
             self._past[processor_id] = past
             if len(self._past) > PASTS:
                 del self._past[next(iter(self._past))]

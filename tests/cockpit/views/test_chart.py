@@ -65,7 +65,8 @@ def test_no_spike_is_lost_whatever_the_span(span):
     history = a_day()
     at = END // 10 * 10 - 5_000 if span == "24h" else END - 300
     spike = Row(at, 1, 5, 5, 1_000_000, 0.1, 77.0)
-    history = History("price", rows(spike), history.coarse.before(at))
+    step = spike._replace(at=at // 10 * 10, seconds=1)
+    history = History("price", rows(spike), rows(*history.coarse.before(step.at), step))
     points = points_of(history, span, NOW)
     assert max(points.seen("failed")) == 1_000_000
     assert max(points.seen("p99")) == 77.0

@@ -73,21 +73,18 @@ def test_rows_of_one_step_are_added_up_and_put_in_order():
 )
 def test_no_second_is_in_two_rows(seconds, steps):
     before = rows(Row(START, 10, 10), Row(START + 10, seconds, seconds))
-    history = History("price", fine(16, 5), before)
+    history = History("price", fine(16, 5), rows(*before, Row(START + 20, 1, 1)))
     found = history.rows()
     assert [row.at - START for row in found] == steps
     assert sum(row.taken for row in found) == 11 + seconds
 
 
-def test_coarse_rows_are_followed_by_the_seconds_that_are_no_step_yet():
-    history = History("price", fine(0, 23), coarse(0, 2))
-    found = history.rows(fine=False)
-    assert [(row.at - START, row.taken) for row in found] == [
+def test_coarse_rows_alone_are_given_where_seconds_are_not_wanted():
+    history = History("price", fine(0, 23), rows(*coarse(0, 2), Row(START + 20, 3, 3)))
+    assert [(row.at - START, row.taken) for row in history.rows(fine=False)] == [
         (0, 10),
         (10, 10),
-        (20, 1),
-        (21, 1),
-        (22, 1),
+        (20, 3),
     ]
 
 
