@@ -29,7 +29,7 @@ __all__ = ("MONTH_S", "PriceRow", "Reckoned", "price_rows", "reckoned")
 
 HOURS = 730
 MONTH_S = HOURS * 3_600
-CHUNK_KB = 64.0
+CHUNK_KB = 65.536  # 64 KB as SQS counts, in kB of 1,000 bytes
 BATCH = 10  # messages of one request of SQS
 FULL_FROM_PER_S = 100.0  # elements a second from which on batches are full
 POLL_S = 20.0  # of a long poll that finds nothing

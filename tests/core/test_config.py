@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from buildflow_nb import Flow, FlowOptions, Thresholds
 from buildflow_nb.core.config import find_config, load_config
 from buildflow_nb.core.errors import ConfigError
+from buildflow_nb.core.pricing import Usage
 
 ORIGINAL = """\
 app: my-app
@@ -190,3 +193,32 @@ def test_thresholds_of_a_file_that_are_none_are_refused(tmp_path, text, said):
     with pytest.raises(ConfigError) as caught:
         _load(tmp_path, f"app: shop\nhealth: {text}\n")
     assert said in str(caught.value)
+
+
+def test_usage_is_numbers_by_name(tmp_path):
+    path = tmp_path / "buildflow.yaml"
+    path.write_text(
+        "app: shop\nusage:\n  orders: {elements_per_s: 120, element_kb: 2}\n"
+        '  "S3Bucket s3://exports":\n    storage_gb: 40\n'
+    )
+    found = load_config(path).usage
+    assert found["orders"] == Usage(120.0, 2.0)
+    assert found["S3Bucket s3://exports"] == Usage(storage_gb=40.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("usage: 3", "line 2: usage must be a mapping"),
+        ("usage:\n  orders: 3", "line 3: usage.orders must be a mapping"),
+        ("usage:\n  orders: {rate: 3}", "line 3: usage.orders.rate is not a known key"),
+        ("usage:\n  orders: {elements_per_s: -1}", "elements_per_s must be a number of at least 0"),
+        ("usage:\n  orders: {storage_gb: much}", "storage_gb must be a number of at least 0"),
+        ("usage:\n  orders: {storage_gb: .inf}", "storage_gb must be a number of at least 0"),
+    ],
+)
+def test_wrong_usage_is_refused_with_line_and_key(tmp_path, text, said):
+    path = tmp_path / "buildflow.yaml"
+    path.write_text(f"app: shop\n{text}\n")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(path)
