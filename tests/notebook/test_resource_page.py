@@ -80,7 +80,7 @@ def test_figures_come_first_then_content_then_actions_with_their_lines():
 def test_what_asks_opens_its_question_and_the_rest_is_a_line():
     html = page_html(look(), flow="shop")
     assert 'data-act="do" data-arg="%buildflow look orders-dead --peek"' in html
-    assert 'data-act="ask" data-arg="purge" data-value="orders-dead"' in html
+    assert 'data-act="ask" data-arg="purge" data-value="SQSQueue orders-dead"' in html
     assert 'data-act="answer"' not in html
 
 
@@ -96,15 +96,15 @@ def test_a_question_says_how_much_and_wants_what_it_needs(asking, said, field):
     html = page_html(look(), flow="shop", asking=asking, typed="orders", wrong="another name")
     assert said in html
     assert field in html
-    assert f'data-act="answer" data-arg="{asking}" data-value="orders-dead"' in html
+    assert f'data-act="answer" data-arg="{asking}" data-value="SQSQueue orders-dead"' in html
     assert 'role="alert"' in html
     assert ("another name" in html) is True
 
 
 def test_a_bucket_is_walked_folder_by_folder():
     html = page_html(bucket(), flow="shop")
-    for value in ("a/", "a/b/", "a/x.csv"):
-        assert f'data-act="look" data-arg="exports" data-value="{value}"' in html
+    for value in ("prefix:", "prefix:a/", "prefix:a/b/", "object:a/x.csv"):
+        assert f'data-act="look" data-arg="SQSQueue orders-dead" data-value="{value}"' in html
     assert ">b/</button>" in html
     assert ">x.csv</button>" in html
     assert "11.2 MB" in html

@@ -35,7 +35,11 @@ def plan_html(
     states: Mapping[str, str] | None = None,
 ) -> str:
     """The changes; with `states`, by primitive, how far each is."""
-    bands = [f'<div class="band err" role="alert">{quote(one)}</div>' for one in lost(review)]
+    bands = [
+        f'<div class="band err" role="alert"><i class="shape" aria-hidden="true">▲</i> '
+        f"{quote(one.removeprefix('! '))}</div>"
+        for one in lost(review)
+    ]
     bands += [f'<div class="err pad">{quote(one)}</div>' for one in warned]
     priced = any(monthly_of(review, change) for change in changes)
     heads: list[markup.Cell] = [("change", "l"), ("resource", "l"), ("what happens", "l")]

@@ -1,8 +1,9 @@
 """The page of a resource: figures, content, then what can be done, each with its line.
 
-It is a pure function of a look. Clicks that only look are `data-act="look"`, with the resource as
-`data-arg` and, for a bucket, a prefix (which ends with "/"), an object or a page as `data-value`.
-What asks first opens its question by `ask`, and is done by `answer`, whose form has one field.
+It is a pure function of a look. Clicks that only look are `data-act="look"`, with class and id as
+`data-arg` and where in it as `data-value`: "prefix:…", "object:…" or "page:…"; `close-look` closes
+it. What asks first opens its question by `ask` ("put", "redrive", "purge"; "" puts it away) with
+class and id as `data-value`, and is done by `answer`, whose form has one field.
 """
 
 from __future__ import annotations
@@ -79,16 +80,14 @@ def _head(look: ResourceLook, flow: str) -> str:
     word = {Standing.THERE: "there"}.get(look.standing, look.standing.value)
     back = ""
     if flow:
-        back = f'{markup.button(flow, "look-close", class_="text")}<span class="mute">/</span>'
+        back = f'{markup.button(flow, "close-look", class_="text")}<span class="mute">/</span>'
     roles = "".join(f'<span class="mute small">{quote(role)}</span>' for role in look.roles[:4])
     state = (
         f'<span class="{tone}"><i class="shape" aria-hidden="true">{shape}</i>{quote(word)}</span>'
     )
-    again = markup.button(
-        "Look again", "look", look.name, data_value=_where(look) or None, class_="text"
-    )
+    again = markup.button("Look again", "look", look.key, data_value=_where(look), class_="text")
     at = f'<span class="mute small">as of {formats.clock(look.at)}</span>' if look.at else ""
-    close = markup.button("✕", "look-close", aria_label="close", class_="text") if flow else ""
+    close = markup.button("✕", "close-look", aria_label="close", class_="text") if flow else ""
     return (
         f'<header>{back}<h3 class="cut" title="{quote(look.place or look.key)}">'
         f'{quote(look.name)}</h3><span class="pill">{quote(look.kind)}</span>{state}{roles}'
@@ -97,7 +96,7 @@ def _head(look: ResourceLook, flow: str) -> str:
 
 
 def _where(look: ResourceLook) -> str:
-    return look.key_shown or look.prefix
+    return f"object:{look.key_shown}" if look.key_shown else f"prefix:{look.prefix}"
 
 
 def _standing(look: ResourceLook) -> str:
@@ -122,11 +121,11 @@ def _path(look: ResourceLook) -> str:
     """Where in a bucket one is: each folder leads back to itself."""
     if not any(content.title == "Objects" for content in look.contents):
         return ""
-    steps = [markup.button(look.name, "look", look.name, class_="text")]
+    steps = [markup.button(look.name, "look", look.key, data_value="prefix:", class_="text")]
     parts = look.prefix.split("/")
     for i, part in enumerate(parts[:-1]):
-        prefix = "/".join(parts[: i + 1]) + "/"
-        steps.append(markup.button(part, "look", look.name, data_value=prefix, class_="text"))
+        prefix = "prefix:" + "/".join(parts[: i + 1]) + "/"
+        steps.append(markup.button(part, "look", look.key, data_value=prefix, class_="text"))
     rest = f"<b>{quote(parts[-1])}</b>" if parts[-1] else ""
     line = '<span class="mute"> / </span>'.join([*steps, rest])
     field = markup.attributes(
@@ -136,7 +135,7 @@ def _path(look: ResourceLook) -> str:
         placeholder="prefix",
         aria_label="prefix",
         data_act="look",
-        data_arg=look.name,
+        data_arg=look.key,
     )
     find = f'<span class="grow"></span><input{field}>'
     return f'<div class="row pad under"><span>{line}</span>{find}</div>'
@@ -170,16 +169,16 @@ def _content(look: ResourceLook, content: Content) -> str:
 
 
 def _head_cell(column: Column, *, right: bool) -> markup.Cell:
-    kind = f' <span class="mute">{quote(column.type)}</span>' if column.type else ""
+    named = column.type and column.type != "bytes"  # which stands with each number
+    kind = f' <span class="mute">{quote(column.type)}</span>' if named else ""
     return f"{quote(column.name)}{kind}", "" if right else "l"
 
 
 def _cell(look: ResourceLook, column: Column, value: object, *, listed: bool) -> markup.Cell:
     if listed and column.name == "key" and isinstance(value, str):
         shown = value[look.prefix.rfind("/") + 1 :] or value
-        open_ = markup.button(
-            shown, "look", look.name, data_value=value, class_="text", title=value
-        )
+        place = f"{'prefix' if value.endswith('/') else 'object'}:{value}"
+        open_ = markup.button(shown, "look", look.key, data_value=place, class_="text", title=value)
         return open_, "l w"
     if column.type == "bytes" and isinstance(value, int):
         return quote(size_said(value)), ""
@@ -197,7 +196,7 @@ def _foot(look: ResourceLook) -> str:
     if look.next_page:
         value = f"{_PAGE}{look.next_page}"
         more = '<span class="grow"></span>' + markup.button(
-            "more", "look", look.name, data_value=value, class_="text"
+            "more", "look", look.key, data_value=value, class_="text"
         )
     return f"<footer>{notes}{more}</footer>" if notes or more else ""
 
@@ -214,7 +213,7 @@ def _question(look: ResourceLook, asking: str, typed: str, wrong: str) -> str:
         field = f"<label>{label}<input{words}></label>"
     said = f'<span class="err" role="alert">✕ {quote(wrong)}</span>' if wrong else ""
     kind = "danger" if asking == "purge" else "primary"
-    do = markup.button(_WORDS[asking], "answer", asking, data_value=look.name, class_=kind)
+    do = markup.button(_WORDS[asking], "answer", asking, data_value=look.key, class_=kind)
     no = markup.button("Cancel", "ask", "")
     text = field or f"<span>{label}</span>"
     return f'<div class="row pad" data-form>{text}{said}<span class="grow"></span>{no}{do}</div>'
@@ -239,7 +238,7 @@ def _rows(look: ResourceLook, actions: Sequence[Action]) -> Iterator[str]:
         kind = "danger" if one.danger else None
         if one.asks:
             word = one.line.split()[1]
-            button = markup.button(one.label, "ask", word, data_value=look.name, class_=kind)
+            button = markup.button(one.label, "ask", word, data_value=look.key, class_=kind)
         elif one.line.startswith("%buildflow look"):
             button = markup.button(one.label, "do", one.line, class_=kind)
         else:
