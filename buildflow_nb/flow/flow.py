@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ("Flow",)
 
 
-class Flow(Inspecting, Checking, Provisioning, Resources):
+class Flow(Inspecting, Checking, Resources, Provisioning):
     """A streaming backend: processors, services and the resources that it owns.
 
     Works anywhere: in a script, a REPL or a kernel, with or without a `buildflow.yaml`. Without a

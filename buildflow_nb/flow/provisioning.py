@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import time
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import replace
@@ -180,20 +179,7 @@ class Provisioning(Declaring):
                 run.history.mark(kind, str(sum(done.changes.values())))
 
     def _note_usage(self) -> None:
-        """Keep what the run measures, for what plans cost; without a run there is nothing new."""
-        handle = self.handle
-        if handle is None:
-            return
-        from buildflow_nb.flow.resource_names import known_resources
-        from buildflow_nb.flow.run_usage import run_usage
-        from buildflow_nb.infra.measured_usage import note_usage
-
-        registry = self.registry
-        known = known_resources(registry.processors.values(), (), registry.managed)
-        measured = run_usage(handle, known.values())
-        if measured:
-            with suppress(OSError):
-                note_usage(self.config.folder, measured, time.time())
+        """Keep what the last run has measured, for what plans cost; a flow that runs knows it."""
 
     def _declared(self) -> DeclaredPrimitives:
         return DeclaredPrimitives(self.registry.managed, self.registry.mentioned)

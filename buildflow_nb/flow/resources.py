@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,12 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.primitive import key_of
 from buildflow_nb.core.resource_look import Figure
 from buildflow_nb.core.status.stack_view import StackView
-from buildflow_nb.flow.declaring import Declaring
 from buildflow_nb.flow.resource_names import KnownResource, found_resource, known_resources
+from buildflow_nb.flow.running import Running
 from buildflow_nb.flow.standing_env import standing_env
 
 if TYPE_CHECKING:
-    from buildflow_nb.core.config import Config
     from buildflow_nb.flow.resource import Resource
-    from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("ResourceState", "Resources")
 
@@ -38,11 +37,8 @@ class ResourceState:
     state: str
 
 
-class Resources(Declaring):
+class Resources(Running):
     """A flow whose resources can be looked into."""
-
-    config: Config
-    handle: RunHandle | None
 
     def resource(self, named: object) -> Resource:
         """A resource: the primitive itself, its id, or class and id ("SQSQueue orders").
@@ -73,6 +69,17 @@ class Resources(Declaring):
         """The same with their primitives, by class and id."""
         registry = self.registry
         return known_resources(registry.processors.values(), registry.primitives, registry.managed)
+
+    def _note_usage(self) -> None:
+        """Keep what the last run has measured, for what plans cost."""
+        from buildflow_nb.flow.run_usage import run_usage
+        from buildflow_nb.infra.measured_usage import note_usage
+
+        known = self.known_resources().values()
+        measured, at = run_usage(self.history_of, self.handle, known)
+        if measured:
+            with suppress(OSError):
+                note_usage(self.config.folder, measured, at)
 
     def _all_placed(self, primitive: object) -> tuple[object, ...]:
         from buildflow_nb.core.portable import placed

@@ -1,13 +1,17 @@
-"""How much a run uses each resource: rates and sizes, as far as it has shown them."""
+"""How much the last run used each resource: rates as its history has them, sizes as it shows them.
+
+The history outlives the run, so the rates are known after a restart of the kernel and in a terminal
+too; the size of elements is known while the run can be asked.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from buildflow_nb.core.conversion.encode import json_bytes
 from buildflow_nb.core.pricing import Usage
-from buildflow_nb.core.status.snapshot import ProcessorSnapshot
+from buildflow_nb.core.status.history import History
 from buildflow_nb.flow.resource_names import KnownResource
 from buildflow_nb.runtime.handle import RunHandle
 
@@ -15,51 +19,49 @@ __all__ = ("run_usage",)
 
 LEAST_S = 5.0  # of a run that tells a rate
 SAMPLES = 20  # elements whose size is taken
-LOOK_S = 1.0
 
 
-def run_usage(handle: RunHandle, known: Iterable[KnownResource]) -> dict[str, Usage]:
-    """Usage by class and id; empty where the run does not answer, or has just begun."""
-    try:
-        shot = handle.snapshot(LOOK_S)
-    except TimeoutError:
-        return {}
+def run_usage(
+    history_of: Callable[[str], History],
+    handle: RunHandle | None,
+    known: Iterable[KnownResource],
+) -> tuple[dict[str, Usage], float]:
+    """Usage by class and id, and when it was measured last; empty where nothing was."""
     found: dict[str, Usage] = {}
+    latest = 0.0
     for resource in known:
         for role, spec in resource.uses:
-            one = shot.processor(spec.id)
-            if one is None or role not in ("source", "sink"):
+            if role not in ("source", "sink"):
                 continue
-            usage = _usage(handle, one, role)
-            before = found.get(resource.key)
-            if usage is not None and (before is None or _rate(usage) > _rate(before)):
-                found[resource.key] = usage  # a queue between two: the one that does more
-    return found
+            with suppress(TimeoutError):
+                history = history_of(spec.id)
+                rate = _rate(history, role)
+                if rate is None:
+                    continue
+                usage = Usage(rate, None if handle is None else _kb(handle, spec.id, role))
+                before = found.get(resource.key)
+                if before is None or rate > (before.elements_per_s or 0.0):
+                    found[resource.key] = usage  # a queue between two: the one that does more
+                latest = max(latest, history.ends_at or 0.0)
+    return found, latest
 
 
-def _rate(usage: Usage) -> float:
-    return usage.elements_per_s or 0.0
-
-
-def _usage(handle: RunHandle, one: ProcessorSnapshot, role: str) -> Usage | None:
-    if one.started_at is None:
-        return None
-    seconds = (one.ended_at or time.time()) - one.started_at
-    count = one.elements_in if role == "source" else one.elements_out
-    if seconds < LEAST_S or not count:
-        return None
-    return Usage(count / seconds, _kb(handle, one.processor_id, role))
+def _rate(history: History, role: str) -> float | None:
+    """Elements a second of the run that began last, None where it was too short to tell."""
+    begun = max((mark.at for mark in history.marks if mark.kind == "started"), default=0.0)
+    rows = list(history.rows(begun))
+    seconds = sum(row.seconds for row in rows)
+    count = sum(row.taken if role == "source" else row.given for row in rows)
+    return count / seconds if seconds >= LEAST_S and count else None
 
 
 def _kb(handle: RunHandle, processor_id: str, role: str) -> float | None:
     """The mean size of the last elements, as JSON."""
     sizes: list[int] = []
-    for passage in handle.peek(processor_id, SAMPLES):
-        values = (passage.element,) if role == "source" else passage.results
-        for value in values:
-            size = _size(value)
-            if size is not None:
-                sizes.append(size)
+    with suppress(TimeoutError):
+        for passage in handle.peek(processor_id, SAMPLES):
+            values = (passage.element,) if role == "source" else passage.results
+            sizes += [size for size in map(_size, values) if size is not None]
     return sum(sizes) / len(sizes) / 1_000 if sizes else None
 
 

@@ -39,7 +39,7 @@ def note_usage(folder: Path, measured: Mapping[str, Usage], at: float) -> None:
     """
     path = private_folder(folder) / FILE
     before, _ = _read(path)
-    found = {**before, **measured}
+    found = before | {key: one.over(before.get(key, Usage())) for key, one in measured.items()}
     rows = {key: msgspec.to_builtins(usage) for key, usage in list(found.items())[-MOST:]}
     write_whole(path, msgspec.json.encode({"at": at, "resources": rows}))
 
