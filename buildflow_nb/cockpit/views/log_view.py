@@ -23,6 +23,8 @@ __all__ = ("LogView", "as_file", "lines_of", "rank", "saved")
 
 SHOWN = 200  # lines on the page
 LONGEST = 500  # characters of a line on the page; the file has all of it
+MOST_LETTERS = 20_000  # of an update
+FRAME = 60  # letters around the text of a line
 FLOOD = 50  # new lines between two looks that nobody can listen to
 _OUTPUT_LEVELS = {"PRINT": "INFO", "STDERR": "WARNING"}  # where printed lines rank among records
 _TONES = {"WARNING": "warn", "STDERR": "warn", "ERROR": "err", "CRITICAL": "err"}
@@ -66,8 +68,8 @@ class LogView:
             found = lines_of(flow, state.selected, state.level, state.text)
             fresh = sum(line.at > self._newest for _, line in found[-FLOOD - 1 :])
             self._newest = found[-1][1].at if found else self._newest
-            self._lines, self._matched = found[-SHOWN:], len(found)
-        return _bar(state, self._matched) + _lines(self._lines, state, flood=fresh > FLOOD)
+            self._lines, self._matched = _seen(found), len(found)
+        return _bar(state, self._matched, len(self._lines)) + _lines(self._lines, state, flood=fresh > FLOOD)
 
 
 def as_file(lines: Sequence[Named]) -> str:
@@ -91,7 +93,17 @@ def saved(lines: Sequence[Named], path: str) -> None:
         raise UsageError(msg) from error
 
 
-def _bar(state: ViewState, matched: int) -> str:
+def _seen(found: Sequence[Named]) -> Sequence[Named]:
+    """The last lines, as many as a page is told at once."""
+    left = MOST_LETTERS
+    for i, (_, line) in enumerate(reversed(found[-SHOWN:])):
+        left -= min(len(line.text), LONGEST) + FRAME
+        if left < 0:
+            return found[-i:] if i else found[-1:]
+    return found[-SHOWN:]
+
+
+def _bar(state: ViewState, matched: int, shown: int) -> str:
     options = "".join(
         f"<option{markup.attributes(value=level, selected=level == state.level)}>"
         f"{level or 'all levels'}</option>"
@@ -109,7 +121,7 @@ def _bar(state: ViewState, matched: int) -> str:
     pause = markup.button(
         "Go on" if state.paused else "Pause", "pause", aria_pressed=str(state.paused).lower()
     )
-    more = f", last {SHOWN} shown" if matched > SHOWN else ""
+    more = f", last {shown} shown" if matched > shown else ""
     kept = f'<span class="mute">{matched:,} lines{more}; {LOG_LINES:,} are kept</span>'
     save = markup.button("Download", "download", state.selected)
     return (
