@@ -54,7 +54,6 @@ __all__ = (
     "Columned",
     "Composite",
     "Dependent",
-    "Ending",
     "Env",
     "IdempotentSink",
     "Incomplete",
@@ -68,8 +67,6 @@ __all__ = (
     "Sink",
     "Site",
     "Source",
-    "TraceContext",
-    "TracingSink",
     "Wire",
     "Writable",
     "check_managed",
@@ -159,16 +156,6 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class Ending(Protocol):
-    """A source that may be read once, from beginning to end: its backlog is what is left then."""
-
-    @property
-    def ends(self) -> bool:
-        """Whether it does."""
-        ...
-
-
-@runtime_checkable
 class Releasing(Protocol):
     """A source that tells elements which nobody has tried from those that failed.
 
@@ -193,23 +180,6 @@ class Sink(Protocol):
             PartialPushError: all were written but those it names.
             TemporaryError: the sink cannot be written for now (it is pushed again, with back-off).
             PermanentError: it can never be written as declared.
-        """
-        ...
-
-
-@runtime_checkable
-class TracingSink(Sink, Protocol):
-    """A sink that can say with an element which trace it belongs to.
-
-    Without this, a trace ends where it was written.
-    """
-
-    async def push_traced(
-        self, items: Sequence[object], contexts: Mapping[int, TraceContext]
-    ) -> None:
-        """As `push`; the items at these positions take along their trace.
-
-        An item for which that is no room is written without it: a trace never costs an element.
         """
         ...
 

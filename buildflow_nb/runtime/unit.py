@@ -109,11 +109,6 @@ class Unit(Protocol):
         """What it has counted until this moment; asked each second, so it has to be cheap."""
         ...
 
-    @property
-    def workers(self) -> int:
-        """How many elements it can be at once at."""
-        ...
-
     def load(self) -> Load:
         """What it has done, for whoever decides how many replicas it has."""
         ...

@@ -15,8 +15,10 @@ import pytest
 from buildflow_nb.core.errors import PartialPushError, PermanentError
 from buildflow_nb.core.exactly_once import stores_once
 from buildflow_nb.core.findings import Health
-from buildflow_nb.core.primitive import Env, PushId, TraceContext, TracingSink, Wire, Writable
+from buildflow_nb.core.optional_abilities import TracingSink
+from buildflow_nb.core.primitive import Env, PushId, Wire, Writable
 from buildflow_nb.core.resource_look import Standing
+from buildflow_nb.core.trace_context import TraceContext
 from tests.io.contract_config import ConfigContract
 from tests.io.driving import checked, glanced, lying_there, pushed, run
 

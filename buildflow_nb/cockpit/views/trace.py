@@ -14,7 +14,15 @@ from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.icons import icon
 from buildflow_nb.cockpit.views.listings import Listing
 from buildflow_nb.cockpit.views.markup import Cell, quote
-from buildflow_nb.core.status.traces import Part, Span, Step, Trace, TraceLine, took, trace_text
+from buildflow_nb.core.status.traces import (
+    Part,
+    Span,
+    Trace,
+    TraceLine,
+    TraceStep,
+    took,
+    trace_text,
+)
 
 __all__ = ("TraceShown", "Traces", "numbered", "trace_html", "traces_html")
 
@@ -224,7 +232,7 @@ def _tick(whole: float) -> float:
     return next(k * size for k in (1, 2, 5, 10) if k * size >= rough)
 
 
-def _ordered(step: Step, least_s: float) -> list[Span]:
+def _ordered(step: TraceStep, least_s: float) -> list[Span]:
     shown = [
         span
         for span in step.parts
@@ -233,7 +241,7 @@ def _ordered(step: Step, least_s: float) -> list[Span]:
     return sorted(shown, key=lambda span: span.started_at)
 
 
-def _step_rows(trace: Trace, step: Step, start: float, whole: float) -> Iterator[str]:
+def _step_rows(trace: Trace, step: TraceStep, start: float, whole: float) -> Iterator[str]:
     least_s = whole * SMALL if len(trace.steps) > 1 else 0.0
     again = f" · try {step.tries}" if step.tries > 1 else ""
     for span in _ordered(step, least_s):
@@ -253,7 +261,7 @@ def _step_rows(trace: Trace, step: Step, start: float, whole: float) -> Iterator
             yield _event(f'<span class="err">{quote(failed, 200)}</span>', end, "err")
 
 
-def _fails_in_code(step: Step) -> bool:
+def _fails_in_code(step: TraceStep) -> bool:
     return step.failed and not any(span.error for span in step.parts)
 
 

@@ -14,7 +14,7 @@ from enum import Enum
 
 from buildflow_nb.core.status.snapshot import harmless
 
-__all__ = ("Part", "Span", "Step", "Trace", "TraceLine", "took", "trace_text")
+__all__ = ("Part", "Span", "Trace", "TraceLine", "TraceStep", "took", "trace_text")
 
 SHOWN = 300  # characters of an element in a line of text
 LABEL = 34  # characters of what a line of text is about
@@ -69,7 +69,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TraceStep:
     """One try of one element by one processor.
 
     `came_in` is the element and `gave` what it became, as they may be shown. `tries` counts from 1.
@@ -105,7 +105,7 @@ class Trace:
     """All that is known of one element's way, oldest step first; never without a step."""
 
     trace_id: str
-    steps: tuple[Step, ...]
+    steps: tuple[TraceStep, ...]
 
     @property
     def spans(self) -> Iterator[Span]:
@@ -200,7 +200,7 @@ def trace_text(trace: Trace) -> str:
     return "\n".join(found)
 
 
-def _step_lines(step: Step, start: float) -> Iterator[str]:
+def _step_lines(step: TraceStep, start: float) -> Iterator[str]:
     again = f", try {step.tries}" if step.tries > 1 else ""
     number = f" (failure {step.failure})" if step.failure is not None else ""
     yield f"  {step.processor_id}{again}: {step.span.fate}{number}"

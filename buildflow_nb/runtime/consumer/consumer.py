@@ -234,11 +234,6 @@ class Consumer:
         metrics.in_flight = self._in_flight.count
         return metrics.counted(self._backlog())
 
-    @property
-    def workers(self) -> int:
-        """Its workers at this moment; one at least, since a profile is of those there were."""
-        return max(len(self._pool), 1)
-
     def load(self) -> Load:
         """What its workers have done up to this moment."""
         return self._threads.load()

@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from buildflow_nb.core.conversion.text_rows import joined
-from buildflow_nb.core.primitive import Batch, TraceContext
+from buildflow_nb.core.primitive import Batch
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.runtime.observability.metrics import Activity
 
 __all__ = ("Chunk", "InFlight", "Inbox", "Pace", "PulledBatch")

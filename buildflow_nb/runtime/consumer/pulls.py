@@ -18,7 +18,8 @@ import math
 from typing import Protocol
 
 from buildflow_nb.core.errors import PermanentError, told
-from buildflow_nb.core.primitive import Batch, Ending, Source
+from buildflow_nb.core.optional_abilities import Ending
+from buildflow_nb.core.primitive import Batch, Source
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.concurrency.clock import Clock

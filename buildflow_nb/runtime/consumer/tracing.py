@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec
-from buildflow_nb.core.primitive import TraceContext, label_of
+from buildflow_nb.core.primitive import label_of
 from buildflow_nb.core.status.traces import Part
-from buildflow_nb.core.trace_context import new_span_id
+from buildflow_nb.core.trace_context import TraceContext, new_span_id
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.consumer.outcome import NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.observability.ledger import Ledger

@@ -25,11 +25,6 @@ class RouteNumbers:
         """What it has counted until now."""
         return self.ledger.metrics.counted()
 
-    @property
-    def workers(self) -> int:
-        """How many requests may run at once."""
-        return getattr(self.spec.options, "max_concurrent_queries", 1)
-
     def load(self) -> Load:
         """What it has answered; requests under way are in its snapshot."""
         m = self.ledger.metrics

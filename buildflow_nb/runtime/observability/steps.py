@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from buildflow_nb.core.status.traces import Part, Span, Step, TraceLine, took
+from buildflow_nb.core.status.traces import Part, Span, TraceLine, TraceStep, took
 from buildflow_nb.runtime.observability.call_notes import Written
 from buildflow_nb.runtime.observability.visits import Visit, Worked
 
@@ -73,7 +73,7 @@ class _Parts:
             self.add(Part.WAIT, name, began, until - began)
 
 
-def step_of(visit: Visit, teller: Teller, epoch: float, since: float | None) -> Step:
+def step_of(visit: Visit, teller: Teller, epoch: float, since: float | None) -> TraceStep:
     """A visit as a step.
 
     `epoch` is added to monotonic seconds to have those since the epoch. `since` is when it began to
@@ -110,7 +110,7 @@ def step_of(visit: Visit, teller: Teller, epoch: float, since: float | None) -> 
         fate=visit.fate,
         error=visit.error,
     )
-    return Step(
+    return TraceStep(
         span=span,
         parts=tuple(parts.found),
         came_in=visit.value,

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.nearest import unknown_processor
-from buildflow_nb.core.status.traces import Step, Trace
+from buildflow_nb.core.status.traces import Trace, TraceStep
 from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.steps import Teller, step_of
@@ -117,7 +117,7 @@ def _made(trace_id: str, found: Sequence[_Found]) -> Trace:
     return Trace(trace_id, tuple(sorted(steps, key=_order)))
 
 
-def _order(step: Step) -> tuple[float, int]:
+def _order(step: TraceStep) -> tuple[float, int]:
     return step.span.started_at, step.tries
 
 
@@ -137,7 +137,7 @@ def _ends(found: Iterable[_Found]) -> dict[str | _Try, float]:
     return ends
 
 
-def _step(ledger: Ledger, visit: Visit, ends: Mapping[str | _Try, float]) -> Step:
+def _step(ledger: Ledger, visit: Visit, ends: Mapping[str | _Try, float]) -> TraceStep:
     epoch = _epoch(ledger)
     teller = Teller(ledger.processor_id, ledger.traces.source, ledger.log.told, ledger.shown)
     if visit.tries > 1:

@@ -241,14 +241,9 @@ class ReplicatedUnit:
         asleep = None if self._ended else self._scaling.asleep_backlog
         return counted(self.ledger.metrics.counted(asleep), self.looks)
 
-    @property
-    def workers(self) -> int:
-        """All workers of its replicas."""
-        return max(sum(look.load.workers for look in self.looks), 1)
-
     def load(self) -> Load:
-        """Nobody asks: it scales itself."""
-        return Load()
+        """Its workers alone: it scales itself."""
+        return Load(workers=max(sum(look.load.workers for look in self.looks), 1))
 
     # -- for its scaling -----------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from buildflow_nb.core.conversion.encode import compile_encoder, json_bytes
-from buildflow_nb.core.primitive import Env, TraceContext, TracingSink, Writable, label_of
+from buildflow_nb.core.optional_abilities import TracingSink
+from buildflow_nb.core.primitive import Env, Writable, label_of
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.liveness import Waits
 from buildflow_nb.runtime.observability.failures import Fault

@@ -27,7 +27,9 @@ from buildflow_nb.core.errors import (
     TemporaryError,
     told,
 )
-from buildflow_nb.core.primitive import Sink, TraceContext, TracingSink
+from buildflow_nb.core.optional_abilities import TracingSink
+from buildflow_nb.core.primitive import Sink
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.concurrency.clock import Clock

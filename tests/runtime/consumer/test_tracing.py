@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from buildflow_nb.core.credentials import Secret
-from buildflow_nb.core.primitive import Batch, Env, TraceContext
+from buildflow_nb.core.primitive import Batch, Env
 from buildflow_nb.core.status.traces import Part
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.runtime.observability import logs
 from buildflow_nb.runtime.observability.trace_lookup import last_traces, trace_of
 from buildflow_nb.runtime.observability.traces import KEPT, WHOLE, TraceBook

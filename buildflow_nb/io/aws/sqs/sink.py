@@ -19,7 +19,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from buildflow_nb.core.errors import ConversionError, TemporaryError
-from buildflow_nb.core.primitive import TraceContext
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.io.aws.sqs.client import BATCH, QueueClient
 from buildflow_nb.io.partial_push import Failures, any_passes, raise_failed
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from buildflow_nb.core.errors import PartialPushError
-from buildflow_nb.core.primitive import TraceContext
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.io.aws import SQSQueue
 from tests.io.aws.sqs.test_faults import filled, left
 from tests.io.contract import run

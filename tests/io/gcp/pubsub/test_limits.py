@@ -10,7 +10,8 @@ import pytest
 
 from buildflow_nb.core.conversion.encode import compile_encoder
 from buildflow_nb.core.errors import PartialPushError
-from buildflow_nb.core.primitive import TraceContext, Wire
+from buildflow_nb.core.primitive import Wire
+from buildflow_nb.core.trace_context import TraceContext
 from buildflow_nb.io.gcp import GCPPubSubSubscription, GCPPubSubTopic
 from buildflow_nb.types.gcp import MessageBytes, PubsubMessage
 from tests.io.contract import drain, run
