@@ -42,6 +42,11 @@ class InProcess:
         self._shared = Instances()
 
     @property
+    def trace_sampling(self) -> float:
+        """The share of elements that is traced."""
+        return self._plan.trace_sampling
+
+    @property
     def is_open(self) -> bool:
         """Whether it listens."""
         return self._server is not None

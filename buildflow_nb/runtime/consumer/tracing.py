@@ -20,9 +20,9 @@ from buildflow_nb.core.status.traces import Part
 from buildflow_nb.core.trace_context import TraceContext, new_span_id
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.consumer.outcome import NOT_TRACED, ChunkOutcome
-from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.ledger import Ledger, source_label
 from buildflow_nb.runtime.observability.tracebacks import describe
-from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
+from buildflow_nb.runtime.observability.visits import FAILED, Visit, Worked, keepable
 from buildflow_nb.runtime.sinks.push import Faults
 
 __all__ = ("ChunkTracing",)
@@ -42,7 +42,7 @@ class ChunkTracing:
     @classmethod
     def of(cls, spec: ConsumerSpec, ledger: Ledger) -> Self:
         """The tracing of a consumer."""
-        ledger.traces.source = label_of(spec.source)
+        ledger.traces.source = source_label(spec)
         return cls(ledger, "" if spec.sink is None else label_of(spec.sink))
 
     def begin(self, chunk: Chunk, now: float) -> Mapping[int, Visit]:
@@ -167,7 +167,7 @@ class ChunkTracing:
             visit.failed_in = Part.SINK if i in final else outcome.failed_in(i)
             visit.error = self.ledger.said(describe(error), batch.items[k])
             visit.origin = batch.origin(k) if batch.origin is not None else ""
-            visit.end(worked.stored or worked.handed, "failed")
+            visit.end(worked.stored or worked.handed, FAILED)
             self.ledger.traces.fail(visit)
         return found
 

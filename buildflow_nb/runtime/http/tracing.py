@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from buildflow_nb.core.status.traces import Part
 from buildflow_nb.core.trace_context import TRACEPARENT, TraceContext, read
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written
-from buildflow_nb.runtime.observability.ledger import NO_TRACES, Ledger
+from buildflow_nb.runtime.observability.ledger import NO_TRACES, Ledger, source_label
 from buildflow_nb.runtime.observability.logs import current
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
@@ -36,7 +36,7 @@ class RouteTracing:
     @classmethod
     def of(cls, spec: RouteSpec, ledger: Ledger) -> Self:
         """The tracing of a route."""
-        ledger.traces.source = f"{spec.method} {spec.route}"
+        ledger.traces.source = source_label(spec)
         return cls(ledger)
 
     def begin(self, headers: Mapping[str, str], now: float) -> Visit:

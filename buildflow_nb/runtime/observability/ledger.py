@@ -33,7 +33,7 @@ from buildflow_nb.runtime.observability.redaction import OPEN, Redaction
 from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.traces import TraceBook
 
-__all__ = ("MAX_PASSAGES", "PASSAGES", "Ledger", "Retrier")
+__all__ = ("MAX_PASSAGES", "NO_TRACES", "PASSAGES", "Ledger", "Retrier", "source_label")
 
 NO_TRACES: Mapping[int, str] = MappingProxyType({})
 PASSAGES = 20  # elements that `peek` shows
@@ -252,7 +252,7 @@ class Ledger:
             kind=spec.kind,
             state=self.state,
             reason=self._said(),
-            source=_source_label(spec),
+            source=source_label(spec),
             sink=_sink_label(spec),
             version=self.version,
             elements_in=m.taken.total,
@@ -276,7 +276,8 @@ class Ledger:
         )
 
 
-def _source_label(spec: ProcessorSpec) -> str:
+def source_label(spec: ProcessorSpec) -> str:
+    """What a processor reads, by its name."""
     if isinstance(spec, ConsumerSpec):
         return label_of(spec.source)
     return f"{spec.method} {spec.route}"

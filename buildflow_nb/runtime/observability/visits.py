@@ -15,9 +15,10 @@ from buildflow_nb.core.trace_context import TraceContext, new_span_id, new_trace
 from buildflow_nb.runtime.concurrency.calls import flatten
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written
 
-__all__ = ("UNDER_WAY", "Visit", "Worked", "keepable")
+__all__ = ("FAILED", "LET_GO", "UNDER_WAY", "Visit", "Worked", "keepable")
 
 UNDER_WAY = "under way"
+FAILED = "failed"  # until it is known what becomes of it
 CUT = 16_384  # characters or bytes of a text that are kept of an element
 _TEXTS = (str, bytes)
 
@@ -73,6 +74,8 @@ class Visit:
     origin = ""
     said_fate = ""
     sink_id = ""
+    brought = False
+    """Whether the run of a replica has it."""
     _trace_id = ""
     _span_id = ""
 
@@ -138,6 +141,10 @@ class Visit:
         written = Written(name, now, note=note)
         self.written = [*self.written, written]
         return written
+
+    def known(self, trace_id: str, span_id: str) -> None:
+        """It has these ids already."""
+        self._trace_id, self._span_id = trace_id, span_id
 
     def forget(self) -> None:
         """Let go of the element; where it failed, its failure has it as well."""

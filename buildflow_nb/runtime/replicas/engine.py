@@ -293,6 +293,7 @@ class Replicated:
             host=plan.host,
             port=plan.port,
             body_bytes=plan.body_bytes,
+            trace_sampling=plan.trace_sampling,
             hooks=_of_requests(plan.hooks()) if serves else {},
         )
 

@@ -9,6 +9,7 @@ from buildflow_nb.runtime.observability.failures import FailureRecord
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.replicas.messages import Asked, FailureSeen, PassageSeen, UnitLook
+from buildflow_nb.runtime.replicas.traced import new_visits
 from buildflow_nb.runtime.shipping import pack_shown
 from buildflow_nb.runtime.unit import Unit
 
@@ -52,6 +53,7 @@ class News:
             fresh=ledger.metrics.latency.take_fresh(),
             fresh_s=self._latency_s - known_s,
             parts=self._parts(),
+            visits=new_visits(ledger) if ledger.traces.rate else (),
         )
 
     def _parts(self) -> tuple[float, ...]:
@@ -106,4 +108,5 @@ class News:
 
 def _seen(record: FailureRecord) -> FailureSeen:
     packed = pack_shown(record.fault())
-    return FailureSeen(record.at, record.fate, record.error, record.traceback, packed)
+    told = record.error, record.traceback
+    return FailureSeen(record.at, record.fate, *told, packed, record.number)

@@ -13,6 +13,7 @@ from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.primitive import Env
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot
 from buildflow_nb.runtime.autoscale.sample import Load
+from buildflow_nb.runtime.replicas.traced import VisitSeen
 
 __all__ = ("Asked", "FailureSeen", "Look", "LookRequest", "Opening", "PassageSeen", "UnitLook")
 
@@ -34,6 +35,7 @@ class Opening:
     first: bool = True
     body_bytes: int | None = None
     hooks: Hooks = field(default_factory=dict)
+    trace_sampling: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,17 @@ class PassageSeen:
 
 @dataclass(frozen=True, slots=True)
 class FailureSeen:
-    """A failure as it was kept where it happened; `packed` is its fault, with the raw element."""
+    """A failure as it was kept where it happened; `packed` is its fault, with the raw element.
+
+    `number` is what it is called there.
+    """
 
     at: float
     fate: str
     error: str
     traceback: str
     packed: bytes
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ class UnitLook:
     fresh: Mapping[int, int] = field(default_factory=dict)
     fresh_s: float = 0.0
     parts: tuple[float, ...] = ()
+    visits: tuple[VisitSeen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

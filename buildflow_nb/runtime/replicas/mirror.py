@@ -11,7 +11,9 @@ from typing import Any
 from buildflow_nb.core.status.snapshot import Passage
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.visits import Visit, keepable
 from buildflow_nb.runtime.replicas.messages import Asked, FailureSeen, UnitLook
+from buildflow_nb.runtime.replicas.traced import visit_of
 from buildflow_nb.runtime.shipping import unpack
 
 __all__ = ("Mirror",)
@@ -43,8 +45,10 @@ class Mirror:
             pair: Any = unpack(seen.shown)  # as looks.py packs it
             element, results = pair
             ledger.passages.append(Passage(seen.at, element, results, seen.seconds))
+        visits = self._visits(look)
         for failure in look.failures:
-            ledger.adopt(self._fault(failure), failure.at, failure.fate)
+            fault = self._fault(failure, visits.get(failure.number))
+            ledger.adopt(fault, failure.at, failure.fate)
         self._failures = look.failures_at
         unseen = look.shot.failed - self._failed - len(look.failures)
         ledger.metrics.failed += unseen
@@ -55,9 +59,24 @@ class Mirror:
         if ledger.recorder is not None:
             ledger.recorder.take_lines(look.recorded)
 
-    def _fault(self, seen: FailureSeen) -> Fault:
+    def _visits(self, look: UnitLook) -> dict[int, Visit]:
+        """Keep what was traced there; gives those that ended as failures, by their number there."""
+        traces, found = self._ledger.traces, {}
+        for seen in look.visits:
+            visit = visit_of(seen, self._ledger, self._name)
+            if seen.failed_in is not None:
+                traces.fail(visit)
+            else:
+                traces.add(visit)
+            if seen.failure is not None:
+                found[seen.failure] = visit
+        return found
+
+    def _fault(self, seen: FailureSeen, visit: Visit | None) -> Fault:
         found = unpack(seen.packed)
         assert isinstance(found, Fault)  # noqa: S101  (looks.py packs it)
+        if visit is not None:
+            visit.value = keepable(self._ledger.redaction.raw(found.element))
         origin = ", ".join(filter(None, (found.origin, self._name)))
         return Fault(
             found.element,
@@ -66,4 +85,5 @@ class Mirror:
             origin or None,
             found.call,
             told=(seen.error, seen.traceback),
+            visit=visit,
         )

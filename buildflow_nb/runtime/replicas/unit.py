@@ -20,7 +20,7 @@ from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 from buildflow_nb.runtime.autoscale.sample import Load
 from buildflow_nb.runtime.liveness import Liveness
 from buildflow_nb.runtime.observability.failures import RetryInput, RetryResult
-from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.ledger import Ledger, source_label
 from buildflow_nb.runtime.observability.metrics import Counted
 from buildflow_nb.runtime.observability.redaction import redaction_of
 from buildflow_nb.runtime.observability.tracebacks import describe, reason_of
@@ -55,6 +55,7 @@ class ReplicatedUnit:
         self.spec = spec
         self.wanted = 1
         self.ledger = ledger
+        ledger.traces.source = source_label(spec)
         self.live = Liveness(ledger)
         self._places = places
         self._on_end = on_end

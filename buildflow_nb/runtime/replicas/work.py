@@ -71,6 +71,7 @@ class Work:
             body_bytes=opening.body_bytes,
             hooks=lambda: self._hooks,
             port_is_shared=True,
+            trace_sampling=opening.trace_sampling,
         )
         self._engine = InProcess(plan)
 
@@ -215,7 +216,8 @@ class Work:
 
     def _ledger(self, processor_id: str) -> Ledger:
         if processor_id not in self._ledgers:
-            ledger = Ledger(processor_id, SYSTEM, activity=self._activity)
+            rate = self._made.trace_sampling
+            ledger = Ledger(processor_id, SYSTEM, activity=self._activity, trace_sampling=rate)
             self._ledgers[processor_id] = ledger
             self._news[processor_id] = News(ledger)
         return self._ledgers[processor_id]
