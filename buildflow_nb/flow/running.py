@@ -116,7 +116,11 @@ class Running(Declaring):
             token = runtime_server_token or os.environ.get(TOKEN_VARIABLE) or None
             secret = Secret(token) if isinstance(token, str) else token
             runtime_server = RuntimeServerPlan(
-                lambda: self.flowstate().to_dict(), runtime_server_host, runtime_server_port, secret
+                lambda: self.flowstate().to_dict(),
+                runtime_server_host,
+                runtime_server_port,
+                secret,
+                self.options.health or self.config.health,
             )
 
         blocks = block if block is not None else not must_not_block()

@@ -14,6 +14,7 @@ from buildflow_nb.core.declaring.hooks import Hooks
 from buildflow_nb.core.engine_choice import EngineChoice
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.primitive import Env
+from buildflow_nb.core.status.thresholds import Thresholds
 from buildflow_nb.runtime.observability.history_keeper import HistoryPlace
 
 __all__ = ("TOKEN_VARIABLE", "RunPlan", "RuntimeServerPlan", "is_loopback")
@@ -36,6 +37,8 @@ class RuntimeServerPlan:
     host: str = "127.0.0.1"
     port: int = 9653
     token: Secret | None = None
+    thresholds: Thresholds | None = None
+    """From where on the run is not well."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:  # noqa: PLR2004  (the range of TCP ports)

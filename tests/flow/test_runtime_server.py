@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from buildflow_nb import Flow
+from buildflow_nb import Flow, FlowOptions, Thresholds
 from buildflow_nb.core.errors import ServeError, UsageError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.plan import TOKEN_VARIABLE
@@ -66,6 +66,30 @@ def test_it_says_how_the_run_is_and_what_is_declared(app):
         return 1
 
     assert ask(address, "/flowstate") == (200, app.flowstate().to_dict())
+
+
+def test_it_says_in_a_sentence_how_the_run_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    app = Flow("shop", FlowOptions(health=Thresholds(failed_share=0.6)))
+
+    @app.consumer(source=FakeSource([[1, 2]], endless=True), retries=0)
+    def price(x: int) -> int:
+        if x == 2:
+            msg = "<usd>"
+            raise KeyError(msg)
+        return x
+
+    run = start(app)
+    run.wait_until(count=2, timeout=PATIENCE_S)
+    try:
+        code, found = ask(run.runtime_address, "/runtime/health")
+        _, page = ask(run.runtime_address, "/")
+    finally:
+        run.stop(drain=False, timeout=1)
+    assert code == 200
+    assert (found["health"], found["processor_id"]) == ("warning", "price")
+    assert found["said"] == "price fails 50 %: KeyError: '<usd>' (1 of 2)"
+    assert "▲ price fails 50 %: KeyError: &#x27;&lt;usd&gt;&#x27; (1 of 2)" in page
 
 
 def test_its_page_shows_what_there_is_and_escapes_it(tmp_path, monkeypatch):

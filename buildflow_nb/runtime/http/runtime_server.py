@@ -1,6 +1,7 @@
 """The runtime server of a run: how it is, what it declares, and a way to end it.
 
-`/metrics` is what Prometheus reads. All other paths are BuildFlow's: GET `/runtime/status`,
+`/metrics` is what Prometheus reads, `/runtime/health` how the run is. All other paths are
+BuildFlow's: GET `/runtime/status`,
 `/runtime/snapshot`, `/flowstate`, POST `/runtime/drain` and `/runtime/stop`, and a page for people
 at `/`. On a loopback address the guard keeps strange pages out; with a token, which any other
 address must have, every request but the page's own needs `Authorization: Bearer TOKEN` (RFC 6750
@@ -12,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from html import escape
 from http import HTTPStatus
 from typing import Protocol
@@ -19,6 +21,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import hdrs, web
 
+from buildflow_nb.core.status.health import HealthLine, health_of
 from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.runtime.http.errors import HttpError
 from buildflow_nb.runtime.http.listener import HttpListener, linger
@@ -36,7 +39,7 @@ __all__ = ("RuntimeServer",)
 
 DRAIN_S = 30.0
 _PAGE = """<!doctype html><meta charset="utf-8"><title>{flow}</title>
-<h1>{flow}</h1><p>{state}</p><pre>{rows}</pre>
+<h1>{flow}</h1><p>{state}</p><p>{health}</p><pre>{rows}</pre>
 <form method="post" action="/runtime/drain"><button>Drain</button></form>
 <p><a href="/runtime/snapshot">snapshot</a> <a href="/flowstate">flowstate</a>
 <a href="/metrics">metrics</a></p>"""
@@ -81,6 +84,7 @@ class RuntimeServer:
             ("GET", "/runtime/snapshot"): self._snapshot,
             ("GET", "/flowstate"): self._flowstate,
             ("GET", "/metrics"): self._metrics,
+            ("GET", "/runtime/health"): self._health,
             ("POST", "/runtime/drain"): self._drain,
             ("POST", "/runtime/stop"): self._stop,
         }
@@ -138,6 +142,19 @@ class RuntimeServer:
     def _flowstate(self) -> web.Response:
         return _json(self._plan.flowstate())
 
+    def _health(self) -> web.Response:
+        line = self._how(self._run.snapshot())
+        return _json({**asdict(line), "health": line.health.value, "said": line.said})
+
+    def _how(self, shot: FlowSnapshot) -> HealthLine:
+        """How the run is, by what its loop knows."""
+        units = self._run.units
+
+        def errors(processor_id: str) -> list[str]:
+            return [failure.error for failure in units[processor_id].ledger.failures]
+
+        return health_of(shot, thresholds=self._plan.thresholds, errors=errors)
+
     def _metrics(self) -> web.Response:
         run, plan = self._run, self._run.plan
         found = families(plan.flow_id, plan.env.stack, run.units, run.started_at)
@@ -156,7 +173,10 @@ class RuntimeServer:
         shot = self._run.snapshot()
         rows = "\n".join(f"{p.kind} {p.processor_id}: {p.state.value}" for p in shot.processors)
         page = _PAGE.format(
-            flow=escape(shot.flow_id), state=escape(shot.state.value), rows=escape(rows)
+            flow=escape(shot.flow_id),
+            state=escape(shot.state.value),
+            health=escape(self._how(shot).line),
+            rows=escape(rows),
         )
         headers = {hdrs.SERVER: SERVER_NAME, "Content-Security-Policy": _POLICY}
         return web.Response(text=page, content_type="text/html", headers=headers)
