@@ -36,6 +36,8 @@ from buildflow_nb.flow.resource_names import KnownResource
 if TYPE_CHECKING:
     import pandas as pd
 
+    from buildflow_nb.core.declaring.flow_spec import ProcessorSpec
+
 __all__ = ("Resource", "ResourceFlow")
 
 T = TypeVar("T")
@@ -88,6 +90,11 @@ class Resource:
     def name(self) -> str:
         """What lines call it."""
         return self._known.name
+
+    @property
+    def uses(self) -> Sequence[tuple[str, ProcessorSpec]]:
+        """Who uses it, each with the role in which it does."""
+        return self._known.uses
 
     @property
     def primitive(self) -> object:

@@ -8,7 +8,7 @@ from buildflow_nb.core.primitive import Readable, Wire, Writable, label_of
 from buildflow_nb.core.resource_look import Action, Browsable, Purgeable, ResourceLook
 from buildflow_nb.flow.resource_names import KnownResource
 
-__all__ = ("actions_of", "sink_of")
+__all__ = ("MESSAGES", "actions_of", "quoted", "sink_of")
 
 LINE = "%buildflow"
 MESSAGES = (Wire.TEXT, Wire.BYTES)

@@ -16,7 +16,7 @@ from buildflow_nb.core.conversion.secret_fields import MASK, masker
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, ProcessorSpec
 from buildflow_nb.core.resource_look import Content, ResourceLook
 
-__all__ = ("masked_look",)
+__all__ = ("has_secrets", "masked_look")
 
 Mask = Callable[[object], object]
 ELEMENT = "element"  # the field of a dead letter that holds what failed, as JSON
@@ -29,6 +29,11 @@ def masked_look(look: ResourceLook, uses: Sequence[tuple[str, ProcessorSpec]]) -
     if not masks:
         return look
     return replace(look, contents=tuple(_content(one, masks) for one in look.contents))
+
+
+def has_secrets(uses: Sequence[tuple[str, ProcessorSpec]]) -> bool:
+    """Whether its elements have secrets, as far as their types say."""
+    return any(_masks(role, spec) for role, spec in uses)
 
 
 def _masks(role: str, spec: ProcessorSpec) -> list[Mask]:

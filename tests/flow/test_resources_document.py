@@ -29,4 +29,4 @@ def test_every_method_is_there_and_told():
     }
     own = {name for name in vars(Resource) if not name.startswith("_")}
     assert called - {"resource", "resources"} <= own
-    assert own - {"key", "name", "primitive", "looked"} <= called
+    assert own - {"key", "name", "primitive", "uses", "looked"} <= called

@@ -23,6 +23,7 @@ from buildflow_nb.cockpit.panel.actions import (
     tried,
 )
 from buildflow_nb.cockpit.panel.click_queue import Handler, Said
+from buildflow_nb.cockpit.panel.resource_clicks import resource_handlers
 from buildflow_nb.cockpit.views import formats
 from buildflow_nb.cockpit.views.failure_groups import matching
 from buildflow_nb.cockpit.views.findings_view import Findings
@@ -50,6 +51,7 @@ def handlers(cockpit: Cockpit) -> dict[str, Handler]:
     verbs = (
         _run, _stop, _start, _remove, _send, _failures, _record, _replay, _check, _export, _open
     )  # fmt: skip
+    found |= resource_handlers(cockpit)
     return found | {verb.__name__.removeprefix("_"): partial(verb, cockpit) for verb in verbs}
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from buildflow_nb.cockpit.cockpit import Cockpit
 from buildflow_nb.cockpit.panel.drawer import Drawer
+from buildflow_nb.cockpit.panel.resource_pages import ResourcePages
 from buildflow_nb.cockpit.panel.rows import Rows
 from buildflow_nb.cockpit.panel.uploads import kept
 from buildflow_nb.cockpit.panel.view_state import ALL, ViewState
@@ -75,6 +76,7 @@ class Panel:
         self._acting = threading.Lock()
         self.drawer = Drawer(self.cockpit)
         self._rows = Rows(self.cockpit)
+        self._pages = ResourcePages(self.cockpit)
 
     # -- what it shows ---------------------------------------------------------------------------
 
@@ -98,6 +100,7 @@ class Panel:
             "log": self.drawer.log_of_all(flow, state),
             "tools": "",
             "graph": graph,
+            "resource": self._pages.html(flow, state.resource, state.prefix, state.object),
         }
         parts |= self._rows.parts(snapshot, state)
         spec = flow.processors.get(state.selected)
@@ -195,10 +198,12 @@ class Panel:
             "close-found": lambda: self.cockpit.show(None),
             "download": lambda: self._download(arg),
             "next": self._next_failing,
+            "ask": lambda: self._pages.act(act, arg, value, typed),
+            "answer": lambda: self._pages.act(act, arg, value, typed),
         }
         if act in acts:
             acts[act]()
-        else:
+        elif act != "look" or not self._pages.turned(value):
             self.state = self.state.after(act, arg, value)
 
     def _next_failing(self) -> None:

@@ -159,8 +159,10 @@ def _trace(_state: ViewState, arg: str, _value: str) -> Changed:
 
 
 def _look(state: ViewState, arg: str, value: str) -> Changed:
-    """`value` is where in it: "prefix:…" or "object:…"."""
+    """`value` is where in it: "prefix:…" or "object:…"; what is typed is a prefix."""
     kind, _, place = value.partition(":")
+    if kind not in ("prefix", "object"):
+        kind, place = "prefix", value
     same = arg == state.resource and not value
     return {
         "resource": "" if same else arg,

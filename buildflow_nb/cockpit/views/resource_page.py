@@ -24,14 +24,14 @@ from buildflow_nb.core.resource_look import (
     size_said,
 )
 
-__all__ = ("LookView", "page_html")
+__all__ = ("PAGE", "LookView", "page_html")
 
 MOST_ROWS = 200  # of a table on a page; the DataFrame has them all
 MOST_COLUMNS = 40
 _COPIES = re.compile(r"<button[^>]*>(?:copy as cell|✕)</button>")
 _BUTTONS = re.compile(r"<button[^>]*>(.*?)</button>", re.DOTALL)
 _FIELDS = re.compile(r"<input[^>]*>")
-_PAGE = "page:"  # before the token of a page, in the place of a prefix
+PAGE = "page:"  # before the token of a page, in the place of a prefix
 _WORDS = {"put": "Send", "redrive": "Redrive", "purge": "Purge"}
 
 
@@ -194,7 +194,7 @@ def _foot(look: ResourceLook) -> str:
     notes = "".join(f"<span>{quote(note)}</span>" for note in look.notes)
     more = ""
     if look.next_page:
-        value = f"{_PAGE}{look.next_page}"
+        value = f"{PAGE}{look.next_page}"
         more = '<span class="grow"></span>' + markup.button(
             "more", "look", look.key, data_value=value, class_="text"
         )
