@@ -29,8 +29,11 @@ HOLDING: Mapping[str, tuple[str, str]] = {
         "buildflow_nb.io.gcp:GCPPubSubSubscription",
     ),
     "gcp:bigquery/table:Table": ("rows", "buildflow_nb.io.gcp:BigQueryTable"),
-    "gcp:sql/database:Database": ("rows", ""),
-    "gcp:sql/databaseInstance:DatabaseInstance": ("rows", ""),
+    "gcp:sql/database:Database": ("rows", "buildflow_nb.io.gcp:CloudSQLDatabase"),
+    "gcp:sql/databaseInstance:DatabaseInstance": (
+        "databases",
+        "buildflow_nb.io.gcp:CloudSQLInstance",
+    ),
     "snowflake:index/table:Table": ("rows", ""),
 }
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from buildflow_nb.core.env import Env
 from buildflow_nb.core.errors import BuildFlowError, UsageError
-from buildflow_nb.core.primitive import Managed
+from buildflow_nb.core.primitive import Managed, owned_by
 from buildflow_nb.core.resource_look import (
     MOST_ROWS,
     Asked,
@@ -132,13 +132,17 @@ class Resource:
         """The look, on the flow's loop."""
         known, primitive = self._known, self._known.primitive
         env, away = await asyncio.to_thread(self._flow.reached, primitive)
-        if not isinstance(primitive, Lookable):
-            look = self._empty(Standing.UNREACHED, "cannot be looked into")
-            look = replace(look, cure="give it `async def look(self, env, asked)`")
+        lookable = _what_holds(primitive)
+        if lookable is None:
+            look = self._empty(Standing.UNREACHED, "there is nothing in it to look into")
+            look = replace(look, cure="one of your own may have `async def look(self, env, asked)`")
         elif away:
             look = replace(self._empty(Standing.ASLEEP, away), cure="%buildflow cloud start")
         else:
-            look = await self._of(primitive, env, asked)
+            look = await self._of(lookable, env, asked)
+            if lookable is not primitive:
+                note = f"It is read from {look.key}, which is shown here."
+                look = replace(look, key=known.key, notes=(*look.notes, note))
         look = masked_look(look, known.uses)
         if any(role == "dead letter" for role, _ in known.uses):
             look = with_elements(look)
@@ -354,6 +358,14 @@ class Resource:
         except BuildFlowError as error:
             msg = f"{self.key}: {error}"
             raise UsageError(msg) from error
+
+
+def _what_holds(primitive: object) -> Lookable | None:
+    """What can be looked into: the primitive, or what it owns that its elements wait in."""
+    if isinstance(primitive, Lookable):
+        return primitive
+    parts = [one for one in owned_by(primitive) if isinstance(one, Purgeable)]
+    return next((one for one in parts if isinstance(one, Lookable)), None)
 
 
 def _on_loop(work: Any, timeout: float, late: Callable[[], ResourceLook]) -> ResourceLook:

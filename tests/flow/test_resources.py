@@ -345,3 +345,21 @@ def test_an_object_is_downloaded_for_nobody_else_and_over_nothing(app, tmp_path)
 def test_rows_are_a_dataframe(app):
     STORES["orders"] = [b'{"id": 1}', b'{"id": 2}']
     assert list(app.resource("orders").dataframe()["id"]) == [1, 2]
+
+
+def test_a_stream_is_looked_into_by_what_it_reads_from(app):
+    from buildflow_nb.io.aws import S3Bucket, S3FileChangeStream
+
+    app.manage(S3FileChangeStream(S3Bucket("inbox")))
+    look = app.resource("S3FileChangeStream inbox:inbox_queue").look()
+    assert look.standing is Standing.ASLEEP  # it asks for the local cloud, as its queue does
+
+
+def test_what_holds_nothing_says_so(app):
+    from buildflow_nb.io.local import Pulse
+
+    @app.consumer(Pulse([{}], 1))
+    def tick(row: dict): ...
+
+    look = app.resource("Pulse:" + app.processors["tick"].source.primitive_id).look()
+    assert "nothing in it to look into" in look.said

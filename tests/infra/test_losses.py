@@ -126,6 +126,8 @@ def test_what_nobody_declares_is_asked_by_what_the_state_knows():
         "gcp:storage/bucket:Bucket": "old-exports",
         "gcp:pubsub/subscription:Subscription": "projects/p/subscriptions/clicks",
         "gcp:bigquery/table:Table": "projects/p/datasets/d/tables/priced",
+        "gcp:sql/database:Database": "projects/p/instances/db/databases/shop",
+        "gcp:sql/databaseInstance:DatabaseInstance": "db",
     }
     assert {kind for kind, (_, home) in HOLDING.items() if home} == set(ids)
     for kind, resource_id in ids.items():

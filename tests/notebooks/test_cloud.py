@@ -94,9 +94,9 @@ def test_everything_is_planned_and_made(text):
     made = re.search(r"(\d+) created", text["apply"])
     assert planned[1] == made[1]
     for primitive in ("SQSQueue flights", "S3Bucket s3://arrivals-s3", "S3FileChangeStream"):
-        assert re.search(rf"^{re.escape(primitive)}", text["preview"], re.MULTILINE), primitive
+        assert re.search(rf"^\+ {re.escape(primitive)}", text["preview"], re.MULTILINE), primitive
     for primitive in ("GCPPubSubTopic", "GCPPubSubSubscription", "GCSBucket gcs://arrivals-gcs"):
-        assert re.search(rf"^{re.escape(primitive)}", text["preview"], re.MULTILINE), primitive
+        assert re.search(rf"^\+ {re.escape(primitive)}", text["preview"], re.MULTILINE), primitive
 
 
 def test_the_vendors_clients_see_it(text):
@@ -130,7 +130,7 @@ def test_a_change_is_shown_property_by_property(text):
 
 def test_drift_is_found_and_mended(text):
     assert "1 to create" in text["drift"]
-    assert "+ aws:sqs/queue:Queue flights" in text["drift"]
+    assert "+ SQSQueue flights" in text["drift"]
     assert "1 created" in text["mend"]
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote_plus
 
 import aiohttp
 import msgspec
@@ -107,7 +108,7 @@ async def _messages(
     if told is not None:
         rows, total, oldest = told
         said = f"{len(rows):,} of {total:,}, oldest first" if total > len(rows) else ""
-        content = message_content([_told(row) for row in rows], said)
+        content = message_content([_opened(*_told(row)) for row in rows], said)
         return content, oldest, [TAKES_NOTHING]
     if queue.redrive is not None:
         times, where = queue.redrive
@@ -115,7 +116,24 @@ async def _messages(
     if not asked.peek:
         return None, None, [NOT_SHOWN.format(rows=most)]
     found = await client.peek(most)
-    return message_content([_received(one) for one in found]), None, [PEEKED]
+    return message_content([_opened(*_received(one)) for one in found]), None, [PEEKED]
+
+
+def _opened(known: dict[str, object], body: str) -> tuple[dict[str, object], str]:
+    """A message, and one of S3's about a change of an object by what it says, not by its frame."""
+    if not body.startswith('{"Records"'):
+        return known, body
+    try:
+        (record,) = msgspec.json.decode(body)["Records"]
+        found = {
+            "event": record["eventName"],
+            "bucket": record["s3"]["bucket"]["name"],
+            "key": unquote_plus(record["s3"]["object"]["key"]),
+            "size": record["s3"]["object"].get("size"),
+        }
+    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return known, body
+    return known, msgspec.json.encode(found).decode()
 
 
 def _received(message: Mapping[str, Any]) -> tuple[dict[str, object], str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 from buildflow_nb.core.credentials import Secret
@@ -19,10 +19,13 @@ from buildflow_nb.core.findings import Finding
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, Managed, PrimitiveId, Site
+from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.gcp.clients import console_url
 from buildflow_nb.io.gcp.cloudsql.connector import dialler
 from buildflow_nb.io.gcp.cloudsql.instance import CloudSQLInstance, check_name
+from buildflow_nb.io.gcp.cloudsql.look import look_into_database
+from buildflow_nb.io.looks import seen
 
 __all__ = ("CloudSQLDatabase",)
 
@@ -45,6 +48,17 @@ class CloudSQLDatabase(Injectable):
 
     def __post_init__(self) -> None:
         check_name("CloudSQLDatabase", self.instance, "database_name", self.database_name)
+
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The database with this full name, `projects/…/instances/…/databases/…`.
+
+        Raises:
+            DeclarationError: Cloud SQL has no such names.
+            ValueError: it is no such name.
+        """
+        _, project, _, instance, _, name = resource_id.split("/")
+        return cls(name, CloudSQLInstance(instance, project))
 
     @property
     def primitive_id(self) -> PrimitiveId:
@@ -102,6 +116,16 @@ class CloudSQLDatabase(Injectable):
                 await on_thread(partial(env.services.wake, STORE))
 
         return await looked(self, look, load=woken)
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """Its tables, and how many rows they have."""
+        name = f"{self.instance.instance_name}:{self.database_name}"
+        return await seen(
+            self,
+            "Cloud SQL database",
+            lambda empty: on_thread(lambda: look_into_database(name, empty, env, asked)),
+            within_s=asked.within_s,
+        )
 
     def cloud_console_url(self) -> str:
         """Where the databases of the instance are in Google's console."""

@@ -8,15 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from buildflow_nb.core.errors import DeclarationError
 from buildflow_nb.core.findings import Finding, Health
 from buildflow_nb.core.injectable import Injectable
 from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Site, label_of
+from buildflow_nb.core.resource_look import Asked, ResourceLook
+from buildflow_nb.io.checks import on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.gcp.clients import console_url, resolved_project
+from buildflow_nb.io.gcp.cloudsql.look import look_into_instance
+from buildflow_nb.io.looks import seen
 
 __all__ = ("CloudSQLInstance", "check_name")
 
@@ -63,6 +67,15 @@ class CloudSQLInstance(Injectable):
             )
             raise DeclarationError(msg)
 
+    @classmethod
+    def of_resource(cls, resource_id: str) -> Self:
+        """The instance of this name, also as `projects/…/instances/…`.
+
+        Raises:
+            DeclarationError: Cloud SQL has no such names.
+        """
+        return cls(resource_id.rpartition("/")[2])
+
     @property
     def primitive_id(self) -> PrimitiveId:
         """The name, after the project where one is given."""
@@ -89,6 +102,17 @@ class CloudSQLInstance(Injectable):
         if env.services is not None:
             said = "is a part of the local cloud's Postgres, and costs nothing"
         return [Finding(label_of(self), Health.OK, said)]
+
+    async def look(self, env: Env, asked: Asked) -> ResourceLook:
+        """Its databases."""
+        return await seen(
+            self,
+            "Cloud SQL instance",
+            lambda empty: on_thread(
+                lambda: look_into_instance(self.instance_name, empty, env, asked)
+            ),
+            within_s=asked.within_s,
+        )
 
     def cloud_console_url(self) -> str:
         """Where the instance is in Google's console."""

@@ -127,3 +127,14 @@ def test_a_bounded_number_is_shown_of_many(sqs, name, env):
 def test_a_purge_empties_it(filled, env):
     run(filled.purge(env))
     assert figures(glance(filled, env))["waiting"] == 0
+
+
+def test_a_change_of_an_object_is_told_by_its_fields(sqs, name, env):
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    s3 = {"bucket": {"name": "inbox"}, "object": {"key": "2025/a+b.csv", "size": 3}}
+    body = json.dumps({"Records": [{"eventName": "ObjectCreated:Put", "s3": s3}]})
+    for one in (body, '{"Records": []}', '{"Records": [{"eventName": 1}]}'):
+        sqs.send_message(QueueUrl=url, MessageBody=one)
+    content = glance(SQSQueue(name), env).contents[0]
+    assert column(content, "event") == ["ObjectCreated:Put", None, None]
+    assert column(content, "key") == ["2025/a b.csv", None, None]

@@ -141,3 +141,28 @@ def test_before_apply_a_processor_waits(folder):
             return (await source.pull()).items
 
     assert run(read()) == [{"id": 1, "name": "one"}]
+
+
+def test_a_database_is_looked_into_and_what_a_plan_would_lose_is_counted(folder):
+    flow = Flow()
+    flow.manage(INSTANCE, DATABASE, USER)
+    assert not flow.resource(DATABASE).look().there
+    flow.apply(yes=True)
+    table = PostgresTable("sales", database=DATABASE, user="ada", password=PASSWORD)
+
+    async def push():
+        async with table.sink(flow.place.env(), Order) as sink:
+            await sink.push([Order(i, "<b>") for i in range(3)])
+
+    run(push())
+    look = flow.resource(DATABASE).look()
+    assert [row[:2] for row in look.contents[0].rows] == [("sales", 3)]
+    assert look.held.count == 3
+    assert flow.resource(INSTANCE).look().contents[0].rows == (("orders",),)
+    assert flow.resource(table).look().held.count == 3
+    other = Flow()
+    review = other.preview().review
+    assert "3 rows" in review.loss.said
+    assert "1 database" in review.loss.said
+    assert review.price.free
+    other.destroy(yes=True, delete=True)
