@@ -7,7 +7,7 @@ price of what nobody can tell is not known, and is said as such; it is never not
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from buildflow_nb.core.known_resources import billed_of
 from buildflow_nb.core.pricing import Billed, Priced, Usage
@@ -67,9 +67,17 @@ def priced(
     view: StackView,
     usage: KnownUsage,
 ) -> Price:
-    """The price of what there is after a plan; `after` is what is declared then."""
+    """The price of what there is after a plan; `after` is what is declared then.
+
+    The local cloud is free; what the same would cost on a real one is said beside that.
+    """
+    changes, after = list(changes), list(after)
     if view.local:
-        return Price(said="free (local cloud)", free=True)
+        real = priced(changes, after, replace(view, local=False), usage)
+        known = any(monthly.usd for monthly in real.by_owner.values())
+        there = f"; on a real cloud, {real.said}" if known else ""
+        said = f"free (local cloud){there}"
+        return Price(0.0, 0.0, (), real.by_owner, said, real.sources if known else (), free=True)
     found = {change.owner: change.op for change in changes}
     declared = {key_of(one): one for one in after}
     by_owner: dict[str, Monthly] = {}

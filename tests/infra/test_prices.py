@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from buildflow_nb.core.pricing import Billed, Usage
-from buildflow_nb.core.status.plan import Change, Price
+from buildflow_nb.core.status.plan import Change
 from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.core.status.steps import Op
 from buildflow_nb.infra.plan_price import KnownUsage, priced
@@ -180,6 +180,13 @@ def test_without_any_usage_nothing_is_made_up():
     assert found.said == "price not known"
 
 
-def test_on_this_machine_it_is_free():
-    found = priced([], [QUEUE], StackView("local", local=True), KnownUsage())
-    assert found == Price(said="free (local cloud)", free=True)
+def test_on_this_machine_it_is_free_and_what_it_would_cost_elsewhere_is_said():
+    local = StackView("local", local=True)
+    found = priced([], [QUEUE], local, KnownUsage())
+    assert (found.said, found.free, found.total) == ("free (local cloud)", True, 0.0)
+    usage = KnownUsage({}, {"SQSQueue orders": AT_120}, "29 Nov")
+    found = priced([change("SQSQueue orders", Op.CREATE)], [QUEUE], local, usage)
+    assert found.said.startswith(
+        "free (local cloud); on a real cloud, at the last run's 120/s (29 Nov): 37.84 US dollars"
+    )
+    assert (found.free, found.total, found.change) == (True, 0.0, 0.0)
