@@ -5,7 +5,8 @@ and taxes; `prices.json` has for each where it is from, and of when. What depend
 computed from how the flow uses the resource:
 
 * SQS bills requests of 64 KB: a batch of ten is one send, one receive and one delete as long as it
-  is no larger, and an idle consumer still receives every 20 seconds.
+  is no larger, and an idle consumer still receives every 20 seconds. Batches are taken to fill as
+  the rate grows: one element each up to 10 a second, ten from 100 a second on.
 * Pub/Sub bills the bytes that are published and those that are delivered, 1 KB at least a request.
 * S3 and Cloud Storage bill each object that is written; a bucket's sink writes one a second, or one
   for 5,000 elements.
@@ -123,7 +124,8 @@ def _queue(facts: Mapping[str, object], usage: Usage) -> list[Part]:
     receives = max(calls * chunks, 1 / POLL_S)
     millions = (calls * chunks + receives + calls) * MONTH_S / 1e6
     name = "sqs-fifo" if facts.get("fifo") else "sqs-standard"
-    return [(name, millions, f"{_count(millions)}M requests")]
+    each = f", {batch:.2g} elements each" if batch > 1 else ""
+    return [(name, millions, f"{_count(millions)}M requests{each}")]
 
 
 def _bucket(storage: str, write: str) -> Formula:
