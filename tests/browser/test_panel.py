@@ -61,7 +61,7 @@ def test_what_is_open_and_focused_stays_so_while_more_comes(notebook):
     made.select(2)
     view = panel(made, 2)
     start(view)
-    view.locator("button[data-act=failures]").click()
+    view.locator("td button[data-act=failures]").click()
     group = view.locator("button[data-act=group]")
     group.wait_for()
     retry = view.get_by_role("button", name="Retry this one")
@@ -86,7 +86,7 @@ def test_the_log_is_filtered_paused_and_taken_as_a_file(book):
     view.get_by_placeholder("filter").fill("order 17")
     expect(log).not_to_contain_text(re.compile(r"order [2-9]\n"))
     log.get_by_text("order 17").first.wait_for()
-    view.get_by_role("button", name="Pause").click()
+    act(view, "pause").click()
     view.get_by_role("button", name="Go on").wait_for()
     assert log.get_attribute("aria-live") == "off"
     with book.page.expect_download() as got:
@@ -241,7 +241,7 @@ TABS = ("Failures", "Elements", "Trace", "Chart", "Code", "Log", "Try", "Profile
 def test_it_is_readable_in_every_theme_and_width_and_by_screen_readers(book, width):
     view = panel(book)
     start(view)
-    view.locator("button[data-act=failures]").wait_for()
+    view.locator("td button[data-act=failures]").wait_for()
     found = []
     book.width(width)
     for theme in THEMES:

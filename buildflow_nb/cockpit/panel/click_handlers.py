@@ -144,7 +144,8 @@ def _replay(cockpit: Cockpit, values: Values) -> str:
 def _record(cockpit: Cockpit, values: Values) -> str:
     flow = cockpit.flow()
     if values["end"]:
-        return end_recording(flow, values["id"])
+        end_recording(flow, values["id"])
+        return ""  # the recording itself says what came
     path = flow.record(values["id"], values["count"], to=values["to"], timeout=values["timeout"])
     return f"recorded into {_near(path)}; %buildflow replay {values['id']} runs the code on it"
 

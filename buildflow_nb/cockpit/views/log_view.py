@@ -69,7 +69,8 @@ class LogView:
             fresh = sum(line.at > self._newest for _, line in found[-FLOOD - 1 :])
             self._newest = found[-1][1].at if found else self._newest
             self._lines, self._matched = _seen(found), len(found)
-        return _bar(state, self._matched, len(self._lines)) + _lines(self._lines, state, flood=fresh > FLOOD)
+        bar = _bar(state, self._matched, len(self._lines))
+        return bar + _lines(self._lines, state, flood=fresh > FLOOD)
 
 
 def as_file(lines: Sequence[Named]) -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import UsageError, told
-from buildflow_nb.core.status.traces import Part, Span, Step
+from buildflow_nb.core.status.traces import Part, Span, TraceStep
 from buildflow_nb.runtime.observability.exposition import Counting, Family, Sample, families
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.trace_lookup import last_traces
@@ -230,7 +230,7 @@ class Telemetry:
         if spans:
             exporter.export(spans)
 
-    def _steps(self) -> Iterator[tuple[str, Step]]:
+    def _steps(self) -> Iterator[tuple[str, TraceStep]]:
         """What was traced and is over, each once."""
         ledgers = {name: unit.ledger for name, unit in list(self._units().items())}
         chosen = set(_chosen(ledgers.values()))
@@ -259,14 +259,14 @@ def _span_exporter() -> Any:
     return OTLPSpanExporter(timeout=LEAVE_S)
 
 
-def _spans_of(found: tuple[str, Step], resource: Resource) -> Iterator[ReadableSpan]:
+def _spans_of(found: tuple[str, TraceStep], resource: Resource) -> Iterator[ReadableSpan]:
     trace_id, step = found
     for span in (step.span, *step.parts):
         if span.took_s is not None:
             yield _span(trace_id, span, step, resource)
 
 
-def _span(trace_id: str, span: Span, step: Step, resource: Resource) -> ReadableSpan:
+def _span(trace_id: str, span: Span, step: TraceStep, resource: Resource) -> ReadableSpan:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
