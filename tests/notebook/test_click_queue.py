@@ -41,6 +41,14 @@ def bench():
     made.go_on.set()
 
 
+def test_what_ends_something_does_not_wait_for_it(bench):
+    ended = []
+    bench.clicks.handlers["record"] = lambda v: ended.append(1) or "" if v["end"] else bench.slow(v)
+    bench.clicks.click("%buildflow record price 100")
+    bench.clicks.click("%buildflow record price --end")
+    bench.until(lambda: ended == [1])
+
+
 def test_a_click_is_its_line_done_elsewhere_and_told(bench):
     seen = []
     bench.clicks.handlers["stop"] = lambda values: seen.append(values) or "stopped"

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from buildflow_nb.commands.command import Invocation
 from buildflow_nb.commands.parsing import LINE, parse
 from buildflow_nb.core.errors import BuildFlowError, RejectedError, UsageError
 
@@ -102,7 +103,7 @@ class ClickQueue:
             self.say(f"{shown or line}: {off}", "warn")
             return
         self.say("")  # what was said of an earlier line is not of this one
-        name = _lane_of(asked.command.name)
+        name = _lane_of(asked)
         with self._lock:
             thread = self._threads.setdefault(name, _ClickThread(f"buildflow {name}"))
         if asked.command.name in _STEER:
@@ -168,10 +169,16 @@ def _operates(line: str) -> bool:
     return line.removeprefix(LINE).split()[0] in OPERATIONS
 
 
-def _lane_of(command: str) -> str:
-    """Operations exclude each other, and so does what starts; the rest has a thread a word."""
+def _lane_of(asked: Invocation) -> str:
+    """Operations exclude each other, and so does what starts; the rest has a thread a word.
+
+    What ends something never waits for it.
+    """
+    command = asked.command.name
     if command in OPERATIONS:
         return "operations"
+    if asked.values.get("end"):
+        return f"end of {command}"
     return "steering" if command in _STEER else command
 
 
