@@ -7,7 +7,6 @@ Every call waits on the caller's thread, with a deadline, for what the flow's lo
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from buildflow_nb.core.resource_look import (
     ResourceLook,
     Standing,
 )
+from buildflow_nb.flow.downloading import downloaded
 from buildflow_nb.flow.redriving import Redriven, redriven
 from buildflow_nb.flow.resource_actions import actions_of, sink_of
 from buildflow_nb.flow.resource_letters import with_elements
@@ -47,7 +47,6 @@ GRACE_S = 1.0  # for what ends a call that has taken too long
 CALL_S = 30.0
 FETCH_S = 3_600.0  # 5 GB at 1.5 MB a second
 ROWS = 20
-PRIVATE = 0o600
 
 
 class ResourceFlow(Protocol):
@@ -259,7 +258,7 @@ class Resource:
         path = Path(to or key.rstrip("/").rpartition("/")[2] or "object").expanduser()
         if path.is_dir():
             path /= key.rpartition("/")[2]
-        return _downloaded(
+        return downloaded(
             path,
             lambda take: self._call(lambda env: bucket.download(env, key, take), timeout),
             overwrite=overwrite,
@@ -384,28 +383,3 @@ def _dicts(look: ResourceLook, index: int) -> Rows:
     content = look.contents[index]
     names = [column.name for column in content.columns]
     return [dict(zip(names, row, strict=True)) for row in content.rows]
-
-
-def _downloaded(
-    path: Path, fetch: Callable[[Callable[[bytes], object]], object], *, overwrite: bool
-) -> Path:
-    """Write what is fetched beside its place, and move it there when it is whole."""
-    if path.exists() and not overwrite:
-        msg = f"download: {path} is there; name another file, or say overwrite=True (--force)"
-        raise UsageError(msg)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
-        try:
-            with os.fdopen(number, "wb") as file:
-                fetch(file.write)
-            if path.exists() and not overwrite:
-                msg = f"download: {path} is there by now; name another file"
-                raise UsageError(msg)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        msg = f"download: {path} cannot be written: {error.strerror or error}"
-        raise UsageError(msg) from error
-    return path

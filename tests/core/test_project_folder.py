@@ -208,7 +208,7 @@ ELSEWHERE = {
     "core/project_folder.py": "this is the way",
     "export/folder/placing.py": "an exported project",
     "flow/doctor/autoload.py": "a start file of IPython",
-    "flow/resource.py": "an object that a person downloads, where they say",
+    "flow/downloading.py": "an object that a person downloads, where they say",
     "flow/inspecting.py": "a nameless file, to see whether a folder can be written",
     "io/files/appender.py": "a sink of the flow's",
     "io/duckdb/connection.py": "a sink of the flow's",
