@@ -29,7 +29,7 @@ from buildflow_nb.runtime.http.request import BoundedRequest
 from buildflow_nb.runtime.http.response import SERVER_NAME, error_response, json_response
 from buildflow_nb.runtime.observability.exposition import (
     CONTENT_TYPE,
-    Counting,
+    CountedUnit,
     exposition,
     families,
 )
@@ -56,7 +56,7 @@ class Run(Protocol):
     plan: RunPlan
 
     @property
-    def units(self) -> Mapping[str, Counting]:
+    def units(self) -> Mapping[str, CountedUnit]:
         """The processors at work, by id."""
         ...
 

@@ -18,7 +18,7 @@ from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.metrics import Counted, bound_s
 
-__all__ = ("BUCKETS_S", "CONTENT_TYPE", "Told", "Family", "exposition", "families")
+__all__ = ("BUCKETS_S", "CONTENT_TYPE", "CountedUnit", "Family", "exposition", "families")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS_S = (
@@ -28,7 +28,7 @@ BUCKETS_S = (
 Labels = tuple[tuple[str, str], ...]
 
 
-class Told(Protocol):
+class CountedUnit(Protocol):
     """A processor at work."""
 
     ledger: Ledger
@@ -69,7 +69,7 @@ def exposition(found: Iterable[Family]) -> bytes:
 
 
 def families(
-    flow_id: str, stack: str, units: Mapping[str, Told], started_at: float
+    flow_id: str, stack: str, units: Mapping[str, CountedUnit], started_at: float
 ) -> Iterator[Family]:
     """What a run has counted until now."""
     flow: Labels = (("flow", flow_id), ("stack", stack))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildflow_nb.core.errors import UsageError, told
 from buildflow_nb.core.status.traces import Part, Span, TraceStep
-from buildflow_nb.runtime.observability.exposition import Counting, Family, Sample, families
+from buildflow_nb.runtime.observability.exposition import CountedUnit, Family, Sample, families
 from buildflow_nb.runtime.observability.ledger import Ledger
 from buildflow_nb.runtime.observability.trace_lookup import last_traces
 
@@ -102,7 +102,7 @@ class Telemetry:
         self,
         names: Mapping[str, str],
         signals: Signals,
-        units: Callable[[], Mapping[str, Counting]],
+        units: Callable[[], Mapping[str, CountedUnit]],
         call: Callable[[Callable[[], Any], float], Any],
     ) -> None:
         self._names = dict(names)
