@@ -64,8 +64,9 @@ faults: pulumi  ## Kill, fill, freeze, slow and poison everything, counting ever
 notebooks: pulumi  ## Run the tutorials and save them with their outputs
 	$(BIN)/python -m tools.notebooks
 
-picture: browser  ## Take the README's picture in a real JupyterLab
+picture: browser  ## Take the README's picture and its recording in a real JupyterLab
 	$(BIN)/python -m tools.picture
+	$(BIN)/python -m tools.recording
 
 lock: $(READY)  ## Resolve requirements.lock anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \

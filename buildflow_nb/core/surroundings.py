@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ("BEING_LOADED", "SavedFile", "kernel", "must_not_block", "saved_file")
+__all__ = ("BEING_LOADED", "SavedFile", "cell_of_file", "kernel", "must_not_block", "saved_file")
 
 BEING_LOADED: ContextVar[bool] = ContextVar("being_loaded", default=False)
 """Whether a program is imported for its declarations alone: nothing in it may run then."""
@@ -24,6 +24,17 @@ def kernel() -> object | None:
     """The Jupyter kernel that this process is, if it is one."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return getattr(shell, "kernel", None)
+
+
+def cell_of_file(file: str) -> str:
+    """The cell whose code a kernel has given that file name, as "[5]"; "" for any other file.
+
+    IPython's compiler gives each cell the name of a temporary file, and knows which it was.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    known = getattr(getattr(shell, "compile", None), "_filename_map", None)
+    number = known.get(file) if isinstance(known, dict) else None
+    return f"[{number}]" if isinstance(number, int) else ""
 
 
 def must_not_block() -> bool:

@@ -13,12 +13,14 @@ has returned: `frame.clear()` on a coroutine that is merely suspended would clos
 from __future__ import annotations
 
 import asyncio
+import re
 import traceback as tracebacks
 from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType, TracebackType
 
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, told
+from buildflow_nb.core.surroundings import cell_of_file
 
 __all__ = ("cut", "describe", "harmless", "reason_of")
 
@@ -36,6 +38,7 @@ _PER_CALL = frozenset(
     )
 )
 _PUSHES = f"{_PACKAGE}.runtime.sinks.push"
+_FILE = re.compile(r'(?<=^  )File "(.+?)"(?=, line \d+)', re.MULTILINE)
 _EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, asyncio.CancelledError)
 
 
@@ -78,9 +81,14 @@ def cut(error: BaseException) -> str:
 
 def _formatted(error: BaseException) -> str:
     try:
-        return "".join(tracebacks.format_exception(error))
+        return _with_cells("".join(tracebacks.format_exception(error)))
     except BaseException:  # noqa: BLE001  (a user's own class, which may do anything)
         return f"{describe(error)}\n"
+
+
+def _with_cells(text: str) -> str:
+    """The same with cells by their numbers, as IPython names them, not by temporary files."""
+    return _FILE.sub(lambda m: f"Cell In{cell}" if (cell := cell_of_file(m[1])) else m[0], text)
 
 
 def harmless(error: BaseException) -> BaseException:
