@@ -7,6 +7,7 @@ import sys
 
 BENCHMARKS = (
     "memory",
+    "history",
     "dependencies",
     "flights",
     "http",

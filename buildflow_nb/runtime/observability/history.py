@@ -45,7 +45,6 @@ PACKED_AT_ONCE = 4  # blocks a second, so that no second has to pack those of al
 MOST = 2**32 - 1  # of what is counted in a row
 MOST_SECONDS = 255  # that one row can stand for
 LONGEST_BACK_S = 10  # a clock that was set back further begins anew
-NO_LATENCIES = (math.nan, math.nan)
 # A tuple, most frequent first: to look in a set would call the hash of an Enum, which is Python's.
 _AT_WORK = (State.RUNNING, State.WAITING, State.STARTING, State.DRAINING)
 _KINDS = {State.STARTING: "started", State.STOPPED: "stopped"} | {
@@ -122,12 +121,13 @@ class _Book:
 
     def __init__(self) -> None:
         self.fine = Rows()
-        self._appends = [column.append for column in self.fine.columns]
+        self._at, *others = self.fine.columns
+        self._appends = tuple(column.append for column in others)
         self.coarse = Rows()
         self.blocks: deque[tuple[bytes, int]] = deque()
         self.marks: deque[Mark] = deque(maxlen=MARKS)
         self.unsaved = 0  # of the coarse rows, the last ones
-        self.live = False
+        self.live = self.is_full = False
         self.version = 1
         self._ledger: Ledger | None = None
         self._last = (0, 0, 0)
@@ -146,27 +146,32 @@ class _Book:
         What is counted only grows: a replica that does not answer for a while takes its part out,
         and brings it again.
         """
-        taken, given, failed, in_flight, backlog = counted[:5]
-        had, gave, lost = self._last
-        taken, given, failed = max(taken, had), max(given, gave), max(failed, lost)
-        self._last = taken, given, failed
-        taken, given, failed = min(taken - had, MOST), min(given - gave, MOST), failed - lost
+        taken, given, failed, in_flight, backlog, _, _, _ = counted
         if backlog is None:
             backlog = NO_BACKLOG
-        fresh = ledger.metrics.latency.take_fresh()
-        p50_s, p99_s = quantiles_in(fresh) if fresh else NO_LATENCIES
-        self._put((at, seconds, taken, given, failed, p50_s, p99_s, backlog, in_flight))
         step = self._step
         if step is None or not step.at <= at < step.at + COARSE_S:
             step = self._next_step(at)
         step.seconds += seconds
+        if backlog > step.backlog:  # noqa: PLR1730  (a call costs more)
+            step.backlog = backlog
+        if in_flight > step.in_flight:  # noqa: PLR1730
+            step.in_flight = in_flight
+        fresh = ledger.metrics.latency.take_fresh()
+        if (taken, given, failed) == self._last and not fresh:
+            self._put(at, seconds, 0, 0, 0, math.nan, math.nan, backlog, in_flight)
+            return
+        had, gave, lost = self._last
+        taken, given, failed = self._last = max(taken, had), max(given, gave), max(failed, lost)
+        taken, given, failed = min(taken - had, MOST), min(given - gave, MOST), failed - lost
+        p50_s, p99_s = quantiles_in(fresh)
+        self._put(at, seconds, taken, given, failed, p50_s, p99_s, backlog, in_flight)
         step.taken += taken
         step.given += given
         step.failed += failed
-        step.backlog = max(step.backlog, backlog)
-        step.in_flight = max(step.in_flight, in_flight)
+        latencies = step.latencies
         for latency, count in fresh.items():
-            step.latencies[latency] = step.latencies.get(latency, 0) + count
+            latencies[latency] = latencies.get(latency, 0) + count
 
     def close_step(self, now: float) -> None:
         """Write the ten seconds down, if they are over."""
@@ -174,14 +179,16 @@ class _Book:
         if step is not None and step.at + COARSE_S <= now:
             self.coarse.add(step.row())
             self.unsaved = min(self.unsaved + 1, len(self.coarse))
+            self.is_full = len(self.coarse) >= BLOCK
             self._step = None
 
     def pack(self) -> bool:
         """Put an hour away, if there is one; whether there was."""
-        if len(self.coarse) < BLOCK:
+        if not self.is_full:
             return False
         hour = self.coarse.part(0, BLOCK)
         self.coarse.forget(BLOCK)
+        self.is_full = len(self.coarse) >= BLOCK
         self.unsaved = min(self.unsaved, len(self.coarse))
         self.blocks.append((hour.packed(), BLOCK))
         if len(self.blocks) * BLOCK > COARSE_KEPT_S // COARSE_S:
@@ -201,16 +208,17 @@ class _Book:
         self.unsaved = 0
         return rows
 
-    def _put(self, row: tuple[float, ...]) -> None:
-        rows, at = self.fine, self.fine.at
-        if at and at[-1] >= row[0]:
-            if row[0] > at[-1] - LONGEST_BACK_S:
+    def _put(self, at: int, *row: float) -> None:
+        known = self._at
+        if known and known[-1] >= at:
+            if at > known[-1] - LONGEST_BACK_S:
                 return  # the clock was set back a little: its seconds are there already
-            rows.forget(len(rows))
-        for append, value in zip(self._appends, row, strict=True):
+            self.fine.forget(len(known))
+        known.append(at)
+        for append, value in zip(self._appends, row):  # noqa: B905  (strict costs as much again)
             append(value)
-        if len(at) > FINE_KEPT_S + SLACK:
-            rows.forget(SLACK)
+        if len(known) > FINE_KEPT_S + SLACK:
+            self.fine.forget(SLACK)
 
     def _next_step(self, at: int) -> _Step:
         self.close_step(math.inf)
@@ -264,8 +272,9 @@ class HistoryRecorder:
             if ledger.version != book.version:
                 book.version = ledger.version
                 self.mark("swapped", f"v{ledger.version}", name, end - 1)
-            book.close_step(math.inf if ending else end)
-            left -= left > 0 and book.pack()
+            if ending or end % COARSE_S == 0 or book.is_full:
+                book.close_step(math.inf if ending else end)
+                left -= left > 0 and book.pack()
 
     def hear(self, event: Event) -> None:
         """Mark what begins and ends."""

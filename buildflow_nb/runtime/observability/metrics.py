@@ -32,6 +32,7 @@ RATE_WINDOW_S = 5  # seconds over which a displayed rate is averaged
 _STEP = math.log(1.07)
 _LOWEST_S = 1e-6
 _STEPS = 340  # reaches beyond two hours
+_BOUNDS_S = [_LOWEST_S * math.exp(step * _STEP) for step in range(_STEPS)]
 _TURN_S = 60  # the histogram forgets in turns of a minute
 
 
@@ -96,7 +97,7 @@ class Histogram:
         self._turned: float | None = None
         self._fresh: dict[int, int] = {}
         self.sum_s = 0.0  # of all latencies that there ever were
-        self._taken: dict[int, int] = {}  # how many there were in each step, but for the fresh
+        self._taken = [0] * _STEPS  # how many there ever were in each step, but for the fresh
 
     def add(self, seconds: float, count: int, now: float) -> None:
         """Record a latency that `count` elements had."""
@@ -124,14 +125,15 @@ class Histogram:
         if not fresh:
             return fresh
         self._fresh = {}
+        taken = self._taken
         for step, count in fresh.items():
-            self._taken[step] = self._taken.get(step, 0) + count
+            taken[step] += count
         return fresh
 
     def totals(self) -> dict[int, int]:
         """How many there ever were in each step, in no order."""
-        steps = {*self._taken, *self._fresh}
-        return {step: self._taken.get(step, 0) + self._fresh.get(step, 0) for step in steps}
+        found = {step: count for step, count in enumerate(self._taken) if count}
+        return found | {step: found.get(step, 0) + n for step, n in self._fresh.items()}
 
     def quantiles(self, *wanted: float) -> tuple[float | None, ...]:
         """The latency, in seconds, below which each wanted share (0..1) lies."""
@@ -172,12 +174,12 @@ def quantiles_in(steps: Mapping[int, int]) -> tuple[float, float]:
             middle = last
         if seen >= most:
             break
-    return bound_s(middle), bound_s(last)
+    return _BOUNDS_S[middle], _BOUNDS_S[last]
 
 
 def bound_s(step: int) -> float:
     """The latency in seconds that a step of a histogram reaches up to."""
-    return _LOWEST_S * math.exp(step * _STEP)
+    return _BOUNDS_S[step]
 
 
 def _at_share(steps: Sequence[tuple[int, int]], limit: float) -> float:
