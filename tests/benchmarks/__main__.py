@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = (
     "memory",
     "history",
+    "traces",
     "dependencies",
     "flights",
     "http",
