@@ -9,7 +9,6 @@ has next to nothing until something happens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import Token
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,7 +16,7 @@ from buildflow_nb.core.trace_context import TraceContext, new_span_id
 from buildflow_nb.runtime.observability.hidden import Hidden
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogRing, current
 
-__all__ = ("MOST_LINES", "CallNotes", "Written", "begin", "notes_now")
+__all__ = ("MOST_LINES", "CallNotes", "Written", "notes_now")
 
 MOST_LINES = 50  # lines that are kept of a call
 _Line = tuple[float, str, str]  # time, level, text
@@ -83,6 +82,9 @@ class CallNotes(LogRing):
     def __len__(self) -> int:
         return 0  # it is never full
 
+    def __bool__(self) -> bool:
+        return True  # though it has no length
+
     def append(self, line: _Line) -> None:
         """Pass a line on, and keep it if it is one of the first; it is masked when it is shown."""
         recent = self._ring.recent
@@ -130,11 +132,6 @@ class CallNotes(LogRing):
     def turn(self) -> None:
         """As its processor's."""
         self._ring.turn()
-
-
-def begin(notes: CallNotes) -> Token[LogRing | None]:
-    """Let what is done from here on be a call's, until the token is given back to `current`."""
-    return current.set(notes)
 
 
 def notes_now() -> CallNotes | None:
