@@ -104,7 +104,7 @@ class Inspecting(Running):
         if run is None or not run.has(processor_id):
             return None
         with suppress(TimeoutError):  # the sentence is true without it, and says less
-            return run.history.of(processor_id)
+            return run.history.recent(processor_id)
         return None
 
     def _errors(self, processor_id: str) -> list[str]:

@@ -98,6 +98,22 @@ def test_the_next_kernel_goes_on(app):
     assert list(app.config.folder.joinpath(PRIVATE, "history", "test").iterdir()) != []
 
 
+def test_a_sentence_needs_no_disk(app, monkeypatch):
+    price_flow(app, [1, 2, 3])
+    app.run(block=False)
+    until(lambda: len(app.history("price")) > 0)
+
+    def read(*words):
+        msg = "the disk was read"
+        raise AssertionError(msg)
+
+    monkeypatch.setattr(history_keeper, "read_past", read)
+    app.handle.history._past.clear()
+    until(lambda: app.health().since is not None)
+    assert app.health().said.startswith("price fails 33 % since ")
+    assert "KeyError: 'usd' (1 of 3)" in app.health().said
+
+
 def test_all_processors_are_one_table(app):
     price_flow(app, [1], endless=False)
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,16 @@ class HistoryKeeper:
             if len(self._past) > PASTS:
                 del self._past[next(iter(self._past))]
         return view.history(*past, self._clock.time())
+
+    def recent(self, processor_id: str, timeout: float = LOOK_TIMEOUT_S) -> History:
+        """What it has done in the last hour of this process: enough for a sentence, and cheap.
+
+        Raises:
+            TimeoutError: the loop does not answer.
+        """
+        view: View = self._call(lambda: self.recorder.view(processor_id), timeout)
+        latest = replace(view, blocks=view.blocks[-1:])
+        return latest.history(Rows(), (), self._clock.time())
 
     async def _run(self) -> None:
         try:
