@@ -17,7 +17,10 @@ def profile_now(unit: Unit) -> Profile:
     now = ledger.clock.now()
     span_s = min(SPAN_S, max(now - ledger.metrics.started, 1.0))
     sums, p50_s = ledger.metrics.parts.last(now, span_s), unit.snapshot().p50_s
-    return profile_of(unit.spec, sums, span_s, unit.load().workers, p50_s)
+    options = unit.spec.options  # of one that is done, what it had
+    declared = options.num_replicas * getattr(options, "num_concurrency", 1)
+    workers = unit.load().workers or declared
+    return profile_of(unit.spec, sums, span_s, workers, p50_s)
 
 
 def profile_of(

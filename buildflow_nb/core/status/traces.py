@@ -165,7 +165,9 @@ class Trace:
                 ("encode", Part.ENCODE),
                 ("sink", Part.SINK),
             )
-            if self.spent(part) > self.took_s / 1_000 or part in (Part.WAIT, Part.CODE)
+            if self.spent(part) > self.took_s / 1_000
+            or part is Part.WAIT
+            or (part is Part.CODE and self.spent(part))
         ]
         unknown = sorted({s.part.value for s in self.spans if s.took_s is None})
         more = f"; not measured: {', '.join(unknown)}" if unknown else ""

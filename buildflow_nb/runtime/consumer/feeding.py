@@ -137,7 +137,7 @@ class Feeding:
         now, metrics = self._now, self._ledger.metrics
         feeder.at, feeder.since = _IN_CODE, now()
         taken = feeder.since
-        visits = self._tracing.begin(chunk, taken)
+        visits = self._tracing.begin(chunk, taken, slow=self._pace.slow)
         outcome = await feeder.worker.run(chunk.items(), None, visits)
         metrics.busy_s += outcome.seconds
         self._pace.learn(len(chunk), outcome.seconds)

@@ -27,6 +27,7 @@ CHUNK_S = 0.01
 MAX_CHUNK = 10_000  # elements; more gains nothing
 JOINED = 512  # elements that are joined, at most; more gain nothing
 JOINED_S = 0.001  # between the first and the last of them: latencies are told no finer
+SLOW_S = 1e-4  # seconds of an element; to note a call takes two microseconds
 GROWTH = 8  # a chunk grows at most this much at a time, so that one fast element cannot mislead
 
 
@@ -184,6 +185,11 @@ class Pace:
     def __init__(self) -> None:
         self.chunk = 1
         self._element_s = 0.0
+
+    @property
+    def slow(self) -> bool:
+        """Whether an element takes so long that noting each call costs nothing, or may."""
+        return not self._element_s or self._element_s >= SLOW_S
 
     def learn(self, elements: int, seconds: float) -> None:
         """Take a chunk's time into account."""

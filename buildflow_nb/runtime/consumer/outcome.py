@@ -72,6 +72,11 @@ class ChunkOutcome:
         """What the code returned for one element, flattened."""
         return tuple(flatten(self.results[element]))
 
+    def traced_as(self, element: int) -> str:
+        """The trace of an element that is sampled, "" for any other."""
+        visit = self.visits.get(element)
+        return visit.trace_id if visit is not None and visit.sampled else ""
+
     def failed_in(self, element: int) -> Part:
         """In which part an element at fault failed."""
         if self.values[element] is FAULTY:

@@ -45,8 +45,11 @@ class ChunkTracing:
         ledger.traces.source = source_label(spec)
         return cls(ledger, "" if spec.sink is None else label_of(spec.sink))
 
-    def begin(self, chunk: Chunk, now: float) -> Mapping[int, Visit]:
-        """The visits of those elements that are traced, in order; none where nothing is."""
+    def begin(self, chunk: Chunk, now: float, *, slow: bool = False) -> Mapping[int, Visit]:
+        """The visits of those elements that are traced, in order; none where nothing is.
+
+        Where the code is `slow`, each call is noted, so that one that fails is known whole.
+        """
         book = self.ledger.traces
         if not book.rate:
             return NOT_TRACED
@@ -56,8 +59,23 @@ class ChunkTracing:
                 found = self._asked(chunk, now)
                 break
         drawn = book.draw(len(chunk), now)
-        if not drawn:
-            return found
+        if drawn:
+            found = self._drawn(chunk, drawn, found)
+        return self._all(chunk, found) if slow else found
+
+    @staticmethod
+    def _all(chunk: Chunk, found: Mapping[int, Visit]) -> Mapping[int, Visit]:
+        """Those found, and all others, which are only kept where they fail."""
+        made: dict[int, Visit] = {}
+        for batch, start, end in chunk.parts:
+            for _ in range(start, end):
+                i = len(made)
+                made[i] = found.get(i) or Visit(batch.pulled_at)
+        return made
+
+    @staticmethod
+    def _drawn(chunk: Chunk, drawn: int, found: Mapping[int, Visit]) -> Mapping[int, Visit]:
+        """Those found, and so many of the first ones."""
         made: dict[int, Visit] = {}
         batch, start, end = chunk.parts[0]
         for i in range(drawn):
@@ -91,14 +109,17 @@ class ChunkTracing:
         worked = outcome.worked = self._worked(outcome)
         values, results, faults = outcome.values, outcome.results, outcome.faults
         masked = self.ledger.redaction.masked
+        last = len(values) - 1
         for i, visit in outcome.visits.items():
             visit.worked = worked
+            if not visit.sampled and i != last:
+                continue
             if i not in faults:
                 visit.value, visit.result = keepable(values[i]), keepable(results[i])
                 if masked:
                     self._mask(visit)
-            book.keep(visit)
-        last = len(values) - 1
+            if visit.sampled:
+                book.keep(visit)
         if last in outcome.visits:
             book.last = outcome.visits[last]
         elif last not in faults:
@@ -130,8 +151,10 @@ class ChunkTracing:
             return None
         found: dict[int, TraceContext] = {}
         for i, visit in outcome.visits.items():
+            if not visit.sampled or i in outcome.faults:
+                continue
             places = _places(outcome.slots, i)
-            if i in outcome.faults or not places:
+            if not places:
                 continue
             visit.sink_id = visit.sink_id or new_span_id()
             found |= dict.fromkeys(places, visit.outgoing(visit.sink_id))
@@ -159,11 +182,13 @@ class ChunkTracing:
         for i, error in {**outcome.faults, **final}.items():
             batch, k = chunk.find(i)
             visit = found[i] = outcome.visits.get(i) or Visit(batch.pulled_at)
-            if visit.worked is None:
+            if not visit.sampled:
                 visit.worked, visit.tries = worked, batch.tries + 1
                 visit.context = batch.contexts.get(k) if batch.contexts else None
-            if i not in outcome.visits or i in outcome.faults:
+            if not visit.sampled or i in outcome.faults:
                 visit.value = keepable(self.ledger.redaction.raw(batch.items[k]))
+            if not visit.sampled and i not in outcome.faults:
+                visit.result = keepable(self.ledger.shown(outcome.given(i)))
             visit.failed_in = Part.SINK if i in final else outcome.failed_in(i)
             visit.error = self.ledger.said(describe(error), batch.items[k])
             visit.origin = batch.origin(k) if batch.origin is not None else ""

@@ -346,7 +346,7 @@ def _keep(ledger: Ledger, chunk: Chunk, outcome: ChunkOutcome) -> None:
         [outcome.values[i] for i in kept],
         [outcome.given(i) for i in kept],
         outcome.seconds / len(chunk),
-        {k: outcome.visits[i].trace_id for k, i in enumerate(kept) if i in outcome.visits},
+        {k: outcome.traced_as(i) for k, i in enumerate(kept) if outcome.traced_as(i)},
     )
 
 

@@ -190,6 +190,29 @@ def test_a_failure_has_a_trace_with_what_is_known_of_its_chunk():
     assert trace_of({"picky": bench.ledger}, 1) == trace
 
 
+def test_a_failure_of_slow_code_is_known_whole():
+    """As long as nothing is known of its speed, code may be slow."""
+
+    def never(x: int) -> int:
+        print("trying", x)  # noqa: T201
+        raise ValueError(x)
+
+    with logs.captured():
+        bench = run(never, FakeSource([[1]]), FakeSink(), rate=1e-9, free=False, retries=0)
+    (step,) = traces(bench, failed=True)[0].steps
+    code = next(span for span in step.parts if span.part is Part.CODE)
+    assert code.took_s is not None
+    assert [line.text for line in code.lines] == ["trying 1"]
+
+
+def test_what_is_only_noted_in_case_it_fails_takes_no_trace_along():
+    sink = TracedSink()
+    bench = run(double, FakeSource([[1], [2], [3]]), sink, rate=1e-9, free=False)
+    assert sink.took == {}
+    assert len(traces(bench)) == 1
+    assert [passage.trace_id for passage in bench.ledger.passages] == ["", "", ""]
+
+
 def test_what_cannot_be_converted_was_never_called():
     bench = run(double, FakeSource([["one", 2]], receipts=False), FakeSink(), retries=0)
     (trace,) = traces(bench, failed=True)
@@ -202,6 +225,14 @@ def test_what_the_sink_refuses_failed_there():
     (trace,) = traces(bench, failed=True)
     pushed = next(span for span in trace.steps[0].parts if span.part is Part.SINK)
     assert "refused" in pushed.error
+    assert trace.steps[0].gave == (4,)
+
+
+def test_what_the_sink_refuses_of_those_not_sampled_failed_there_too():
+    sink = FakeSink(refuse=lambda item: item == 4)
+    bench = run(double, FakeSource([[1, 2, 3]]), sink, rate=1e-9, free=False, retries=0)
+    (trace,) = traces(bench, failed=True)
+    assert "refused" in next(s for s in trace.steps[0].parts if s.part is Part.SINK).error
     assert trace.steps[0].gave == (4,)
 
 
