@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from buildflow_nb.core.engine_choice import ENGINES
 from buildflow_nb.core.errors import ConfigError, told
 from buildflow_nb.core.nearest import cut, nearest, shown
-from buildflow_nb.core.pricing import USAGE_WORDS, Usage
 from buildflow_nb.core.primitive import stack_said
 
 if TYPE_CHECKING:
     import yaml
 
     from buildflow_nb.core.config_section import Section
+    from buildflow_nb.core.pricing import Usage
     from buildflow_nb.core.status.thresholds import Thresholds
 
 __all__ = ("FILE_NAME", "CloudProvider", "Config", "Stack", "find_config", "load_config")
@@ -261,6 +261,8 @@ def _stack(section: Section) -> Stack:
 
 
 def _usage(section: Section) -> dict[str, Usage]:
+    from buildflow_nb.core.pricing import USAGE_WORDS, Usage
+
     found: dict[str, Usage] = {}
     for name, inner in section.sections().items():
         found[name] = Usage(**{word: inner.number(word, least=0) for word in USAGE_WORDS})

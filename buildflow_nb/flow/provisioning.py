@@ -29,7 +29,6 @@ from buildflow_nb.core.status.operations import (
     Result,
     Summary,
 )
-from buildflow_nb.core.status.plan import Review
 from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.flow.declaring import Declaring
@@ -37,6 +36,7 @@ from buildflow_nb.infra.flow_stack import FlowStack
 from buildflow_nb.infra.stop import Stop
 
 if TYPE_CHECKING:
+    from buildflow_nb.core.status.plan import Review
     from buildflow_nb.runtime.handle import RunHandle
 
 __all__ = ("Provisioning",)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from buildflow_nb.core.env import Env
 from buildflow_nb.core.primitive import key_of
-from buildflow_nb.core.resource_look import Figure
 from buildflow_nb.core.status.stack_view import StackView
-from buildflow_nb.flow.resource_names import KnownResource, found_resource, known_resources
 from buildflow_nb.flow.running import Running
-from buildflow_nb.flow.standing_env import standing_env
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loaded where somebody looks
+    from buildflow_nb.core.resource_look import Figure
     from buildflow_nb.flow.resource import Resource
+    from buildflow_nb.flow.resource_names import KnownResource
 
 __all__ = ("ResourceState", "Resources")
 
@@ -47,6 +46,7 @@ class Resources(Running):
             UsageError: the flow has no such resource, or several of that name.
         """
         from buildflow_nb.flow.resource import Resource
+        from buildflow_nb.flow.resource_names import found_resource, known_resources
 
         known = self.known_resources()
         if isinstance(named, str):
@@ -67,6 +67,8 @@ class Resources(Running):
 
     def known_resources(self) -> dict[str, KnownResource]:
         """The same with their primitives, by class and id."""
+        from buildflow_nb.flow.resource_names import known_resources
+
         registry = self.registry
         return known_resources(registry.processors.values(), registry.primitives, registry.managed)
 
@@ -104,6 +106,8 @@ class _Known:
 
     def reached(self, primitive: object) -> tuple[Env, str]:
         """Where clients connect, and why this one cannot be looked at there."""
+        from buildflow_nb.flow.standing_env import standing_env
+
         return standing_env(self._flow.place, self._flow.config.folder, primitive)
 
     def known(self) -> Mapping[str, KnownResource]:
@@ -112,6 +116,8 @@ class _Known:
 
     def rates(self, known: KnownResource) -> list[Figure]:
         """What the run reads from it and writes to it; the loop is asked, and may be held."""
+        from buildflow_nb.core.resource_look import Figure
+
         handle = self._flow.handle
         if handle is None or not handle.running:
             return []

@@ -22,14 +22,14 @@ from buildflow_nb.core.engine_choice import RAY, EngineChoice, chosen_engine
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.events import Listener
 from buildflow_nb.core.options import FlowOptions
-from buildflow_nb.core.status.profile import Profile
 from buildflow_nb.core.status.snapshot import LOOK_TIMEOUT_S, FlowSnapshot, Passage
-from buildflow_nb.core.status.traces import Trace
 from buildflow_nb.core.surroundings import BEING_LOADED, kernel, must_not_block
 from buildflow_nb.flow.declaring import Declaring
 
 if TYPE_CHECKING:  # what runs is loaded when something is to run
     from buildflow_nb.core.status.history import History
+    from buildflow_nb.core.status.profile import Profile
+    from buildflow_nb.core.status.traces import Trace
     from buildflow_nb.runtime.handle import RunHandle
     from buildflow_nb.runtime.observability.failures import FailureRecord
     from buildflow_nb.runtime.observability.history_keeper import HistoryPlace

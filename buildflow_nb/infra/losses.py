@@ -14,9 +14,9 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.known_resources import HOLDING, holder_of
 from buildflow_nb.core.primitive import key_of, owned_by
 from buildflow_nb.core.resource_look import Asked, Held, Lookable, Standing
+from buildflow_nb.core.status.operations import Op
 from buildflow_nb.core.status.plan import Change, Loss
 from buildflow_nb.core.status.stack_view import StackView
-from buildflow_nb.core.status.steps import Op
 
 __all__ = ("LOSS_S", "losses")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from buildflow_nb.core.known_resources import billed_of
 from buildflow_nb.core.pricing import Billed, Priced, Usage
 from buildflow_nb.core.primitive import Managed, key_of, label_of
+from buildflow_nb.core.status.operations import Op
 from buildflow_nb.core.status.plan import Change, Monthly, Price
 from buildflow_nb.core.status.stack_view import StackView
-from buildflow_nb.core.status.steps import Op
 from buildflow_nb.infra.prices import ASSUMED_KB, price_rows, reckoned
 
 __all__ = ("KnownUsage", "priced")

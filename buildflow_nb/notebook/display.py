@@ -16,20 +16,22 @@ from buildflow_nb.core.declaring.flow_spec import (
     EndpointSpec,
     ProcessorSpec,
 )
-from buildflow_nb.core.status.profile import Profile
 from buildflow_nb.core.status.snapshot import FlowSnapshot
-from buildflow_nb.core.status.traces import Trace
 
 if TYPE_CHECKING:
     from buildflow_nb.cockpit.views.listings import Declared
     from buildflow_nb.cockpit.views.profile import ProfileShown
     from buildflow_nb.cockpit.views.replayed import SideBySide
+    from buildflow_nb.cockpit.views.resource_page import LookView
     from buildflow_nb.cockpit.views.trace import TraceShown
+    from buildflow_nb.core.resource_look import ResourceLook
+    from buildflow_nb.core.status.profile import Profile
+    from buildflow_nb.core.status.traces import Trace
     from buildflow_nb.flow import Flow
     from buildflow_nb.runtime.handle import RunHandle
     from buildflow_nb.runtime.replay import Replay
 
-    Shown = FlowSnapshot | ProcessorSpec | Replay | Trace | Profile
+    Shown = FlowSnapshot | ProcessorSpec | Replay | Trace | Profile | ResourceLook
 
 __all__ = ("html", "register", "text", "unregister")
 
@@ -40,6 +42,7 @@ _DATA = (
     ("buildflow_nb.runtime.replay", "Replay"),
     ("buildflow_nb.core.status.traces", "Trace"),
     ("buildflow_nb.core.status.profile", "Profile"),
+    ("buildflow_nb.core.resource_look", "ResourceLook"),
     *((kind.__module__, kind.__name__) for kind in (ConsumerSpec, CollectorSpec, EndpointSpec)),
 )
 
@@ -63,17 +66,23 @@ def text(value: Shown) -> str:
 
 
 def _listed(
-    value: ProcessorSpec | Replay | Trace | Profile,
-) -> Declared | SideBySide | TraceShown | ProfileShown:
+    value: ProcessorSpec | Replay | Trace | Profile | ResourceLook,
+) -> Declared | SideBySide | TraceShown | ProfileShown | LookView:
     from buildflow_nb.cockpit.views.listings import Declared
     from buildflow_nb.cockpit.views.profile import ProfileShown
     from buildflow_nb.cockpit.views.replayed import SideBySide
+    from buildflow_nb.cockpit.views.resource_page import LookView
     from buildflow_nb.cockpit.views.trace import TraceShown
+    from buildflow_nb.core.resource_look import ResourceLook
+    from buildflow_nb.core.status.profile import Profile
+    from buildflow_nb.core.status.traces import Trace
 
     if isinstance(value, (ConsumerSpec, CollectorSpec, EndpointSpec)):
         return Declared([value], value.kind)
     if isinstance(value, Trace):
         return TraceShown(value)
+    if isinstance(value, ResourceLook):
+        return LookView(value)
     if isinstance(value, Profile):
         return ProfileShown(value, time.time())
     return SideBySide(value)

@@ -12,9 +12,9 @@ import pytest
 from buildflow_nb.core.env import Env
 from buildflow_nb.core.known_resources import HOLDING, holder_of
 from buildflow_nb.core.resource_look import Asked, Held, ResourceLook, Standing
+from buildflow_nb.core.status.operations import Op, Step
 from buildflow_nb.core.status.plan import Change, Loss, changes_of, counts_of
 from buildflow_nb.core.status.stack_view import StackResource, StackView
-from buildflow_nb.core.status.steps import Op, Step
 from buildflow_nb.infra.losses import losses
 
 QUEUE = "aws:sqs/queue:Queue"

@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 
 from buildflow_nb.core.pricing import Billed, Usage
+from buildflow_nb.core.status.operations import Op
 from buildflow_nb.core.status.plan import Change
 from buildflow_nb.core.status.stack_view import StackResource, StackView
-from buildflow_nb.core.status.steps import Op
 from buildflow_nb.infra.plan_price import KnownUsage, priced
 from buildflow_nb.infra.prices import price_rows, reckoned
 from buildflow_nb.io.aws import S3Bucket, SQSQueue

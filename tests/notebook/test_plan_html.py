@@ -10,9 +10,12 @@ from buildflow_nb.cockpit.views.operation_view import OperationView
 from buildflow_nb.cockpit.views.plan_html import counts_html, plan_html
 from buildflow_nb.core.resource_look import Held
 from buildflow_nb.core.status.operations import (
+    Op,
     Operation,
     Outcome,
+    PropertyChange,
     Result,
+    Step,
     StepDone,
     StepFailed,
     StepPlanned,
@@ -20,7 +23,6 @@ from buildflow_nb.core.status.operations import (
     Summary,
 )
 from buildflow_nb.core.status.plan import Loss, Monthly, Price, Review, changes_of
-from buildflow_nb.core.status.steps import Op, PropertyChange, Step
 from buildflow_nb.infra.report import plan_text
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -29,6 +29,9 @@ def test_a_look_is_a_page_and_a_list_is_a_table(shop):
     assert "88123" in shown.value._repr_html_()
     assert "4111" not in shown.value._repr_html_() + repr(shown.value)
     assert shown.value.look.held.count == 1
+    formatted = shop.shell.display_formatter.format(shop.app.resource("orders").look())[0]
+    assert "88123" in formatted["text/html"]
+    assert "88123" in formatted["text/plain"]
     listed = shop("%buildflow look").value
     assert {one.name for one in listed} == {"orders", "orders-dead", "out.csv"}
     assert isinstance(shop("%buildflow look order").error, UsageError)

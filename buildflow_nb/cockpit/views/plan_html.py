@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from buildflow_nb.cockpit.views import markup
 from buildflow_nb.cockpit.views.markup import quote
+from buildflow_nb.core.status.operations import Op
 from buildflow_nb.core.status.plan import ORDER, Change, Review
-from buildflow_nb.core.status.steps import Op
 from buildflow_nb.infra.report import SIGNS, changed, loss_of, lost, monthly_of, price_said
 
 __all__ = ("counts_html", "plan_html")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from buildflow_nb.core.resource_look import Held
-from buildflow_nb.core.status.steps import Op, Step
+from buildflow_nb.core.status.operations import Op, Step
 
 __all__ = ("ORDER", "Change", "Loss", "Monthly", "Price", "Review", "changes_of", "counts_of")
 
