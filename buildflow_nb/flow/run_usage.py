@@ -1,16 +1,18 @@
 """How much the last run used each resource: rates as its history has them, sizes as it shows them.
 
 The history outlives the run, so the rates are known after a restart of the kernel and in a terminal
-too; the size of elements is known while the run can be asked.
+too; the size of elements is known while the run can be asked. Only what a cloud bills is looked at,
+for a bounded time: what was measured before stays known for the rest.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from buildflow_nb.core.conversion.encode import json_bytes
-from buildflow_nb.core.pricing import Usage
+from buildflow_nb.core.pricing import Priced, Usage
 from buildflow_nb.core.status.history import History
 from buildflow_nb.flow.resource_names import KnownResource
 from buildflow_nb.runtime.handle import RunHandle
@@ -18,6 +20,7 @@ from buildflow_nb.runtime.handle import RunHandle
 __all__ = ("run_usage",)
 
 LEAST_S = 5.0  # of a run that tells a rate
+MOST_S = 1.5  # for histories, which are read from the disk; a plan waits for it
 SAMPLES = 20  # elements whose size is taken
 
 
@@ -28,13 +31,18 @@ def run_usage(
 ) -> tuple[dict[str, Usage], float]:
     """Usage by class and id, and when it was measured last; empty where nothing was."""
     found: dict[str, Usage] = {}
-    latest = 0.0
+    histories: dict[str, History] = {}
+    latest, ends = 0.0, time.monotonic() + MOST_S
     for resource in known:
+        if not isinstance(resource.primitive, Priced):
+            continue
         for role, spec in resource.uses:
-            if role not in ("source", "sink"):
+            if role not in ("source", "sink") or time.monotonic() > ends:
                 continue
             with suppress(TimeoutError):
-                history = history_of(spec.id)
+                if spec.id not in histories:
+                    histories[spec.id] = history_of(spec.id)
+                history = histories[spec.id]
                 rate = _rate(history, role)
                 if rate is None:
                     continue

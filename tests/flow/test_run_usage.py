@@ -82,3 +82,19 @@ def test_what_was_measured_is_kept_for_other_sessions(app, tmp_path):
     assert found.when
     (tmp_path / ".buildflow" / "usage.json").write_text("{")
     assert known_usage(config).measured == {}
+
+
+def test_histories_are_read_once_each_and_for_a_bounded_time(app, monkeypatch):
+    asked = []
+
+    def history_of(name):
+        asked.append(name)
+        return history(name, (DAY, 10, 1_200, 1_200))
+
+    known = app.known_resources().values()
+    assert run_usage(history_of, None, known)[0]
+    assert sorted(asked) == ["price", "read"]
+    monkeypatch.setattr("buildflow_nb.flow.run_usage.MOST_S", -1.0)
+    asked.clear()
+    assert run_usage(history_of, None, known) == ({}, 0.0)
+    assert asked == []
