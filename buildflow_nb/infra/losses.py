@@ -1,7 +1,7 @@
 """What a plan's deletions would lose, counted by asking: objects, messages, rows.
 
-All are asked at once, on a loop of its own, within a few seconds in all. What does not answer by
-then, or cannot be asked, is not known, and never nothing.
+All are asked side by side, on a loop of their own, within a few seconds in all. What does not
+answer by then, or cannot be asked, is not known, and never nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = ("LOSS_S", "losses")
 
 LOSS_S = 5.0  # for all answers; a person waits for the plan
 GRACE_S = 1.0
+AT_ONCE = 128  # looks; each may take a thread and a connection
 GOING = (Op.DELETE, Op.REPLACE)
 
 
@@ -74,15 +75,17 @@ def _answers(wanted: Mapping[str, Lookable], env: Env, within_s: float) -> dict[
     """What each holds, as far as it has said so in time; whoever hangs is left behind."""
     found: dict[str, Held | None] = {}
 
-    async def ask(owner: str, primitive: Lookable) -> None:
-        look = await primitive.look(env, Asked(0, whole=True, within_s=within_s))
+    async def ask(owner: str, primitive: Lookable, room: asyncio.Semaphore) -> None:
+        async with room:
+            look = await primitive.look(env, Asked(0, whole=True, within_s=within_s))
         if look.standing is Standing.ABSENT:
             found[owner] = Held("objects", 0)  # it is gone by itself
         elif look.there:
             found[owner] = look.held
 
     async def ask_all() -> None:
-        asking = [asyncio.ensure_future(ask(owner, one)) for owner, one in wanted.items()]
+        room = asyncio.Semaphore(AT_ONCE)
+        asking = [asyncio.ensure_future(ask(owner, one, room)) for owner, one in wanted.items()]
         if asking:
             _, late = await asyncio.wait(asking, timeout=within_s)
             for one in late:
