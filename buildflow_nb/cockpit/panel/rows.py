@@ -25,7 +25,7 @@ from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 
 __all__ = ("Rows",)
 
-SORT_S = 3.0  # between two sortings by numbers
+SORT_S = 3.0  # between two sorts by numbers
 ABOVE = 4  # rows that are drawn above those in sight
 
 
