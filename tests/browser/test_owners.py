@@ -49,7 +49,7 @@ def test_deletions_are_counted_red_and_typed(notebook):
     expect(yes).to_have_text("Delete 1 resource")
     warning = one_view.get_by_text("this deletes 1 resource, and creates 0")
     assert warning.evaluate("e => getComputedStyle(e).color") == yes.evaluate(
-        "e => getComputedStyle(e).color"
+        "e => getComputedStyle(e).backgroundColor"
     )
     one.shot("owners-typed", one_view)
     yes.click()
