@@ -91,10 +91,10 @@ class Cockpit:
         from buildflow_nb.cockpit.page.server import PageServer
 
         with self._opening:
-            if self._page is None:
-                self._page = PageServer(self, port)
-            self._page.start()
-        return Link(self._page.link, self.flow().flow_id)
+            page = self._page or PageServer(self, port)
+            page.start()  # one whose port cannot be had is not kept
+            self._page = page
+        return Link(page.link, self.flow().flow_id)
 
     def close(self) -> None:
         """Let go of the page, if there is one."""

@@ -254,8 +254,11 @@ def test_a_page_that_reads_nothing_is_let_go_of(link, cockpit, monkeypatch):
 
 def test_a_port_that_is_taken_is_said(cockpit, link, flow):
     port = int(base_of(link).rpartition(":")[2])
+    other = Cockpit(lambda: flow, lambda: None)
     with pytest.raises(ServeError, match=f"127.0.0.1:{port}"):
-        Cockpit(lambda: flow, lambda: None).open(port)
+        other.open(port)
+    assert other.open().url  # and another port can be asked for
+    other.close()
 
 
 def test_a_page_is_gone_with_its_program(cockpit, link):
