@@ -30,7 +30,7 @@ _LOGGER = logging.getLogger(__name__)
 WAITING = 16  # clicks that wait for a thread; a person who clicks more is told to wait
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
 _STEER = frozenset({"run", "start", "remove"})  # what waits for the cell that runs
-GONE_S = 60.0  # after which what went well is no news
+GONE_S = 6.0  # after which what went well is no news
 CELL_S = 3_600.0  # for so long; whoever clicked has forgotten it by then
 
 
@@ -123,7 +123,7 @@ class ClickQueue:
 
     @property
     def news(self) -> str:
-        """What was said last, as long as it is news: what went well is so for a minute."""
+        """What was said last, as long as it is news: what went well is so for a moment."""
         old = self.tone == "ok" and time.monotonic() - self._said_at > GONE_S
         return "" if old else self.said
 
