@@ -89,10 +89,19 @@ def test_managed_resources_have_a_lane_of_their_own_and_say_whether_the_stack_ha
     lanes = [[node.title for node in lane.nodes if node.managed] for lane in graph.lanes]
     assert lanes == [["priced"], ["mine", "other"]]
     html = graph_html(
-        graph, shot(), lambda n: ("applied", "ok") if n.title == "priced" else ("no", "warn")
+        graph,
+        shot(replace(PRICE, elements_out=0)),
+        lambda n: ("applied", "ok") if n.title == "priced" else ("no", "warn"),
     )
     assert html.count("SQS · applied") == 1
     assert html.count("S3 · no<") == 2
+
+
+def test_resources_say_how_much_waits_in_them_and_how_much_was_written(flow):
+    consumer(flow, "price", SQSQueue("orders"), SQSQueue("priced"))
+    html = graph_html(graph_of(flow.spec()), shot(), lambda _: ("applied", "ok"))
+    assert "SQS · 312 waiting" in html
+    assert "SQS · 513k written" in html
 
 
 def test_what_is_not_joined_stands_in_lanes_of_its_own_and_what_is_shared_joins_them(flow):

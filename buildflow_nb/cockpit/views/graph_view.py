@@ -43,17 +43,15 @@ def graph_html(
     badge: Badge,
     *,
     folds: Folds | None = None,
-    counts: Mapping[str, str] | None = None,
 ) -> str:
     """The graph with the numbers of a snapshot; "" where there is nothing to draw.
 
-    `counts` says of primitives, by key, how much is in them. With `folds` it is live: nodes can be
-    clicked.
+    With `folds` it is live: nodes can be clicked.
     """
     if not graph.nodes:
         return ""
     found = {p.processor_id: p for p in snapshot.processors}
-    drawing = Drawing(found, badge, folds is not None, folds or Folds(), counts or {})
+    drawing = Drawing(found, badge, folds is not None, folds or Folds(), _counts(graph, found))
     folds = drawing.folds
     many = sum(len(lane.processors) for lane in graph.lanes)
     grouped = many >= FOLDS_AT and not folds.unfolded
@@ -62,6 +60,21 @@ def graph_html(
     said = f"graph of the flow: {'; '.join(joined[:40]) or ', '.join(map(_name, graph.lanes))}"
     named = markup.attributes(class_="graph", role="group", tabindex=0, aria_label=said)
     return f"<div{named}>{''.join(lanes)}</div>"
+
+
+def _counts(graph: Graph, found: Mapping[str, ProcessorSnapshot]) -> dict[str, str]:
+    """How much waits in each primitive that is read, and how much was written to the others."""
+    waiting, written = dict[str, int](), dict[str, int]()
+    for edge in graph.edges:
+        shot = found.get(edge.processor)
+        if shot is None:
+            continue
+        if edge.side == "in" and shot.backlog is not None and not shot.ends:
+            waiting[edge.start] = max(waiting.get(edge.start, 0), shot.backlog)
+        elif edge.side == "out" and shot.elements_out:
+            written[edge.end] = written.get(edge.end, 0) + shot.elements_out
+    said = {key: f"{formats.brief(count)} written" for key, count in written.items()}
+    return said | {key: f"{formats.brief(count)} waiting" for key, count in waiting.items()}
 
 
 def _lanes(lanes: Sequence[Lane], drawing: Drawing) -> list[str]:
