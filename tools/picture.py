@@ -23,7 +23,7 @@ def main() -> int:
         prepare(Path(name) / NOTEBOOK)
         with jupyterlab(Path(name), Path(home)) as lab, open_browser() as browser:
             page = browser.new_page(
-                viewport={"width": 1100, "height": 860}, device_scale_factor=1.5
+                viewport={"width": 1200, "height": 820}, device_scale_factor=1.5
             )
             take(page, lab.url(NOTEBOOK), IMAGES / "quickstart.png")
     sys.stdout.write(f"{IMAGES / 'quickstart.png'}\n")
@@ -59,7 +59,7 @@ def take(page: Page, address: str, target: Path) -> None:
         "() => { const cells = window.jupyterapp.shell.currentWidget.content.widgets;"
         "const run = cells.findIndex(c => c.model.sharedModel.source.startsWith('%buildflow run'));"
         "window.jupyterapp.shell.currentWidget.content.activeCellIndex = run;"
-        "window.jupyterapp.shell.currentWidget.content.scrollToItem(run, 'center') }"
+        "window.jupyterapp.shell.currentWidget.content.scrollToItem(run, 'start') }"
     )
     page.wait_for_timeout(1_000)
     page.evaluate("() => document.querySelectorAll('.Toastify').forEach(e => e.remove())")
