@@ -6,7 +6,7 @@ price of what nobody can tell is not known, and is said as such; it is never not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from buildflow_nb.core.known_resources import billed_of
@@ -19,6 +19,7 @@ from buildflow_nb.infra.prices import ASSUMED_KB, price_rows, reckoned
 
 __all__ = ("KnownUsage", "priced")
 
+MOST_NAMED = 3  # primitives whose price is not known
 REGIONS = "us-east-1 and us-central1"
 
 
@@ -92,7 +93,7 @@ def priced(
     total = sum(m.usd or 0.0 for k, m in by_owner.items() if k in declared)
     added = sum(by_owner[k].usd or 0.0 for k, op in found.items() if op is Op.CREATE)
     gone = sum(by_owner[k].usd or 0.0 for k, op in found.items() if op is Op.DELETE)
-    unknown = tuple(key for key, monthly in by_owner.items() if monthly.usd is None)
+    unknown = tuple(k for k, monthly in by_owner.items() if k in declared and monthly.usd is None)
     price = Price(total, added - gone, unknown, by_owner, sources=_sources(rows))
     return _with_words(price, usage, rows)
 
@@ -114,12 +115,17 @@ def _with_words(price: Price, usage: KnownUsage, rows: Mapping[str, None]) -> Pr
             f"list prices of {max(dates)[:7]}, {REGIONS}" if dates else f"list prices, {REGIONS}"
         )
         size = "" if _sizes_known(known, usage) else f", {ASSUMED_KB:g} kB an element"
-        more = f"; of {len(price.unknown)} not known" if price.unknown else ""
+        more = f"; not known of {_named(price.unknown)}" if price.unknown else ""
         said = (
             f"{usage.basis(known)}{size}: {price.total:,.2f} US dollars a month{more} "
             f"({until}, without free allowances)"
         )
     return Price(price.total, price.change, price.unknown, price.by_owner, said, price.sources)
+
+
+def _named(keys: Sequence[str]) -> str:
+    named = ", ".join(key.partition(" ")[2] or key for key in keys[:MOST_NAMED])
+    return named + (f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else "")
 
 
 def _sizes_known(keys: Iterable[str], usage: KnownUsage) -> bool:

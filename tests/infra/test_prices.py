@@ -150,9 +150,9 @@ def test_a_plan_says_what_there_is_then_and_what_it_changes():
     found = priced(changes, [QUEUE, NEW], REAL, usage)
     assert found.total == pytest.approx(37.8432 + 13.14)
     assert found.change == pytest.approx(13.14 - 37.8432)
-    assert found.unknown == ("Key k",)
+    assert found.unknown == ()  # what goes is not in the price
     assert found.said == (
-        "at the last run's 120/s (29 Nov): 50.98 US dollars a month; of 1 not known "
+        "at the last run's 120/s (29 Nov): 50.98 US dollars a month "
         "(list prices of 2026-08, us-east-1 and us-central1, without free allowances)"
     )
     assert len(found.sources) == 2

@@ -14,6 +14,7 @@ PRICE = ProcessorSnapshot(
     elements_in=512_906,
     elements_out=512_897,
     failed=9,
+    failures_kept=9,
     in_flight=200,
     backlog=312,
     in_per_s=2140.4,

@@ -31,6 +31,7 @@ WAITING = 16  # clicks that wait for a thread; a person who clicks more is told 
 OPERATIONS = frozenset({"preview", "apply", "refresh", "destroy"})
 _STEER = frozenset({"run", "start", "remove"})  # what waits for the cell that runs
 GONE_S = 6.0  # after which what went well is no news
+TOLD_S = 30.0  # after which what is merely told is none
 CELL_S = 3_600.0  # for so long; whoever clicked has forgotten it by then
 
 
@@ -124,7 +125,8 @@ class ClickQueue:
     @property
     def news(self) -> str:
         """What was said last, as long as it is news: what went well is so for a moment."""
-        old = self.tone == "ok" and time.monotonic() - self._said_at > GONE_S
+        lasts = {"ok": GONE_S, "mute": TOLD_S}.get(self.tone)  # an error stays until it is read
+        old = lasts is not None and time.monotonic() - self._said_at > lasts
         return "" if old else self.said
 
     def _after_cell(self, line: str, handler: Handler) -> Handler:

@@ -23,6 +23,7 @@ __all__ = ("TraceTab",)
 OTHERS = 20  # traces to go to from here
 AGAIN_S = 1.0  # between two looks at a trace that may go on
 YOUNG_S = 30.0
+_GONE = '<p class="warn">'
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ class TraceTab:
             others = flow.traces(processor_id, OTHERS)
             chosen = state.trace or _last(others)
         html, ends = _made(flow, processor_id, chosen, others, now)
+        if html.startswith(_GONE) and drawn is not None and drawn.key == key:
+            html = drawn.html  # what is read stays, also when it is kept no more
         self._drawn = _Drawn(key, html, now, ends, others, chosen)
         return html
 
@@ -76,5 +79,5 @@ def _made(
         trace = flow.trace(which)
     except UsageError as error:
         table = traces_html(others, processor_id)
-        return f'<p class="warn">{quote(str(error))}</p>{table}', now
+        return f"{_GONE}{quote(str(error))}</p>{table}", now
     return trace_html(trace, processor_id, others), trace.started_at + trace.took_s + YOUNG_S

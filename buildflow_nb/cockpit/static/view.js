@@ -262,7 +262,20 @@ function render({ model, el }) {
     root.setAttribute("aria-label", label);
     root.classList.toggle("bf-odd"); // restarts the wait for the next sign of life
     pieces.take(put, order);
+    float();
     for (const [n, one] of [...sent]) if (one.heard) take(n);
+  };
+
+  // Where the head is out of sight, what a click came to is told at the lower edge, too.
+  const floating = document.createElement("div");
+  floating.className = "float";
+  floating.setAttribute("aria-hidden", "true");
+  const float = () => {
+    const toasts = root.querySelector(".toasts");
+    const away = toasts && toasts.getBoundingClientRect().bottom < 0;
+    const html = away ? toasts.innerHTML : "";
+    if (floating.innerHTML !== html) floating.innerHTML = html;
+    root.append(floating);
   };
 
   // A button says in itself, for a moment or until it is heard, what came of its click.
@@ -301,6 +314,11 @@ function render({ model, el }) {
     send({ act, arg, value, n, fields: await fieldsOf(element), ...extra });
   };
 
+  const closeMenu = (event) => {
+    const menu = root.querySelector("details.menu[open]");
+    if (menu && !event.target.closest?.("summary")) menu.open = false;
+  };
+  document.addEventListener("click", closeMenu);
   root.addEventListener("click", async (event) => {
     const copied = event.target.closest("[data-copy]");
     if (copied) return void tell(copied, await copy(copied.dataset.copy));
@@ -345,7 +363,11 @@ function render({ model, el }) {
   );
   const typed = (event) => {
     const field = FIELDS.has(event.target.nodeName);
-    if (event.key === "Escape") {
+    if (event.key === "Escape" && root.querySelector("details.menu[open]")) {
+      root.querySelector("details.menu[open]").open = false;
+    } else if (event.key === "Escape" && root.querySelector("[data-question]")) {
+      send({ act: "ask", arg: "" });
+    } else if (event.key === "Escape") {
       const open = root.querySelector("[data-drawer]")?.dataset.drawer;
       send({ act: "close" });
       const row = [...root.querySelectorAll("tr[data-act]")].find((e) => e.dataset.arg === open);
@@ -390,6 +412,7 @@ function render({ model, el }) {
     clearInterval(calling);
     send({ act: "gone", arg: page });
     clearTimeout(typing);
+    document.removeEventListener("click", closeMenu);
     model.off("msg:custom", told);
   };
 }

@@ -47,7 +47,7 @@ def failures_html(
     heads = (
         ("what", "l"),
         ("where", "l h7"),
-        ("count", ""),
+        ("count" if failed <= len(found) else "kept", ""),
         ("when", "l h8"),
         ("first to last", "l h7"),
         ("what to do", ""),
@@ -128,7 +128,7 @@ def _opened(processor_id: str, group: Group, line: str, off: Off) -> str:
     )
     count = len(group.failures)
     deeds = (
-        f"<button{copy}>Edit as cell</button>"
+        f"<button{copy}>Copy as cell</button>"
         + _do("Retry this one", f"{one} --retry", off)
         + markup.button(
             "Trace", "trace", f"{processor_id} {failed.number}", class_="s",

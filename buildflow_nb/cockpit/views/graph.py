@@ -16,6 +16,7 @@ from buildflow_nb.core.declaring.dependencies import Ambient, PrimitiveDependenc
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, FlowSpec, ProcessorSpec
 from buildflow_nb.core.portable import declared_as
 from buildflow_nb.core.primitive import Managed, label_of, owned_by, parents_of
+from buildflow_nb.core.resource_look import Lookable
 
 __all__ = ("Edge", "Graph", "Lane", "Node", "graph_of")
 
@@ -27,7 +28,7 @@ class Node:
     """One box, of `kind` "primitive", "route" or "processor"; where it stands in its lane.
 
     `note` is what kind of thing it is, a class or "consumer"; `declared` as what portable one it
-    was declared. `uses` are names of what is injected into it.
+    was declared. One that `looks` can be looked into. `uses` are names of what is injected into it.
     """
 
     key: str
@@ -35,6 +36,7 @@ class Node:
     title: str
     note: str
     managed: bool = False
+    looks: bool = False
     declared: str = ""
     uses: tuple[str, ...] = ()
     column: int = 0
@@ -133,7 +135,8 @@ def _add_primitive(graph: Graph, primitive: object, managed: set[str]) -> str:
         kind = type(primitive).__name__
         title = label_of(primitive).removeprefix(kind).strip() or kind
         declared = declared_as(primitive) or ""
-        graph.nodes[key] = Node(key, "primitive", title, kind, key in managed, declared)
+        looks = isinstance(primitive, Lookable)
+        graph.nodes[key] = Node(key, "primitive", title, kind, key in managed, looks, declared)
     return key
 
 

@@ -31,7 +31,7 @@ from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 __all__ = ("FOLDS_AT", "graph_html")
 
 FOLDS_AT = 10  # processors, from which on they are grouped by name
-WIDE = 14.4  # per cent of a lane that a node takes, where at most five stand in a row
+_WIDTHS = {3: 20.0, 4: 17.0, 5: 14.4}  # per cent of a lane that a node takes, by its columns
 FIVE = 5
 HIGH, DOWN = 44, 64  # pixels of a node, and from one row to the next
 MOST_LANES = 15  # that are drawn; a search brings the others
@@ -118,6 +118,7 @@ def _lane(lane: Lane, drawing: Drawing) -> str:
     worst = _worst(lane, drawing)
     map_ = "" if folded else _map(lane, drawing)
     classes = "lane" + (" folded" if folded else "") + (" bad" if worst == "err" else "")
+    classes += "" if lane.processors else " loose"
     key = markup.attributes(class_=classes, data_key=f"lane {name}")
     return f"<div{key}>{fold}{_summary(lane, drawing)}{map_}</div>"
 
@@ -149,7 +150,7 @@ def _summary(lane: Lane, drawing: Drawing) -> str:
 
 
 def _map(lane: Lane, drawing: Drawing) -> str:
-    width = WIDE if lane.columns <= FIVE else 72 / lane.columns
+    width = _WIDTHS[max(lane.columns, 3)] if lane.columns <= FIVE else 72 / lane.columns
     step = (100 - width) / (max(lane.columns, 3) - 1)
     nodes = {node.key: node for node in lane.nodes}
     taken = {(node.column, node.row) for node in lane.nodes}
@@ -255,7 +256,7 @@ def _node(node: Node, x: float, drawing: Drawing, lane: Lane) -> str:
     if drawing.live and node.kind == "processor":
         act = {"data_act": "select", "data_arg": node.title}
         classes += " on" if node.title == drawing.folds.selected else ""
-    elif drawing.live and node.kind == "primitive":
+    elif drawing.live and node.looks:
         act = {"data_act": "look", "data_arg": node.key}
     tag = "button" if act else "span"
     titled = f"{node.title} · {node.note}"

@@ -172,6 +172,6 @@ def keys_html(pairs: Sequence[tuple[str, str]]) -> str:
     rows = "".join(f"<dt><kbd>{quote(key)}</kbd></dt><dd>{quote(said)}</dd>" for key, said in pairs)
     close = markup.button("✕", "keys", class_="s quiet", aria_label="close the keys")
     return (
-        '<div class="box pad" role="group" aria-label="keys"><div class="row"><b>Keys</b>'
+        '<div class="box pad" data-view role="group" aria-label="keys"><div class="row"><b>Keys</b>'
         f'<span class="grow"></span>{close}</div><dl class="keys">{rows}</dl></div>'
     )

@@ -16,6 +16,7 @@ from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.options import LOG_LEVELS
 from buildflow_nb.core.project_folder import write_whole
+from buildflow_nb.core.surroundings import kernel
 from buildflow_nb.flow import Flow
 from buildflow_nb.runtime.observability.logs import LOG_LINES, LogLine
 
@@ -26,6 +27,7 @@ LONGEST = 500  # characters of a line on the page; the file has all of it
 MOST_LETTERS = 20_000  # of an update
 FRAME = 60  # letters around the text of a line
 FLOOD = 50  # new lines between two looks that nobody can listen to
+_ELSEWHERE = "nothing was logged; what a program prints goes to its terminal"
 _OUTPUT_LEVELS = {"PRINT": "INFO", "STDERR": "WARNING"}  # where printed lines rank among records
 _TONES = {"WARNING": "warn", "STDERR": "warn", "ERROR": "err", "CRITICAL": "err"}
 _MARKS = {"WARNING": "▲", "STDERR": "▲", "ERROR": "✕", "CRITICAL": "✕"}
@@ -141,7 +143,8 @@ def _lines(lines: Sequence[Named], state: ViewState, *, flood: bool) -> str:
         aria_live="off" if flood or state.paused else "polite",  # nobody can listen to a flood
         data_tail=True,
     )
-    return f"<pre{named}>{rows or '<span class=mute>nothing was printed or logged</span>'}</pre>"
+    nothing = "nothing was printed or logged" if kernel() else _ELSEWHERE
+    return f"<pre{named}>{rows or f'<span class=mute>{nothing}</span>'}</pre>"
 
 
 def _line(name: str, line: LogLine, *, named: bool) -> str:

@@ -15,6 +15,7 @@ from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 
 __all__ = ("Word", "badness", "left", "share_failed", "state_html", "tone_of", "word_of")
 
+_MAY_HIDE_FAILURES = frozenset({State.RUNNING, State.DONE, State.STOPPED})
 SERVES = frozenset({"endpoint", "collector"})
 
 
@@ -35,7 +36,8 @@ class Word:
 def word_of(p: ProcessorSnapshot) -> Word:
     """The worst that can be said of a processor, as a state."""
     tone, ends = formats.TONES[p.state], p.state.ended
-    if p.failed and (p.state is State.RUNNING or p.state is State.DONE):
+    at_fault = p.failures_kept or ends  # those that are kept no more are told by the count alone
+    if p.failed and at_fault and p.state in _MAY_HIDE_FAILURES:
         said = f"{share_failed(p)} {'failed' if ends else 'fail'}"
         return Word("fail", formats.bad(p) or "warn", said)
     if p.state is State.RUNNING and p.kind in SERVES:
@@ -67,7 +69,7 @@ def badness(p: ProcessorSnapshot) -> int:
     """Where it stands among others, the worst first: it failed, fails, waits, works, has ended."""
     if p.state is State.FAILED:
         return 0
-    if p.failed:
+    if p.failed and (p.failures_kept or p.state.ended):
         return 1
     if p.state is State.WAITING:
         return 2

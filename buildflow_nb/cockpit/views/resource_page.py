@@ -216,7 +216,8 @@ def _question(look: ResourceLook, asking: str, typed: str, wrong: str) -> str:
     do = markup.button(_WORDS[asking], "answer", asking, data_value=look.key, class_=kind)
     no = markup.button("Cancel", "ask", "")
     text = field or f"<span>{label}</span>"
-    return f'<div class="row pad" data-form>{text}{said}<span class="grow"></span>{no}{do}</div>'
+    inside = f'{text}{said}<span class="grow"></span>{no}{do}'
+    return f'<div class="row pad" data-form data-question>{inside}</div>'
 
 
 def _asked(look: ResourceLook, asking: str) -> tuple[str, str]:

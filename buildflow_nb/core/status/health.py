@@ -1,8 +1,8 @@
 """How a flow is, in one sentence: the worst first, with who, how much, since when and why.
 
 A pure function of what a run knows. It never says "fine" over a failure: an element that failed
-for good is told as long as it is kept, and a count of those that a person has dealt with after
-that. What is too much, `Thresholds` say.
+for good is told as long as it is kept, and a count of those that are kept no more after that. What
+is too much, `Thresholds` say.
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ def _well(snapshot: FlowSnapshot) -> HealthLine:
     """What a run is that nothing is wrong with."""
     shots = snapshot.processors
     count = f"{len(shots)} processor{'' if len(shots) == 1 else 's'}"
-    dealt_with = sum(shot.failed for shot in shots)
-    failed = f"{dealt_with:,} failed, and were dealt with" if dealt_with else "nothing failed"
+    gone = sum(shot.failed for shot in shots)
+    failed = f"{gone:,} failed before, and are kept no more" if gone else "nothing failed"
     if snapshot.state is State.PENDING:
         return HealthLine(Health.OK, "not started", proof=count)
     done = sum(shot.elements_in - shot.in_flight for shot in shots)
@@ -184,7 +184,7 @@ def _well(snapshot: FlowSnapshot) -> HealthLine:
     waiting = [shot.backlog for shot in shots if shot.backlog is not None]
     if waiting:
         parts.append(f"{sum(waiting):,} waiting")
-    what = "runs" if dealt_with else "fine"
+    what = "runs" if gone else "fine"
     if snapshot.state is State.STARTING or any(shot.state is State.STARTING for shot in shots):
         what = "starting"
     elif snapshot.state is State.DRAINING:
@@ -217,8 +217,12 @@ def _swapped_before(marks: Sequence[Mark], at: float) -> str:
 def _most_common(errors: Sequence[str]) -> str:
     if not errors:
         return ""
-    (error, _), *_ = Counter(errors).most_common(1)
-    return _cut(error)
+    (error, count), *_ = Counter(errors).most_common(1)
+    if count == len(errors):
+        return _cut(error)
+    kinds = Counter(each.partition(":")[0] for each in errors)  # messages may hold data
+    (kind, most), *_ = kinds.most_common(1)
+    return _cut(kind if most == len(errors) else f"mostly {error if count > 1 else kind}")
 
 
 def _silent_s(shot: ProcessorSnapshot, now: float) -> float:

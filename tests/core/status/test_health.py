@@ -73,7 +73,7 @@ def test_what_fails_is_told_with_share_time_swap_and_the_most_common_error():
         errors=lambda _: ["KeyError: 'usd'", "ValueError: 7", "KeyError: 'usd'"],
     )
     assert line.line == (
-        "✕ price fails 3.3 % since 22:21:21: KeyError: 'usd' (409 of 12,480, since v4)"
+        "✕ price fails 3.3 % since 22:21:21: mostly KeyError: 'usd' (409 of 12,480, since v4)"
     )
     assert (line.processor_id, line.since) == ("price", NOW - 119)
 
@@ -114,9 +114,10 @@ def test_nothing_is_fine_over_a_failure(state, failed, limits):
         assert "fine" not in line.said
 
 
-def test_what_a_person_has_dealt_with_is_counted_and_nothing_is_called_fine():
+def test_what_is_kept_no_more_is_counted_and_nothing_is_called_fine():
     line = health_of(flow(failing(9, kept=0)))
-    assert line.line == "✓ runs (1 processor, 120/s, 9 failed, and were dealt with, 100 waiting)"
+    said = "9 failed before, and are kept no more"
+    assert line.line == f"✓ runs (1 processor, 120/s, {said}, 100 waiting)"
 
 
 def test_the_worst_comes_first_and_the_others_are_counted():
