@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
@@ -12,16 +13,30 @@ __all__ = ("fields_of_element", "fields_table", "heads_of")
 
 MOST = 12  # fields that have a column; the rest stand in one
 LONGEST = 80
+LONGEST_JSON = 65_536  # bytes of a message that is read for its fields
 
 
 def fields_of_element(element: object) -> dict[str, object]:
-    """The fields of an element, {"": element} where it has none."""
+    """The fields of an element, {"": element} where it has none; JSON of an object has fields."""
+    if isinstance(element, (bytes, str)):
+        element = _of_json(element)
     if isinstance(element, Mapping):
         return {str(name): value for name, value in element.items()}
     names = _names(element)
     if names:
         return {name: getattr(element, name, None) for name in names}
     return {"": element}
+
+
+def _of_json(text: bytes | str) -> object:
+    """The object that a message holds as JSON, or the message."""
+    if len(text) > LONGEST_JSON or text[:1] not in (b"{", "{"):
+        return text
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) and found else text
 
 
 def _names(element: object) -> Sequence[str]:
