@@ -33,6 +33,8 @@ _LOGGER = logging.getLogger(__name__)
 EVERY_S = 0.25  # the least time between two updates: four a second, when something is clicked
 PACE_S = 0.5  # between two updates of numbers that run by themselves: faster cannot be read
 SHARE = 0.01  # of a core that drawing may take for long; more processors are drawn less often
+SLOWEST_S = 15.0  # between two updates, however much there is to draw
+LOOP_S = 0.02  # of waiting for the flow's loop that counts as its work
 BEAT_S = 5.0  # between two signs of life of a flow in which nothing happens
 MOST_TWINS = 16  # static twins kept up to date
 QUIET_S = 2.0  # for the thread to end
@@ -176,7 +178,7 @@ class Live:
         except BuildFlowError as error:  # the name is bound to no flow
             label, parts = self._label, self._parts | panel.without_flow(str(error))
         else:
-            self._cost_s = waited + time.thread_time() - busy  # the loop's share is in the wait
+            self._cost_s = min(waited, LOOP_S) + time.thread_time() - busy
         found = {name: html for name, html in parts.items() if name not in VOLATILE}
         now = time.monotonic()
         if found != self._found or now - self._put_at >= BEAT_S:
@@ -212,7 +214,7 @@ class Live:
                 at_work = False
             time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
             pace = max(PACE_S, self._cost_s / SHARE) if at_work else BEAT_S
-            self._news.wait(min(pace, BEAT_S) - EVERY_S)
+            self._news.wait(min(pace, SLOWEST_S) - EVERY_S)
 
 
 def _unseen(flow: Flow) -> FlowSnapshot:

@@ -194,8 +194,8 @@ def test_every_number_says_what_is_measured():
 
 
 def test_a_sparkline_says_the_span_that_it_has():
-    assert "last 4 s" in markup.sparkline((1, 5, 3, 9), "price")
-    assert "last 5 minutes" in markup.sparkline((1,) * 300, "price")
+    assert ", 4 s:" in markup.sparkline((1, 5, 3, 9), "price")
+    assert ", 5 minutes:" in markup.sparkline((1,) * 300, "price")
 
 
 def test_the_head_says_since_when_its_state_is_and_which_cloud_it_is_on():

@@ -24,7 +24,7 @@ class Link:
 
     def _repr_html_(self) -> str:
         named = markup.attributes(href=self.url, target="_blank", rel="noopener")
-        bare = self.url.partition("?")[0]
+        bare = self.url.partition("#")[0]
         header = (
             f"<b>{quote(self.flow_id, 80)}</b> <a{named}>open {quote(bare)} in a tab</a>"
             '<span class="mute">the link works on this machine, for whoever has it, until the '

@@ -1,10 +1,13 @@
 """The server of the page: loopback only, for whoever has the link with its token.
 
-Whoever reaches it can do what the notebook can, so it lets nobody in without the token (256 random
-bits, compared in constant time), which the first visit turns into a cookie that no script reads and
-no other site's page sends (RFC 6265bis section 5.2), so that it stays in no address bar. Names that
-are not this machine's and pages of other origins are refused, as the runtime server does. It runs
-on a thread and a loop of its own: a flow whose loop is held up can still be looked at and stopped.
+Whoever is let in can do what the notebook can. The token (256 random bits) stands in the link's
+fragment, which no browser sends anywhere (RFC 9110 section 7.1), and is kept by the page for its
+own origin alone; it is the first message of the page's WebSocket, compared in constant time. It is
+no cookie, since cookies know no ports: each server of this machine would be sent it. The WebSocket
+takes no origin but its own, so that a page of another port cannot open it (RFC 6455 section 10.2);
+names that are not this machine's are refused as the runtime server does. The page itself holds no
+secret. It runs on a thread and a loop of its own: a flow whose loop is held up can still be looked
+at and stopped.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
-from aiohttp import hdrs, web
+from aiohttp import WSMsgType, hdrs, web
 
 from buildflow_nb.cockpit.cockpit import Cockpit
 from buildflow_nb.cockpit.page.viewer import MESSAGE_LIMIT, Viewer
@@ -33,7 +36,8 @@ HOST = "127.0.0.1"
 MOST_PAGES = 32  # open at a time
 START_S = 10.0
 STOP_S = 5.0
-COOKIE = "buildflow-page"
+KNOCK_S = 5.0  # for a page to say the token
+REFUSED = 4403  # the code that a WebSocket is closed with whose token is wrong
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -49,11 +53,6 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <style>{style}</style></head><body class="bf-page"><main id="page"></main>
 <noscript>This page needs JavaScript; %buildflow status shows the same in a cell.</noscript>
 <script type="module" src="/page.js"></script></body></html>"""
-_STRANGER = (
-    "this page needs the link that %buildflow open (or buildflow run --ui) shows: its token is "
-    "missing, wrong, or of a program that has ended"
-)
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -79,7 +78,7 @@ class PageServer:
     @property
     def link(self) -> str:
         """What a browser opens; whoever has it can do what the notebook can."""
-        return f"{self._address}/?token={self._token.reveal()}"
+        return f"{self._address}/#{self._token.reveal()}"
 
     def start(self) -> None:
         """Listen; nothing where it does already.
@@ -137,25 +136,9 @@ class PageServer:
 
     @web.middleware
     async def _keep(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let in whoever has the token, and nobody from elsewhere."""
+        """Answer nobody who came by a strange name, or from a strange page."""
         refused = self._guard.refusal(request)
-        if refused is not None:
-            return refused
-        given = request.query.get("token")
-        if given is not None and request.path == "/" and self._knows(given):
-            response = web.Response(status=303, headers={hdrs.LOCATION: "/", **_HEADERS})
-            response.set_cookie(
-                self._cookie, self._token.reveal(), httponly=True, samesite="Strict", path="/"
-            )
-            return response
-        if not self._knows(request.cookies.get(self._cookie, "")):
-            return web.Response(status=403, text=f"{_STRANGER}\n", headers=_HEADERS)
-        return await handler(request)
-
-    @property
-    def _cookie(self) -> str:
-        """Cookies know no ports, so the name says which one it is of."""
-        return f"{COOKIE}-{self._address.rpartition(':')[2]}"
+        return await handler(request) if refused is None else refused
 
     def _knows(self, token: str) -> bool:
         wanted = self._token.reveal().encode()
@@ -166,18 +149,29 @@ class PageServer:
         return web.Response(text=text, content_type="text/html", headers=_HEADERS)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
-        if hdrs.ORIGIN not in request.headers:  # every browser sends one with a WebSocket
-            return web.Response(status=403, text="a WebSocket needs an Origin\n")
+        if request.headers.get(hdrs.ORIGIN) != f"http://{request.host}":
+            return web.Response(status=403, text="a page of this address alone opens its socket\n")
         if self._open >= MOST_PAGES:
             return web.Response(status=503, text=f"{MOST_PAGES} pages are open; close one\n")
         socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=MESSAGE_LIMIT)
         await socket.prepare(request)
         self._open += 1
         try:
-            await Viewer(self._cockpit, request, socket).serve()
+            if await self._knocked(socket):
+                await Viewer(self._cockpit, request, socket).serve()
+            else:
+                await socket.close(code=REFUSED)
         finally:
             self._open -= 1
         return socket
+
+    async def _knocked(self, socket: web.WebSocketResponse) -> bool:
+        """Whether the page says the token."""
+        try:
+            message = await socket.receive(KNOCK_S)
+        except TimeoutError:
+            return False
+        return message.type is WSMsgType.TEXT and self._knows(message.data)
 
 
 def _script(name: str) -> Handler:

@@ -28,7 +28,8 @@ MESSAGE_LIMIT = 24 * 2**20  # bytes of one message: a file of 16 MiB, as base64
 EVERY_S = 0.1  # the least time between two updates, after a click
 PACE_S = 0.5  # between two updates of numbers that run by themselves
 SHARE = 0.01  # of a core that drawing one page may take for long
-SLOWEST_S = 5.0  # between two updates, however much there is to draw
+SLOWEST_S = 15.0  # between two updates, however much there is to draw
+LOOP_S = 0.02  # of waiting for the flow's loop that counts as its work
 SEND_S = 20.0  # for a page to read what it is sent
 BEAT_S = 5.0  # after which it is told that the program is there, if nothing else
 LOOK_S = 2.0  # for the flow's loop to answer
@@ -125,7 +126,7 @@ class Viewer:
         except Exception:  # one picture that cannot be drawn must not end all that follow
             _LOGGER.exception("the page could not be drawn")
             parts |= self.panel.without_flow("it cannot be drawn; the log says why")
-        return label, parts, waited + time.thread_time() - busy
+        return label, parts, min(waited, LOOP_S) + time.thread_time() - busy
 
     def _tell(self, **message: str) -> None:
         """Send the page something that is no state; from any thread."""

@@ -26,7 +26,7 @@ from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 __all__ = ("Rows",)
 
 SORT_S = 3.0  # between two sorts by numbers
-ABOVE = 4  # rows that are drawn above those in sight
+ABOVE = 3  # rows that are drawn above those in sight
 
 
 class Rows:
@@ -38,6 +38,7 @@ class Rows:
         self._key: object = None
         self._sorted_at = 0.0
         self.failing: list[str] = []  # in the order in which they stand
+        self._opened: tuple[str, int] = ("", 0)  # what was opened last, and where one was then
 
     def parts(self, snapshot: FlowSnapshot, state: ViewState) -> dict[str, str]:
         """The search, the table with its slot of rows, and the rows in sight."""
@@ -71,12 +72,18 @@ class Rows:
         return parts
 
     def _first(self, found: list[ProcessorSnapshot], state: ViewState) -> int:
-        """The first row that is drawn: some above the first in sight, even, and never past the end.
+        """The first row that is drawn: some above the first in sight, and never past the end.
 
-        A row that is open is in sight wherever it stands.
+        A row that is opened, wherever it stands, is the first in sight, until somebody scrolls.
         """
-        first = max(0, min(state.first - ABOVE, len(found) - WINDOW))
-        return first - first % 2
+        if state.selected != self._opened[0]:
+            self._opened = (state.selected, state.first)
+        first = state.first
+        if state.selected and first == self._opened[1]:
+            places = [i for i, p in enumerate(found) if p.processor_id == state.selected]
+            drawn = range(first - ABOVE, first - ABOVE + WINDOW)
+            first = places[0] if places and places[0] not in drawn else first
+        return max(0, min(first - ABOVE, len(found) - WINDOW))
 
     def _ordered(
         self, shots: tuple[ProcessorSnapshot, ...], state: ViewState

@@ -3,7 +3,22 @@
 import view from "./view.js";
 
 const LONGEST_MS = 15_000; // between two tries to reach the program
+const REFUSED = 4403; // the code that a socket is closed with whose token is wrong
+const KEPT = "buildflow page"; // of this origin alone, port and all
+const STRANGER =
+  "This page needs the link that %buildflow open (or buildflow run --ui) shows: its token is " +
+  "missing, wrong, or of a program that has ended.";
 const place = document.getElementById("page");
+
+// The token comes in the link's fragment, which no server is sent, and leaves the address bar.
+function tokenOf() {
+  const given = location.hash.slice(1);
+  if (given) {
+    sessionStorage.setItem(KEPT, given);
+    history.replaceState(null, "", location.pathname);
+  }
+  return given || sessionStorage.getItem(KEPT) || "";
+}
 
 function themed() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -69,14 +84,20 @@ function said(text) {
   note.hidden = !text;
 }
 
+const token = tokenOf();
+
 function connect() {
   const socket = new WebSocket(`ws://${location.host}/socket`);
-  socket.onopen = () => {
+  socket.onopen = () => socket.send(token);
+  socket.onmessage = (event) => {
     tries = 0;
     said("");
+    place.classList.remove("away");
+    heard(JSON.parse(event.data), socket);
   };
-  socket.onmessage = (event) => heard(JSON.parse(event.data), socket);
-  socket.onclose = () => {
+  socket.onclose = ({ code }) => {
+    place.classList.add("away");
+    if (code === REFUSED) return void said(`▲ ${STRANGER}`);
     tries += 1;
     const wait = Math.min(500 * 2 ** tries, LONGEST_MS);
     said(
@@ -84,11 +105,10 @@ function connect() {
         "how it was; this page goes on by itself as soon as it answers. A program that was " +
         "started again has another link.",
     );
-    place.classList.add("away");
     setTimeout(connect, wait);
   };
-  socket.addEventListener("open", () => place.classList.remove("away"));
 }
 
 themed();
-connect();
+if (token) connect();
+else said(`▲ ${STRANGER}`);

@@ -163,7 +163,7 @@ def sparkline(history: tuple[int, ...], label: str, tone: str = "info") -> str:
     heights = [HEIGHT - 2 - round((HEIGHT - 4) * value / top) for value in points]
     drawn = " ".join(f"{round(i * step)},{y}" for i, y in enumerate(heights))
     span = f"{len(history)} s" if len(history) < HISTORY_S else f"{HISTORY_S // 60} minutes"
-    said = f"{quote(label)}, last {span}: now {history[-1]:,}/s, at most {max(history):,}/s"
+    said = f"{quote(label)}, {span}: now {history[-1]:,}/s, at most {max(history):,}/s"
     return (
         f'<svg class="spark {tone}" width="{WIDTH}" height="{HEIGHT}" role="img">'
         f'<title>{said}</title><polyline points="{drawn}"/></svg>'

@@ -30,7 +30,7 @@ __all__ = (
 )
 
 ROW_PX = 28
-WINDOW = 30  # rows that are drawn
+WINDOW = 24  # rows that are drawn
 SEARCH_FROM = 10  # processors, from which on there is a search
 
 
