@@ -23,7 +23,7 @@ class Client:
     """One request, in pieces, and what becomes of it."""
 
     def __init__(self, *pieces, headers=HEADERS):
-        self.scope = {"type": "http", "headers": headers}
+        self.scope = {"type": "http", "path": "/", "headers": headers}
         self.events = asyncio.Queue()
         for i, piece in enumerate(pieces):
             more = i + 1 < len(pieces)
