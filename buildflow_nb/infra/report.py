@@ -29,7 +29,7 @@ from buildflow_nb.core.status.operations import (
     Summary,
     Unknown,
 )
-from buildflow_nb.core.status.plan import ORDER, Change, Review, changes_of
+from buildflow_nb.core.status.plan import AS_IT_WAS, ORDER, Change, Review, changes_of
 
 __all__ = (
     "SIGNS",
@@ -133,6 +133,8 @@ def loss_of(review: Review | None, change: Change) -> str:
     if held is None or held.count is None:
         noun = "what it holds" if held is None else f"its {held.noun}"
         return f"{noun} would go: not known how many"
+    if held.count == 0:  # there by an estimate alone
+        return f"{held}{AS_IT_WAS}"
     count, _, size = str(held).partition(", ") if held.bytes else (str(held), "", "")
     return f"{count} go{'es' if held.count == 1 else ''}{f', {size}' if size else ''}"
 

@@ -13,9 +13,10 @@ from buildflow_nb.core.env import Env
 from buildflow_nb.core.known_resources import HOLDING, holder_of
 from buildflow_nb.core.resource_look import Asked, Held, ResourceLook, Standing
 from buildflow_nb.core.status.operations import Op, Step
-from buildflow_nb.core.status.plan import Change, Loss, changes_of, counts_of
+from buildflow_nb.core.status.plan import Change, Loss, Review, changes_of, counts_of
 from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.losses import losses
+from buildflow_nb.infra.report import loss_of
 
 QUEUE = "aws:sqs/queue:Queue"
 VIEW = StackView("local", local=True)
@@ -60,14 +61,28 @@ def test_what_is_held_is_counted_and_summed_by_what_it_is():
     assert found.said == "about 7 messages, 1,204 objects, 1 row"
 
 
-def test_what_is_empty_or_gone_loses_nothing():
-    found = lost(
-        Tray("a", Held("messages", 0)),
-        Tray("b", None, Standing.ABSENT),
-        Tray("c", Held("messages", 0, "about")),
-    )
+def test_what_is_empty_loses_nothing():
+    found = lost(Tray("a", Held("messages", 0)), Tray("c", Held("messages", 0, "about")))
     assert found == Loss()
     assert found.said == ""
+
+
+def test_an_estimate_of_none_is_told_where_clouds_count_late():
+    tray = Tray("a", Held("messages", 0, "about"))
+    change, view = going("a"), replace(VIEW, local=False)
+    found = losses([change], view, [tray], Env())
+    assert found.said == "about 0 messages, as it was some minutes ago"
+    assert (
+        loss_of(Review((change,), found), change) == "about 0 messages, as it was some minutes ago"
+    )
+    some = losses([change, going("b")], view, [tray, Tray("b", Held("messages", 2))], Env())
+    assert some.said == "about 2 messages"
+
+
+def test_at_least_none_is_not_known():
+    found = lost(Tray("a", Held("objects", 0, "at least")))
+    assert found.by_owner["Tray a"] == Held("objects", None, "at least")
+    assert "not known" in found.said
 
 
 @pytest.mark.parametrize(
@@ -76,6 +91,7 @@ def test_what_is_empty_or_gone_loses_nothing():
         Tray("x", fault=ValueError("odd")),
         Tray("x", None, Standing.UNREACHED),
         Tray("x", None, Standing.REFUSED),
+        Tray("x", None, Standing.ABSENT),
         Tray("x", Held("messages", None)),
         Tray("x", Held("messages", 3), delay_s=60),
     ],
@@ -143,6 +159,44 @@ def test_what_nobody_declares_is_asked_by_what_the_state_knows():
     view = replace(VIEW, resources=(StackResource(QUEUE, "returns", "Tray returns", ids[QUEUE]),))
     found = losses([going("returns")], view, [], Env(aws_region="us-east-1"), within_s=0.5)
     assert found.by_owner["Tray returns"].count is None  # nobody answers there
+
+
+@pytest.mark.parametrize(
+    ("local", "op", "standing", "said"),
+    [
+        (False, Op.DELETE, Standing.THERE, "7 messages"),
+        (False, Op.REPLACE, Standing.THERE, "7 messages"),
+        (False, Op.DELETE, Standing.ABSENT, "and what 1 holds: not known"),
+        (True, Op.DELETE, Standing.THERE, "7 messages"),
+        (True, Op.DELETE, Standing.ABSENT, "2 messages"),  # of another region of the same place
+    ],
+)
+def test_what_the_state_has_is_asked_before_what_is_declared(
+    monkeypatch, local, op, standing, said
+):
+    url = "https://sqs.eu-west-3.amazonaws.com/123456789012/a"
+    old, new = Tray("a", Held("messages", 7), standing), Tray("a", Held("messages", 2))
+    monkeypatch.setattr(
+        "buildflow_nb.infra.losses.holder_of", lambda kind, one: old if one == url else None
+    )
+    view = replace(VIEW, local=local, resources=(StackResource(QUEUE, "a", "Tray a", url),))
+    assert losses([going("a", op)], view, [new], Env()).said == said
+    assert bool(new.asked) is (said == "2 messages")
+
+
+def test_all_that_goes_of_one_primitive_is_asked(monkeypatch):
+    kept = {"u": Tray("q", Held("messages", 0)), "b": Tray("b", Held("objects", 3, bytes=9))}
+    monkeypatch.setattr("buildflow_nb.infra.losses.holder_of", lambda kind, one: kept.get(one))
+    bucket = "aws:s3/bucket:Bucket"
+    steps = (
+        Step("urn:q", Op.DELETE, QUEUE, "q", "T t"),
+        Step("urn:b", Op.DELETE, bucket, "b", "T t"),
+    )
+    parts = (StackResource(QUEUE, "q", "T t", "u"), StackResource(bucket, "b", "T t", "b"))
+    change, view = Change("T t", Op.DELETE, steps), replace(VIEW, resources=parts)
+    assert losses([change], view, [], Env()).by_owner == {"T t": Held("objects", 3, bytes=9)}
+    kept["u"] = Tray("q", fault=ValueError("odd"))
+    assert losses([change], view, [], Env()).by_owner == {"T t": Held("messages", None)}
 
 
 def step(op, owner, name, kind="aws:x:X"):

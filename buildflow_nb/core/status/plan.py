@@ -12,9 +12,21 @@ from dataclasses import dataclass, field
 from buildflow_nb.core.resource_look import Held
 from buildflow_nb.core.status.operations import Op, Step
 
-__all__ = ("ORDER", "Change", "Loss", "Monthly", "Price", "Review", "changes_of", "counts_of")
+__all__ = (
+    "AS_IT_WAS",
+    "ORDER",
+    "Change",
+    "Loss",
+    "Monthly",
+    "Price",
+    "Review",
+    "changes_of",
+    "counts_of",
+    "vaguest",
+)
 
 ORDER = (Op.DELETE, Op.REPLACE, Op.UPDATE, Op.READ, Op.CREATE)
+AS_IT_WAS = ", as it was some minutes ago"  # an estimate of none: clouds count late
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ def counts_of(changes: Iterable[Change]) -> dict[Op, int]:
 class Loss:
     """What would be lost by the deletions of a plan, by primitive; `held` is None where unknown.
 
-    A primitive that holds nothing is not in it.
+    A primitive that is known to hold nothing is not in it; one that held none by an estimate is.
     """
 
     by_owner: Mapping[str, Held | None] = field(default_factory=dict)
@@ -93,15 +105,21 @@ class Loss:
                 unknown += 1
             else:
                 count, about = totals.get(held.noun, (0, ""))
-                totals[held.noun] = (count + held.count, _vaguer(about, held.about))
-        parts = [str(Held(noun, count, about)) for noun, (count, about) in totals.items() if count]
+                totals[held.noun] = (count + held.count, vaguest((about, held.about)))
+        parts = [
+            f"{Held(noun, count, about)}{'' if count else AS_IT_WAS}"
+            for noun, (count, about) in totals.items()
+            if count or about
+        ]
         if unknown:
             parts.append(f"and what {unknown} {'hold' if unknown > 1 else 'holds'}: not known")
         return ", ".join(parts)
 
 
-def _vaguer(one: str, other: str) -> str:
-    return next((word for word in ("at least", "about") if word in (one, other)), "")
+def vaguest(abouts: Iterable[str]) -> str:
+    """How sure a sum is, of how sure its parts are: "at least", "about" or ""."""
+    found = set(abouts)
+    return next((word for word in ("at least", "about") if word in found), "")
 
 
 @dataclass(frozen=True, slots=True)
