@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 
 __all__ = ("USAGE_WORDS", "Billed", "Priced", "Usage")
 
+MOST = 1e15  # of anything; more is a mistake, and its price would be no number
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -26,6 +28,11 @@ class Usage:
         """This, with the other's numbers where this has none."""
         mine = {one.name: getattr(self, one.name) for one in fields(self)}
         return Usage(**{n: getattr(other, n) if v is None else v for n, v in mine.items()})
+
+    def plausible(self) -> Usage:
+        """This without what is no amount: negative, infinite or no number at all."""
+        mine = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Usage(**{n: v for n, v in mine.items() if v is not None and 0 <= v <= MOST})
 
 
 USAGE_WORDS = tuple(one.name for one in fields(Usage))

@@ -39,7 +39,9 @@ def note_usage(folder: Path, measured: Mapping[str, Usage], at: float) -> None:
     """
     path = private_folder(folder) / FILE
     before, _ = _read(path)
-    found = before | {key: one.over(before.get(key, Usage())) for key, one in measured.items()}
+    found = before | {
+        key: one.plausible().over(before.get(key, Usage())) for key, one in measured.items()
+    }
     rows = {key: msgspec.to_builtins(usage) for key, usage in list(found.items())[-MOST:]}
     write_whole(path, msgspec.json.encode({"at": at, "resources": rows}))
 
@@ -47,7 +49,8 @@ def note_usage(folder: Path, measured: Mapping[str, Usage], at: float) -> None:
 def _read(path: Path) -> tuple[dict[str, Usage], str]:
     try:
         told = read_own(path, dict[str, Any])
-        rows = msgspec.convert(told["resources"], dict[str, Usage])
+        told_of = msgspec.convert(told["resources"], dict[str, Usage])
+        rows = {key: usage.plausible() for key, usage in told_of.items()}
         return rows, time.strftime("%d %b", time.localtime(float(told["at"]))).lstrip("0")
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return {}, ""

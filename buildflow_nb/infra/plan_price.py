@@ -15,12 +15,13 @@ from buildflow_nb.core.primitive import Managed, key_of, label_of
 from buildflow_nb.core.status.operations import Op
 from buildflow_nb.core.status.plan import Change, Monthly, Price
 from buildflow_nb.core.status.stack_view import StackView
-from buildflow_nb.infra.prices import ASSUMED_KB, price_rows, reckoned
+from buildflow_nb.infra.prices import ASSUMED_KB, Reckoned, price_rows, reckoned
 
 __all__ = ("KnownUsage", "priced")
 
 MOST_NAMED = 3  # primitives whose price is not known
 REGIONS = "us-east-1 and us-central1"
+_BY_SIZE = ("gcp:sql/databaseInstance:DatabaseInstance",)  # an update may change its price
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,31 @@ def priced(
     declared = {key_of(one): one for one in after}
     by_owner: dict[str, Monthly] = {}
     rows: dict[str, None] = {}
+    sure = True
     for key in [*declared, *(owner for owner in found if owner not in declared)]:
         one = declared.get(key)
         billed = one.billed() if isinstance(one, Priced) else _billed_before(key, view)
         label = label_of(one).partition(" ")[2] if one is not None else ""
         told = reckoned(billed, usage.of(key, label))
         rows |= dict.fromkeys(told.rows)
-        by_owner[key] = Monthly(key, told.usd, told.basis)
+        by_owner[key] = Monthly(key, told.usd, told.basis, told.missing)
+        if key in found and not _is_told(found[key], told, billed):
+            sure = False
     total = sum(m.usd or 0.0 for k, m in by_owner.items() if k in declared)
     added = sum(by_owner[k].usd or 0.0 for k, op in found.items() if op is Op.CREATE)
     gone = sum(by_owner[k].usd or 0.0 for k, op in found.items() if op is Op.DELETE)
     unknown = tuple(k for k, monthly in by_owner.items() if k in declared and monthly.usd is None)
-    price = Price(total, added - gone, unknown, by_owner, sources=_sources(rows))
-    return _with_words(price, usage, rows)
+    differs = added - gone if sure else None
+    price = Price(total, differs, unknown, by_owner, sources=_sources(rows))
+    parts = {k: by_owner[k].missing for k in declared if by_owner[k].missing}
+    return _with_words(price, usage, rows, parts)
+
+
+def _is_told(op: Op, told: Reckoned, billed: Billed | None) -> bool:
+    """Whether it is known what a change does to the price: it is told before and after."""
+    if op in (Op.CREATE, Op.DELETE):
+        return told.usd is not None and not told.missing
+    return billed is None or billed.type not in _BY_SIZE  # what it had for a size is not known
 
 
 def _billed_before(key: str, view: StackView) -> Billed | None:
@@ -105,7 +118,12 @@ def _billed_before(key: str, view: StackView) -> Billed | None:
     return billed_of(found[0].type, found[0].name) if found else None
 
 
-def _with_words(price: Price, usage: KnownUsage, rows: Mapping[str, None]) -> Price:
+def _with_words(
+    price: Price,
+    usage: KnownUsage,
+    rows: Mapping[str, None],
+    parts: Mapping[str, Sequence[str]],
+) -> Price:
     known = [key for key, monthly in price.by_owner.items() if monthly.usd is not None]
     if not known:
         said = "price not known" if price.by_owner else "nothing to pay for"
@@ -115,17 +133,29 @@ def _with_words(price: Price, usage: KnownUsage, rows: Mapping[str, None]) -> Pr
             f"list prices of {max(dates)[:7]}, {REGIONS}" if dates else f"list prices, {REGIONS}"
         )
         size = "" if _sizes_known(known, usage) else f", {ASSUMED_KB:g} kB an element"
-        more = f"; not known of {_named(price.unknown)}" if price.unknown else ""
+        more = (
+            f"; not known of {_named([_name(key) for key in price.unknown])}"
+            if price.unknown
+            else ""
+        )
+        if parts:
+            named = [f"{' and '.join(told)} of {_name(key)}" for key, told in parts.items()]
+            more += f"; without {_named(named)}"
+        least = "at least " if more else ""
         said = (
-            f"{usage.basis(known)}{size}: {price.total:,.2f} US dollars a month{more} "
+            f"{usage.basis(known)}{size}: {least}{price.total:,.2f} US dollars a month{more} "
             f"({until}, without free allowances)"
         )
     return Price(price.total, price.change, price.unknown, price.by_owner, said, price.sources)
 
 
-def _named(keys: Sequence[str]) -> str:
-    named = ", ".join(key.partition(" ")[2] or key for key in keys[:MOST_NAMED])
-    return named + (f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else "")
+def _name(key: str) -> str:
+    return key.partition(" ")[2] or key
+
+
+def _named(names: Sequence[str]) -> str:
+    named = ", ".join(names[:MOST_NAMED])
+    return named + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
 
 
 def _sizes_known(keys: Iterable[str], usage: KnownUsage) -> bool:

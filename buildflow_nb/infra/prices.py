@@ -71,12 +71,14 @@ def price_rows() -> Mapping[str, PriceRow]:
 class Reckoned:
     """A price a month; None where it is not known, and `basis` then says why.
 
-    `rows` are the ids of the prices that it is made of.
+    `rows` are the ids of the prices that it is made of. `missing` names what is billed as well and
+    depends on usage that is not known: with any of it `usd` is the least that it costs.
     """
 
     usd: float | None
     basis: str
     rows: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def reckoned(billed: Billed | None, usage: Usage) -> Reckoned:
@@ -88,7 +90,8 @@ def reckoned(billed: Billed | None, usage: Usage) -> Reckoned:
     formula = _FORMULAS.get(billed.type)
     if formula is None:
         return Reckoned(None, "no price of it is known")
-    parts = formula(billed.facts, usage)
+    usage = usage.plausible()
+    parts, missing = formula(billed.facts, usage)
     if not parts:
         meters = [row for row in price_rows().values() if row.type == billed.type and row.usd]
         told = ", ".join(f"{row.usd:g} per {row.unit}" for row in meters[:2])
@@ -98,11 +101,14 @@ def reckoned(billed: Billed | None, usage: Usage) -> Reckoned:
     basis = ", ".join(
         f"{said} at {rows[name].usd:g} per {rows[name].unit}" for name, _, said in parts
     )
-    return Reckoned(usd, basis, tuple(name for name, _, _ in parts))
+    if missing:
+        basis += f", without {' and '.join(missing)}, which nobody knows"
+    return Reckoned(usd, basis, tuple(name for name, _, _ in parts), tuple(missing))
 
 
 Part = tuple[str, float, str]  # the id of a price, how many of its units, in words
-Formula = Callable[[Mapping[str, object], Usage], list[Part]]
+Parts = tuple[list[Part], list[str]]  # and the names of those that are not known
+Formula = Callable[[Mapping[str, object], Usage], Parts]
 
 
 def _batch(per_s: float) -> float:
@@ -114,10 +120,10 @@ def _kb(usage: Usage) -> float:
     return ASSUMED_KB if usage.element_kb is None else usage.element_kb
 
 
-def _queue(facts: Mapping[str, object], usage: Usage) -> list[Part]:
+def _queue(facts: Mapping[str, object], usage: Usage) -> Parts:
     rate = usage.elements_per_s
     if rate is None:
-        return []
+        return [], []
     batch = _batch(rate)
     calls = rate / batch
     chunks = max(1, math.ceil(batch * _kb(usage) / CHUNK_KB))
@@ -125,11 +131,11 @@ def _queue(facts: Mapping[str, object], usage: Usage) -> list[Part]:
     millions = (calls * chunks + receives + calls) * MONTH_S / 1e6
     name = "sqs-fifo" if facts.get("fifo") else "sqs-standard"
     each = f", {batch:.2g} elements each" if batch > 1 else ""
-    return [(name, millions, f"{_count(millions)}M requests{each}")]
+    return [(name, millions, f"{_count(millions)}M requests{each}")], []
 
 
 def _bucket(storage: str, write: str) -> Formula:
-    def formula(facts: Mapping[str, object], usage: Usage) -> list[Part]:  # noqa: ARG001
+    def formula(facts: Mapping[str, object], usage: Usage) -> Parts:  # noqa: ARG001
         parts: list[Part] = []
         if usage.elements_per_s is not None:
             per_object = max(1.0, min(PUSH, usage.elements_per_s))
@@ -137,25 +143,25 @@ def _bucket(storage: str, write: str) -> Formula:
             parts.append((write, thousands, f"{_count(thousands * 1_000)} objects written"))
         if usage.storage_gb is not None:
             parts.append((storage, usage.storage_gb, f"{usage.storage_gb:g} GB"))
-        return parts
+        return parts, _missing(usage, elements_per_s="writes", storage_gb="storage")
 
     return formula
 
 
 def _pubsub(name: str) -> Formula:
-    def formula(facts: Mapping[str, object], usage: Usage) -> list[Part]:  # noqa: ARG001
+    def formula(facts: Mapping[str, object], usage: Usage) -> Parts:  # noqa: ARG001
         rate = usage.elements_per_s
         if rate is None:
-            return []
+            return [], []
         batch = _batch(rate)
         kb_per_s = rate / batch * max(1.0, batch * _kb(usage))
         tib = kb_per_s * 1_000 * MONTH_S / TIB
-        return [(name, tib, f"{tib:.3g} TiB")]
+        return [(name, tib, f"{tib:.3g} TiB")], []
 
     return formula
 
 
-def _table(facts: Mapping[str, object], usage: Usage) -> list[Part]:
+def _table(facts: Mapping[str, object], usage: Usage) -> Parts:
     parts: list[Part] = []
     method = str(facts.get("method", "storage_write"))
     if usage.elements_per_s is not None:
@@ -169,10 +175,11 @@ def _table(facts: Mapping[str, object], usage: Usage) -> list[Part]:
         parts.append(("bigquery-storage", usage.storage_gb, f"{usage.storage_gb:g} GB"))
     if usage.scanned_tib is not None:
         parts.append(("bigquery-scan", usage.scanned_tib, f"{usage.scanned_tib:g} TiB scanned"))
-    return parts
+    missing = _missing(usage, elements_per_s="writes", storage_gb="storage", scanned_tib="scans")
+    return parts, [one for one in missing if one != "writes" or method != "load"]  # which is free
 
 
-def _instance(facts: Mapping[str, object], usage: Usage) -> list[Part]:
+def _instance(facts: Mapping[str, object], usage: Usage) -> Parts:
     tier, times = str(facts.get("tier", "")), 2.0 if facts.get("regional") else 1.0
     given = facts.get("disk_gb")
     disk = usage.storage_gb or (float(given) if isinstance(given, (int, float)) else DISK_GB)
@@ -187,8 +194,13 @@ def _instance(facts: Mapping[str, object], usage: Usage) -> list[Part]:
     elif tier in ("db-f1-micro", "db-g1-small"):
         parts = [(tier.replace("db", "cloudsql", 1), hours, f"{tier}, {HOURS} hours")]
     else:
-        return []
-    return [*parts, ("cloudsql-disk", disk * times, f"{disk:g} GB of disk")]
+        return [], []
+    return [*parts, ("cloudsql-disk", disk * times, f"{disk:g} GB of disk")], []
+
+
+def _missing(usage: Usage, **names: str) -> list[str]:
+    """The names of those numbers of a usage that are not known."""
+    return [name for word, name in names.items() if getattr(usage, word) is None]
 
 
 def _count(number: float) -> str:

@@ -140,15 +140,14 @@ def loss_of(review: Review | None, change: Change) -> str:
 
 
 def monthly_of(review: Review | None, change: Change) -> str:
-    """What a change does to the price a month: "-0.05", "+124.00", "not known", or ""."""
+    """What a change does to the price a month: "-0.05", "at least +124.00", "not known", or ""."""
     if review is None or review.price.free or change.owner not in review.price.by_owner:
         return ""
-    usd = review.price.by_owner[change.owner].usd
-    if usd is None:
+    monthly = review.price.by_owner[change.owner]
+    if monthly.usd is None:
         return "not known"
-    if change.op is Op.DELETE:
-        return f"-{usd:,.2f}"
-    return f"+{usd:,.2f}" if change.op is Op.CREATE else f"{usd:,.2f}"
+    sign = {Op.DELETE: "-", Op.CREATE: "+"}.get(change.op, "")
+    return f"{'at least ' if monthly.missing else ''}{sign}{monthly.usd:,.2f}"
 
 
 def price_said(review: Review | None) -> str:

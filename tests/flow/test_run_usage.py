@@ -80,7 +80,20 @@ def test_what_was_measured_is_kept_for_other_sessions(app, tmp_path):
     found = known_usage(config)
     assert found.measured == {"Q a": Usage(60, element_kb=2), "Q b": Usage(1)}
     assert found.when
-    (tmp_path / ".buildflow" / "usage.json").write_text("{")
+    path = tmp_path / ".buildflow" / "usage.json"
+    path.write_text("{")
+    assert known_usage(config).measured == {}
+
+
+def test_numbers_of_the_file_that_are_no_amounts_are_not_taken(tmp_path):
+    config = Config.implicit(tmp_path)
+    path = tmp_path / ".buildflow" / "usage.json"
+    note_usage(tmp_path, {"Q a": Usage(float("nan"), 2), "Q b": Usage(-5)}, DAY)
+    assert known_usage(config).measured == {"Q a": Usage(element_kb=2), "Q b": Usage()}
+    rows = '{"Q a": {"elements_per_s": -3, "element_kb": 1e300, "storage_gb": 4}}'
+    path.write_text(f'{{"at": {DAY}, "resources": {rows}}}')
+    assert known_usage(config).measured == {"Q a": Usage(storage_gb=4)}
+    path.write_text(f'{{"at": 1e300, "resources": {rows}}}')
     assert known_usage(config).measured == {}
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from buildflow_nb.core.pricing import Billed, Usage
 from buildflow_nb.core.status.operations import Op
-from buildflow_nb.core.status.plan import Change
+from buildflow_nb.core.status.plan import Change, Review
 from buildflow_nb.core.status.stack_view import StackResource, StackView
 from buildflow_nb.infra.plan_price import KnownUsage, priced
 from buildflow_nb.infra.prices import price_rows, reckoned
+from buildflow_nb.infra.report import monthly_of, price_said
 from buildflow_nb.io.aws import S3Bucket, SQSQueue
 from buildflow_nb.io.gcp import (
     BigQueryDataset,
@@ -138,14 +139,13 @@ def test_a_plan_says_what_there_is_then_and_what_it_changes():
         measured={
             "SQSQueue orders": AT_120,
             "SQSQueue returns": AT_120,
-            "S3Bucket s3://thumbs": AT_120,
+            "S3Bucket s3://thumbs": Usage(120, 1, 0),
         },
         when="29 Nov",
     )
     changes = [
         change("S3Bucket s3://thumbs", Op.CREATE),
         change("SQSQueue returns", Op.DELETE),
-        change("Key k", Op.DELETE),
     ]
     found = priced(changes, [QUEUE, NEW], REAL, usage)
     assert found.total == pytest.approx(37.8432 + 13.14)
@@ -155,8 +155,67 @@ def test_a_plan_says_what_there_is_then_and_what_it_changes():
         "at the last run's 120/s (29 Nov): 50.98 US dollars a month "
         "(list prices of 2026-08, us-east-1 and us-central1, without free allowances)"
     )
-    assert len(found.sources) == 2
+    assert len(found.sources) == 3
     assert all("infracost" in source for source in found.sources)
+
+
+def test_a_price_that_leaves_parts_out_is_at_least_that_and_names_them():
+    usage = KnownUsage({}, {"S3Bucket s3://thumbs": AT_120}, "29 Nov")
+    made = change("S3Bucket s3://thumbs", Op.CREATE)
+    found = priced([made], [NEW], REAL, usage)
+    assert found.said.startswith(
+        "at the last run's 120/s (29 Nov): at least 13.14 US dollars a month; "
+        "without storage of s3://thumbs ("
+    )
+    assert found.change is None
+    review = Review((made,), price=found)
+    assert monthly_of(review, made) == "at least +13.14"
+    assert "this plan" not in price_said(review)
+    basis = found.by_owner["S3Bucket s3://thumbs"].basis
+    assert basis.endswith(", without storage, which nobody knows")
+
+
+@pytest.mark.parametrize(
+    ("primitive", "usage", "missing"),
+    [
+        (S3Bucket("thumbs"), Usage(1), ("storage",)),
+        (GCSBucket("thumbs"), Usage(storage_gb=1), ("writes",)),
+        (S3Bucket("thumbs"), Usage(1, 1, 1), ()),
+        (TABLE, Usage(1), ("storage", "scans")),
+        (TABLE, Usage(storage_gb=1, scanned_tib=1), ("writes",)),
+        (LOADED, Usage(storage_gb=1, scanned_tib=1), ()),
+        (SQSQueue("q"), Usage(1), ()),
+        (CloudSQLInstance("db"), Usage(), ()),
+    ],
+)
+def test_what_is_billed_and_not_known_is_named(primitive, usage, missing):
+    assert cost(primitive, usage).missing == missing
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        change("Key k", Op.DELETE),
+        change("S3Bucket s3://thumbs", Op.CREATE),
+        change("CloudSQLInstance db", Op.UPDATE),
+    ],
+)
+def test_the_difference_is_not_told_where_one_side_is_not_known(changed):
+    usage = KnownUsage({}, {"SQSQueue orders": AT_120})
+    after = [QUEUE, NEW, CloudSQLInstance("db")]
+    made = change("SQSQueue orders", Op.CREATE)
+    assert priced([made], after, REAL, usage).change == pytest.approx(37.8432)
+    assert priced([change("SQSQueue orders", Op.UPDATE)], after, REAL, usage).change == 0
+    assert priced([made, changed], after, REAL, usage).change is None
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0, 1e300])
+def test_what_is_no_amount_is_no_usage(number):
+    usage = Usage(number, number, number, number)
+    assert cost(SQSQueue("q"), usage).usd is None
+    assert cost(TABLE, usage).usd is None
+    assert cost(SQSQueue("q"), Usage(120, number)).usd == cost(SQSQueue("q"), Usage(120)).usd
+    assert cost(CloudSQLInstance("db"), usage).usd == cost(CloudSQLInstance("db"), Usage()).usd
 
 
 def test_what_a_person_says_counts_before_what_was_measured():

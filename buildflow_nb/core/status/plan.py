@@ -126,25 +126,28 @@ def vaguest(abouts: Iterable[str]) -> str:
 class Monthly:
     """The price of one primitive a month, in US dollars; None where it is not known.
 
-    `basis` says how it comes about, or why it is not known.
+    `basis` says how it comes about, or why it is not known. `missing` names parts that are not in
+    it ("storage"): with any, it costs at least `usd`.
     """
 
     owner: str
     usd: float | None
     basis: str = ""
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a stack costs a month with a plan carried out, and what of it the plan changes.
 
-    `total` is of what there is then, `change` the difference to before; both leave out what is not
-    known, whose primitives are in `unknown`. `said` is a sentence with the basis. `free` says that
+    `total` is of what there is then; it leaves out what is not known, whose primitives are in
+    `unknown`. `change` is the difference to before, None where a part of it is not known. `said`
+    is a sentence with the basis. `free` says that
     nothing costs anything, since all is on this machine.
     """
 
     total: float = 0.0
-    change: float = 0.0
+    change: float | None = 0.0
     unknown: tuple[str, ...] = ()
     by_owner: Mapping[str, Monthly] = field(default_factory=dict)
     said: str = ""
