@@ -89,7 +89,9 @@ class Content:
     """Rows of values: messages, objects, rows, the columns of a table.
 
     A value is plain (text, number, time, None, a list, a dict) or `Binary`. `said` stands below.
-    `elements` tells whether the rows are elements, in which there may be secrets.
+    `elements` tells whether the rows are elements, in which there may be secrets; `named_by` where
+    the columns have their names from: the "store", which knows them, the "rows", of which each has
+    names of its own (JSON), or a "header", a line of text that may be anything.
     """
 
     title: str
@@ -97,6 +99,7 @@ class Content:
     rows: tuple[tuple[object, ...], ...] = ()
     said: str = ""
     elements: bool = True
+    named_by: str = "store"
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def record_content(
     names = list(types) if types is not None else list(_fields(records))
     columns = tuple(Column(name, (types or {}).get(name, "")) for name in names)
     rows = tuple(tuple(cell(record.get(name)) for name in names) for record in records)
-    return Content(title, columns, rows, said)
+    return Content(title, columns, rows, said, named_by="rows" if types is None else "store")
 
 
 def message_content(
@@ -152,7 +152,7 @@ def message_content(
         if whole:
             row.append(None if is_record else cell(body))
         rows.append(tuple(row))
-    return Content("Messages", tuple(map(Column, names)), tuple(rows), said)
+    return Content("Messages", tuple(map(Column, names)), tuple(rows), said, named_by="rows")
 
 
 def _parsed(body: str | bytes) -> object:

@@ -38,7 +38,7 @@ from buildflow_nb.core.conversion.secret_nodes import (
 from buildflow_nb.core.conversion.type_parts import LISTS, MAPS, WRAPPERS, fields_of, origin_of
 from buildflow_nb.core.credentials import is_secret_class, is_secret_mark
 
-__all__ = ("MASK", "is_open", "masker", "restorer", "secret_paths", "secrets_of")
+__all__ = ("MASK", "is_open", "masker", "restorer", "secret_names", "secret_paths", "secrets_of")
 
 MASK = "****"
 
@@ -84,6 +84,22 @@ def secrets_of(hint: object) -> Callable[[object], list[object]] | None:
 def secret_paths(hint: object) -> tuple[str, ...]:
     """Where secrets are in values of this type, like `password`, `cards[].number`, `keys.*`."""
     return tuple(dict.fromkeys(path.removeprefix(".") for path in _paths(hint, "", ())))
+
+
+def secret_names(hint: object) -> tuple[frozenset[str], ...]:
+    """Of each field of a record that is or holds a secret, the names that it may go by."""
+    node = _compile(hint)
+    arms = [arm for _, arm in node.arms] if isinstance(node, Either) else [node]
+    return tuple(
+        frozenset(
+            name
+            for name, other in arm.keys.items()
+            if name == field or (other is held and name not in arm.nodes)
+        )
+        for arm in arms
+        if isinstance(arm, Record)
+        for field, held in arm.nodes.items()
+    )
 
 
 def is_open(hint: object) -> bool:

@@ -116,7 +116,8 @@ def _csv(name: str, text: str, most: int, delimiter: str, *, cut: bool) -> Conte
     cells = tuple(
         tuple(cell(row[i]) if i < len(row) else None for i in range(len(names))) for row in found
     )
-    return Content(name, tuple(map(Column, names)), cells, _first(cells, more=more))
+    said = _first(cells, more=more)
+    return Content(name, tuple(map(Column, names)), cells, said, named_by="header")
 
 
 def _json_lines(text: str, most: int) -> list[Mapping[str, object]] | None:
