@@ -127,9 +127,17 @@ class RejectedError(InfraError):
     """A person was asked about changes and said no; nothing was changed."""
 
 
+MOST_TOLD = 1 << 20  # letters: an error may quote all that it was given
+
+
 def told(error: BaseException) -> str:
-    """What an error says, in one line; of one that cannot be told, its class."""
+    """What an error says, in one line; of one that cannot be told, its class.
+
+    Of a text without measure it is the beginning.
+    """
     try:
-        return " ".join(str(error).split()) or type(error).__name__
+        text = str(error)
+        text = text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}…"
+        return " ".join(text.split()) or type(error).__name__
     except BaseException:  # noqa: BLE001  (a user's own __str__, which may raise anything)
         return type(error).__name__

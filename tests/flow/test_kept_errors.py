@@ -5,12 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
 
+from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import RunError, UsageError
 from buildflow_nb.core.status.snapshot import State
 from buildflow_nb.runtime.observability.failures import EXCEPTIONS
+from buildflow_nb.runtime.observability.tracebacks import MOST_LINE, MOST_TRACEBACK
 from tests.fakes import FakeSink, FakeSource
 from tests.flow.failing import lambda_named, picky_flow, until
 
@@ -155,3 +159,79 @@ def test_reraise_lands_in_the_users_frame_with_its_locals(app):
         assert frame.code.name == "picky"
         assert frame.f_locals["place"] == "local of 2"
         assert len(caught.traceback) == 3  # the test, reraise, picky
+
+
+HUGE = 3_000_000
+
+
+@pytest.mark.parametrize("told", ["text", "argument", "cause", "note"])
+def test_of_an_error_with_a_huge_text_its_beginning_and_end_are_kept(app, told):
+    def fail(text: str) -> None:
+        if told == "cause":
+            raise ValueError(told) from KeyError(text)
+        error = {"text": ValueError(text), "argument": Quiet(text)}.get(told, ValueError(told))
+        if told == "note":
+            error.add_note(text)
+        raise error
+
+    @app.consumer(source=FakeSource([[1, 2, 3]], endless=True), retries=0)
+    def quotes(x: int) -> int:
+        fail(str(x) * HUGE)
+        return x
+
+    app.run(block=False)
+    until(lambda: len(app.failures("quotes")) == 3)
+    found = app.failures("quotes")
+    assert max(len(failed.error) for failed in found) <= MOST_LINE
+    assert max(len(failed.traceback) for failed in found) <= MOST_TRACEBACK + 100
+    assert max(len(repr(failed.as_data())) for failed in found) < 2 * MOST_TRACEBACK
+    if told == "text":
+        assert found[0].error.startswith("ValueError: 111")
+        assert found[0].error.endswith("1…")
+        assert found[0].traceback.startswith("Traceback (")
+        assert "letters are left out" in found[0].traceback
+    assert [failed.exception for failed in found] == [None] * 3
+    with pytest.raises((ValueError, Quiet)):
+        found[0].retry()
+    assert found[0].tries == 2
+    assert found[0].exception is None
+    with pytest.raises(UsageError, match="is not kept"):
+        found[0].reraise()
+
+
+class Quiet(Exception):  # noqa: N818
+    """One that holds more than it says."""
+
+    def __str__(self) -> str:
+        return "quiet"
+
+
+def test_an_error_of_many_letters_is_kept_whole(app):
+    @app.consumer(source=FakeSource([[1]], endless=True), retries=0)
+    def quotes(x: int) -> int:
+        raise ValueError("z" * 100_000)
+
+    app.run(block=False)
+    until(lambda: app.failures("quotes"))
+    assert len(str(app.failures("quotes")[0].exception)) == 100_000
+
+
+@dataclass
+class Login:
+    """An element with a secret."""
+
+    password: Annotated[str, Secret]
+
+
+def test_where_a_text_is_cut_no_half_of_a_secret_is_left(app):
+    word = "Sesame-open-yourself-" * 5
+
+    @app.consumer(source=FakeSource([[Login(word)]], endless=True), retries=0)
+    def quotes(login: Login) -> int:
+        raise ValueError("z" * (MOST_LINE - 50) + login.password + "z" * 300_000)
+
+    app.run(block=False)
+    until(lambda: app.failures("quotes"))
+    (failed,) = app.failures("quotes")
+    assert "Sesame" not in failed.error + failed.traceback
+    assert "****" in failed.error

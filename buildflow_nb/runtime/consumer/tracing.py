@@ -21,7 +21,6 @@ from buildflow_nb.core.trace_context import TraceContext, new_span_id
 from buildflow_nb.runtime.consumer.inbox import Chunk
 from buildflow_nb.runtime.consumer.outcome import NOT_TRACED, ChunkOutcome
 from buildflow_nb.runtime.observability.ledger import Ledger, source_label
-from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import FAILED, Visit, Worked, keepable
 from buildflow_nb.runtime.sinks.push import Faults
 
@@ -190,7 +189,7 @@ class ChunkTracing:
             if not visit.sampled and i not in outcome.faults:
                 visit.result = keepable(self.ledger.shown(outcome.given(i)))
             visit.failed_in = Part.SINK if i in final else outcome.failed_in(i)
-            visit.error = self.ledger.said(describe(error), batch.items[k])
+            visit.error = self.ledger.said_error(error, batch.items[k])
             visit.origin = batch.origin(k) if batch.origin is not None else ""
             visit.end(worked.stored or worked.handed, FAILED)
             self.ledger.traces.fail(visit)

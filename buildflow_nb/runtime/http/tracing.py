@@ -17,7 +17,6 @@ from buildflow_nb.core.trace_context import TRACEPARENT, TraceContext, read
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written
 from buildflow_nb.runtime.observability.ledger import NO_TRACES, Ledger, source_label
 from buildflow_nb.runtime.observability.logs import current
-from buildflow_nb.runtime.observability.tracebacks import describe
 from buildflow_nb.runtime.observability.visits import Visit, Worked, keepable
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def failed(ledger: Ledger, visit: Visit | None, element: object, error: BaseExce
     if visit is None or not ledger.traces.rate:
         return
     visit.value = keepable(ledger.redaction.element(element))
-    visit.error = ledger.said(describe(error), element)
+    visit.error = ledger.said_error(error, element)
     visit.failed_in = Part.SINK if visit.written else Part.CODE
     for written in visit.written:
         written.error = visit.error

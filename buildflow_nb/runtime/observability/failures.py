@@ -4,7 +4,8 @@ The element that failed is never lost: an edit stands beside it, and a retry tha
 renews the error. The element itself may have secrets, so it stays in here: what a person sees of it
 is redacted, and a secret that an edit left masked is put back before the edit is run. Only the last
 `EXCEPTIONS` failures of a processor keep the error itself, with its frames, since those keep what
-the user's code had in its hands.
+the user's code had in its hands. Texts of errors are kept up to a length, and an error that has
+more text than can be kept is not kept itself.
 
 What a retry means under at-least-once delivery: it runs the element through the code of this
 moment and writes its results to the sink, whatever became of the element before. One that was
@@ -26,7 +27,14 @@ from buildflow_nb.core.status.snapshot import Failure
 from buildflow_nb.runtime.observability.logs import LogRing
 from buildflow_nb.runtime.observability.masked_error import masked_error
 from buildflow_nb.runtime.observability.redaction import Redaction
-from buildflow_nb.runtime.observability.tracebacks import cut, describe, harmless
+from buildflow_nb.runtime.observability.tracebacks import (
+    cut,
+    describe,
+    harmless,
+    is_huge,
+    short_line,
+    short_traceback,
+)
 from buildflow_nb.runtime.observability.visits import Visit
 
 __all__ = ("EXCEPTIONS", "FailureRecord", "Fault", "Keeper", "RetryInput", "RetryResult")
@@ -97,10 +105,10 @@ class FailureRecord:
 
     `number` counts up for each processor, `at` is in seconds since the epoch. `error` is the last
     error in one line, `traceback` the same from the user's first frame on, and `exception` the
-    error itself, for the last 20 failures of a processor. `tries` says how often it was tried,
-    `origin` where it came from, if the source says so, and `fate` what became of it:
-    dead-lettered, given back, dropped; later retried or discarded. `trace_id` names its trace, ""
-    where nothing is traced. Only `input` can be assigned.
+    error itself, for the last 20 failures of a processor, unless its text is huge. `tries` says how
+    often it was tried, `origin` where it came from, if the source says so, and `fate` what became
+    of it: dead-lettered, given back, dropped; later retried or discarded. `trace_id` names its
+    trace, "" where nothing is traced. Only `input` can be assigned.
     """
 
     __slots__ = (
@@ -139,7 +147,7 @@ class FailureRecord:
         self._trace: TracebackType | None = None
         self._note(fault.error)
         if fault.told is not None:
-            self._keep(error=self._said(fault.told[0]), traceback=self._said(fault.told[1]))
+            self._keep_texts(*fault.told)
 
     # -- for a person --------------------------------------------------------------------------
 
@@ -186,8 +194,9 @@ class FailureRecord:
         result = self._keeper.retry(self, self._to_run())
         if result.error is None:
             return list(result.results)
-        error = self.exception or masked_error(result.error, self._said)
-        raise harmless(error).with_traceback(self._trace)
+        if self.exception is not None:
+            raise harmless(self.exception).with_traceback(self._trace)
+        raise harmless(masked_error(result.error, self._said))
 
     def discard(self) -> None:
         """Forget it.
@@ -208,7 +217,8 @@ class FailureRecord:
         if error is None:
             msg = (
                 f"the exception of failure {self.number} of {self.processor_id!r} is not kept (the "
-                f"last {EXCEPTIONS} are); .traceback has its text, .retry() runs it again"
+                f"last {EXCEPTIONS} are, but for huge ones); .traceback has its text, .retry() "
+                "runs it again"
             )
             raise UsageError(msg)
         raise harmless(error).with_traceback(trace)
@@ -315,7 +325,10 @@ class FailureRecord:
 
     def _note(self, error: BaseException) -> None:
         text = cut(error)
-        self._keep(error=self._said(describe(error)), traceback=self._said(text))
+        self._keep_texts(describe(error), text)
+        if is_huge(error):
+            self.forget_exception()
+            return
         secret = self._keeper.redaction.secret
         if secret and isinstance(error, ConversionError):
             # It quotes the element; ours, which stands before it, names the field.
@@ -324,6 +337,10 @@ class FailureRecord:
             error = masked_error(error, self._said)
         self._trace = error.__traceback__
         self._keep(exception=error)
+
+    def _keep_texts(self, error: str, traceback: str) -> None:
+        self._keep(error=short_line(self._said(error)))
+        self._keep(traceback=short_traceback(self._said(traceback)))
 
     def _keep(self, **facts: object) -> None:
         for name, value in facts.items():

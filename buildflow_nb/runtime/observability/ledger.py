@@ -30,7 +30,7 @@ from buildflow_nb.runtime.observability.hidden import in_texts
 from buildflow_nb.runtime.observability.metrics import Activity, Metrics
 from buildflow_nb.runtime.observability.recording import Recorder
 from buildflow_nb.runtime.observability.redaction import OPEN, Redaction
-from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.tracebacks import describe, short_line
 from buildflow_nb.runtime.observability.traces import TraceBook
 
 __all__ = ("MAX_PASSAGES", "NO_TRACES", "PASSAGES", "Ledger", "Retrier", "source_label")
@@ -92,7 +92,7 @@ class Ledger:
 
     def enter(self, state: State, reason: str = "") -> None:
         """Move to a state; the reason is for people."""
-        reason = self.log.told(reason)
+        reason = short_line(self.log.told(reason))
         if (state, reason) == (self.state, self.reason):
             return
         self.state, self.reason = state, reason
@@ -105,7 +105,7 @@ class Ledger:
 
     def remark(self, text: str) -> None:
         """Say something of a processor at work, beside its reason, until there is other to say."""
-        text = self.log.told(text)
+        text = short_line(self.log.told(text))
         if text != self._remark:
             self._remark = text
             self._emit(StateChanged(self.clock.time(), self.processor_id, self.state, self._said()))
@@ -152,6 +152,10 @@ class Ledger:
         """A text of this processor, about an input, without any secret."""
         return self.log.told(self.redaction.text(text, value))
 
+    def said_error(self, error: BaseException, value: object) -> str:
+        """An error of this processor, about an input, in one line as it is kept."""
+        return short_line(self.said(describe(error), value))
+
     def keep_last(self, count: int) -> None:
         """Keep more passages from now on; never fewer than before."""
         if count > (self.passages.maxlen or 0):
@@ -181,7 +185,7 @@ class Ledger:
         if self.recorder is None:
             return
         redaction = self.redaction
-        said = "" if error is None else self.said(describe(error), raw)
+        said = "" if error is None else self.said_error(error, raw)
         self.recorder.take(redaction.raw(raw), self.shown(tuple(results)), said)
 
     def regained(self, element: object, results: tuple[object, ...], seconds: float) -> None:

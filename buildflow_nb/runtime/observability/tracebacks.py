@@ -22,7 +22,24 @@ from types import FrameType, TracebackType
 from buildflow_nb.core.errors import BuildFlowError, ConversionError, told
 from buildflow_nb.core.surroundings import cell_of_file
 
-__all__ = ("cut", "describe", "harmless", "reason_of")
+__all__ = (
+    "MOST_LINE",
+    "MOST_TRACEBACK",
+    "cut",
+    "describe",
+    "harmless",
+    "is_huge",
+    "reason_of",
+    "short_line",
+    "short_traceback",
+)
+
+MOST_LINE = 4_000  # letters that are kept of an error in one line
+MOST_TRACEBACK = 40_000  # of a traceback: half of them its beginning, half its end
+MOST_KEPT = 256 << 10  # letters of an error that is kept as it is, since it cannot be cut
+# Secrets are masked before a text is cut to what is kept, or the cut would hide one's second half
+# from who looks for the whole. So what is masked is cut as well, but far away from there.
+_MOST_MASKED = 1 << 20
 
 _PACKAGE = __name__.partition(".")[0]
 _PER_CALL = frozenset(
@@ -46,6 +63,26 @@ def describe(error: BaseException) -> str:
     """One line: the kind of error and what it says, if it can be told."""
     kind, text = type(error).__name__, told(error)
     return kind if text == kind else f"{kind}: {text}"
+
+
+def short_line(text: str) -> str:
+    """A line as it is kept: an error may quote a whole file."""
+    return text if len(text) <= MOST_LINE else f"{text[: MOST_LINE - 1]}…"
+
+
+def short_traceback(text: str) -> str:
+    """A traceback as it is kept: where it begins, and what it ends with."""
+    return _ends_of(text, MOST_TRACEBACK)
+
+
+def is_huge(error: BaseException) -> bool:
+    """Whether an error, with its causes, has so much text that it had better not be kept."""
+    left = MOST_KEPT
+    for each in _with_causes(error):
+        left -= _letters_of(each)
+        if left < 0:
+            return True
+    return False
 
 
 def reason_of(error: BaseException) -> str:
@@ -75,13 +112,14 @@ def cut(error: BaseException) -> str:
             _clear_callers(trace)
         each.__traceback__ = trace
     if isinstance(error, ConversionError):
-        return "".join(tracebacks.format_exception_only(error))
+        return _ends_of("".join(tracebacks.format_exception_only(error)), _MOST_MASKED)
     return _formatted(error)
 
 
 def _formatted(error: BaseException) -> str:
     try:
-        return _with_cells("".join(tracebacks.format_exception(error)))
+        text = "".join(tracebacks.format_exception(error))
+        return _with_cells(_ends_of(text, _MOST_MASKED))
     except BaseException:  # noqa: BLE001  (a user's own class, which may do anything)
         return f"{describe(error)}\n"
 
@@ -89,6 +127,21 @@ def _formatted(error: BaseException) -> str:
 def _with_cells(text: str) -> str:
     """The same with cells by their numbers, as IPython names them, not by temporary files."""
     return _FILE.sub(lambda m: f"Cell In{cell}" if (cell := cell_of_file(m[1])) else m[0], text)
+
+
+def _ends_of(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}…\n({len(text) - most:,} letters are left out)\n…{text[-half:]}"
+
+
+def _letters_of(error: BaseException) -> int:
+    """How many it says or holds: a class may say less than its arguments are."""
+    found = [*error.args, *getattr(error, "__notes__", ())]
+    with suppress(BaseException):  # a user's own __str__
+        found.append(str(error))
+    return max((len(one) for one in found if isinstance(one, (str, bytes, bytearray))), default=0)
 
 
 def harmless(error: BaseException) -> BaseException:

@@ -20,7 +20,7 @@ from buildflow_nb.runtime.concurrency.calls import is_cancel
 from buildflow_nb.runtime.liveness import Waits
 from buildflow_nb.runtime.observability.failures import Fault
 from buildflow_nb.runtime.observability.ledger import Ledger
-from buildflow_nb.runtime.observability.tracebacks import describe
+from buildflow_nb.runtime.observability.tracebacks import describe, short_traceback
 from buildflow_nb.runtime.sinks.push import ENDS_HERE
 
 __all__ = ("DeadLetters", "fate_of")
@@ -114,12 +114,14 @@ class DeadLetters:
         return found
 
     def _record(self, fault: Fault) -> dict[str, object]:
-        said = self._ledger.said  # the element is whole, but errors are for people to read
+        # The element is whole, but errors are for people to read.
+        said, error = self._ledger.said, fault.error
+        trace = "".join(traceback.format_exception(error))
         return {
             "processor_id": self._ledger.processor_id,
             "element": _text(fault.element),
-            "error": said(describe(fault.error), fault.element),
-            "traceback": said("".join(traceback.format_exception(fault.error)), fault.element),
+            "error": self._ledger.said_error(error, fault.element),
+            "traceback": short_traceback(said(trace, fault.element)),
             "tries": fault.tries,
             "origin": fault.origin or "",
             "at": datetime.fromtimestamp(self._ledger.clock.time(), UTC).isoformat(),

@@ -27,6 +27,7 @@ from buildflow_nb.runtime.concurrency.backoff import TEMPORARY, backoff_s
 from buildflow_nb.runtime.concurrency.calls import contained
 from buildflow_nb.runtime.observability.call_notes import CallNotes, Written, notes_now
 from buildflow_nb.runtime.observability.ledger import Ledger
+from buildflow_nb.runtime.observability.tracebacks import short_line
 from buildflow_nb.runtime.sinks.push import (
     Contexts,
     Faults,
@@ -179,7 +180,8 @@ class SideSink:
 
         def end(done: Done) -> None:
             written.ended, error = now(), done.exception()
-            written.error = "" if error is None else told(error)
+            said = "" if error is None else self._ledger.log.told(told(error))
+            written.error = short_line(said)
 
         pushed.future.add_done_callback(end)
         if context is None or ends:

@@ -11,6 +11,7 @@ import pytest
 from buildflow_nb.core.errors import PartialPushError, PermanentError, TemporaryError
 from buildflow_nb.core.primitive import Wire
 from buildflow_nb.core.status.snapshot import State
+from buildflow_nb.runtime.observability.tracebacks import MOST_LINE, MOST_TRACEBACK
 from tests.fakes import FakeSink, FakeSource
 from tests.runtime.conftest import Bench, run_to_end
 
@@ -110,6 +111,20 @@ def test_a_poison_element_goes_to_the_dead_letter_sink_and_is_acked():
     assert "Traceback" in record["traceback"]
     assert sorted(source.tape.acked) == [1, 2, 3]
     assert bench.ledger.failures[0].fate == "dead-lettered"
+
+
+def test_a_dead_letter_has_its_element_whole_and_of_a_huge_error_its_ends():
+    def never(x: str) -> int:
+        raise ValueError(x)
+
+    element = "z" * 3_000_000
+    source, dead = FakeSource([[element]]), FakeSink(sink_wire=Wire.RECORD)
+    run_to_end(never, source, None, retries=0, dead_letter=dead)
+    (record,) = dead.tape.pushed
+    assert len(record["element"]) >= len(element)
+    assert record["error"] == f"ValueError: {'z' * (MOST_LINE - 13)}…"
+    assert record["traceback"].startswith("Traceback")
+    assert len(record["traceback"]) <= MOST_TRACEBACK + 100
 
 
 def test_a_dead_letter_sink_that_fails_loses_nothing():
