@@ -112,15 +112,20 @@ def open_private(path: Path, flags: int) -> int:
         return _opened(path, flags, folder, close=bool(writes))
 
 
-def read_private(path: Path) -> bytes:
-    """The content of a file.
+def read_private(path: Path, most: int = -1) -> bytes:
+    """The content of a file, which may have no more than `most` bytes where that is given.
 
     Raises:
         LinkedError: it is a link, or a link is in the way.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or it has more.
     """
     with os.fdopen(open_private(path, os.O_RDONLY), "rb") as file:
-        return file.read()
+        if most < 0:
+            return file.read()
+        # It may grow meanwhile, and nothing is made for what is refused.
+        if os.fstat(file.fileno()).st_size <= most and len(data := file.read(most + 1)) <= most:
+            return data
+        raise OSError(errno.EFBIG, f"has more than {most:,} bytes", str(path))
 
 
 def write_once(path: Path, data: bytes) -> None:

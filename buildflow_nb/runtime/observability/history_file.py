@@ -6,7 +6,9 @@ leaves behind ends what is read of that file, and nothing else. A frame has the 
 processors of half a minute, compressed.
 
 The folder of a flow and stack has at most `MOST_BYTES`; the oldest file goes first, and each after
-a day. Nothing here hurts a run: what cannot be written or read is said once, in the log.
+a day. What was written by a clock that was ahead is not read, and its files go with the next one
+that is begun: they would be the newest for ever. Nothing here hurts a run: what cannot be written
+or read is said once, in the log, and a file takes no more memory than its bounds allow.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from buildflow_nb.core.project_folder import (
     private_folder,
     read_private,
 )
-from buildflow_nb.core.status.history import COARSE_KEPT_S, MARKS, ROW_BYTES, Mark, Rows
+from buildflow_nb.core.status.history import COARSE_KEPT_S, MARKS, Mark, Rows
 from buildflow_nb.runtime.observability.history import Saved
 
 __all__ = ("HistoryFile", "history_folder", "read_past")
@@ -46,7 +48,12 @@ _HEAD = struct.Struct("<4sII")  # what it is, bytes of the frame, their checksum
 SEGMENT_BYTES = 1 << 20
 SEGMENT_S = 7_200  # so that what goes, when it is a day old, goes in pieces
 MOST_BYTES = 32 << 20  # ten busy processors take 2 MB a day
-MOST_FRAME = 64 << 20
+MOST_FILE = 16 << 20  # of one that is read: a segment, and the frame that it ends with
+MOST_HEAD = 4 << 20  # of a frame, unpacked: thousands of processors
+MOST_ROWS = 1_000_000  # in a file: 500 processors have a third of it in a segment's two hours
+MOST_OWN_ROWS = 500_000  # of one processor: what some fifty processes write in a day
+AHEAD_S = 300.0  # that the clock of a file's disk may be ahead of ours
+_TOO_LONG = "has a frame that is too long"
 
 
 class _Contents(msgspec.Struct):
@@ -129,7 +136,8 @@ class HistoryFile:
         room = MOST_BYTES - SEGMENT_BYTES
         for path, changed, size in reversed(found):
             room -= size
-            if room < 0 or now - changed > COARSE_KEPT_S + SEGMENT_S:
+            aged = now - changed
+            if room < 0 or aged > COARSE_KEPT_S + SEGMENT_S or aged < -AHEAD_S:
                 path.unlink(missing_ok=True)
 
 
@@ -141,13 +149,15 @@ def read_past(
     parts: list[Rows] = []
     marks: list[Mark] = []
     unread: list[str] = []
-    oldest = time.time() - COARSE_KEPT_S
+    now = time.time()
+    oldest = now - COARSE_KEPT_S
     for path, changed, _ in _files(folder):
         if changed < oldest or (own is not None and own in path.name):
             continue
         try:
-            for data in _frames(read_private(path)):
-                _take(data, processor_id, parts, marks)
+            room = MOST_ROWS
+            for data in _frames(read_private(path, MOST_FILE)):
+                room = _take(data, processor_id, parts, marks, room)
         except (OSError, ValueError, struct.error, msgspec.MsgspecError) as error:
             unread.append(f"{path.name}: {told(error)}")
     if unread:
@@ -157,7 +167,8 @@ def read_past(
             folder,
             unread[0],
         )
-    return Rows.joined(parts).since(oldest), marks[-MARKS:]
+    marks = [mark for mark in marks if mark.at <= now]
+    return Rows.joined(parts).since(oldest).before(now), marks[-MARKS:]
 
 
 def _files(folder: Path) -> list[tuple[Path, float, int]]:
@@ -205,12 +216,15 @@ def _frames(data: bytes) -> Iterator[bytes]:
         raise ValueError(msg)
 
 
-def _take(data: bytes, processor_id: str, parts: list[Rows], marks: list[Mark]) -> None:
-    """Take out of a frame what is of one processor."""
+def _take(data: bytes, processor_id: str, parts: list[Rows], marks: list[Mark], room: int) -> int:
+    """Take out of a frame what is of one processor; gives how many rows may follow.
+
+    Raises:
+        ValueError: it is none, or has more than there is room for.
+    """
     (size,) = struct.unpack_from("<I", data)
-    if size > MOST_FRAME:
-        msg = "has a frame that is too long"
-        raise ValueError(msg)
+    if size > MOST_HEAD:
+        raise ValueError(_TOO_LONG)
     unpacking = zlib.decompressobj()
     try:
         head = unpacking.decompress(data[4:], size)
@@ -221,9 +235,13 @@ def _take(data: bytes, processor_id: str, parts: list[Rows], marks: list[Mark]) 
         if name is None or name == processor_id:
             marks.append(Mark(at, kind, text, name))
     first, count, total = _place(found.rows, processor_id)
-    if not count or total * ROW_BYTES > MOST_FRAME:
-        return
-    parts.append(Rows.unpacked(data[len(data) - found.bytes :], total).part(first, first + count))
+    own = count + sum(map(len, parts))
+    if total > room or own > MOST_OWN_ROWS or min((n for _, n in found.rows), default=0) < 0:
+        raise ValueError(_TOO_LONG)
+    if count:
+        rows = Rows.unpacked(data[len(data) - found.bytes :], total)
+        parts.append(rows.part(first, first + count))
+    return room - total
 
 
 def _place(counts: Iterable[tuple[str, int]], processor_id: str) -> tuple[int, int, int]:

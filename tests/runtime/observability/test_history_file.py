@@ -183,6 +183,65 @@ def test_what_is_a_day_old_is_neither_read_nor_kept(tmp_path):
     assert not old.exists()
 
 
+def test_a_file_that_is_too_large_is_left_out_with_one_word(tmp_path, caplog):
+    file_of(tmp_path).save(saved(0, 1))
+    folder = history_folder(tmp_path, "shop", "local")
+    with (folder / "0.bfh").open("wb") as large:
+        large.write(only_bytes(folder))
+        large.truncate(5 << 30)  # sparse
+    assert past(tmp_path) == [(0, 1)]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("1 files of the history")
+    assert "0.bfh: " in record.getMessage()
+    assert f"has more than {history_file.MOST_FILE:,} bytes" in record.getMessage()
+
+
+def only_bytes(folder: Path) -> bytes:
+    (path,) = (path for path in folder.iterdir() if path.stat().st_size)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("named", ["price", "other"])
+def test_a_frame_of_too_many_rows_is_refused_before_it_is_unpacked(
+    tmp_path, monkeypatch, caplog, named
+):
+    count = 1_700_000
+    columns = [
+        type(column)(column.typecode, bytes(count * column.itemsize)) for column in Rows().columns
+    ]
+    file_of(tmp_path).save(Saved({named: Rows(columns)}, ()))
+    monkeypatch.setattr(Rows, "unpacked", None)
+    assert past(tmp_path) == []
+    assert "has a frame that is too long" in caplog.text
+
+
+def test_what_frames_have_together_is_bounded_by_file_and_by_processor(
+    tmp_path, monkeypatch, caplog
+):
+    file = file_of(tmp_path)
+    for first in (0, 10, 20, 30):  # with the other's, two rows each
+        file.save(saved(first, 1))
+    monkeypatch.setattr(history_file, "MOST_ROWS", 7)
+    assert past(tmp_path) == [(0, 1), (10, 1), (20, 1)]
+    monkeypatch.setattr(history_file, "MOST_OWN_ROWS", 2)
+    assert past(tmp_path) == [(0, 1), (10, 1)]
+    assert caplog.text.count("has a frame that is too long") == 2
+
+
+def test_what_a_clock_that_was_ahead_wrote_is_not_read_and_goes(tmp_path):
+    ahead, soon = 200_000, int(time.time()) - NOW + 60
+    file_of(tmp_path).save(saved(0, 1, marks=(Mark(NOW + ahead, "started"),)))
+    file_of(tmp_path).save(saved(ahead, 7))
+    file_of(tmp_path).save(saved(soon, 8))
+    paths = sorted(history_folder(tmp_path, "shop", "local").iterdir())
+    assert past(tmp_path) == [(0, 1)]
+    assert read_past(tmp_path, "shop", "local", "price")[1] == []
+    os.utime(paths[0], (NOW + ahead,) * 2)
+    file_of(tmp_path).save(saved(20, 3))
+    assert not paths[0].exists()
+    assert all(path.exists() for path in paths[1:])
+
+
 def test_a_process_that_is_killed_leaves_what_it_saved(tmp_path):
     program = f"""
 import itertools, sys
