@@ -26,7 +26,7 @@ from buildflow_nb.core.resource_look import (
     ResourceLook,
     Standing,
 )
-from buildflow_nb.flow.downloading import downloaded
+from buildflow_nb.flow.downloading import downloaded, file_of
 from buildflow_nb.flow.redriving import Redriven, redriven
 from buildflow_nb.flow.resource_actions import actions_of, sink_of
 from buildflow_nb.flow.resource_letters import with_elements
@@ -249,17 +249,15 @@ class Resource:
     ) -> Path:
         """Write an object to a file that only you can read; gives its path.
 
-        It is streamed, so its size does not matter. A file that is there stays unless `overwrite`.
+        Without `to` it has the object's own name, made safe, in the folder that you are in. It is
+        streamed, so its size does not matter. A file that is there stays unless `overwrite`.
 
         Raises:
             UsageError: it is no bucket, there is no such object, or the file cannot be written.
         """
         bucket = self._browsable("download")
-        path = Path(to or key.rstrip("/").rpartition("/")[2] or "object").expanduser()
-        if path.is_dir():
-            path /= key.rpartition("/")[2]
         return downloaded(
-            path,
+            file_of(key, to),
             lambda take: self._call(lambda env: bucket.download(env, key, take), timeout),
             overwrite=overwrite,
         )
