@@ -2,6 +2,8 @@
 
 CSV, JSON Lines and JSON are read from their first bytes, also where they are gzipped; of Parquet,
 its footer and the first pages of its columns. So a look into 5 GB reads a few hundred kilobytes.
+What is packed is opened a few rows at a time, and no further than a bound: the rows so far are
+shown, and that there are more is said.
 """
 
 from __future__ import annotations
@@ -17,12 +19,17 @@ from itertools import islice
 from typing import Any
 
 from buildflow_nb.core.resource_look import Binary, Column, Content
+from buildflow_nb.io.files.parquet_values import shown_value
 from buildflow_nb.io.looks import HEAD_BYTES, cell, record_content
 
 __all__ = ("Ranged", "preview")
 
 HEAD = 256 << 10  # bytes: a thousand lines of most files
 MOST_PARQUET = 48 << 20  # bytes read of one, in all
+MOST_UNPACKED = 64 << 20  # bytes of its rows, as they are once they are opened
+MOST_BATCH = 64  # rows that are opened at once, fewer where they are large
+BATCH_BYTES = 8 << 20
+MOST_LETTERS = 8 << 20  # of all that is shown of it
 MOST_COLUMNS = 60
 BUFFER = 64 << 10  # bytes of a column that are read at once
 WBITS_GZIP = 31  # zlib's word for gzip's header
@@ -195,20 +202,105 @@ class _TooMuchError(OSError):
 
 def _parquet(what: Ranged, most: int) -> Content:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(_File(what), buffer_size=BUFFER, pre_buffer=False) as file:
-            names = file.schema_arrow.names[:MOST_COLUMNS]
-            types = {name: str(file.schema_arrow.field(name).type) for name in names}
-            total = file.metadata.num_rows
-            batches = file.iter_batches(max(1, most), columns=names) if most else iter(())
-            records = [row for batch in islice(batches, 1) for row in batch.to_pylist()]
+        return _rows_of_parquet(what, most)
     except _TooMuchError:
-        said = f"Its first rows are not shown: they take more than {MOST_PARQUET >> 20} MB to read."
+        most_mb = f"{MOST_PARQUET >> 20} MB to read, or {MOST_UNPACKED >> 20} MB once they are open"
+        said = f"Its first rows are not shown: they take more than {most_mb}."
         return Content(what.name, (), said=said)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         return Content(what.name, (), said=f"It is not Parquet, or it is damaged: {first}")
-    said = f"first {len(records):,} of {total:,} rows" if total > len(records) else ""
-    return record_content(what.name, records, types, said)
+
+
+def _rows_of_parquet(what: Ranged, most: int) -> Content:
+    import pyarrow.parquet as pq
+
+    source = _File(what)
+    about = pq.read_metadata(source)
+    fields = list(about.schema.to_arrow_schema())
+    names = [field.name for field in fields]
+    # Arrow finds columns by name, and gives none where two have the same.
+    wanted = names[:MOST_COLUMNS] if len(set(names)) == len(names) else None
+    fields = fields[:MOST_COLUMNS]
+    columns = tuple(
+        Column(name, str(field.type)) for name, field in zip(_numbered(fields), fields, strict=True)
+    )
+    weight = _weight(about)
+    if weight > MOST_UNPACKED:
+        raise _TooMuchError
+    rows: list[tuple[object, ...]] = []
+    texts: dict[int, int] = {}
+    letters, left = MOST_LETTERS, MOST_UNPACKED
+    with pq.ParquetFile(
+        source,
+        metadata=about,
+        read_dictionary=_texts(about.schema),
+        buffer_size=BUFFER,
+        pre_buffer=False,
+    ) as file:
+        size = max(1, min(most, MOST_BATCH, BATCH_BYTES // max(1, weight)))
+        for batch in file.iter_batches(size, columns=wanted) if most else ():
+            shown = batch.columns[:MOST_COLUMNS]
+            for i in range(min(batch.num_rows, most - len(rows))):
+                row = tuple(shown_value(column[i]) for column in shown)
+                letters -= sum(len(one) for one in row if isinstance(one, str))
+                rows.append(row)
+                if letters < 0:
+                    break
+            left -= sum(_unpacked(j, column, texts) for j, column in enumerate(shown))
+            if len(rows) >= most or left < 0 or letters < 0:
+                break
+    said = _first_of(len(rows), about.num_rows) if most else ""
+    if len(rows) < min(most, about.num_rows):
+        said += "; more of them are too large to be shown"
+    return Content(what.name, columns, tuple(rows), said)
+
+
+def _first_of(shown: int, total: int) -> str:
+    return f"first {shown:,} of {total:,} rows" if total > shown else ""
+
+
+def _numbered(fields: Sequence[Any]) -> list[str]:
+    """Their names; of one that others have, too, all but the first with a number."""
+    taken = {field.name for field in fields}
+    seen: set[str] = set()
+    found = []
+    for field in fields:
+        name, number = field.name, 1
+        while name in seen or (number > 1 and name in taken):
+            number += 1
+            name = f"{field.name} ({number})"
+        seen.add(name)
+        found.append(name)
+    return found
+
+
+def _texts(schema: Any) -> list[str]:
+    """The columns whose values can stay in their dictionaries, which rows point into."""
+    found = (schema.column(i) for i in range(len(schema)))
+    return [
+        one.path
+        for one in found
+        if one.physical_type == "BYTE_ARRAY" and one.logical_type.type in ("STRING", "NONE")
+    ]
+
+
+def _weight(about: Any) -> int:
+    """Bytes of a row of the first group, as the file says them."""
+    if not about.num_row_groups:
+        return 0
+    group = about.row_group(0)
+    return int(group.total_byte_size // max(1, group.num_rows))
+
+
+def _unpacked(number: int, column: Any, texts: dict[int, int]) -> int:
+    """Bytes of a column's values; what its rows point to counts once, and what comes to it."""
+    import pyarrow as pa
+
+    if not isinstance(column, pa.DictionaryArray):
+        return int(column.nbytes)
+    known, now = texts.get(number, 0), int(column.dictionary.nbytes)
+    texts[number] = max(known, now)
+    return int(column.indices.nbytes) + max(0, now - known)

@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import tracemalloc
+from datetime import date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,6 +62,98 @@ def test_a_parquet_file_whose_first_rows_are_too_large_says_so(monkeypatch):
     monkeypatch.setattr(preview_module, "MOST_PARQUET", 1 << 20)
     content = preview(Read("x.parquet", file.getvalue()).ranged, 3)
     assert "not shown" in content.said
+
+
+def parquet(table, **how):
+    file = io.BytesIO()
+    pq.write_table(table, file, **how)
+    return Read("x.parquet", file.getvalue()).ranged
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.string_view()])
+def test_a_text_that_stands_once_for_many_rows_is_not_spread_out(kind):
+    large = "ü" * 100_000
+    indices = pa.array([0] * 1_000, pa.int32())
+    texts = pa.DictionaryArray.from_arrays(indices, pa.array([large])).cast(pa.string()).cast(kind)
+    what = parquet(pa.table({"x": texts}), compression="zstd")
+    assert what.size < 1_000
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    content = preview(what, 1_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert content.rows == ((f"{'ü' * 2_000}…",),) * 1_000
+    assert content.said == ""
+    assert peak < 30_000_000
+    assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_rows_are_opened_up_to_a_bound_and_more_of_them_are_told(monkeypatch):
+    monkeypatch.setattr(preview_module, "MOST_UNPACKED", 1 << 20)
+    rows = [f"{i:03}" * 10_000 for i in range(200)]
+    what = parquet(pa.table({"x": rows}), compression="zstd", use_dictionary=False)
+    content = preview(what, 100)
+    assert 30 <= len(content.rows) < 100
+    assert content.rows[-1][0].startswith(f"{len(content.rows) - 1:03}")
+    assert content.said == (
+        f"first {len(content.rows)} of 200 rows; more of them are too large to be shown"
+    )
+
+
+def test_letters_are_shown_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(preview_module, "MOST_LETTERS", 20_000)
+    content = preview(parquet(pa.table({"x": ["z" * 5_000] * 100})), 100)
+    assert len(content.rows) == 10
+    assert "first 10 of 100 rows; more" in content.said
+
+
+def test_of_a_long_list_its_beginning_is_shown():
+    column = pa.array([[list(range(5_000)), None, ["x"] * 3][:1], [[1]]])
+    content = preview(parquet(pa.table({"x": column})), 2)
+    ((first,),), ((second,),) = content.rows[:1], content.rows[1:]
+    assert first[0][:3] == [0, 1, 2]
+    assert first[0][-1] == "…"
+    assert len(first[0]) <= 1_001
+    assert second == [[1]]
+
+
+def test_nested_values_are_shown_as_they_are():
+    kinds = {
+        "m": pa.array([[("k", "v")], None], pa.map_(pa.string(), pa.string())),
+        "s": pa.array([{"a": "x", "b": [1.5]}, {"a": None, "b": None}]),
+        "b": pa.array([b"\xff" * 9_000, b"plain"]),
+        "c": pa.array(["x", None]).dictionary_encode(),
+    }
+    content = preview(parquet(pa.table(kinds)), 2)
+    assert content.rows[0] == (
+        *([("k", "v")], {"a": "x", "b": [1.5]}, Binary(9_000, b"\xff" * 16), "x"),
+    )
+    assert content.rows[1] == (None, {"a": None, "b": None}, "plain", None)
+
+
+def test_times_that_python_does_not_have_are_told():
+    table = pa.table(
+        {
+            "day": pa.array([2**30, 1], pa.date32()),
+            "time": pa.array([4 * 10**17, 0], pa.timestamp("us")),
+            "zone": pa.array([7, None], pa.timestamp("us", "Nowhere/Land")),
+            "many": pa.array([[2**62], [0]], pa.list_(pa.timestamp("us"))),
+        }
+    )
+    content = preview(parquet(table), 2)
+    assert content.rows[0][0] == "<value out of range: 1073741824>"
+    assert content.rows[0][1] == "14645-06-30 15:06:40.000000"
+    assert content.rows[0][2].startswith("7 (")
+    assert content.rows[0][3] == [f"<value out of range: {2**62}>"]
+    assert content.rows[1][:2] == (date(1970, 1, 2), datetime(1970, 1, 1))
+    assert content.said == ""
+
+
+def test_columns_of_one_name_are_numbered():
+    table = pa.table([pa.array([n]) for n in range(4)], names=["a", "a", "a (2)", "a"])
+    content = preview(parquet(table), 5)
+    assert names(content) == ["a", "a (3)", "a (2)", "a (4)"]
+    assert content.rows == ((0, 1, 2, 3),)
 
 
 @pytest.mark.parametrize("cut", [0, 10, 200])
