@@ -21,13 +21,21 @@ STORE = "postgres"  # of the local cloud, its superuser, and the database in it
 CONNECT_S = 3
 MOST_SHOWN = 1_000  # tables, or databases
 MOST_COUNTED = 200_000  # rows of a table; of more, Postgres's own estimate is told
+# Rows of a partition are those of its table, which has no bytes and may have no estimate itself.
 TABLES = """
-SELECT n.nspname AS schema, c.relname AS name, c.reltuples::bigint AS estimate,
-       pg_total_relation_size(c.oid) AS bytes, quote_ident(n.nspname) AS s, quote_ident(c.relname) AS t
+SELECT n.nspname AS schema, c.relname AS name, COALESCE(p.estimate, c.reltuples)::bigint,
+       COALESCE(p.bytes, pg_total_relation_size(c.oid))::bigint,
+       CASE c.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END
+           || quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+LEFT JOIN LATERAL (
+    SELECT sum(GREATEST(l.reltuples, 0)) AS estimate, sum(pg_total_relation_size(l.oid)) AS bytes
+    FROM pg_partition_tree(c.oid) t JOIN pg_class l ON l.oid = t.relid WHERE t.isleaf
+) p ON c.relkind = 'p'
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 ORDER BY 1, 2
-"""  # noqa: E501
+"""
 ELSEWHERE = (
     "its tables are seen as a user of it; look at a PostgresTable of it, which names user and "
     "password"
@@ -45,18 +53,24 @@ def look_into_database(name: str, empty: ResourceLook, env: Env, asked: Asked) -
     found: list[tuple[str, int, str, int]] = []
     with _connected(env, name) as connection:
         connection.read_only = True
-        for schema, table, estimate, size, s, t in connection.execute(TABLES).fetchall():
+        for schema, table, estimate, size, quoted in connection.execute(TABLES).fetchall():
             count, about = int(estimate), "about"
             if count <= MOST_COUNTED:
-                some = f"SELECT 1 FROM {s}.{t} LIMIT {10 * MOST_COUNTED}"  # noqa: S608  (quoted)
+                top = 10 * MOST_COUNTED
+                some = f"SELECT 1 FROM {quoted} LIMIT {top}"  # noqa: S608
                 counted = connection.execute(f"SELECT count(*) FROM ({some}) s").fetchone()  # noqa: S608
-                count, about = int(counted[0]), ""
+                count = int(counted[0])
+                about = "at least" if count == top else ""
             named = table if schema == "public" else f"{schema}.{table}"
             found.append((named, count, about, int(size)))
     total, size = sum(row[1] for row in found), sum(row[3] for row in found)
-    about = "about" if any(row[2] for row in found) else ""
+    abouts = {row[2] for row in found}
+    about = next((one for one in ("at least", "about") if one in abouts), "")
     columns = (Column("table"), Column("rows"), Column("size", "bytes"))
-    rows = [(table, count, bytes_) for table, count, _, bytes_ in found]
+    rows = [
+        (table, f"{about_} {count:,}" if about_ else count, bytes_)
+        for table, count, about_, bytes_ in found
+    ]
     content = Content("Tables", columns, tuple(rows[: _most(asked)]), elements=False)
     return replace(
         empty,
