@@ -9,6 +9,7 @@ or a line has more or less than its header, nobody knows which value is one: all
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ __all__ = ("has_secrets", "masked_look")
 Rewrite = Callable[[object], object]
 ELEMENT = "element"  # the field of a dead letter that holds what failed, as JSON
 UNNAMED = ("body", "text", "value", "bytes")  # columns of what is no record
+NUMBER = re.compile(r"\(\d+\)$")  # which columns of one name are shown with
 REST = "more fields"  # the column of a message's fields that have none
 
 
@@ -51,9 +53,10 @@ class Mask:
 
 
 def _plain(name: str) -> str:
-    """A name as it compares: without case, blanks, quotes and what is not seen."""
+    """A name as it compares: without case, blanks, quotes, what is not seen, and its number."""
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(c for c in folded if c.isprintable() and not c.isspace() and c not in "\"'`")
+    bare = "".join(c for c in folded if c.isprintable() and not c.isspace() and c not in "\"'`")
+    return NUMBER.sub("", bare)
 
 
 def masked_look(look: ResourceLook, uses: Sequence[tuple[str, ProcessorSpec]]) -> ResourceLook:
