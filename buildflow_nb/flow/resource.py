@@ -32,6 +32,7 @@ from buildflow_nb.flow.resource_actions import actions_of, sink_of
 from buildflow_nb.flow.resource_letters import with_elements
 from buildflow_nb.flow.resource_masks import masked_look
 from buildflow_nb.flow.resource_names import KnownResource
+from buildflow_nb.flow.resource_rows import Rows, dicts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ("Resource", "ResourceFlow")
 
 T = TypeVar("T")
-Rows = list[dict[str, object]]
 LOOK_S = 8.0
 GRACE_S = 1.0  # for what ends a call that has taken too long
 CALL_S = 30.0
@@ -184,12 +184,12 @@ class Resource:
         return self._empty(Standing.UNREACHED, said)
 
     def rows(self, limit: int = ROWS, timeout: float = CALL_S) -> Rows:
-        """Rows of a table or messages of a queue, as dicts.
+        """Rows of a table or messages of a queue, as dicts; a second column `a` is `a_2`.
 
         Raises:
             UsageError: it cannot be looked into now; says why.
         """
-        return _dicts(self._there(Asked(limit, within_s=timeout)), -1)
+        return dicts_of(self._there(Asked(limit, within_s=timeout)), -1)
 
     def peek(self, n: int = ROWS, timeout: float = CALL_S) -> Rows:
         """Messages of a queue, as dicts, which stay in it; on a real cloud that is a receive.
@@ -201,7 +201,7 @@ class Resource:
         if not look.contents:
             msg = f"{self.key}: {' '.join(look.notes)}"
             raise UsageError(msg)
-        return _dicts(look, -1)
+        return dicts_of(look, -1)
 
     def list(self, prefix: str = "", limit: int = 1_000, page: str = "") -> Rows:
         """Names in a bucket that begin with a prefix, a folder as one of them.
@@ -210,7 +210,7 @@ class Resource:
             UsageError: it is no bucket, or cannot be looked into now.
         """
         self._browsable("list")
-        return _dicts(self._there(Asked(limit, prefix, page=page, within_s=CALL_S)), 0)
+        return dicts_of(self._there(Asked(limit, prefix, page=page, within_s=CALL_S)), 0)
 
     def preview(self, key: str, rows: int = ROWS) -> Rows:
         """The first rows of an object, as dicts, by reading its beginning alone.
@@ -224,7 +224,7 @@ class Resource:
         if content.said and not content.rows:
             msg = f"{self.key}: {content.title}: {content.said}"
             raise UsageError(msg)
-        return _dicts(look, -1)
+        return dicts_of(look, -1)
 
     def dataframe(self, limit: int = 1_000, key: str = "") -> pd.DataFrame:
         """Rows as a DataFrame: of a table, a queue, or the object `key` of a bucket.
@@ -373,11 +373,3 @@ def _on_loop(work: Any, timeout: float, late: Callable[[], ResourceLook]) -> Res
     except TimeoutError:
         return late()
     return found
-
-
-def _dicts(look: ResourceLook, index: int) -> Rows:
-    if not look.contents:
-        return []
-    content = look.contents[index]
-    names = [column.name for column in content.columns]
-    return [dict(zip(names, row, strict=True)) for row in content.rows]

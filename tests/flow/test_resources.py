@@ -20,7 +20,7 @@ from buildflow_nb import Flow
 from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import AbsentError, RejectedError, UsageError
 from buildflow_nb.core.primitive import Batch, Wire
-from buildflow_nb.core.resource_look import Figure, Held, ResourceLook, Standing
+from buildflow_nb.core.resource_look import Column, Content, Figure, Held, ResourceLook, Standing
 from buildflow_nb.flow.downloading import downloaded
 from buildflow_nb.flow.resource_asking import purged
 from buildflow_nb.flow.resource_masks import masked_look
@@ -173,6 +173,32 @@ def test_a_look_says_what_the_flow_does_with_it_and_what_can_be_done(app):
     assert [action.label for action in look.actions if action.asks] == [
         label for label in lines if label.endswith("…")
     ]
+
+
+class Stamped(Tray):
+    """A queue that knows something of its messages."""
+
+    async def look(self, env, asked):
+        known = {"sent": "14:04", "receives": 3}
+        content = message_content([(known, body) for body in self.store])
+        return ResourceLook("k", "tray", self.name, contents=(content,))
+
+
+def test_a_field_of_a_message_does_not_replace_what_the_queue_knows(app):
+    STORES["x"] = [b'{"sent": "never", "receives": 0, "id": 1}']
+    (row,) = app.resource(Stamped("x")).rows()
+    assert row == {"sent": "14:04", "receives": 3, "sent_2": "never", "receives_2": 0, "id": 1}
+
+
+def test_columns_of_one_name_are_all_there(app):
+    class Doubled(Tray):
+        async def look(self, env, asked):
+            columns = tuple(map(Column, ("a", "a", "a_2", "b", "a")))
+            content = Content("Rows", columns, ((1, 2, 3, 4, 5),))
+            return ResourceLook("k", "tray", self.name, contents=(content,))
+
+    (row,) = app.resource(Doubled("x")).rows()
+    assert row == {"a": 1, "a_3": 2, "a_2": 3, "b": 4, "a_4": 5}
 
 
 def test_secrets_are_masked_in_messages_and_in_dead_letters(app):
