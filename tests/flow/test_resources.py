@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-import os
 import stat
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import pyarrow as pa
@@ -21,11 +19,8 @@ from buildflow_nb.core.credentials import Secret
 from buildflow_nb.core.errors import AbsentError, RejectedError, UsageError
 from buildflow_nb.core.primitive import Batch, Wire
 from buildflow_nb.core.resource_look import Column, Content, Figure, Held, ResourceLook, Standing
-from buildflow_nb.flow.downloading import downloaded
 from buildflow_nb.flow.resource_asking import purged
-from buildflow_nb.flow.resource_masks import masked_look
 from buildflow_nb.io.duckdb import DuckDBTable
-from buildflow_nb.io.files.preview import Ranged, preview
 from buildflow_nb.io.local import File
 from buildflow_nb.io.looks import message_content, seen
 
@@ -464,97 +459,6 @@ def test_an_object_is_downloaded_for_nobody_else_and_over_nothing(app, tmp_path)
     with pytest.raises(UsageError, match="cannot be written"):
         box.download("a/x.txt", tmp_path / "none" / "y")
     assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        ("~", "~"),
-        ("~root/x", "x"),
-        ("a/~root", "~root"),
-        ("a/..", "object"),
-        ("..", "object"),
-        ("a/.", "object"),
-        ("/", "object"),
-        ("a/b/", "b"),
-        ("a/x\0y\n.txt", "x_y_.txt"),
-        ("a/\ud800x", "?x"),
-        ("n" * 300, "n" * 255),
-        ("ö" * 200 + ".parquet", "ö" * 123 + ".parquet"),
-        ("n" * 255, "n" * 255),
-    ],
-)
-def test_the_name_of_an_object_leads_nowhere(app, tmp_path, monkeypatch, key, name):
-    home = tmp_path / "home"
-    inner = tmp_path / "inner"
-    for folder in (home, inner):
-        folder.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.chdir(inner)
-    box = app.resource(Box("b"))
-    box.download(key)
-    assert [one.name for one in inner.iterdir()] == [name]
-    box.download(key, "other")
-    (inner / "folder").mkdir()
-    box.download(key, "folder")
-    assert [one.name for one in (inner / "folder").iterdir()] == [name]
-    assert sorted(tmp_path.iterdir()) == [home, inner]
-    assert not list(home.iterdir())
-
-
-@pytest.mark.parametrize("to", ["x\0y", "n" * 256, "~nobody-of-this-name/x", "\ud800"])
-def test_a_place_that_there_cannot_be_is_refused_before_anything_is_fetched(app, tmp_path, to):
-    box = Box("b")
-    fetched = []
-    object.__setattr__(box, "download", lambda *given: fetched.append(given))
-    with pytest.raises(UsageError, match="download: ") as refused:
-        app.resource(box).download("a/x.txt", to)
-    assert "\n" not in str(refused.value)
-    assert not fetched
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_a_link_and_a_folder_are_there(app, tmp_path, overwrite):
-    box = app.resource(Box("b"))
-    (tmp_path / "x.txt").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(UsageError, match="is a folder"):
-        box.download("folder", overwrite=overwrite)
-    if overwrite:
-        assert not box.download("x.txt", overwrite=True).is_symlink()
-    else:
-        with pytest.raises(UsageError, match="is there"):
-            box.download("x.txt")
-    assert not (tmp_path / "elsewhere").exists()
-
-
-@pytest.mark.parametrize("fault", [ConnectionResetError(104, "reset"), ValueError("odd\nend")])
-def test_what_is_cut_off_says_so_and_leaves_nothing(tmp_path, fault):
-    def fetch(take):
-        take(b"some")
-        raise fault
-
-    with pytest.raises(UsageError, match=r"not all of what goes to .* was fetched: ") as cut:
-        downloaded(tmp_path / "x", fetch, overwrite=False)
-    assert str(cut.value).endswith("; try again")
-    assert "\n" not in str(cut.value)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_full_disk_is_the_files_fault(tmp_path, monkeypatch):
-    class Full(io.BytesIO):
-        def write(self, piece):
-            raise OSError(28, "No space left on device")
-
-    def opened(number, mode):
-        os.close(number)
-        return Full()
-
-    monkeypatch.setattr("buildflow_nb.flow.downloading.os.fdopen", opened)
-    with pytest.raises(UsageError, match="cannot be written: No space left on device"):
-        downloaded(tmp_path / "x", lambda take: take(b"some"), overwrite=False)
-    assert not list(tmp_path.iterdir())
 
 
 def test_rows_are_a_dataframe(app):
