@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from buildflow_nb import Flow
@@ -89,6 +92,15 @@ def test_what_is_no_secret_of_a_file_is_shown():
     assert hidden.said == "Nothing of it is shown: no column is named password."
     rows = previewed("a.jsonl", '{"user": "ann"}\n').rows
     assert rows == (("ann",),)
+
+
+def test_secrets_in_columns_of_one_name_are_masked_in_each():
+    columns = [pa.array(["hunter2"]), pa.array(["ann"]), pa.array(["hunter2"])]
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns, names=["password", "user", "password"]), file)
+    found = previewed("a.parquet", file.getvalue())
+    assert [column.name for column in found.columns] == ["password", "user", "password (2)"]
+    assert found.rows == (("****", "ann", "****"),)
 
 
 def test_names_that_a_secret_has_in_json_are_its_names():
