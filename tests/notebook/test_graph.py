@@ -223,6 +223,11 @@ def test_a_lane_that_is_folded_says_its_facts_in_a_line(flow):
     assert 'aria-expanded="false"' in html
 
 
+def test_what_is_saved_names_no_folder_of_this_machine(flow, tmp_path):
+    consumer(flow, "price", File("orders.csv"), DuckDBTable("shop.duckdb", "priced"))
+    assert str(tmp_path) not in graph_html(graph_of(flow.spec()), shot(), lambda _: ("", ""))
+
+
 def test_names_of_users_are_escaped(flow):
     flow.manage(SQSQueue("x"))
     consumer(flow, "price", File("<script>.csv"), Empty())

@@ -46,7 +46,7 @@ def groups_html(graph: Graph, drawing: Drawing) -> list[str]:
         into = _pipe(sum(p.in_per_s for p in shots))
         out = _pipe(sum(p.out_per_s for p in shots))
         box = _group(name, members, drawing)
-        key = markup.attributes(class_="ggrid", data_key=f"group {name}")
+        key = markup.attributes(class_="ggrid", data_key=f"group {name}" if drawing.live else None)
         made.append(f"<div{key}>{before}{into}{box}{out}{after}</div>")
     return made
 

@@ -119,7 +119,7 @@ def _lane(lane: Lane, drawing: Drawing) -> str:
     map_ = "" if folded else _map(lane, drawing)
     classes = "lane" + (" folded" if folded else "") + (" bad" if worst == "err" else "")
     classes += "" if lane.processors else " loose"
-    key = markup.attributes(class_=classes, data_key=f"lane {name}")
+    key = markup.attributes(class_=classes, data_key=f"lane {name}" if drawing.live else None)
     return f"<div{key}>{fold}{_summary(lane, drawing)}{map_}</div>"
 
 
@@ -263,7 +263,8 @@ def _node(node: Node, x: float, drawing: Drawing, lane: Lane) -> str:
     titled += f", declared as {node.declared}" if node.declared else ""
     place = f"--x:{x:.2f};--y:{node.row * DOWN}"
     words = markup.attributes(
-        class_=f"n {classes}", style=place, title=titled, data_key=f"node {node.key}",
+        class_=f"n {classes}", style=place, title=titled,
+        data_key=f"node {node.key}" if drawing.live else None,
         type="button" if act else None, **act,
     )  # fmt: skip
     box = f"<{tag}{words}>{inside}</{tag}>"

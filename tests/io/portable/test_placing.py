@@ -163,5 +163,5 @@ def test_who_looks_sees_both(flow):
     told = {one.primitive_id: one.declared_as for one in flow.flowstate().primitive_states}
     assert told == {name: f"Queue {name}" for name in ("orders", "priced", "failed")}
     assert with_origin(flow.processors["price"].source) == "SQSQueue orders (Queue orders)"
-    nodes = [node.note for node in graph_of(flow.spec()).nodes.values()]
-    assert "SQSQueue, declared as Queue orders" in nodes
+    nodes = [(node.note, node.declared) for node in graph_of(flow.spec()).nodes.values()]
+    assert ("SQSQueue", "Queue orders") in nodes
