@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from buildflow_nb.core.env import Env
+from buildflow_nb.core.interrupts import interrupts_held
 from buildflow_nb.core.primitive import key_of
 from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.flow.running import Running
@@ -74,8 +75,10 @@ class Resources(Running):
 
     def _note_usage(self) -> None:
         """Keep what the last run has measured, for what plans cost."""
-        from buildflow_nb.flow.run_usage import run_usage
-        from buildflow_nb.infra.measured_usage import note_usage
+        with interrupts_held():  # a plan begins with this, and must be stoppable
+            from buildflow_nb.flow.run_usage import run_usage
+            from buildflow_nb.infra.measured_usage import note_usage
+            from buildflow_nb.runtime.observability import history_keeper  # noqa: F401  (used below)
 
         known = self.known_resources().values()
         measured, at = run_usage(self.history_of, self.handle, known)
