@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildflow_nb.core.conversion.annotations import is_record, optional_of, record_hints
+from buildflow_nb.core.conversion.annotations import optional_of, record_hints, record_values
 from buildflow_nb.core.declaring.flow_spec import ConsumerSpec, EndpointSpec, ProcessorSpec
 from buildflow_nb.core.errors import UsageError
 from buildflow_nb.core.status.snapshot import Passage
@@ -47,11 +47,8 @@ def table(spec: ProcessorSpec, passages: Sequence[Passage], edge: str, most: int
 
 def _row(value: Any) -> dict[str, Any]:
     """A value's fields; one without fields is a field by itself."""
-    if isinstance(value, Mapping):
-        return {str(name): item for name, item in value.items()}
-    if is_record(type(value)):
-        return {name: getattr(value, name, None) for name in record_hints(type(value))}
-    return {"value": value}
+    found = record_values(value)
+    return {"value": value} if found is None else found
 
 
 def _declared(spec: ProcessorSpec, edge: str) -> Sequence[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.markup import Cell, quote
+from buildflow_nb.core.conversion.annotations import record_values
 
 __all__ = ("fields_of_element", "fields_table", "heads_of")
 
@@ -20,12 +20,8 @@ def fields_of_element(element: object) -> dict[str, object]:
     """The fields of an element, {"": element} where it has none; JSON of an object has fields."""
     if isinstance(element, (bytes, str)):
         element = _of_json(element)
-    if isinstance(element, Mapping):
-        return {str(name): value for name, value in element.items()}
-    names = _names(element)
-    if names:
-        return {name: getattr(element, name, None) for name in names}
-    return {"": element}
+    found = record_values(element)
+    return {"": element} if found is None else found
 
 
 def _of_json(text: bytes | str) -> object:
@@ -37,17 +33,6 @@ def _of_json(text: bytes | str) -> object:
     except (ValueError, RecursionError):
         return text
     return found if isinstance(found, dict) and found else text
-
-
-def _names(element: object) -> Sequence[str]:
-    if is_dataclass(element) and not isinstance(element, type):
-        return [field.name for field in fields(element)]
-    for attribute in ("__struct_fields__", "_fields"):  # msgspec; named tuples
-        found = getattr(element, attribute, None)
-        if isinstance(found, tuple):
-            return found
-    found = getattr(type(element), "model_fields", None)  # pydantic
-    return list(found) if isinstance(found, dict) else ()
 
 
 def heads_of(elements: Iterable[Mapping[str, object]]) -> list[str]:

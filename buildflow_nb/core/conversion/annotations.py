@@ -33,6 +33,8 @@ __all__ = (
     "optional_of",
     "pydantic_fields",
     "record_hints",
+    "record_names",
+    "record_values",
     "resolved_hints",
     "type_name",
     "unconvertible",
@@ -169,15 +171,28 @@ def record_hints(hint: object) -> Mapping[str, Any]:
         return {}
     record = typing.cast(type, hint)
     hints = get_type_hints(record, include_extras=True)
+    by_hints = is_named_tuple(record) or is_typed_dict(record)
+    return {name: hints[name] for name in (hints if by_hints else record_names(record))}
+
+
+def record_names(record: Any) -> list[str]:
+    """The field names of a record's class, in order, whatever its hints; none of another class."""
     if is_pydantic(record):
-        names = list(pydantic_fields(record))
-    elif is_dataclass(record):
-        names = [field.name for field in fields(record)]
-    elif is_struct(record):
-        names = list(getattr(record, "__struct_fields__"))  # noqa: B009
-    else:
-        names = list(hints)
-    return {name: hints[name] for name in names}
+        return list(pydantic_fields(record))
+    if isinstance(record, type) and is_dataclass(record):
+        return [field.name for field in fields(record)]
+    if is_struct(record):
+        return list(record.__struct_fields__)
+    return list(record._fields) if is_named_tuple(record) else []
+
+
+def record_values(value: Any) -> dict[str, Any] | None:
+    """The fields of a value by name, those of a mapping too; None where it has none."""
+    if isinstance(value, Mapping):
+        return {str(name): item for name, item in value.items()}
+    if is_record(type(value)):
+        return {name: getattr(value, name, None) for name in record_names(type(value))}
+    return None
 
 
 def type_name(hint: object) -> str:
