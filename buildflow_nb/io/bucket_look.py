@@ -7,17 +7,18 @@ thousand, and says "at least"; whoever asks for all gets what is counted until t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from buildflow_nb.core.errors import AbsentError
 from buildflow_nb.core.resource_look import Asked, Column, Content, Figure, Held, ResourceLook
+from buildflow_nb.io.checks import on_thread
 from buildflow_nb.io.files.preview import Ranged, preview
-from buildflow_nb.io.looks import TAKES_NOTHING, rows_asked
+from buildflow_nb.io.looks import TAKES_NOTHING, rows_asked, seen
 
-__all__ = ("BucketLister", "Listed", "Page", "look_into_bucket")
+__all__ = ("BucketLister", "Listed", "Page", "look_into_bucket", "seen_bucket")
 
 PAGE = 1_000  # names of one call, at most, with either cloud
 QUICK = 10_000  # objects that a look counts unasked
@@ -64,6 +65,35 @@ class BucketLister(Protocol):
     def fetch(self, key: str, take: Callable[[bytes], object]) -> None:
         """All of an object's bytes, piece by piece."""
         ...
+
+
+class Bucket(Protocol):
+    """A bucket as its page names it."""
+
+    @property
+    def bucket_name(self) -> str: ...
+
+    @property
+    def bucket_url(self) -> str: ...
+
+
+async def seen_bucket(
+    bucket: Bucket,
+    kind: str,
+    lister: BucketLister,
+    load: Callable[[], Awaitable[object]],
+    asked: Asked,
+) -> ResourceLook:
+    """A look into a bucket of a `kind`, off the loop; `load` gets its client ready."""
+
+    def look(empty: ResourceLook) -> ResourceLook:
+        named = replace(empty, name=bucket.bucket_name, place=bucket.bucket_url)
+        return look_into_bucket(lister, named, asked)
+
+    return await seen(
+        bucket, kind, lambda empty: on_thread(lambda: look(empty)),
+        load=load, within_s=asked.within_s,
+    )  # fmt: skip
 
 
 def look_into_bucket(lister: BucketLister, empty: ResourceLook, asked: Asked) -> ResourceLook:

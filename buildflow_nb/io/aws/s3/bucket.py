@@ -26,12 +26,11 @@ from buildflow_nb.io.aws.clients import bucket_resource, connect, default_region
 from buildflow_nb.io.aws.errors import Target
 from buildflow_nb.io.aws.s3.lister import S3Lister
 from buildflow_nb.io.blocking import BlockingSink
-from buildflow_nb.io.bucket_look import look_into_bucket
+from buildflow_nb.io.bucket_look import seen_bucket
 from buildflow_nb.io.checks import looked, on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.files.parts import PartWriter, parts_of
 from buildflow_nb.io.files.paths import format_of
-from buildflow_nb.io.looks import seen
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("AWSBucket", "S3Bucket")
@@ -132,17 +131,8 @@ class S3Bucket(Injectable):
 
     async def look(self, env: Env, asked: Asked) -> ResourceLook:
         """What is in the bucket, one page of names by a prefix, and an object's first rows."""
-        lister = self._lister(env)
-        return await seen(
-            self,
-            "S3 bucket",
-            lambda empty: on_thread(
-                lambda: look_into_bucket(
-                    lister, replace(empty, name=self.bucket_name, place=self.bucket_url), asked
-                )
-            ),
-            load=lambda: on_thread(self._store(env).open),
-            within_s=asked.within_s,
+        return await seen_bucket(
+            self, "S3 bucket", self._lister(env), lambda: on_thread(self._store(env).open), asked
         )
 
     async def download(self, env: Env, key: str, take: Callable[[bytes], object]) -> None:

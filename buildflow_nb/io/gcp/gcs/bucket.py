@@ -22,7 +22,7 @@ from buildflow_nb.core.pricing import Billed
 from buildflow_nb.core.primitive import Env, PrimitiveId, Sink, Site, Wire
 from buildflow_nb.core.resource_look import Asked, ResourceLook
 from buildflow_nb.io.blocking import BlockingSink
-from buildflow_nb.io.bucket_look import look_into_bucket
+from buildflow_nb.io.bucket_look import seen_bucket
 from buildflow_nb.io.checks import CHECK_S, looked, on_thread
 from buildflow_nb.io.fields import check_texts
 from buildflow_nb.io.files.parts import PartWriter, parts_of
@@ -36,7 +36,6 @@ from buildflow_nb.io.gcp.clients import (
 )
 from buildflow_nb.io.gcp.errors import Target
 from buildflow_nb.io.gcp.gcs.lister import GCSLister
-from buildflow_nb.io.looks import seen
 from buildflow_nb.types.portable import FileFormat
 
 __all__ = ("GCSBucket",)
@@ -173,17 +172,12 @@ class GCSBucket(Injectable):
 
     async def look(self, env: Env, asked: Asked) -> ResourceLook:
         """What is in the bucket, one page of names by a prefix, and an object's first rows."""
-        lister = self._lister(env)
-        return await seen(
+        return await seen_bucket(
             self,
             "Cloud Storage bucket",
-            lambda empty: on_thread(
-                lambda: look_into_bucket(
-                    lister, replace(empty, name=self.bucket_name, place=self.bucket_url), asked
-                )
-            ),
-            load=lambda: on_thread(self._store(env).open),
-            within_s=asked.within_s,
+            self._lister(env),
+            lambda: on_thread(self._store(env).open),
+            asked,
         )
 
     async def download(self, env: Env, key: str, take: Callable[[bytes], object]) -> None:
