@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Callable
 
 from buildflow_nb.cockpit.panel.panel import VOLATILE, Panel, twin_html
+from buildflow_nb.cockpit.panel.picture import Picture, pause_s, picture
 from buildflow_nb.cockpit.views import snapshot_view
 from buildflow_nb.core.errors import BuildFlowError
 from buildflow_nb.core.status.snapshot import FlowSnapshot
@@ -31,19 +32,11 @@ __all__ = ("EVERY_S", "Live")
 
 _LOGGER = logging.getLogger(__name__)
 EVERY_S = 0.25  # the least time between two updates: four a second, when something is clicked
-PACE_S = 0.5  # between two updates of numbers that run by themselves: faster cannot be read
-SHARE = 0.01  # of a core that drawing may take for long; more processors are drawn less often
-SLOWEST_S = 15.0  # between two updates, however much there is to draw
-LOOP_S = 0.02  # of waiting for the flow's loop that counts as its work
 BEAT_S = 5.0  # between two signs of life of a flow in which nothing happens
 MOST_TWINS = 16  # static twins kept up to date
 QUIET_S = 2.0  # for the thread to end
 LOOK_S = 1.0  # for the flow's loop to answer the thread that publishes
 CELL_LOOK_S = 0.3  # and a cell, which somebody waits for
-BLOCKED = (
-    "the flow's loop does not answer: an async processor holds it; make that one a plain def, "
-    "or let it await what takes long"
-)
 
 
 class Live:
@@ -62,7 +55,7 @@ class Live:
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._found: dict[str, str] = {}
-        self._label, self._parts = "", dict[str, str]()
+        self._put_last = Picture("", {})
         self._put_at = 0.0
         self._cost_s = 0.0  # of the last picture
         self._seen: weakref.WeakKeyDictionary[Flow, FlowSnapshot] = weakref.WeakKeyDictionary()
@@ -168,23 +161,13 @@ class Live:
 
     def _put(self, panel: Panel, view: View) -> None:
         """Send the parts where something is new, and a sign of life now and then."""
-        asked = time.monotonic()
-        try:
-            snapshot = panel.cockpit.flow().snapshot(LOOK_S)
-            waited, busy = time.monotonic() - asked, time.thread_time()
-            label, parts = snapshot_view.title(snapshot), panel.parts(snapshot)
-        except TimeoutError:
-            label, parts = self._label, self._parts | panel.without_flow(BLOCKED)
-        except BuildFlowError as error:  # the name is bound to no flow
-            label, parts = self._label, self._parts | panel.without_flow(str(error))
-        else:
-            self._cost_s = min(waited, LOOP_S) + time.thread_time() - busy
-        found = {name: html for name, html in parts.items() if name not in VOLATILE}
+        made = picture(panel, self._put_last, LOOK_S)
+        self._cost_s = made.cost_s
+        found = {name: html for name, html in made.parts.items() if name not in VOLATILE}
         now = time.monotonic()
         if found != self._found or now - self._put_at >= BEAT_S:
-            view.put(label, parts)
-            self._found, self._put_at = found, now
-            self._label, self._parts = label, parts
+            view.put(made.label, made.parts)
+            self._found, self._put_at, self._put_last = found, now, made
 
     def _retire(self, note: str) -> None:
         """Let the live view become its twin, which says where to look now."""
@@ -213,8 +196,7 @@ class Live:
                 _LOGGER.exception("the panel could not be drawn")
                 at_work = False
             time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
-            pace = max(PACE_S, self._cost_s / SHARE) if at_work else BEAT_S
-            self._news.wait(min(pace, SLOWEST_S) - EVERY_S)
+            self._news.wait((pause_s(self._cost_s) if at_work else BEAT_S) - EVERY_S)
 
 
 def _unseen(flow: Flow) -> FlowSnapshot:

@@ -10,6 +10,7 @@ import pytest
 from buildflow_nb.cockpit.cockpit import Cockpit
 from buildflow_nb.cockpit.page import server as server_module
 from buildflow_nb.cockpit.page import viewer as viewer_module
+from buildflow_nb.cockpit.panel.picture import Picture
 from buildflow_nb.core.errors import ServeError, UsageError
 from buildflow_nb.io.local import Empty, Pulse
 from tests.notebook.shots import fake_flow
@@ -253,7 +254,7 @@ def test_a_page_that_reads_nothing_is_let_go_of(link, cockpit, monkeypatch):
     pictures = iter(range(10_000))
 
     async def work(page):
-        large = lambda _: ("label", {"head": f"{next(pictures)} {'x' * 2_000_000}"}, 0.0)  # noqa: E731
+        large = lambda _: Picture("label", {"head": f"{next(pictures)} {'x' * 2_000_000}"})  # noqa: E731
         monkeypatch.setattr(viewer_module.Viewer, "_picture", large)
         page.socket._conn.transport.pause_reading()
         async with asyncio.timeout(DEADLINE_S):

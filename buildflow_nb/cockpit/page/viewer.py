@@ -17,26 +17,17 @@ from aiohttp import WSMsgType, web
 
 from buildflow_nb.cockpit.cockpit import Cockpit
 from buildflow_nb.cockpit.panel.panel import Panel
+from buildflow_nb.cockpit.panel.picture import Picture, pause_s, picture
 from buildflow_nb.cockpit.panel.pieces import Pieces
-from buildflow_nb.cockpit.views import snapshot_view
-from buildflow_nb.core.errors import BuildFlowError
 
 __all__ = ("MESSAGE_LIMIT", "Viewer")
 
 _LOGGER = logging.getLogger(__name__)
 MESSAGE_LIMIT = 24 * 2**20  # bytes of one message: a file of 16 MiB, as base64
 EVERY_S = 0.1  # the least time between two updates, after a click
-PACE_S = 0.5  # between two updates of numbers that run by themselves
-SHARE = 0.01  # of a core that drawing one page may take for long
-SLOWEST_S = 15.0  # between two updates, however much there is to draw
-LOOP_S = 0.02  # of waiting for the flow's loop that counts as its work
 SEND_S = 20.0  # for a page to read what it is sent
 BEAT_S = 5.0  # after which it is told that the program is there, if nothing else
 LOOK_S = 2.0  # for the flow's loop to answer
-BLOCKED = (
-    "the flow's loop does not answer: an async processor holds it; make that one a plain def, "
-    "or let it await what takes long"
-)
 
 
 class Viewer:
@@ -96,37 +87,28 @@ class Viewer:
         told_at = 0.0
         while not self._socket.closed:
             self._news.clear()
-            label, parts, cost = await asyncio.to_thread(self._picture)
-            message = self._pieces.news(label, parts)
+            made = await asyncio.to_thread(self._picture)
+            message = self._pieces.news(made.label, made.parts)
             now = time.monotonic()
             if message is None and now - told_at >= BEAT_S:
-                message = {"put": {}, "label": label}
+                message = {"put": {}, "label": made.label}
             if message is not None:
                 await self._send(message)
                 told_at = now
             await asyncio.sleep(EVERY_S)
-            pause = min(max(PACE_S, cost / SHARE), SLOWEST_S) - EVERY_S
             try:
-                await asyncio.wait_for(self._news.wait(), pause)
+                await asyncio.wait_for(self._news.wait(), pause_s(made.cost_s) - EVERY_S)
             except TimeoutError:
                 continue
 
-    def _picture(self) -> tuple[str, dict[str, str], float]:
-        """Label and pieces, and how many seconds of a core they took."""
-        began, waited, busy = time.monotonic(), 0.0, time.thread_time()
-        label, parts = self._pieces.label, dict(self._pieces.told)
+    def _picture(self) -> Picture:
+        before = Picture(self._pieces.label, self._pieces.told)
         try:
-            snapshot = self._cockpit.flow().snapshot(LOOK_S)
-            waited, busy = time.monotonic() - began, time.thread_time()
-            label, parts = snapshot_view.title(snapshot), self.panel.parts(snapshot)
-        except TimeoutError:
-            parts |= self.panel.without_flow(BLOCKED)
-        except BuildFlowError as error:
-            parts |= self.panel.without_flow(str(error))
+            return picture(self.panel, before, LOOK_S)
         except Exception:  # one picture that cannot be drawn must not end all that follow
             _LOGGER.exception("the page could not be drawn")
-            parts |= self.panel.without_flow("it cannot be drawn; the log says why")
-        return label, parts, min(waited, LOOP_S) + time.thread_time() - busy
+            why = self.panel.without_flow("it cannot be drawn; the log says why")
+            return Picture(before.label, {**before.parts, **why})
 
     def _tell(self, **message: str) -> None:
         """Send the page something that is no state; from any thread."""
