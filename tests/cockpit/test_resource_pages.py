@@ -7,32 +7,15 @@ import time
 
 import pytest
 
-from buildflow_nb import Flow
 from buildflow_nb.cockpit.cockpit import Cockpit
 from buildflow_nb.cockpit.panel import resource_pages
 from buildflow_nb.cockpit.panel.panel import Panel
 from buildflow_nb.cockpit.panel.resource_pages import ResourcePages
-from buildflow_nb.io.local import File
-from tests.flow.test_resources import STORES, Order, Tray
+from tests.flow.test_resources import STORES, _apart, app
+
+__all__ = ("_apart", "app")  # fixtures
 
 PATIENCE_S = 5.0
-
-
-@pytest.fixture(autouse=True)
-def _apart(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    STORES.clear()
-
-
-@pytest.fixture
-def app():
-    flow = Flow("shop")
-
-    @flow.consumer(Tray("orders"), File("out.csv"), dead_letter=Tray("orders-dead"))
-    def price(order: Order) -> dict:
-        return {}
-
-    return flow
 
 
 class Seen:

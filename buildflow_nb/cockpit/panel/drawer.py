@@ -77,7 +77,6 @@ class Drawer:
         self, flow: Flow, spec: ProcessorSpec, state: ViewState, shot: ProcessorSnapshot | None
     ) -> dict[str, str]:
         """The head with the tabs, and the open tab."""
-        said, line = "", _line(spec, state)
         body, said = self._body(flow, spec, state, shot)
         named = markup.attributes(
             role="tabpanel", class_="tabpanel", aria_label=f"{spec.id}: {_TABS[state.tab]}",
@@ -86,7 +85,7 @@ class Drawer:
         return {
             "drawer/head": self._head(spec, state, shot),
             "drawer/body": f"<div{named}>{body}</div>",
-            "drawer/foot": _foot(said, line, _TABS[state.tab]),
+            "drawer/foot": _foot(said, _line(spec, state), _TABS[state.tab]),
         }
 
     def _head(self, spec: ProcessorSpec, state: ViewState, shot: ProcessorSnapshot | None) -> str:
@@ -144,19 +143,16 @@ class Drawer:
 
     def _code_of(self, spec: ProcessorSpec, shot: ProcessorSnapshot | None) -> str:
         source = source_of(spec)
-        now, before = self._code.get(spec.id, (source, ""))
+        now, before = self._code.setdefault(spec.id, (source, ""))
         if source != now:
-            self._code[spec.id] = (source, now)
-            now, before = source, now
-        self._code.setdefault(spec.id, (now, before))
+            self._code[spec.id] = now, before = source, now
         version = shot.version if shot else 1
         return code_html(now, self.cockpit.cell_of(spec.id), version, before)
 
     def note_code(self, flow: Flow) -> None:
         """Remember what a processor's code was, so that a swap can be shown as a difference."""
         for name, spec in flow.processors.items():
-            known = self._code.get(name)
-            if known is None:
+            if name not in self._code:
                 self._code[name] = (source_of(spec), "")
 
     def _try(self, flow: Flow, spec: ProcessorSpec, state: ViewState) -> str:

@@ -45,7 +45,7 @@ from buildflow_nb.core.status.snapshot import FlowSnapshot
 from buildflow_nb.core.status.stack_view import StackView
 from buildflow_nb.flow import Flow
 
-__all__ = ("KEYS", "VOLATILE", "Panel", "badge", "graph_of_flow", "twin_html")
+__all__ = ("KEYS", "VOLATILE", "Panel", "graph_of_flow", "twin_html")
 
 STACK_S = 2.0  # between two looks at the stack's state
 VOLATILE = ("silent", "foot")  # parts that hold the time of the look, and nothing else that is new
@@ -261,14 +261,9 @@ def badge_of(view: StackView) -> Badge:
     return of
 
 
-def badge(flow: Flow) -> Badge:
-    """The same, of a flow."""
-    return badge_of(flow.stack_view())
-
-
 def graph_of_flow(flow: Flow, snapshot: FlowSnapshot) -> str:
     """The graph of a flow that is not live."""
-    return graph_html(graph_of(flow.spec()), snapshot, badge(flow))
+    return graph_html(graph_of(flow.spec()), snapshot, badge_of(flow.stack_view()))
 
 
 def twin_html(flow: Flow, snapshot: FlowSnapshot, *, note: str, twin: str) -> str:

@@ -26,7 +26,6 @@ from buildflow_nb.flow.resource_masks import has_secrets
 __all__ = ("ResourcePages",)
 
 EVERY_S = {True: 5.0, False: 30.0}  # between two looks, on the local and on a real cloud
-ACTS = ("ask", "answer")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from buildflow_nb.cockpit.views.elements_view import WHICH
@@ -126,10 +126,9 @@ _SAID = {  # fields that a line can say, by the option of `%buildflow panel`
 def state_of(values: Mapping[str, Any]) -> ViewState:
     """What the options of `%buildflow panel` open."""
     found: Changed = {}
-    kinds = {field.name for field in fields(ViewState)}
     for name, option in _SAID.items():
-        value = values.get(option.removeprefix("--").replace("-", "_"))
-        if value and name in kinds:
+        value = values.get(option.removeprefix("--"))
+        if value:
             found[name] = frozenset(value) if name == "folded" else value
     return ViewState(**found)
 

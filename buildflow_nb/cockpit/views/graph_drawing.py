@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from buildflow_nb.cockpit.views import formats
 from buildflow_nb.cockpit.views.graph import Node
@@ -51,7 +51,7 @@ class Drawing:
     badge: Badge
     live: bool
     folds: Folds
-    counts: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, str]
 
 
 def wide(per_s: float) -> float:

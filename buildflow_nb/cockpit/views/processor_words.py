@@ -13,7 +13,7 @@ from buildflow_nb.cockpit.views.icons import STATES, icon
 from buildflow_nb.cockpit.views.markup import quote
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 
-__all__ = ("Word", "badness", "left", "share_failed", "state_html", "tone_of", "word_of")
+__all__ = ("SERVES", "Word", "badness", "codes_said", "left", "state_html", "tone_of", "word_of")
 
 _MAY_HIDE_FAILURES = frozenset({State.RUNNING, State.DONE, State.STOPPED})
 SERVES = frozenset({"endpoint", "collector"})
@@ -36,13 +36,17 @@ class Word:
 def word_of(p: ProcessorSnapshot) -> Word:
     """The worst that can be said of a processor, as a state."""
     tone, ends = formats.TONES[p.state], p.state.ended
-    at_fault = p.failures_kept or ends  # those that are kept no more are told by the count alone
-    if p.failed and at_fault and p.state in _MAY_HIDE_FAILURES:
-        said = f"{share_failed(p)} {'failed' if ends else 'fail'}"
+    if fails(p) and p.state in _MAY_HIDE_FAILURES:
+        said = f"{_share_failed(p)} {'failed' if ends else 'fail'}"
         return Word("fail", formats.bad(p) or "warn", said)
     if p.state is State.RUNNING and p.kind in SERVES:
         return Word("run", tone, "serving")
     return Word(STATES[p.state], tone, p.state.value)
+
+
+def fails(p: ProcessorSnapshot) -> bool:
+    """Whether its failures are what is said of it; those kept no more are told by the count."""
+    return bool(p.failed and (p.failures_kept or p.state.ended))
 
 
 def tone_of(p: ProcessorSnapshot) -> str:
@@ -56,7 +60,7 @@ def state_html(p: ProcessorSnapshot) -> str:
     return f'<span class="st {word.tone}">{word.icon}{quote(word.text)}</span>'
 
 
-def share_failed(p: ProcessorSnapshot) -> str:
+def _share_failed(p: ProcessorSnapshot) -> str:
     """How many of the elements that are done with have failed, in per cent."""
     settled = max(p.elements_in - p.in_flight, p.failed, 1)
     share = 100 * p.failed / settled
@@ -69,11 +73,16 @@ def badness(p: ProcessorSnapshot) -> int:
     """Where it stands among others, the worst first: it failed, fails, waits, works, has ended."""
     if p.state is State.FAILED:
         return 0
-    if p.failed and (p.failures_kept or p.state.ended):
+    if fails(p):
         return 1
     if p.state is State.WAITING:
         return 2
     return 4 if p.state.ended else 3
+
+
+def codes_said(p: ProcessorSnapshot) -> str:
+    """The codes that a route has answered with, "" without any."""
+    return " · ".join(f"{code}: {count:,}" for code, count in p.codes)
 
 
 def left(p: ProcessorSnapshot) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.icons import icon, symbol
 from buildflow_nb.cockpit.views.markup import quote
-from buildflow_nb.cockpit.views.processor_words import badness, state_html, word_of
+from buildflow_nb.cockpit.views.processor_words import badness, codes_said, state_html, word_of
 from buildflow_nb.core.status.snapshot import ProcessorSnapshot, State
 
 __all__ = (
@@ -247,6 +247,6 @@ def _why(p: ProcessorSnapshot) -> str:
     tone = formats.TONES[p.state]
     tone = tone if tone in ("err", "warn") else ""
     reason = f'<span class="{tone}">{quote(p.reason, 400)}</span>' if p.reason else ""
-    codes = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
-    rest = " · ".join(filter(None, (quote(p.replicas_said, 200), codes if p.failed else "")))
+    codes = codes_said(p) if p.failed else ""
+    rest = " · ".join(filter(None, (quote(p.replicas_said, 200), codes)))
     return " ".join(filter(None, (reason, f'<span class="mute">{rest}</span>' if rest else "")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from buildflow_nb.cockpit.views import formats, markup
 from buildflow_nb.cockpit.views.head_view import health_html, health_words
 from buildflow_nb.cockpit.views.markup import Cell, quote
-from buildflow_nb.cockpit.views.processor_words import state_html, word_of
+from buildflow_nb.cockpit.views.processor_words import codes_said, state_html, word_of
 from buildflow_nb.core.status.health import HealthLine, health_of
 from buildflow_nb.core.status.snapshot import FlowSnapshot, ProcessorSnapshot
 
@@ -137,8 +137,7 @@ def _why(p: ProcessorSnapshot) -> str:
     """What stands beneath a row, where a sentence has room: the reason, replicas, codes."""
     tone = formats.mark(p.state)[1]
     reason = f'<div class="{tone}">{quote(p.reason, 400)}</div>' if p.reason else ""
-    codes = " · ".join(f"{code}: {count:,}" for code, count in p.codes)
-    rest = " · ".join(filter(None, (quote(p.replicas_said, 200), codes)))
+    rest = " · ".join(filter(None, (quote(p.replicas_said, 200), codes_said(p))))
     return reason + (f'<div class="mute">{rest}</div>' if rest else "")
 
 
@@ -210,10 +209,7 @@ def undated(snapshot: FlowSnapshot, health: HealthLine | None = None) -> str:
         if said
     ]
     lines += [
-        f"{formats.clean(p.processor_id)}: "
-        + " · ".join(f"{code}: {count:,}" for code, count in p.codes)
-        for p in snapshot.processors
-        if p.codes
+        f"{formats.clean(p.processor_id)}: {codes_said(p)}" for p in snapshot.processors if p.codes
     ]
     return "\n".join(lines)
 
